@@ -1,0 +1,1 @@
+"""Trailhound: learned multi-hop retrieval."""

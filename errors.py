@@ -1,0 +1,73 @@
+"""Every error that Trailhound raises on purpose.
+
+    TrailhoundError
+    ├── CorpusError        a corpus file cannot be read as documents (names file and line)
+    ├── QuestionsError     queries.jsonl or qrels cannot be used (names file and line)
+    ├── IndexFolderError   an index folder is missing, damaged, or of another format
+    │   └── DamagedIndexError   a file or a row does not match its recorded hash
+    ├── EncoderError       an encoder cannot be loaded or gave vectors that cannot be used
+    ├── PolicyError        a policy folder is missing, damaged, or does not fit
+    ├── RecipeError        a training recipe has an unknown or impossible setting
+    └── MissingExtraError  an optional dependency is not installed (names the extra)
+
+A message says what is wrong, with the offending value, and what to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class TrailhoundError(Exception):
+    """Base of every error that Trailhound raises on purpose."""
+
+
+class _LocatedError(TrailhoundError):
+    """An error in a user's file, with the place it was found.
+
+    Args:
+        message: what is wrong and what to do about it.
+        path: the offending file.
+        line: its line, counted from 1.
+    """
+
+    def __init__(self, message: str, path: Path | str | None = None, line: int | None = None) -> None:
+        self.path = None if path is None else Path(path)
+        self.line = line
+        place = "" if path is None else f"{path}:{line}: " if line is not None else f"{path}: "
+        super().__init__(place + message)
+
+
+class CorpusError(_LocatedError):
+    """A corpus file cannot be read as documents."""
+
+
+class QuestionsError(_LocatedError):
+    """Questions or their labels cannot be used."""
+
+
+class IndexFolderError(TrailhoundError):
+    """An index folder is missing, damaged, or of another format."""
+
+
+class DamagedIndexError(IndexFolderError):
+    """A file or a row of an index does not match its recorded hash."""
+
+
+class EncoderError(TrailhoundError):
+    """An encoder cannot be loaded or gave vectors that cannot be used."""
+
+
+class PolicyError(TrailhoundError):
+    """A policy folder is missing, damaged, or does not fit."""
+
+
+class RecipeError(TrailhoundError):
+    """A training recipe has an unknown or impossible setting."""
+
+
+class MissingExtraError(TrailhoundError, ImportError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package}: install it with  pip install 'trailhound[{extra}]'")

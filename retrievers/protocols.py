@@ -1,0 +1,42 @@
+"""The seams: what every encoder and every sub-index offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+from .records import Hits, Query, Vectors
+
+Progress = Callable[[str, int, int], None]
+"""Called with (stage in words, done, total); the command line draws it, the library stays silent."""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Turns texts into unit vectors whose inner product is their similarity."""
+
+    name: str
+    """Identifies the weights: two encoders with one name give equal vectors."""
+
+    dimension: int
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        """Encode ``texts`` into float32 [len(texts), dimension], rows of length 1.
+
+        A text's vector does not depend on what it is encoded together with.
+
+        Raises:
+            EncoderError: when a vector is not finite.
+        """
+        ...
+
+
+@runtime_checkable
+class SubIndex(Protocol):
+    """One way of finding passages."""
+
+    name: str
+
+    def search(self, query: Query, limit: int) -> Hits:
+        """Return at most ``limit`` passages, best first, ties by row; none is listed twice."""
+        ...

@@ -1,0 +1,87 @@
+"""The values that flow from files to evidence: documents, passages, queries, hits, questions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+"""Float32 vectors, shape [n, d], or [d] for one."""
+
+Rows = NDArray[np.int64]
+"""Passage rows: positions 0..N-1 in the evidence store's order, the same in every sub-index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file or record of a corpus.
+
+    Attributes:
+        id: unique in the corpus.
+        title: may be empty.
+        text: normalised text; every offset counts characters of this string.
+        source: the file (and line) it came from, for people.
+        atomic: the corpus delivers passages already (BEIR, multi-hop JSON): never chunk it.
+        metadata: whatever else the corpus says, JSON values only.
+    """
+
+    id: str
+    title: str
+    text: str
+    source: str = ""
+    atomic: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A retrievable chunk of a document: ``text == document.text[start:end]``."""
+
+    id: str
+    document_id: str
+    title: str
+    text: str
+    start: int
+    end: int
+    source: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a sub-index is asked: a text, and its vector [d] for those that compare vectors."""
+
+    text: str
+    vector: Vectors | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Passages found, best first: rows int64 [m], scores float32 [m] (higher is better)."""
+
+    rows: Rows
+    scores: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question; the answer and the type are there only when the data set says them."""
+
+    id: str
+    text: str
+    answer: str | None = None
+    type: str | None = None
+
+
+Qrels = dict[str, dict[str, int]]
+"""TREC labels: question id -> passage id -> relevance (above 0 = supporting)."""
+
+Run = dict[str, dict[str, float]]
+"""A ranked result: question id -> passage id -> score (higher is better)."""
