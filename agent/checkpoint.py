@@ -1,0 +1,73 @@
+"""The state of a training run between two rounds, in one file that is whole or not there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from ..errors import PolicyError
+from .policy_file import write_atomically
+
+
+@dataclass(slots=True)
+class Progressed:
+    """How far a run has come.
+
+    Attributes:
+        rounds: rounds that are done, warm start and PPO counted together.
+        best_round: the round whose policy is kept, -1 before the first.
+        best: its validation figures.
+        seconds: time spent training so far.
+    """
+
+    rounds: int = 0
+    best_round: int = -1
+    best: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def save_checkpoint(
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, progressed: Progressed
+) -> None:
+    """Write weights, optimizer and progress atomically."""
+    tensors: dict[str, Tensor] = {
+        f"network.{name}": tensor.detach().contiguous() for name, tensor in network.state_dict().items()
+    }
+    for number, state in optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            tensors[f"optimizer.{number}.{name}"] = torch.as_tensor(value).contiguous()
+    write_atomically(path, save(tensors, metadata={"progressed": json.dumps(asdict(progressed))}))
+
+
+def load_checkpoint(
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer | None = None
+) -> Progressed:
+    """Restore weights (and the optimizer, when given) in place and return the progress.
+
+    Raises:
+        PolicyError: when the file is damaged.
+    """
+    weights: dict[str, Tensor] = {}
+    states: dict[int, dict[str, Tensor]] = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            progressed = Progressed(**json.loads(file.metadata()["progressed"]))
+            for name in file.keys():  # noqa: SIM118 - a safe_open handle is no mapping
+                kind, _, rest = name.partition(".")
+                if kind == "network":
+                    weights[rest] = file.get_tensor(name)
+                else:
+                    number, _, part = rest.partition(".")
+                    states.setdefault(int(number), {})[part] = file.get_tensor(name)
+        network.load_state_dict(weights)
+    except (SafetensorError, OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise PolicyError(f"the checkpoint {path} is damaged ({error}): delete the run's folder and train again") from error
+    if optimizer is not None:
+        optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    return progressed

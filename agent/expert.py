@@ -1,0 +1,73 @@
+"""The expert of the warm start: shortest paths to the labelled evidence, in any order."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..envs.batch import Lane, SearchBatch
+from ..envs.settings import SUB_INDEXES
+
+_DENSE = SUB_INDEXES.index("dense")
+
+
+def expert_actions(batch: SearchBatch, lane: int) -> NDArray[np.bool_]:
+    """Return every action that lies on a shortest path to the labelled evidence, bool [actions].
+
+    Any supporting candidate in view may be taken: the order is latent. When none is in view, the operators that
+    bring the most missing ones for their cost are right; when no operator does, and when nothing is missing, STOP.
+    """
+    good = np.zeros(batch.layout.size, np.bool_)
+    state = batch.lane(lane)
+    take = batch.layout.take
+    in_view = state.places[: state.count]
+    good[take : take + state.count] = batch.mask[lane, take : take + state.count] & state.world.is_gold[in_view]
+    if good.any():
+        return good
+    missing = len(state.world.gold) - state.found_gold
+    if missing > 0 and len(state.evidence) < batch.settings.max_evidence:
+        good = _best_operators(batch, lane, state)
+    if not good.any():
+        good[0] = True
+    return good
+
+
+def _best_operators(batch: SearchBatch, lane: int, state: Lane) -> NDArray[np.bool_]:
+    """Return the legal operators with the highest gain of missing evidence for their cost, if any gains."""
+    legal = [int(a) + 1 for a in np.flatnonzero(batch.mask[lane, 1 : batch.layout.take])]
+    values = np.zeros(batch.layout.size, np.float32)
+    conditioned_dense = 1 + _DENSE if state.evidence else -1
+    for action in legal:
+        if action != conditioned_dense:
+            values[action] = _value(batch, state, action)
+    if conditioned_dense in legal and not values.any():  # encoding a query is what costs most: only when needed
+        values[conditioned_dense] = _value(batch, state, conditioned_dense)
+    best = values.max()
+    return values >= best - 1e-6 if best > 0 else np.zeros(len(values), np.bool_)
+
+
+def _value(batch: SearchBatch, state: Lane, action: int) -> float:
+    """Return missing evidence per millisecond of an operator, looking at most two pages ahead."""
+    world = state.world
+    kind, first, second = batch.layout.decode(action)
+    if kind == "hop":
+        places = world.hop(int(state.places[state.evidence[first]]), second)
+        return _gain(state, places) / max(batch.settings.hop_ms, 1e-3)
+    after = int(state.places[state.state]) if state.evidence else -1
+    page = state.pages.get((first, state.state), 0)
+    cost = max(batch.settings.expand_ms[first], 1e-3)
+    for ahead in range(page, batch.settings.pages):
+        gain = _gain(state, world.expand(first, after, ahead))
+        if gain:
+            return gain / (cost * (ahead - page + 1))
+    return 0.0
+
+
+def _gain(state: Lane, places: NDArray[np.int64]) -> int:
+    """Count the supporting passages among ``places`` that are not in view yet."""
+    known = np.zeros(len(places), np.bool_)
+    inside = places < len(state.slot_of)
+    known[inside] = state.slot_of[places[inside]] >= 0
+    return int((state.world.is_gold[places] & ~known).sum())
+
+

@@ -1,0 +1,91 @@
+"""Warm start: imitate shortest paths to the labelled evidence, in any order, on states of the policy's own making.
+
+The loss of a state is ``-log sum_{a in A*} pi(a | s)`` over the expert's actions A*: the order is latent, so the
+policy chooses among right actions. States come from a mixture of expert and policy (DAgger, Ross et al. 2011,
+arXiv:1011.0686), so that the policy also learns to go on from its own mistakes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ..envs.batch import SearchBatch
+from ..envs.settings import EnvironmentSettings
+from ..envs.world import QuestionWorld
+from .expert import expert_actions
+from .network import PolicyNetwork
+from .rollout import as_tensors
+
+
+def imitate_epoch(
+    network: PolicyNetwork,
+    optimizer: torch.optim.Optimizer,
+    settings: EnvironmentSettings,
+    worlds: Sequence[QuestionWorld],
+    own_share: float,
+    generator: np.random.Generator,
+    lanes: int = 32,
+    done: Callable[[int], None] | None = None,
+) -> float:
+    """Run one episode per world and learn from every step; returns the mean loss.
+
+    Args:
+        network: learns in place.
+        optimizer: over the network's parameters.
+        settings: of the environment.
+        worlds: the questions, in the order in which they are to be searched.
+        own_share: share of the actions that the policy draws itself, 0 to 1; the expert draws the others.
+        generator: draws actions.
+        lanes: episodes side by side: states in a gradient step.
+        done: called with the number of questions begun.
+    """
+    batch = SearchBatch(settings, lanes, network.settings.question_dimension)
+    waiting = iter(enumerate(worlds))
+    active: list[int] = []
+
+    def refill(lane: int) -> bool:
+        following = next(waiting, None)
+        if following is None:
+            return False
+        batch.start(lane, following[1])
+        if done is not None:
+            done(following[0] + 1)
+        return True
+
+    active = [lane for lane in range(lanes) if refill(lane)]
+    losses: list[float] = []
+    network.train()
+    while active:
+        good = np.stack([expert_actions(batch, lane) for lane in active])
+        mask = batch.mask[active]
+        observation = {name: array[active] for name, array in batch.observation.items()}
+        log_probabilities, _ = network(as_tensors(observation), torch.from_numpy(mask))
+        right = log_probabilities.masked_fill(~torch.from_numpy(good), -torch.inf)
+        loss = -torch.logsumexp(right, dim=1).mean()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        losses.append(loss.item())
+        actions = _draw(log_probabilities.detach().numpy(), good, own_share, generator)
+        ended = [batch.act(lane, int(action))[1] for lane, action in zip(active, actions, strict=True)]
+        active = [lane for lane, end in zip(active, ended, strict=True) if not end or refill(lane)]
+    return float(np.mean(losses))
+
+
+def _draw(
+    log_probabilities: NDArray[np.float32],
+    good: NDArray[np.bool_],
+    own_share: float,
+    generator: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Draw an action per state: from the policy, or from the policy among the expert's actions."""
+    gumbel = generator.gumbel(size=log_probabilities.shape)
+    own = generator.random(len(good)) < own_share
+    allowed = np.where(good | own[:, None], log_probabilities, -np.inf)
+    return np.asarray((allowed + gumbel).argmax(axis=1))

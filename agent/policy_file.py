@@ -1,0 +1,115 @@
+"""A policy on disk: ``policy.safetensors`` and ``policy.json``; nothing that is loaded can run code."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from ..envs.features import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC
+from ..envs.settings import EnvironmentSettings
+from ..errors import PolicyError
+from .network import NetworkSettings, PolicyNetwork
+
+FORMAT = 1
+FEATURES = {"static": STATIC, "dynamic": DYNAMIC, "pair": PAIR, "operator": OPERATOR, "budget": BUDGET}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPolicy:
+    """A policy that is ready to search.
+
+    Attributes:
+        network: in evaluation mode.
+        settings: the environment it was trained in.
+        encoder: name of the encoder whose vectors it knows.
+        training: what ``policy.json`` says of its training.
+    """
+
+    network: PolicyNetwork
+    settings: EnvironmentSettings
+    encoder: str
+    training: Mapping[str, Any]
+
+
+def save_policy(
+    folder: Path,
+    network: PolicyNetwork,
+    settings: EnvironmentSettings,
+    encoder: str,
+    training: Mapping[str, Any],
+) -> None:
+    """Write a policy; each file appears whole or not at all, the description last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
+    write_atomically(folder / "policy.safetensors", save(weights))
+    description = {
+        "format": FORMAT,
+        "encoder": encoder,
+        "features": FEATURES,
+        "network": asdict(network.settings),
+        "environment": asdict(settings),
+        "training": dict(training),
+    }
+    write_json(folder / "policy.json", description)
+
+
+def load_policy(folder: Path) -> LoadedPolicy:
+    """Load a policy.
+
+    Raises:
+        PolicyError: when the folder holds none, it is damaged, or was trained with other features.
+    """
+    description = _read_description(folder)
+    saved = {name: tuple(values) for name, values in description.get("features", {}).items()}
+    if description.get("format") != FORMAT or saved != FEATURES:
+        raise PolicyError(f"{folder} was trained by another version of Trailhound: train it again")
+    try:
+        network = PolicyNetwork(NetworkSettings(**description["network"]))
+        settings = EnvironmentSettings(**description["environment"])
+        network.load_state_dict(load_file(folder / "policy.safetensors"))
+    except (OSError, SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
+        raise PolicyError(f"the policy in {folder} is damaged ({error}): train it again") from error
+    if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
+        raise PolicyError(f"the policy in {folder} has weights that are not finite: train it again")
+    return LoadedPolicy(network.eval(), settings, str(description["encoder"]), description["training"])
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is the old one or the new one, never a part: temporary file, sync, rename."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, atomically."""
+    write_atomically(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    path = folder / "policy.json"
+    if not path.is_file():
+        raise PolicyError(f"{folder} holds no policy (no policy.json): give the folder that `trailhound train` wrote")
+    try:
+        description = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise PolicyError(f"{path} is damaged ({error}): train the policy again") from error
+    if not isinstance(description, dict):
+        raise PolicyError(f"{path} is damaged (not an object): train the policy again")
+    return description

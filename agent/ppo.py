@@ -1,0 +1,150 @@
+"""PPO with the marginal likelihood over retrieval paths in the same loss.
+
+``L = L_PPO + beta L_ML``: PPO (Schulman et al. 2017, arXiv:1707.06347, eq. 9) as sb3-contrib's MaskablePPO collects
+and clips it, and L_ML of :mod:`trailhound.agent.path_likelihood` over the paths that the rollout sampled for each
+question together with one derived from its labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from sb3_contrib import MaskablePPO
+from torch import Tensor, nn
+
+from .path_likelihood import coverage_log_likelihood
+from .paths import Path, Steps, distinct, path_loss, paths_from_labels
+from .policy import SearchPolicy
+from .vector_env import SearchVecEnv
+
+
+class SearchPPO(MaskablePPO):  # type: ignore[misc]
+    """MaskablePPO whose loss also holds the marginal likelihood over retrieval paths.
+
+    Args:
+        env: the lanes to collect from.
+        beta: weight of L_ML; 0 is plain PPO.
+        kwargs: what MaskablePPO takes.
+    """
+
+    policy: SearchPolicy
+
+    def __init__(self, env: SearchVecEnv, beta: float, **kwargs: Any) -> None:
+        self.beta = beta
+        self.lanes_env = env
+        self.statistics: dict[str, float] = {}
+        """Means over the last update: losses, entropies, effective paths, clipping, approximate KL."""
+        super().__init__(SearchPolicy, env, **kwargs)
+
+    def iterate(self, seed: int) -> dict[str, float]:
+        """Collect one rollout from fresh episodes and learn from it; returns its statistics.
+
+        Everything random is drawn from ``seed``, so an iteration depends on nothing but the weights, the
+        optimizer and its own seed.
+        """
+        self.set_random_seed(seed)
+        self.lanes_env.reshuffle(seed)
+        self._last_obs = None
+        self._seed = seed
+        self.learn(self.n_steps * self.n_envs, reset_num_timesteps=False)
+        return self.statistics
+
+    def train(self) -> None:
+        """Learn from the rollout: several passes of minibatches, each with its share of the questions' paths."""
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.policy.optimizer)
+        steps, paths = self._gather_paths()
+        records: list[dict[str, float]] = []
+        generator = np.random.default_rng(self._seed)
+        for _ in range(self.n_epochs):
+            groups = self._question_groups(list(paths), generator)
+            for data in self.rollout_buffer.get(self.batch_size):
+                loss, record = self._ppo_loss(data)
+                group = next(groups)
+                if self.beta and group:
+                    marginal = path_loss(self.policy.network, steps, paths, group)
+                    loss = loss + self.beta * marginal.loss
+                    record["marginal_likelihood_loss"] = float(marginal.loss.detach())
+                    record["effective_paths"] = marginal.effective_paths
+                    record["path_entropy"] = marginal.entropy
+                records.append(record)
+                if self.target_kl is not None and record["approximate_kl"] > 1.5 * self.target_kl:
+                    break
+                self.policy.optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+                self.policy.optimizer.step()
+            else:
+                continue
+            break
+        finished = self.lanes_env.finished
+        self.statistics = _means(records)
+        self.statistics["episodes"] = len(finished)
+        self.statistics["train_return"] = float(np.mean([info["r"] for info in self.ep_info_buffer or []]))
+
+    def _ppo_loss(self, data: Any) -> tuple[Tensor, dict[str, float]]:
+        """Return the clipped surrogate, value and entropy losses together, and their figures."""
+        values, log_probabilities, entropy = self.policy.evaluate_actions(
+            data.observations, data.actions.long().flatten(), data.action_masks
+        )
+        advantages = data.advantages
+        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        log_ratio = log_probabilities - data.old_log_prob
+        ratio = log_ratio.exp()
+        clip = float(self.clip_range(self._current_progress_remaining))
+        surrogate = torch.min(advantages * ratio, advantages * ratio.clamp(1 - clip, 1 + clip)).mean()
+        value_loss = nn.functional.mse_loss(values, data.returns)
+        loss = -surrogate + self.vf_coef * value_loss - self.ent_coef * entropy.mean()
+        with torch.no_grad():
+            record = {
+                "policy_loss": -float(surrogate),
+                "value_loss": float(value_loss),
+                "entropy": float(entropy.mean()),
+                "clip_share": float(((ratio - 1).abs() > clip).float().mean()),
+                "approximate_kl": float((ratio - 1 - log_ratio).mean()),
+            }
+        return loss, record
+
+    def _gather_paths(self) -> tuple[Steps, dict[int, list[Path]]]:
+        """Collect the rollout's finished episodes and one path from labels for each of their questions."""
+        buffer = self.rollout_buffer
+        next(iter(buffer.get(1)))  # makes the buffer lay its arrays out as [lane * steps + step]
+        sampled = Steps(
+            dict(buffer.observations), buffer.action_masks.astype(np.bool_), buffer.actions.astype(np.int64).ravel()
+        )
+        if not self.beta:
+            return sampled, {}
+        paths = [
+            Path(
+                episode.question,
+                np.arange(episode.first, episode.last + 1) + episode.lane * self.n_steps,
+                coverage_log_likelihood(episode.found, episode.missing),
+            )
+            for episode in self.lanes_env.finished
+        ]
+        questions = sorted({path.question for path in paths})
+        env = self.lanes_env
+        generator = np.random.default_rng(self._seed)
+        labelled, from_labels = paths_from_labels(
+            env.worlds, questions, env.batch.settings, self.policy.network.settings.question_dimension, generator
+        )
+        offset = len(sampled.actions)
+        paths += [Path(path.question, path.steps + offset, path.log_reader) for path in from_labels]
+        steps = sampled.joined(labelled)
+        return steps, distinct(paths, steps.actions)
+
+    def _question_groups(self, questions: list[int], generator: np.random.Generator) -> Iterator[list[int]]:
+        """Split the questions over the minibatches of one pass."""
+        minibatches = -(-self.n_steps * self.n_envs // self.batch_size)
+        shuffled = [questions[k] for k in generator.permutation(len(questions))]
+        return iter([shuffled[k::minibatches] for k in range(minibatches)])
+
+
+def _means(records: list[dict[str, float]]) -> dict[str, float]:
+    names = {name for record in records for name in record}
+    return {
+        name: float(np.mean([record[name] for record in records if name in record])) for name in sorted(names)
+    }

@@ -1,0 +1,142 @@
+"""Runs the policy over questions, greedily, and reads off what it found, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..envs.batch import Observation, SearchBatch
+from ..envs.settings import EnvironmentSettings
+from ..envs.world import QuestionWorld
+from ..retrievers.records import Rows
+from .network import PolicyNetwork
+
+
+@dataclass(slots=True)
+class Decision:
+    """One action of an episode: what it was, how sure the policy was, and which rows it brought or took."""
+
+    action: int
+    probability: float
+    rows: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """A finished episode.
+
+    Attributes:
+        ranking: rows, best first: the evidence in the order taken, then the rest of the frontier by the policy.
+        scores: one strictly decreasing score per row of the ranking, float64.
+        taken: how many rows at the head of the ranking are evidence.
+        total_reward: the episode's return, recall gained minus price.
+        recall: share of the supporting passages taken.
+        calls: sub-index calls and hops.
+        decisions: the path.
+    """
+
+    ranking: Rows
+    scores: NDArray[np.float64]
+    taken: int
+    total_reward: float
+    recall: float
+    calls: int
+    decisions: list[Decision] = field(default_factory=list)
+
+
+def as_tensors(observation: Observation) -> dict[str, Tensor]:
+    """Return the observation's arrays as tensors that share their memory."""
+    return {name: torch.from_numpy(array) for name, array in observation.items()}
+
+
+def search_worlds(
+    network: PolicyNetwork,
+    settings: EnvironmentSettings,
+    worlds: Iterable[QuestionWorld],
+    lanes: int = 64,
+    done: Callable[[int], None] | None = None,
+) -> list[Outcome]:
+    """Search every world greedily, ``lanes`` at a time; the outcomes are in the order of the worlds."""
+    batch = SearchBatch(settings, lanes, network.settings.question_dimension)
+    waiting: Iterator[tuple[int, QuestionWorld]] = iter(enumerate(worlds))
+    running: dict[int, tuple[int, Outcome]] = {}
+    outcomes: dict[int, Outcome] = {}
+
+    def refill(lane: int) -> None:
+        following = next(waiting, None)
+        if following is not None:
+            number, world = following
+            batch.start(lane, world)
+            running[lane] = (number, Outcome(np.zeros(0, np.int64), np.zeros(0), 0, 0.0, 0.0, 0))
+
+    for lane in range(lanes):
+        refill(lane)
+    network.eval()
+    while running:
+        active = sorted(running)
+        logits = _legal_scores(network, batch, active)
+        for position, lane in enumerate(active):
+            number, outcome = running[lane]
+            if _advance(batch, lane, outcome, logits[position]):
+                del running[lane]
+                outcomes[number] = outcome
+                if done is not None:
+                    done(len(outcomes))
+                refill(lane)
+    return [outcomes[number] for number in range(len(outcomes))]
+
+
+@torch.inference_mode()
+def _legal_scores(network: PolicyNetwork, batch: SearchBatch, active: list[int]) -> NDArray[np.float32]:
+    """Return the unmasked logits of the active lanes, float32 [active, actions]."""
+    observation = {name: array[active] for name, array in batch.observation.items()}
+    logits, _ = network.scores(as_tensors(observation))
+    return np.asarray(logits.numpy())
+
+
+def _advance(batch: SearchBatch, lane: int, outcome: Outcome, logits: NDArray[np.float32]) -> bool:
+    """Take the best legal action in one lane; on the end of the episode fill in the outcome."""
+    state = batch.lane(lane)
+    legal = np.where(batch.mask[lane], logits, -np.inf)
+    action = int(legal.argmax())
+    probability = float(1 / np.exp(legal - legal[action]).sum())
+    before = state.count
+    reward, ended = batch.act(lane, action)
+    outcome.total_reward += reward
+    if action >= batch.layout.take:
+        rows = (int(state.world.rows[state.places[action - batch.layout.take]]),)
+    else:
+        rows = tuple(state.world.rows[state.places[before : state.count]].tolist())
+    outcome.decisions.append(Decision(action, probability, rows))
+    if ended:
+        _rank(batch, lane, outcome, logits)
+    return ended
+
+
+def _rank(batch: SearchBatch, lane: int, outcome: Outcome, logits: NDArray[np.float32]) -> None:
+    """Rank the evidence in the order taken, then the frontier by the policy's last scores for taking it."""
+    state = batch.lane(lane)
+    takes = logits[batch.layout.take : batch.layout.take + state.count]
+    rest = [slot for slot in np.argsort(-takes, kind="stable").tolist() if slot not in state.evidence]
+    # slots that the very last action brought have no score of that action's: they stand last
+    order = [*state.evidence, *rest]
+    outcome.ranking = state.world.rows[state.places[order]]
+    outcome.taken = len(state.evidence)
+    squashed = 1 / (1 + np.exp(-takes[rest].astype(np.float64))) if rest else np.zeros(0)
+    held = 2.0 - np.arange(len(state.evidence)) / (1 + len(state.evidence))
+    outcome.scores = strictly_decreasing(np.concatenate((held, squashed)))
+    outcome.recall = state.found_gold / max(len(state.world.gold), 1)
+    outcome.calls = state.calls
+
+
+def strictly_decreasing(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lower each score just enough to be below the one before it, so that a run file has no ties."""
+    out = scores.copy()
+    for k in range(1, len(out)):
+        out[k] = min(out[k], np.nextafter(np.float32(out[k - 1]), np.float32(-1e9)))
+    return out

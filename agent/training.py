@@ -1,0 +1,281 @@
+"""Trains a search policy: warm start by imitation, then PPO with marginal likelihood; resumable, reproducible.
+
+A run is a sequence of rounds. A round draws everything random from the run's seed and its own number, and between
+two rounds a checkpoint holds all there is to know; so a run that was killed goes on to the same policy, bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.logger import Logger
+
+from ..envs.question_set import QuestionSet
+from ..envs.world import QuestionWorld
+from ..errors import PolicyError, QuestionsError
+from ..graph.index import Index
+from ..retrievers.protocols import Progress
+from .checkpoint import Progressed, load_checkpoint, save_checkpoint
+from .imitation import imitate_epoch
+from .network import PolicyNetwork
+from .policy_file import load_policy, save_policy, write_json
+from .ppo import SearchPPO
+from .recipe import Recipe
+from .run_log import RunLog
+from .validation import validate
+from .vector_env import SearchVecEnv
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSource:
+    """Labelled questions over an index: ``questions/queries.jsonl`` and ``questions/qrels/SPLIT.tsv``."""
+
+    index: Index
+    questions: Path
+    split: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    """A finished run: where its policy is, its figures on validation, and how long it took."""
+
+    policy: Path
+    metrics: dict[str, float]
+    seconds: float
+
+
+def train(
+    sources: Sequence[TrainingSource],
+    out: Path,
+    *,
+    validation: Sequence[TrainingSource] = (),
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    resume: bool = True,
+    progress: Progress | None = None,
+) -> TrainingReport:
+    """Train a policy on the labelled questions of one or more indexes.
+
+    Without ``validation`` a share of the training questions (``recipe.held_out``) is set aside for it.
+
+    Args:
+        sources: what to learn from; their indexes must share an encoder.
+        out: folder of the run; a run of the same settings that was interrupted there goes on.
+        validation: what decides which policy is kept, and when to stop.
+        recipe: settings; the defaults when None.
+        seed: of everything random.
+        resume: go on with an interrupted run; otherwise an unfinished run in ``out`` is an error.
+        progress: told of every stage.
+
+    Raises:
+        QuestionsError: when there is nothing to learn from, or the indexes do not share an encoder.
+        PolicyError: when ``out`` holds another run.
+    """
+    run = _Run(sources, Path(out), validation, recipe or Recipe(), seed, progress)
+    run.claim(resume)
+    return run.finish()
+
+
+class _Run:
+    """One training run in its folder."""
+
+    def __init__(
+        self,
+        sources: Sequence[TrainingSource],
+        out: Path,
+        validation: Sequence[TrainingSource],
+        recipe: Recipe,
+        seed: int,
+        progress: Progress | None,
+    ) -> None:
+        encoders = sorted({source.index.encoder.name for source in (*sources, *validation)})
+        if len(encoders) != 1:
+            raise QuestionsError(f"training needs indexes of one encoder, not of {', '.join(encoders) or 'none'}")
+        self.out = out
+        self.recipe = recipe
+        self.seed = seed
+        self.settings = recipe.environment()
+        self.encoder = encoders[0]
+        self._progress = progress
+        self._describe = {
+            "recipe": recipe.model_dump(),
+            "seed": seed,
+            "sources": [_describe(source) for source in sources],
+            "validation": [_describe(source) for source in validation],
+        }
+        self.worlds = self._load(sources)
+        self.held_out = self._load(validation)
+        if not validation:
+            self._set_aside()
+        if not self.worlds or not self.held_out:
+            raise QuestionsError("there are too few questions with supporting passages in the index to train on")
+        torch.manual_seed(seed)
+        dimension = sources[0].index.encoder.dimension
+        self.network = PolicyNetwork(recipe.network(dimension))
+        self.progressed = Progressed()
+
+    def claim(self, resume: bool) -> None:
+        """Make the folder this run's, or go on with the run that is there.
+
+        Raises:
+            PolicyError: when it holds another run, or an unfinished one that may not be resumed.
+        """
+        path = self.out / "run.json"
+        if path.exists():
+            if json.loads(path.read_text("utf-8")) != json.loads(json.dumps(self._describe)):
+                raise PolicyError(f"{self.out} holds a run of other settings: choose another folder or delete it")
+            if not resume:
+                raise PolicyError(f"{self.out} holds a run already: choose another folder, delete it, or resume")
+        else:
+            self.out.mkdir(parents=True, exist_ok=True)
+            write_json(path, self._describe)
+        if self._checkpoint.exists():
+            self.progressed = load_checkpoint(self._checkpoint, self.network)
+
+    def finish(self) -> TrainingReport:
+        """Run the rounds that are left and write ``metrics.json``."""
+        log = RunLog(self.out, self.progressed.rounds)
+        try:
+            self._imitate(log)
+            self._reinforce(log)
+        finally:
+            log.close()
+        metrics = {**self.progressed.best, "best_round": float(self.progressed.best_round)}
+        write_json(self.out / "metrics.json", {**metrics, "seconds": round(self.progressed.seconds, 1)})
+        return TrainingReport(self.out, metrics, self.progressed.seconds)
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.out / "checkpoint.safetensors"
+
+    def _imitate(self, log: RunLog) -> None:
+        recipe = self.recipe
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=recipe.imitation_learning_rate, weight_decay=recipe.weight_decay
+        )
+        if 0 < self.progressed.rounds < recipe.imitation_epochs:
+            load_checkpoint(self._checkpoint, self.network, optimizer)
+        while self.progressed.rounds < recipe.imitation_epochs:
+            number = self.progressed.rounds
+            started = time.monotonic()
+            generator = self._seeded(number)
+            share = number / max(recipe.imitation_epochs - 1, 1)
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.imitation_learning_rate * (1 - 0.9 * share)
+            loss = imitate_epoch(
+                self.network,
+                optimizer,
+                self.settings,
+                [self.worlds[k] for k in generator.permutation(len(self.worlds))],
+                recipe.own_share * min(1.0, 2 * share),
+                generator,
+                recipe.imitation_lanes,
+                self._stage(f"imitation {number + 1}/{recipe.imitation_epochs}", len(self.worlds)),
+            )
+            self._end_round("imitation", {"loss": loss}, optimizer, started, log)
+
+    def _reinforce(self, log: RunLog) -> None:
+        recipe = self.recipe
+        last = recipe.imitation_epochs + recipe.ppo_iterations
+        if self.progressed.rounds >= last:
+            return
+        if self.progressed.rounds == recipe.imitation_epochs and self.progressed.best_round >= 0:
+            self.network.load_state_dict(load_policy(self.out).network.state_dict())
+        model = self._ppo()
+        if self.progressed.rounds > recipe.imitation_epochs:
+            load_checkpoint(self._checkpoint, self.network, model.policy.optimizer)
+        while self.progressed.rounds < last:
+            number = self.progressed.rounds
+            if number - max(self.progressed.best_round, recipe.imitation_epochs) >= recipe.patience:
+                break
+            started = time.monotonic()
+            stage = self._stage(f"PPO, validation {self.progressed.best.get('score', 0):.3f}", recipe.ppo_iterations)
+            if stage is not None:
+                stage(number - recipe.imitation_epochs)
+            statistics = model.iterate(int(self._seeded(number).integers(2**31)))
+            self._end_round("ppo", statistics, model.policy.optimizer, started, log)
+
+    def _ppo(self) -> SearchPPO:
+        recipe = self.recipe
+        env = SearchVecEnv(
+            self.worlds,
+            self.settings,
+            self.network.settings.question_dimension,
+            recipe.ppo_lanes,
+            recipe.paths_per_question,
+        )
+        model = SearchPPO(
+            env,
+            recipe.beta,
+            n_steps=recipe.ppo_steps,
+            batch_size=recipe.minibatch,
+            n_epochs=recipe.ppo_passes,
+            learning_rate=recipe.ppo_learning_rate,
+            gamma=1.0,
+            gae_lambda=recipe.gae_lambda,
+            clip_range=recipe.clip_range,
+            ent_coef=recipe.entropy_weight,
+            vf_coef=recipe.value_weight,
+            target_kl=recipe.target_kl,
+            device="cpu",
+            policy_kwargs={"network": self.network, "weight_decay": recipe.weight_decay},
+        )
+        model.set_logger(Logger(None, []))
+        return model
+
+    def _end_round(
+        self,
+        phase: str,
+        figures: dict[str, float],
+        optimizer: torch.optim.Optimizer,
+        started: float,
+        log: RunLog,
+    ) -> None:
+        """Validate, keep the policy if it is the best so far, log, and write the checkpoint."""
+        validated = validate(self.network, self.settings, self.held_out)
+        number = self.progressed.rounds
+        if validated["score"] > self.progressed.best.get("score", -np.inf):
+            self.progressed.best_round, self.progressed.best = number, validated
+            training = {**self._describe, "round": number, "phase": phase, "validation_figures": validated}
+            save_policy(self.out, self.network, self.settings, self.encoder, training)
+        self.progressed.rounds += 1
+        self.progressed.seconds += time.monotonic() - started
+        log.write(number, phase, {**figures, **{f"validation_{k}": v for k, v in validated.items()}})
+        save_checkpoint(self._checkpoint, self.network, optimizer, self.progressed)
+
+    def _seeded(self, number: int) -> np.random.Generator:
+        """Return this round's generator, and seed torch from it."""
+        generator = np.random.default_rng([self.seed, number])
+        torch.manual_seed(int(generator.integers(2**31)))
+        return generator
+
+    def _stage(self, name: str, total: int) -> Any:
+        """Return a callback that reports progress of one stage, or None."""
+        report = self._progress
+        return None if report is None else (lambda done: report(name, done, total))
+
+    def _load(self, sources: Sequence[TrainingSource]) -> list[QuestionWorld]:
+        """Return the worlds of every question that has a supporting passage."""
+        worlds = []
+        for source in sources:
+            questions = QuestionSet.load(source.index, source.questions, source.split, self.settings)
+            worlds += [questions.world(k) for k in range(len(questions)) if questions.items[k].gold]
+        return worlds
+
+    def _set_aside(self) -> None:
+        order = np.random.default_rng([self.seed, 2**31]).permutation(len(self.worlds))
+        aside = set(order[: max(1, round(len(order) * self.recipe.held_out))].tolist())
+        self.held_out = [world for k, world in enumerate(self.worlds) if k in aside]
+        self.worlds = [world for k, world in enumerate(self.worlds) if k not in aside]
+
+
+def _describe(source: TrainingSource) -> dict[str, Any]:
+    """Say what a source is, without saying where it lies."""
+    return {"questions": Path(source.questions).name, "split": source.split, "passages": len(source.index)}

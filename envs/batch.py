@@ -1,0 +1,294 @@
+"""Many searches side by side, in one set of arrays that every step changes in place.
+
+A lane is one episode. Its candidates keep the slot in which they came into view; taking one marks its slot. All
+that an action brings is looked up in the lane's :class:`QuestionWorld`, so that a step costs a few small copies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..graph.knowledge_graph import GROUPS
+from ..retrievers.records import Rows
+from .features import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC
+from .settings import SUB_INDEXES, ActionLayout, EnvironmentSettings
+from .world import QuestionWorld
+
+Observation = dict[str, NDArray[np.generic]]
+
+_FOUND = len(STATIC)
+_CONDITIONED = _FOUND + DYNAMIC.index("conditioned_dense")
+_FOUND_AT = _FOUND + DYNAMIC.index("found_at")
+_TAKEN = _FOUND + DYNAMIC.index("taken")
+_ORDER = _FOUND + DYNAMIC.index("taken_order")
+_COVERAGE = _FOUND + DYNAMIC.index("new_coverage")
+_ENTITY = SUB_INDEXES.index("entity")
+_DENSE = SUB_INDEXES.index("dense")
+
+
+@dataclass(slots=True)
+class Lane:
+    """The part of an episode's state that is not in the arrays."""
+
+    world: QuestionWorld
+    places: Rows
+    slot_of: NDArray[np.int16]
+    count: int = 0
+    evidence: list[int] = field(default_factory=list)
+    steps: int = 0
+    spent: float = 0.0
+    calls: int = 0
+    found_gold: int = 0
+    pages: dict[tuple[int, int], int] = field(default_factory=dict)
+    covered: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+
+    @property
+    def state(self) -> int:
+        """Slot of the evidence that conditions the next query, -1 when there is none."""
+        return self.evidence[-1] if self.evidence else -1
+
+
+class SearchBatch:
+    """``lanes`` episodes over any questions of any indexes.
+
+    Attributes:
+        observation: arrays with a leading lane axis, changed in place by :meth:`step` (see :meth:`spaces`).
+        mask: bool [lanes, actions], the legal actions; STOP always is.
+
+    Args:
+        settings: sizes, budget and prices.
+        lanes: episodes side by side.
+        dimension: of the question vectors.
+    """
+
+    def __init__(self, settings: EnvironmentSettings, lanes: int, dimension: int) -> None:
+        self.settings = settings
+        self.layout = ActionLayout(settings.max_evidence, settings.max_candidates)
+        k, e = settings.max_candidates, settings.max_evidence
+        shapes = observation_shapes(settings, dimension)
+        self.observation: Observation = {
+            name: np.zeros((lanes, *shape), dtype) for name, (shape, dtype) in shapes.items()
+        }
+        self.mask = np.zeros((lanes, self.layout.size), np.bool_)
+        self.lanes: list[Lane | None] = [None] * lanes
+        self._candidates = self.observation["candidates"]
+        self._links = self.observation["links"]
+        self._adjacency = self.observation["adjacency"]
+        self._operators = self.observation["operators"]
+        self._k, self._e = k, e
+
+    def lane(self, lane: int) -> Lane:
+        """Return the state of a lane that has been started."""
+        state = self.lanes[lane]
+        if state is None:
+            raise RuntimeError(f"lane {lane} has no episode: call start({lane}, world) first")
+        return state
+
+    def start(self, lane: int, world: QuestionWorld) -> None:
+        """Begin a new episode in ``lane``."""
+        for array in self.observation.values():
+            array[lane] = 0
+        self.observation["question"][lane] = world.view.vector
+        self.observation["candidate_rows"][lane] = -1
+        self.observation["evidence"][lane] = -1
+        state = Lane(world, np.full(self._k, -1, np.int64), np.full(max(64, len(world)), -1, np.int16))
+        state.covered = np.zeros(len(world.view.terms), np.float32)
+        self.lanes[lane] = state
+        self.mask[lane] = False
+        self.mask[lane, 0] = True
+        self._refresh_expands(lane, state)
+        self._refresh_budget(lane, state)
+        if self.settings.expand_everything:
+            self._expand_everything(lane, state)
+
+    def step(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Take one action in every lane; returns rewards float32 [lanes] and whether each episode ended."""
+        rewards = np.zeros(len(actions), np.float32)
+        ended = np.zeros(len(actions), np.bool_)
+        for lane, action in enumerate(actions.tolist()):
+            rewards[lane], ended[lane] = self.act(lane, action)
+        return rewards, ended
+
+    def act(self, lane: int, action: int) -> tuple[float, bool]:
+        """Take one action in one lane; returns its reward and whether the episode ended."""
+        state = self.lane(lane)
+        state.steps += 1
+        settings = self.settings
+        cost = settings.invalid_ms
+        gain = 0.0
+        stopped = False
+        if self.mask[lane, action]:
+            kind, first, second = self.layout.decode(action)
+            if kind == "stop":
+                stopped, cost = True, 0.0
+            elif kind == "expand":
+                cost = self._expand(lane, state, first)
+            elif kind == "hop":
+                cost = self._hop(lane, state, first, second)
+            else:
+                gain = self._take(lane, state, first)
+                cost = settings.take_ms
+        price = cost * settings.price_per_ms
+        state.spent += price
+        if settings.expand_everything and gain >= 0 and not stopped and action >= self.layout.take:
+            before = state.spent
+            self._expand_everything(lane, state)
+            price += state.spent - before
+        ended = stopped or state.steps >= settings.max_steps
+        self._refresh_budget(lane, state)
+        return gain - price, ended
+
+    def _expand(self, lane: int, state: Lane, sub_index: int) -> float:
+        after = state.state
+        key = (sub_index, after)
+        page = state.pages.get(key, 0)
+        state.pages[key] = page + 1
+        state.calls += 1
+        after_place = int(state.places[after]) if after >= 0 else -1
+        places = state.world.expand(sub_index, after_place, page)
+        column = sub_index if after < 0 else len(SUB_INDEXES) + len(GROUPS) + sub_index
+        self._reveal(lane, state, places, column, page * self.settings.expand_size)
+        if sub_index == _DENSE and after >= 0:
+            self._update_conditioned(lane, state, after_place)
+        self._refresh_expands(lane, state)
+        return self.settings.expand_ms[sub_index]
+
+    def _hop(self, lane: int, state: Lane, evidence: int, group: int) -> float:
+        operator = self.layout.hop + evidence * len(GROUPS) + group
+        state.calls += 1
+        slot = state.evidence[evidence]
+        places = state.world.hop(int(state.places[slot]), group)
+        self._reveal(lane, state, places, len(SUB_INDEXES) + group, 0)
+        self.mask[lane, operator] = False
+        self._operators[lane, operator - 1, :2] = 1
+        return self.settings.hop_ms
+
+    def _take(self, lane: int, state: Lane, slot: int) -> float:
+        world = state.world
+        place = int(state.places[slot])
+        order = len(state.evidence)
+        state.evidence.append(slot)
+        self.observation["evidence"][lane, order] = slot
+        self._candidates[lane, slot, _TAKEN] = 1
+        self._candidates[lane, slot, _ORDER] = (order + 1) / self._e
+        pairs = world.pair(place)
+        self._links[lane, order, : state.count] = pairs[state.places[: state.count]]
+        np.maximum(state.covered, world.hits[place], out=state.covered)
+        self._refresh_coverage(lane, state, 0)
+        layout = self.layout
+        self.mask[lane, layout.take + slot] = False
+        full = len(state.evidence) == self._e
+        if full:
+            self.mask[lane, layout.take :] = False
+        degrees = world.hop_degrees(place)
+        first = layout.hop + order * len(GROUPS)
+        self.mask[lane, first : first + len(GROUPS)] = (degrees > 0) & (state.count < self._k)
+        self._operators[lane, first - 1 : first - 1 + len(GROUPS), 2] = 1
+        self._operators[lane, first - 1 : first - 1 + len(GROUPS), 3] = np.log1p(degrees) / 3
+        self._refresh_expands(lane, state)
+        if not world.is_gold[place]:
+            return 0.0
+        state.found_gold += 1
+        return 1 / len(world.gold)
+
+    def _reveal(self, lane: int, state: Lane, places: Rows, column: int, rank: int) -> None:
+        """Bring places into free slots and note which operator found them, and at what rank."""
+        if not len(places):
+            return
+        world = state.world
+        if len(state.slot_of) < len(world):
+            grown = np.full(max(len(world), 2 * len(state.slot_of)), -1, np.int16)
+            grown[: len(state.slot_of)] = state.slot_of
+            state.slot_of = grown
+        first = state.count
+        new = places[state.slot_of[places] < 0][: self._k - first]
+        if len(new):
+            last = state.count = first + len(new)
+            state.slot_of[new] = np.arange(first, last)
+            state.places[first:last] = new
+            self._candidates[lane, first:last, :_FOUND] = world.static[new]
+            self._candidates[lane, first:last, _FOUND_AT] = state.steps / self.settings.max_steps
+            self.observation["candidate_rows"][lane, first:last] = world.rows[new]
+            held = state.places[:last]
+            self._adjacency[lane, :last, :last] = world.adjacency[held[:, None], held]
+            for order, slot in enumerate(state.evidence):
+                self._links[lane, order, first:last] = world.pair(int(state.places[slot]))[new]
+            self._refresh_coverage(lane, state, first)
+            if len(state.evidence) < self._e:
+                self.mask[lane, self.layout.take + first : self.layout.take + last] = True
+            if last == self._k:
+                self.mask[lane, 1 : self.layout.take] = False
+        slots = state.slot_of[places]
+        ranks = 1 / (1 + rank + np.arange(len(places), dtype=np.float32))
+        here = slots >= 0
+        target = self._candidates[lane, :, _FOUND + column]
+        target[slots[here]] = np.maximum(target[slots[here]], ranks[here])
+
+    def _update_conditioned(self, lane: int, state: Lane, after: int) -> None:
+        similarity = state.world.conditioned_similarity(after, state.places[: state.count])
+        column = self._candidates[lane, : state.count, _CONDITIONED]
+        np.maximum(column, similarity, out=column)
+
+    def _refresh_coverage(self, lane: int, state: Lane, first: int) -> None:
+        hits = state.world.hits[state.places[first : state.count]]
+        self._candidates[lane, first : state.count, _COVERAGE] = (hits * (state.covered == 0)).sum(axis=1)
+
+    def _refresh_expands(self, lane: int, state: Lane) -> None:
+        after = state.state
+        for sub_index in range(len(SUB_INDEXES)):
+            asked = state.pages.get((sub_index, after), 0)
+            legal = asked < self.settings.pages and state.count < self._k
+            if sub_index == _ENTITY and (after >= 0 or asked):
+                legal = False  # the names in the evidence are what HOP follows
+            self.mask[lane, 1 + sub_index] = legal
+            values = self._operators[lane, sub_index]
+            values[0] = asked / self.settings.pages
+            values[1] = sum(n for (s, _), n in state.pages.items() if s == sub_index) / 4
+            values[2] = after >= 0
+
+    def _refresh_budget(self, lane: int, state: Lane) -> None:
+        self.observation["budget"][lane] = (
+            1 - state.steps / self.settings.max_steps,
+            1 - len(state.evidence) / self._e,
+            1 - state.count / self._k,
+            state.spent,
+        )
+
+    def _expand_everything(self, lane: int, state: Lane) -> None:
+        """Ask every sub-index and follow every edge that is legal now, at its cost."""
+        while True:
+            legal = np.flatnonzero(self.mask[lane, 1 : self.layout.take]) + 1
+            if not len(legal):
+                return
+            kind, first, second = self.layout.decode(int(legal[0]))
+            cost = (
+                self._expand(lane, state, first) if kind == "expand" else self._hop(lane, state, first, second)
+            )
+            state.spent += cost * self.settings.price_per_ms
+
+
+def observation_shapes(
+    settings: EnvironmentSettings, dimension: int
+) -> dict[str, tuple[tuple[int, ...], type[np.generic]]]:
+    """Return the shape (without lanes) and dtype of every part of an observation.
+
+    k = max_candidates, e = max_evidence: ``question`` [dimension]; ``candidates`` [k, static + dynamic features];
+    ``candidate_rows`` [k], -1 where empty; ``evidence`` [e] slots in the order taken, -1 where empty; ``links``
+    [e, k, pair features]; ``adjacency`` [k, k] bits by Relation; ``operators`` [EXPAND and HOP actions, features];
+    ``budget`` [4].
+    """
+    k, e = settings.max_candidates, settings.max_evidence
+    operators = ActionLayout(e, k).operators
+    return {
+        "question": ((dimension,), np.float32),
+        "candidates": ((k, len(STATIC) + len(DYNAMIC)), np.float32),
+        "candidate_rows": ((k,), np.int64),
+        "evidence": ((e,), np.int64),
+        "links": ((e, k, len(PAIR)), np.float32),
+        "adjacency": ((k, k), np.uint8),
+        "operators": ((operators, len(OPERATOR)), np.float32),
+        "budget": ((len(BUDGET),), np.float32),
+    }

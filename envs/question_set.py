@@ -1,0 +1,83 @@
+"""Questions over one index, with what is known of each: the labels and the explored world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import QuestionsError
+from ..graph.index import Index
+from ..retrievers.questions import load_questions
+from ..retrievers.records import Qrels, Question
+from .question_view import QuestionView
+from .settings import EnvironmentSettings
+from .world import QuestionWorld
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledQuestion:
+    """A question and the rows of its supporting passages (none when nothing is known)."""
+
+    question: Question
+    gold: frozenset[int]
+
+
+class QuestionSet:
+    """Questions over one index; worlds are made when first asked for, and kept.
+
+    Args:
+        index: the opened index.
+        questions: the questions.
+        qrels: their labels; a passage above 0 is supporting.
+        settings: sizes of pages and hops.
+
+    Raises:
+        QuestionsError: when there is no question, or a label names a passage that the index does not have.
+    """
+
+    def __init__(
+        self, index: Index, questions: Sequence[Question], qrels: Qrels, settings: EnvironmentSettings
+    ) -> None:
+        if not questions:
+            raise QuestionsError("there is no question: queries.jsonl or the split is empty")
+        self.index = index
+        self.settings = settings
+        self.items = [
+            LabelledQuestion(question, _gold_rows(index, question, qrels.get(question.id, {})))
+            for question in questions
+        ]
+        self._worlds: dict[int, QuestionWorld] = {}
+        self._vectors = index.encoder.encode([question.text for question in questions])
+
+    @classmethod
+    def load(cls, index: Index, folder: Path, split: str, settings: EnvironmentSettings) -> QuestionSet:
+        """Load ``folder``'s ``split`` (``queries.jsonl`` and ``qrels/SPLIT.tsv``)."""
+        questions, qrels = load_questions(folder, split)
+        return cls(index, questions, qrels, settings)
+
+    def __len__(self) -> int:
+        """Return the number of questions."""
+        return len(self.items)
+
+    def world(self, number: int) -> QuestionWorld:
+        """Return the world of a question, the same object every time."""
+        if number not in self._worlds:
+            item = self.items[number]
+            view = QuestionView.of(self.index, item.question.text, self._vectors[number])
+            self._worlds[number] = QuestionWorld(self.index, view, self.settings, item.gold)
+        return self._worlds[number]
+
+
+def _gold_rows(index: Index, question: Question, labels: dict[str, int]) -> frozenset[int]:
+    rows = set()
+    for passage_id, relevance in labels.items():
+        if relevance > 0:
+            try:
+                rows.add(index.store.row_of(passage_id))
+            except KeyError as error:
+                raise QuestionsError(
+                    f"question {question.id!r} is labelled with passage {passage_id!r}, which the index"
+                    f" {index.path} does not have: index the corpus that the labels speak of"
+                ) from error
+    return frozenset(rows)

