@@ -1,0 +1,141 @@
+"""The typed edges of the knowledge graph as parallel arrays, and their file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DamagedIndexError
+
+
+class Relation(IntEnum):
+    """What an edge says: source's text names target's title (or an alias), or the two share phrases, or adjoin."""
+
+    TITLE_MENTION = 0
+    ALIAS_MENTION = 1
+    SHARES = 2
+    ADJACENT = 3
+
+
+SYMMETRIC = (Relation.SHARES, Relation.ADJACENT)
+"""Relations that hold both ways; such an edge is kept once, from the smaller row to the greater."""
+
+FILE_NAME = "edges.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Edges as parallel arrays of length m, each (source, target, relation) once, no edge from a row to itself.
+
+    Attributes:
+        source, target: int32, passage rows.
+        relation: int8, values of ``Relation``.
+        start, end: int32, where the source's text mentions the target; 0 and 0 for symmetric relations.
+        weight: float32, above 0: the summed idf of what is shared, 1 for the other relations.
+    """
+
+    source: NDArray[np.int32]
+    target: NDArray[np.int32]
+    relation: NDArray[np.int8]
+    start: NDArray[np.int32]
+    end: NDArray[np.int32]
+    weight: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        """Return the number of edges."""
+        return len(self.source)
+
+    @classmethod
+    def of(
+        cls,
+        source: Sequence[int] | NDArray[np.int64],
+        target: Sequence[int] | NDArray[np.int64],
+        relation: Relation,
+        weight: Sequence[float] | NDArray[np.float32] | None = None,
+    ) -> Edges:
+        """Make edges of one relation that has no place in a text."""
+        count = len(source)
+        nowhere = np.zeros(count, np.int32)
+        return cls(
+            np.asarray(source, np.int32),
+            np.asarray(target, np.int32),
+            np.full(count, relation, np.int8),
+            nowhere,
+            nowhere,
+            np.ones(count, np.float32) if weight is None else np.asarray(weight, np.float32),
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Edges]) -> Edges:
+        """Put edges of several relations together."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+    def save(self, folder: Path, passages: int) -> None:
+        """Write the arrays and the number of passages to ``folder``, which exists or is made."""
+        from safetensors.numpy import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        save_file({**arrays, "passages": np.array([passages], np.int64)}, str(folder / FILE_NAME))
+
+    @classmethod
+    def load(cls, folder: Path) -> tuple[Edges, int]:
+        """Read what ``save`` wrote: the edges and the number of passages.
+
+        Raises:
+            DamagedIndexError: when the file cannot be read, or an array has another shape, type or range.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        path = folder / FILE_NAME
+        try:
+            arrays = load_file(str(path))
+        except (OSError, SafetensorError) as error:
+            raise DamagedIndexError(
+                f"{path}: cannot be read as safetensors ({error}); build the index again"
+            ) from error
+        problem = _problem(arrays)
+        if problem:
+            raise DamagedIndexError(f"{path}: {problem}; build the index again")
+        return cls(*(arrays[field.name] for field in fields(cls))), int(arrays["passages"][0])
+
+
+_DTYPES = {
+    "passages": np.int64,
+    "source": np.int32,
+    "target": np.int32,
+    "relation": np.int8,
+    "start": np.int32,
+    "end": np.int32,
+    "weight": np.float32,
+}
+
+
+def _problem(arrays: dict[str, NDArray[np.generic]]) -> str:
+    """Return what is wrong with the arrays of an edge file, or nothing."""
+    for name, kind in _DTYPES.items():
+        if name not in arrays:
+            return f"has no array {name!r}"
+        array, length = arrays[name], 1 if name == "passages" else len(arrays["source"])
+        if array.shape != (length,) or array.dtype != kind:
+            return f"{name} is {array.dtype} {array.shape}, not {np.dtype(kind)} ({length},)"
+    passages = int(arrays["passages"].astype(np.int64)[0])
+    if passages < 0:
+        return f"says it has {passages} passages"
+    for name, low, high in (("source", 0, passages), ("target", 0, passages), ("relation", 0, len(Relation))):
+        values = arrays[name].astype(np.int64)
+        if bool(((values < low) | (values >= high)).any()):
+            return f"{name} has values from {values.min()} to {values.max()}, outside {low} to {high - 1}"
+    start, end = arrays["start"].astype(np.int64), arrays["end"].astype(np.int64)
+    if bool(((start < 0) | (end < start)).any()):
+        return "a mention ends before it starts, or starts before the text"
+    if bool((arrays["source"] == arrays["target"]).any()):
+        return "a passage has an edge to itself"
+    weight = arrays["weight"].astype(np.float32)
+    return "" if bool((np.isfinite(weight) & (weight > 0)).all()) else "a weight is not a number above 0"

@@ -1,0 +1,123 @@
+"""Edges between passages that share rare names and key phrases, taken from the texts themselves.
+
+For corpora without titles these are the only edges; beside title mentions they are a relation of their own, because
+edges over rare strings are far less sure than a mention.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..retrievers.protocols import Progress
+from ..retrievers.terms import TermIndex, analyse
+from .edges import Edges, Relation
+
+STRONGEST = 10
+"""Edges that a passage asks for; it may get more from passages that ask for it."""
+
+LEAST_FREQUENCY = 2
+_BLOCK = 4096
+
+_CAPITALISED = r"[^\W\d_a-z][\w'’.-]*"
+_NAME = re.compile(rf"{_CAPITALISED}(?: (?:(?:of|the|de|la|von|van|der|and) ){{0,2}}{_CAPITALISED})+")
+
+
+def frequency_cap(passages: int) -> int:
+    """Return the document frequency above which a phrase links nothing: 0.2 % of the passages, between 10 and 50.
+
+    The upper bound keeps the cost of ``share_edges`` linear in the length of the corpus.
+    """
+    return min(max(10, passages // 500), 50)
+
+
+def key_phrases(text: str) -> set[int]:
+    """Return hashes of the names of several words and of the pairs of neighbouring terms in ``text``."""
+    found = {zlib.crc32(name.lower().encode("utf-8", "surrogatepass")) for name in _NAME.findall(text)}
+    stems = analyse(text)
+    found.update(
+        zlib.crc32(f"{a} {b}".encode("utf-8", "surrogatepass"))
+        for a, b in zip(stems, stems[1:], strict=False)
+    )
+    return found
+
+
+def share_edges(texts: Sequence[str], terms: TermIndex, progress: Progress | None = None) -> Edges:
+    """Link each passage to the ``STRONGEST`` others by the summed idf of the rare terms and phrases they share.
+
+    Rare means in at least two passages and in at most ``frequency_cap`` of them. Edges run from the smaller row to
+    the greater, weight = summed idf. The cost is the sum of the squared frequencies: postings times the cap.
+    """
+    from scipy import sparse
+
+    rows, columns, idf = _rare_postings(texts, terms, progress)
+    count = len(texts)
+    shape = (count, len(idf))
+    has = sparse.csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
+    weighted = sparse.csr_array((idf[columns], (rows, columns)), shape=shape).T.tocsr()
+    sources, targets, weights = [], [], []
+    for first in range(0, count, _BLOCK):
+        block = sparse.csr_array(has[first : first + _BLOCK] @ weighted)
+        source, target, weight = _strongest(block, first)
+        sources.append(source)
+        targets.append(target)
+        weights.append(weight)
+        if progress is not None:
+            progress("linking shared phrases", min(first + _BLOCK, count), count)
+    if not sources:
+        return Edges.of([], [], Relation.SHARES)
+    return _undirected(np.concatenate(sources), np.concatenate(targets), np.concatenate(weights))
+
+
+def _rare_postings(
+    texts: Sequence[str], terms: TermIndex, progress: Progress | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Return the postings (row, phrase) of rare terms and phrases, and the idf of each phrase."""
+    owners, hashes = [], []
+    for row, text in enumerate(texts):
+        found = key_phrases(text)
+        owners.append(np.full(len(found), row, np.int64))
+        # Terms and phrases must not be taken for each other: phrases live above the 32 bits of the terms.
+        hashes.append(np.fromiter(found, np.uint64, len(found)) + np.uint64(1 << 32))
+        if progress is not None and row % 1000 == 999:
+            progress("gathering phrases", row + 1, len(texts))
+    owners.append(np.repeat(np.arange(len(terms)), np.diff(terms.offsets)))
+    hashes.append(terms.hashes.astype(np.uint64))
+    row_of, key = np.concatenate(owners), np.concatenate(hashes)
+    _, column, frequency = np.unique(key, return_inverse=True, return_counts=True)
+    rare = (frequency >= LEAST_FREQUENCY) & (frequency <= frequency_cap(len(texts)))
+    place = np.cumsum(rare) - 1
+    kept = rare[column]
+    df = frequency[rare]
+    idf = np.log1p((len(texts) - df + 0.5) / (df + 0.5)).astype(np.float32)
+    return row_of[kept], place[column[kept]], idf
+
+
+def _strongest(block: object, first: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Return the STRONGEST entries of each row of ``block`` off the diagonal, ties by the smaller target."""
+    from scipy import sparse
+
+    entries = sparse.coo_array(block)
+    source = entries.row.astype(np.int64) + first
+    target, weight = entries.col.astype(np.int64), np.asarray(entries.data, np.float32)
+    other = source != target
+    source, target, weight = source[other], target[other], weight[other]
+    order = np.lexsort((target, -weight, source))
+    source, target, weight = source[order], target[order], weight[order]
+    begins = np.searchsorted(source, source, side="left")
+    kept = np.arange(len(source)) - begins < STRONGEST
+    return source[kept], target[kept], weight[kept]
+
+
+def _undirected(source: NDArray[np.int64], target: NDArray[np.int64], weight: NDArray[np.float32]) -> Edges:
+    """Keep each pair once, from the smaller row to the greater."""
+    low, high = np.minimum(source, target), np.maximum(source, target)
+    order = np.lexsort((high, low))
+    low, high, weight = low[order], high[order], weight[order]
+    new = np.ones(len(low), np.bool_)
+    new[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
+    return Edges.of(low[new], high[new], Relation.SHARES, weight[new])

@@ -1,0 +1,115 @@
+"""Finding many phrases in a text at once: whole words, the longest phrase wins.
+
+A text is compared as its words joined by single spaces, so that ``J. R. R.`` and ``J.R.R.``, ``lay-abbot`` and
+``lay- abbot``, or ``Teutberga( died`` and ``Teutberga (died`` are alike. Scripts that do not part words by spaces or
+punctuation are matched only where the whole run of letters is the phrase.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Generic, TypeVar
+
+Entry = TypeVar("Entry")
+
+# Combining marks belong to their letter: a decomposed accent must not cut a word in two.
+_WORD = re.compile("[\\w\u0300-\u036f]+")
+_BREAKS = frozenset(".,;:!?")
+_ABBREVIATION = 3
+"""A full stop after a word this short (an initial, "St.", "Vol.") does not end a sentence."""
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of ``text``: runs of letters, digits and underscores, marks included."""
+    return _WORD.findall(text)
+
+
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Return ``[start, end)`` of each of ``words_of(text)``."""
+    return [match.span() for match in _WORD.finditer(text)]
+
+
+@lru_cache(maxsize=1 << 16)
+def fold(word: str) -> str:
+    """Return ``word`` in lower case without accents and other combining marks."""
+    lowered = word.lower()
+    if lowered.isascii():
+        return lowered
+    return without_marks(lowered)
+
+
+def without_marks(text: str) -> str:
+    """Return ``text`` without accents and other combining marks, case kept."""
+    parts = unicodedata.normalize("NFD", text)
+    return unicodedata.normalize("NFC", "".join(char for char in parts if not unicodedata.combining(char)))
+
+
+def joins(text: str, spans: Sequence[tuple[int, int]], allowed: str) -> bool:
+    """Return whether the words at ``spans`` read as one phrase: no sentence or clause ends between them.
+
+    Punctuation that the phrase itself has (``allowed``) and full stops after short words end nothing.
+    """
+    for (start, end), (following, _) in zip(spans, spans[1:], strict=False):
+        for char in text[end:following]:
+            if char in _BREAKS and char not in allowed and not (char == "." and end - start <= _ABBREVIATION):
+                return False
+    return True
+
+
+class PhraseTable(Generic[Entry]):
+    """Phrases, each with the entries it stands for, looked up by their words.
+
+    Every word of a text costs one look-up, and one more per length of the phrases that begin with it; memory is that
+    of one dictionary over the phrases.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[str, list[Entry]] = {}
+        self._lengths: dict[str, list[int]] = {}
+
+    def __len__(self) -> int:
+        """Return the number of phrases."""
+        return len(self._entries)
+
+    def add(self, words: Sequence[str], entry: Entry) -> None:
+        """Let the phrase ``words`` (not empty) stand for ``entry`` too."""
+        self._entries.setdefault(" ".join(words), []).append(entry)
+        lengths = self._lengths.setdefault(words[0], [])
+        if len(words) not in lengths:
+            lengths.append(len(words))
+            lengths.sort(reverse=True)
+
+    def items(self) -> Iterator[tuple[str, list[Entry]]]:
+        """Iterate over the phrases and the entries they stand for, in the order they were added."""
+        return iter(self._entries.items())
+
+    def find(
+        self, words: Sequence[str], accept: Callable[[int, int, list[Entry]], list[Entry]]
+    ) -> list[tuple[int, int, list[Entry]]]:
+        """Find phrases from left to right, the longest accepted one at each word, none overlapping.
+
+        Args:
+            words: the text's words, folded as the phrases were.
+            accept: given the places ``[first, last)`` of a phrase and its entries, returns those that hold there.
+
+        Returns:
+            (first, last, accepted entries) of each phrase found.
+        """
+        found: list[tuple[int, int, list[Entry]]] = []
+        lengths_of, free = self._lengths, 0
+        for first in [place for place, word in enumerate(words) if word in lengths_of]:
+            if first < free:
+                continue
+            for length in lengths_of[words[first]]:
+                entries = self._entries.get(" ".join(words[first : first + length]))
+                if entries is None or first + length > len(words):
+                    continue
+                accepted = accept(first, first + length, entries)
+                if accepted:
+                    found.append((first, first + length, accepted))
+                    free = first + length
+                    break
+        return found
