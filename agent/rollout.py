@@ -17,13 +17,22 @@ from ..retrievers.records import Rows
 from .network import PolicyNetwork
 
 
+Explain = Callable[[SearchBatch, int, int], tuple[str, str]]
+"""Called with batch, lane and action; returns what the action does and why."""
+
+
 @dataclass(slots=True)
 class Decision:
-    """One action of an episode: what it was, how sure the policy was, and which rows it brought or took."""
+    """One action of an episode: what it was, how sure the policy was, and which rows it brought or took.
+
+    ``detail`` and ``reason`` say it in words where the search was asked to explain itself.
+    """
 
     action: int
     probability: float
     rows: tuple[int, ...]
+    detail: str = ""
+    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -60,8 +69,18 @@ def search_worlds(
     worlds: Iterable[QuestionWorld],
     lanes: int = 64,
     done: Callable[[int], None] | None = None,
+    explain: Explain | None = None,
 ) -> list[Outcome]:
-    """Search every world greedily, ``lanes`` at a time; the outcomes are in the order of the worlds."""
+    """Search every world greedily, ``lanes`` at a time; the outcomes are in the order of the worlds.
+
+    Args:
+        network: in evaluation mode already, so that threads may share it.
+        settings: of the environment.
+        worlds: the questions.
+        lanes: episodes side by side.
+        done: called with the number of finished episodes.
+        explain: puts each action into words before it is done.
+    """
     batch = SearchBatch(settings, lanes, network.settings.question_dimension)
     waiting: Iterator[tuple[int, QuestionWorld]] = iter(enumerate(worlds))
     running: dict[int, tuple[int, Outcome]] = {}
@@ -76,13 +95,12 @@ def search_worlds(
 
     for lane in range(lanes):
         refill(lane)
-    network.eval()
     while running:
         active = sorted(running)
         logits = _legal_scores(network, batch, active)
         for position, lane in enumerate(active):
             number, outcome = running[lane]
-            if _advance(batch, lane, outcome, logits[position]):
+            if _advance(batch, lane, outcome, logits[position], explain):
                 del running[lane]
                 outcomes[number] = outcome
                 if done is not None:
@@ -99,12 +117,15 @@ def _legal_scores(network: PolicyNetwork, batch: SearchBatch, active: list[int])
     return np.asarray(logits.numpy())
 
 
-def _advance(batch: SearchBatch, lane: int, outcome: Outcome, logits: NDArray[np.float32]) -> bool:
+def _advance(
+    batch: SearchBatch, lane: int, outcome: Outcome, logits: NDArray[np.float32], explain: Explain | None
+) -> bool:
     """Take the best legal action in one lane; on the end of the episode fill in the outcome."""
     state = batch.lane(lane)
     legal = np.where(batch.mask[lane], logits, -np.inf)
     action = int(legal.argmax())
     probability = float(1 / np.exp(legal - legal[action]).sum())
+    words = explain(batch, lane, action) if explain is not None else ("", "")
     before = state.count
     reward, ended = batch.act(lane, action)
     outcome.total_reward += reward
@@ -112,7 +133,7 @@ def _advance(batch: SearchBatch, lane: int, outcome: Outcome, logits: NDArray[np
         rows = (int(state.world.rows[state.places[action - batch.layout.take]]),)
     else:
         rows = tuple(state.world.rows[state.places[before : state.count]].tolist())
-    outcome.decisions.append(Decision(action, probability, rows))
+    outcome.decisions.append(Decision(action, probability, rows, *words))
     if ended:
         _rank(batch, lane, outcome, logits)
     return ended

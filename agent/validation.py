@@ -21,6 +21,7 @@ def validate(
 
     The score decides which policy is kept: recall among the first five less the price paid for it.
     """
+    network.eval()
     outcomes = search_worlds(network, settings, worlds)
     recalls, complete, returns, prices, calls = [], [], [], [], []
     for outcome, world in zip(outcomes, worlds, strict=True):

@@ -14,7 +14,7 @@ from ..errors import DamagedIndexError
 
 
 class Relation(IntEnum):
-    """What an edge says: source's text names target's title (or an alias), or the two share phrases, or adjoin."""
+    """What an edge says: the source's text names the target's title or an alias, both share phrases, both adjoin."""
 
     TITLE_MENTION = 0
     ALIAS_MENTION = 1
@@ -30,7 +30,7 @@ FILE_NAME = "edges.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """Edges as parallel arrays of length m, each (source, target, relation) once, no edge from a row to itself.
+    """Parallel arrays of length m: each (source, target, relation) once, none from a row to itself.
 
     Attributes:
         source, target: int32, passage rows.

@@ -38,8 +38,8 @@ class Links:
     Attributes:
         rows: int64 [k].
         relations: int8 [k], values of ``Relation``.
-        starts, ends: int32 [k], the place of the mention in the text of the passage that mentions: the asked one,
-            or for "mentioned_by" the neighbour. 0 and 0 where nothing is mentioned.
+        starts, ends: int32 [k], where the mention stands in the text of the passage that mentions (the asked one,
+            or the neighbour for "mentioned_by"); 0 and 0 where nothing is mentioned.
     """
 
     rows: Rows
@@ -172,7 +172,7 @@ class KnowledgeGraph:
         """Return every edge among ``rows``, int64 [k], all different.
 
         Returns:
-            source, target: int64 [m], places in ``rows``; relation: int8 [m]. Symmetric relations come both ways.
+            source, target: int64 [m], places in ``rows``; relation: int8 [m]. Symmetric relations stand both ways.
         """
         groups = len(_OUTWARD)
         begins = self._outward.offsets[rows * groups]
@@ -199,9 +199,10 @@ class KnowledgeGraph:
         return cls(*Edges.load(folder))
 
     def to_networkx(self, titles: Sequence[str] | None = None) -> networkx.MultiDiGraph[int]:
-        """Return the graph as networkx's: nodes are rows, edges carry ``relation`` (its name), ``weight``, ``start``, ``end``.
+        """Return the graph as networkx's, for analysis and drawing.
 
-        Symmetric relations come both ways. With ``titles`` every node carries its ``title``.
+        Nodes are rows, with their ``title`` where ``titles`` are given. Edges carry ``relation`` (its name, also the
+        key), ``weight``, ``start`` and ``end``; symmetric relations stand both ways.
         """
         import networkx as nx
 

@@ -21,7 +21,7 @@ def link_titles(
 ) -> Edges:
     """Link each passage to those whose title its text mentions, at the first mention; sources ascend.
 
-    A passage is linked neither to itself nor to another part of its document nor to a passage of the same title.
+    A passage is not linked to itself, to other parts of its document, or to passages of the same title.
 
     Args:
         titles: the title of every passage, "" for none, in row order.

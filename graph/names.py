@@ -1,7 +1,7 @@
 """Edges between passages that share rare names and key phrases, taken from the texts themselves.
 
-For corpora without titles these are the only edges; beside title mentions they are a relation of their own, because
-edges over rare strings are far less sure than a mention.
+For corpora without titles these are the only edges; beside title mentions they are a relation of their own,
+because edges over rare strings are far less sure than a mention.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +30,7 @@ _NAME = re.compile(rf"{_CAPITALISED}(?: (?:(?:of|the|de|la|von|van|der|and) ){{0
 
 
 def frequency_cap(passages: int) -> int:
-    """Return the document frequency above which a phrase links nothing: 0.2 % of the passages, between 10 and 50.
+    """Return the highest document frequency of a rare phrase: 0.2 % of the passages, between 10 and 50.
 
     The upper bound keeps the cost of ``share_edges`` linear in the length of the corpus.
     """
@@ -39,18 +41,15 @@ def key_phrases(text: str) -> set[int]:
     """Return hashes of the names of several words and of the pairs of neighbouring terms in ``text``."""
     found = {zlib.crc32(name.lower().encode("utf-8", "surrogatepass")) for name in _NAME.findall(text)}
     stems = analyse(text)
-    found.update(
-        zlib.crc32(f"{a} {b}".encode("utf-8", "surrogatepass"))
-        for a, b in zip(stems, stems[1:], strict=False)
-    )
+    found.update(zlib.crc32(f"{a} {b}".encode("utf-8", "surrogatepass")) for a, b in pairwise(stems))
     return found
 
 
 def share_edges(texts: Sequence[str], terms: TermIndex, progress: Progress | None = None) -> Edges:
-    """Link each passage to the ``STRONGEST`` others by the summed idf of the rare terms and phrases they share.
+    """Link each passage to the ``STRONGEST`` others by the summed idf of rare terms and phrases they share.
 
-    Rare means in at least two passages and in at most ``frequency_cap`` of them. Edges run from the smaller row to
-    the greater, weight = summed idf. The cost is the sum of the squared frequencies: postings times the cap.
+    Rare means in at least two passages and in at most ``frequency_cap`` of them. Edges run from the smaller row
+    to the greater, weight = summed idf. The cost is the sum of the squared frequencies: postings times the cap.
     """
     from scipy import sparse
 
@@ -97,7 +96,7 @@ def _rare_postings(
     return row_of[kept], place[column[kept]], idf
 
 
-def _strongest(block: object, first: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+def _strongest(block: Any, first: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
     """Return the STRONGEST entries of each row of ``block`` off the diagonal, ties by the smaller target."""
     from scipy import sparse
 

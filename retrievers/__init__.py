@@ -1,0 +1,1 @@
+"""The ground floor: corpora, the evidence store, encoders and the sub-indices that find passages."""

@@ -13,9 +13,9 @@ from .titles import TitleMatcher, TitleMention
 class EntityIndex:
     """Finds passages whose title (or an alias of it) stands in the query; fulfils ``SubIndex``.
 
-    The score of a passage is the length in characters of its best mention, whole for the exact title, 0.8 of it for
-    a title without its parenthesis, 0.5 for an alias, divided by the square root of the number of passages that the
-    mention fits: longer, more exact and less ambiguous mentions come first.
+    Longer, more exact and less ambiguous mentions come first. A passage's score is the length in characters of its
+    best mention, times 1 for the exact title, 0.8 for a title without its parenthesis, 0.5 for an alias, divided by
+    the square root of the number of passages that the mention fits.
 
     Args:
         titles: the title of every passage, "" for none, in row order.
@@ -34,7 +34,7 @@ class EntityIndex:
         self.matcher = matcher if matcher is not None else TitleMatcher(titles, document_ids)
 
     def search(self, query: Query, limit: int) -> Hits:
-        """Return at most ``limit`` passages whose title ``query.text`` names, most specific first, ties by row."""
+        """Return at most ``limit`` passages whose title the query names, most specific first, ties by row."""
         scores: dict[int, float] = {}
         for mention in self.matcher.find_in_question(query.text):
             score = _specificity(mention)

@@ -1,8 +1,8 @@
 """Finding many phrases in a text at once: whole words, the longest phrase wins.
 
 A text is compared as its words joined by single spaces, so that ``J. R. R.`` and ``J.R.R.``, ``lay-abbot`` and
-``lay- abbot``, or ``Teutberga( died`` and ``Teutberga (died`` are alike. Scripts that do not part words by spaces or
-punctuation are matched only where the whole run of letters is the phrase.
+``lay- abbot``, or ``Teutberga( died`` and ``Teutberga (died`` are alike. Scripts that do not part words by spaces
+or punctuation are matched only where the whole run of letters is the phrase.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 Entry = TypeVar("Entry")
@@ -52,7 +53,7 @@ def joins(text: str, spans: Sequence[tuple[int, int]], allowed: str) -> bool:
 
     Punctuation that the phrase itself has (``allowed``) and full stops after short words end nothing.
     """
-    for (start, end), (following, _) in zip(spans, spans[1:], strict=False):
+    for (start, end), (following, _) in pairwise(spans):
         for char in text[end:following]:
             if char in _BREAKS and char not in allowed and not (char == "." and end - start <= _ABBREVIATION):
                 return False
@@ -62,8 +63,8 @@ def joins(text: str, spans: Sequence[tuple[int, int]], allowed: str) -> bool:
 class PhraseTable(Generic[Entry]):
     """Phrases, each with the entries it stands for, looked up by their words.
 
-    Every word of a text costs one look-up, and one more per length of the phrases that begin with it; memory is that
-    of one dictionary over the phrases.
+    Every word of a text costs one look-up, and one more per length of the phrases that begin with it; memory is
+    that of one dictionary over the phrases.
     """
 
     def __init__(self) -> None:
@@ -93,7 +94,7 @@ class PhraseTable(Generic[Entry]):
 
         Args:
             words: the text's words, folded as the phrases were.
-            accept: given the places ``[first, last)`` of a phrase and its entries, returns those that hold there.
+            accept: given the places ``[first, last)`` of a phrase and its entries, returns those that hold.
 
         Returns:
             (first, last, accepted entries) of each phrase found.

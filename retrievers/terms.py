@@ -1,4 +1,4 @@
-"""Analysed terms of every passage as hashes, with their document frequency: what overlap features and key phrases read."""
+"""The analysed terms of every passage as hashes, with their document frequencies."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ from .protocols import Progress
 TermHashes = NDArray[np.uint32]
 """CRC-32 of the UTF-8 stem of each term; two stems that collide count as one term."""
 
-STOP_WORDS = frozenset(
-    """a about above after again against all also am an and any are as at be because been before being below
-    between both but by can cannot could d did do does doing down during each either few for from further had has
-    have having he her here hers herself him himself his how i if in into is it its itself just ll m me more most
-    my myself no nor not now of off on once only or other our ours ourselves out over own re s same shall she
-    should so some such t than that the their theirs them themselves then there these they this those through to
-    too under until up upon ve very was we were what when where which while who whom whose why will with would
-    you your yours yourself yourselves""".split()
-)
+_STOP_WORDS = """
+    a about above after again against all also am an and any are as at be because been before being
+    below between both but by can cannot could d did do does doing down during each either few for from
+    further had has have having he her here hers herself him himself his how i if in into is it its
+    itself just ll m me more most my myself no nor not now of off on once only or other our ours
+    ourselves out over own re s same shall she should so some such t than that the their theirs them
+    themselves then there these they this those through to too under until up upon ve very was we were
+    what when where which while who whom whose why will with would you your yours yourself yourselves
+"""
+
+STOP_WORDS = frozenset(_STOP_WORDS.split())
 """Words that say nothing about a passage's subject; compared before stemming."""
 
 _WORD = re.compile(r"\w+")

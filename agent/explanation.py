@@ -1,0 +1,72 @@
+"""Says in words what an action of a search does, and why the policy could know."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..envs.batch import Lane, SearchBatch
+from ..envs.features import FOUND_BY, PAIR, STATIC
+from ..envs.settings import SUB_INDEXES
+from ..graph.knowledge_graph import GROUPS
+
+_PAIR = {name: k for k, name in enumerate(PAIR)}
+_STATIC = {name: k for k, name in enumerate(STATIC)}
+_FOUND = len(STATIC)
+_HOPS = {
+    "mentions": "follow what {title} mentions",
+    "mentioned_by": "follow what mentions {title}",
+    "shares": "follow the names and phrases that {title} shares",
+    "adjacent": "read on before and after {title}",
+}
+
+
+def explain(batch: SearchBatch, lane: int, action: int) -> tuple[str, str]:
+    """Return (what the action does, why it was open to the policy), before it is done."""
+    kind, first, second = batch.layout.decode(action)
+    state = batch.lane(lane)
+    if kind == "stop":
+        return "stop", _why_stop(batch, state)
+    if kind == "expand":
+        given = f", given {_title(state, state.state)}" if state.evidence else ""
+        page = state.pages.get((first, state.state), 0)
+        again = f", page {page + 1}" if page else ""
+        return f"ask the {SUB_INDEXES[first]} index{given}{again}", "nothing in view was worth taking yet"
+    if kind == "hop":
+        title = _title(state, state.evidence[first])
+        return _HOPS[GROUPS[second]].format(title=title), f"{title} is evidence, and the question leads on from it"
+    return f"take {_title(state, first)}", _why_take(batch, lane, state, first)
+
+
+def _why_stop(batch: SearchBatch, state: Lane) -> str:
+    if not state.evidence:
+        return "nothing in view looked like evidence"
+    if len(state.evidence) == batch.settings.max_evidence:
+        return "there is no room for more evidence"
+    return "the evidence looks complete: another step is not worth its price"
+
+
+def _why_take(batch: SearchBatch, lane: int, state: Lane, slot: int) -> str:
+    """Give the most telling sign that the features hold for a candidate."""
+    features = batch.observation["candidates"][lane, slot]
+    for order in range(len(state.evidence) - 1, -1, -1):
+        beside = batch.observation["links"][lane, order, slot]
+        title = _title(state, state.evidence[order])
+        if beside[_PAIR["mentioned"]] or beside[_PAIR["mentioned_alias"]]:
+            return f"{title} mentions it"
+        if beside[_PAIR["mentions"]]:
+            return f"it mentions {title}"
+    if features[_STATIC["named_exactly"]] or features[_STATIC["named"]]:
+        return "the question names it"
+    if features[_STATIC["named_alias"]]:
+        return "the question names it by another name"
+    found = features[_FOUND : _FOUND + len(FOUND_BY)]
+    best = int(np.argmax(found))
+    cosine = float(features[_STATIC["dense"]])
+    return f"{FOUND_BY[best]} rank {round(1 / max(float(found[best]), 1e-3))}, cosine {cosine:.2f} with the question"
+
+
+def _title(state: Lane, slot: int) -> str:
+    passage = state.world.index.store.passage(int(state.world.rows[state.places[slot]]))
+    return f"“{passage.title or passage.text[:50]}”"
+
+

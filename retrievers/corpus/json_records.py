@@ -1,0 +1,212 @@
+"""JSON records with their place: one to a line, or in one array, strict and streaming."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import orjson
+
+from ...errors import CorpusError, QuestionsError
+from .complaints import Place
+
+LocatedError = type[CorpusError] | type[QuestionsError]
+"""Which error a damaged file raises: the same format holds documents and questions."""
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SPACE = re.compile(r"[ \t\n\r]*")
+_UNUSABLE_IN_ID = re.compile("[\0\t\n\r\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One JSON object of a file.
+
+    Attributes:
+        values: the object.
+        place: its file and line.
+        number: its position in the file, counted from 1.
+        error: what ``fail`` raises.
+    """
+
+    values: dict[str, Any]
+    place: Place
+    number: int
+    error: LocatedError
+
+    def fail(self, message: str) -> CorpusError | QuestionsError:
+        """Return, for raising, the error that says what is wrong with this record."""
+        return self.error(message, self.place.path, self.place.line)
+
+    def string(self, name: str) -> str:
+        """Return a field that must be there and be a string."""
+        if name not in self.values:
+            there = ", ".join(map(repr, self.values)) or "none"
+            raise self.fail(f"the field {name!r} is missing; fields there are: {there}")
+        value = self.values[name]
+        if not isinstance(value, str):
+            raise self.fail(f"the field {name!r} must be a string, not {json_type(value)}")
+        return value
+
+    def optional_string(self, name: str) -> str:
+        """Return a field that may be absent or null, which reads as an empty string."""
+        return "" if self.values.get(name) is None else self.string(name)
+
+    def identifier(self, name: str) -> str:
+        """Return an id, exactly as it stands: not empty, and writable in a tab-separated file."""
+        value = self.string(name)
+        if not value.strip():
+            raise self.fail(f"the field {name!r} is empty: every record needs an id of its own")
+        if _UNUSABLE_IN_ID.search(value):
+            raise self.fail(
+                f"the id {value!r} has a tab, line break, NUL or lone surrogate in it: rename the record"
+            )
+        return value
+
+
+def json_type(value: object) -> str:
+    """Name a JSON value's type in JSON's own words."""
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def read_file(path: Path, error: LocatedError) -> bytes:
+    """Read a whole file without its byte order mark; an unreadable one raises ``error``."""
+    try:
+        return path.read_bytes().removeprefix(_BYTE_ORDER_MARK)
+    except OSError as cause:
+        raise error(f"cannot be read ({cause.strerror}): check the path and its permissions", path) from cause
+
+
+def decode(data: bytes, path: Path, error: LocatedError, first_line: int = 1) -> str:
+    """Decode UTF-8; bytes that are not raise ``error`` with their line and byte."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as cause:
+        line = first_line + data.count(b"\n", 0, cause.start)
+        column = cause.start - (data.rfind(b"\n", 0, cause.start) + 1) + 1
+        raise error(
+            f"byte {column} of the line (0x{data[cause.start]:02x}) is not UTF-8: save the file as UTF-8",
+            path,
+            line,
+        ) from cause
+
+
+def read_json_lines(path: Path, error: LocatedError) -> Iterator[Record]:
+    """Yield the objects of a JSON-lines file, one line in memory at a time; blank lines are passed over.
+
+    Raises:
+        CorpusError, QuestionsError: as ``error`` says; unreadable file, bytes that are not UTF-8, a line
+            that is not one whole JSON object.
+    """
+    number = 0
+    try:
+        with path.open("rb") as file:
+            for line_number, line in enumerate(file, start=1):
+                data = line.removeprefix(_BYTE_ORDER_MARK) if line_number == 1 else line
+                if data.isspace() or not data:
+                    continue
+                number += 1
+                values = _object(_parse_line(data, path, line_number, error), path, line_number, error)
+                yield Record(values, Place(path, line_number), number, error)
+    except OSError as cause:
+        raise error(f"cannot be read ({cause.strerror}): check the path and its permissions", path) from cause
+
+
+def _parse_line(data: bytes, path: Path, line: int, error: LocatedError) -> Any:
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as cause:
+        text = decode(data, path, error, first_line=line)
+        if "surrogate" in cause.msg:
+            return _parse_with_lone_surrogates(text, path, line, error)
+        _not_json(cause.msg, cause.colno, path, line, error)
+
+
+def _parse_with_lone_surrogates(text: str, path: Path, line: int, error: LocatedError) -> Any:
+    # orjson refuses a lone surrogate escape; the standard parser keeps it, so that it can be replaced later.
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as cause:
+        _not_json(cause.msg, cause.colno, path, line, error)
+    except (ValueError, RecursionError) as cause:
+        raise error(f"not valid JSON ({cause})", path, line) from cause
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _not_json(reason: str, column: int, path: Path, line: int, error: LocatedError) -> NoReturn:
+    raise error(
+        f"not valid JSON ({reason} at column {column}): repair the file or fetch it again", path, line
+    ) from None
+
+
+def _object(value: Any, path: Path, line: int, error: LocatedError) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise error(f"expected a JSON object, found {json_type(value)}", path, line)
+    return value
+
+
+def read_json_array(path: Path, error: LocatedError) -> Iterator[Record]:
+    """Yield the objects of a file that is one JSON array; only the file's text is held in memory whole.
+
+    Raises:
+        CorpusError, QuestionsError: as ``error`` says; see ``read_json_lines``.
+    """
+    text = decode(read_file(path, error), path, error)
+    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+    position = _skip_space(text, 0)
+    if not text.startswith("[", position):
+        raise error(
+            "expected a JSON list of records, [...]; name a file with one record per line .jsonl", path, 1
+        )
+    position, line, counted, number = position + 1, 1, 0, 0
+    separator = "["
+    while True:
+        position = _skip_space(text, position)
+        line, counted = line + text.count("\n", counted, position), position
+        if text.startswith("]", position) and separator == "[":
+            break
+        number += 1
+        value, position = _parse_item(decoder, text, position, line, path, error)
+        yield Record(_object(value, path, line, error), Place(path, line), number, error)
+        position = _skip_space(text, position)
+        separator = text[position : position + 1]
+        if separator == "]":
+            break
+        if separator != ",":
+            _not_json_at(text, position, "expected ',' or ']'", path, error)
+        position += 1
+    position = _skip_space(text, position + 1)
+    if position < len(text):
+        _not_json_at(text, position, "text after the end of the list", path, error)
+
+
+def _skip_space(text: str, position: int) -> int:
+    match = _SPACE.match(text, position)
+    return position if match is None else match.end()
+
+
+def _parse_item(
+    decoder: json.JSONDecoder, text: str, position: int, line: int, path: Path, error: LocatedError
+) -> tuple[Any, int]:
+    try:
+        return decoder.raw_decode(text, position)
+    except json.JSONDecodeError as cause:
+        _not_json_at(text, cause.pos, cause.msg, path, error)
+    except (ValueError, RecursionError) as cause:
+        raise error(f"not valid JSON ({cause})", path, line) from cause
+
+
+def _not_json_at(text: str, position: int, reason: str, path: Path, error: LocatedError) -> NoReturn:
+    line = text.count("\n", 0, position) + 1
+    column = position - text.rfind("\n", 0, position)
+    if position >= len(text):
+        reason = "the file ends in the middle"
+    _not_json(reason, column, path, line, error)

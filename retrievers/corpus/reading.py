@@ -1,0 +1,97 @@
+"""The way in: picks the reader for every path and holds ids to be unique over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+from ...errors import CorpusError
+from ..records import Document
+from .beir import read_beir
+from .complaints import Complaints, Place
+from .json_records import read_json_lines
+from .multihop import is_multihop, read_multihop
+from .text_files import SUFFIXES, read_text_file, read_text_folder
+
+_KINDS = f"a BEIR folder or .jsonl, a multi-hop .json or .jsonl, or {', '.join(sorted(SUFFIXES))} files"
+
+
+def read_corpus(paths: Sequence[Path], warn: Callable[[str], None]) -> Iterator[Document]:
+    """Yield every document of a corpus in a fixed order, reading as it goes.
+
+    Args:
+        paths: each a folder with ``corpus.jsonl`` (BEIR), a folder of text files, a BEIR or MuSiQue
+            ``.jsonl``, a HotpotQA or 2WikiMultiHopQA ``.json``, or a single text file.
+        warn: called with what was left out or repaired, naming file and line; many alike become a count.
+
+    Raises:
+        CorpusError: a path is missing, damaged or holds no documents, or one id names two different
+            documents; names file and line. Documents yielded before are void.
+        MissingExtraError: there is a PDF, and pypdf is not installed.
+    """
+    if not paths:
+        raise CorpusError(f"no corpus given: name {_KINDS}")
+    for path in paths:
+        if not Path(path).exists():
+            raise CorpusError("there is no such file or folder", path)
+    complaints = Complaints(warn)
+    known: dict[str, tuple[bytes, Place]] = {}
+    for path in map(Path, paths):
+        documents, pooled = _read_path(path, complaints)
+        holds_documents = False
+        for document, place in documents:
+            holds_documents = True
+            repeated = document.id in known
+            first = known.setdefault(document.id, (_content(document), place))
+            if not repeated:
+                yield document
+            elif first[0] != _content(document):
+                raise _clash(document, place, first[1])
+            elif not pooled:
+                detail = f" (id {document.id!r}, first at {first[1]})"
+                complaints.add("repeats a document and is kept once", place, detail)
+        if not holds_documents:
+            complaints.finish()
+            raise CorpusError(f"holds no documents: expected {_KINDS}{_hint(path)}", path)
+    complaints.finish()
+
+
+def _read_path(path: Path, complaints: Complaints) -> tuple[Iterator[tuple[Document, Place]], bool]:
+    """Return the path's documents with their places, and whether repetitions are in their nature."""
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        corpus = path / "corpus.jsonl"
+        if corpus.exists():
+            return read_beir(corpus, complaints), False
+        return read_text_folder(path, complaints), False
+    if suffix in SUFFIXES:
+        return read_text_file(path, path.name, complaints), False
+    if suffix == ".json" or (suffix == ".jsonl" and _starts_with_question(path)):
+        return read_multihop(path, complaints), True
+    if suffix == ".jsonl":
+        return read_beir(path, complaints), False
+    raise CorpusError(f"a file with {suffix or 'no suffix'} cannot be read: give {_KINDS}", path)
+
+
+def _starts_with_question(path: Path) -> bool:
+    first = next(read_json_lines(path, CorpusError), None)
+    return first is not None and is_multihop(first.values)
+
+
+def _content(document: Document) -> bytes:
+    return blake2b(f"{document.title}\0{document.text}".encode(), digest_size=16).digest()
+
+
+def _clash(document: Document, place: Place, first: Place) -> CorpusError:
+    return CorpusError(
+        f"the id {document.id!r} names another document than at {first}: ids must be unique "
+        "(for text files, give the folder that holds both)",
+        place.path,
+        place.line,
+    )
+
+
+def _hint(path: Path) -> str:
+    has_questions = path.is_dir() and (path / "queries.jsonl").exists()
+    return "; it has queries.jsonl, but corpus.jsonl is missing" if has_questions else ""
