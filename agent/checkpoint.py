@@ -32,9 +32,7 @@ class Progressed:
     seconds: float = 0.0
 
 
-def save_checkpoint(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, progressed: Progressed
-) -> None:
+def save_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, progressed: Progressed) -> None:
     """Write weights, optimizer and progress atomically."""
     tensors: dict[str, Tensor] = {
         f"network.{name}": tensor.detach().contiguous() for name, tensor in network.state_dict().items()
@@ -45,9 +43,7 @@ def save_checkpoint(
     write_atomically(path, save(tensors, metadata={"progressed": json.dumps(asdict(progressed))}))
 
 
-def load_checkpoint(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer | None = None
-) -> Progressed:
+def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> Progressed:
     """Restore weights (and the optimizer, when given) in place and return the progress.
 
     Raises:
@@ -67,7 +63,9 @@ def load_checkpoint(
                     states.setdefault(int(number), {})[part] = file.get_tensor(name)
         network.load_state_dict(weights)
     except (SafetensorError, OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
-        raise PolicyError(f"the checkpoint {path} is damaged ({error}): delete the run's folder and train again") from error
+        raise PolicyError(
+            f"the checkpoint {path} is damaged ({error}): delete the run's folder and train again"
+        ) from error
     if optimizer is not None:
         optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
     return progressed

@@ -69,5 +69,3 @@ def _gain(state: Lane, places: NDArray[np.int64]) -> int:
     inside = places < len(state.slot_of)
     known[inside] = state.slot_of[places[inside]] >= 0
     return int((state.world.is_gold[places] & ~known).sum())
-
-

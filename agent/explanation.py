@@ -68,5 +68,3 @@ def _why_take(batch: SearchBatch, lane: int, state: Lane, slot: int) -> str:
 def _title(state: Lane, slot: int) -> str:
     passage = state.world.index.store.passage(int(state.world.rows[state.places[slot]]))
     return f"“{passage.title or passage.text[:50]}”"
-
-

@@ -57,12 +57,8 @@ class PolicyNetwork(nn.Module):
         self.pair_candidate = nn.Linear(d, d)
         self.pair_evidence = nn.Linear(d, d)
         self.pair_out = nn.Linear(2 * d, d)
-        self.graph = (
-            QuestionConditionedGNN(d, 2 * len(Relation), q, settings.rounds) if settings.rounds else None
-        )
-        self.search = nn.Sequential(
-            nn.Linear(3 * d + q + len(BUDGET), d), nn.ReLU(), nn.Linear(d, d), nn.ReLU()
-        )
+        self.graph = QuestionConditionedGNN(d, 2 * len(Relation), q, settings.rounds) if settings.rounds else None
+        self.search = nn.Sequential(nn.Linear(3 * d + q + len(BUDGET), d), nn.ReLU(), nn.Linear(d, d), nn.ReLU())
         self.operator = nn.Embedding(len(SUB_INDEXES) + len(GROUPS), d)
         self.operator_features = nn.Linear(len(OPERATOR), d)
         self.operator_evidence = nn.Linear(d, d)
@@ -112,11 +108,14 @@ class PolicyNetwork(nn.Module):
         count = max(int((taken >= 0).sum(dim=1).max()), 1)  # evidence slots in use anywhere in the batch
         slots = taken[:, :count]
         held = states.gather(1, slots.clamp(min=0).unsqueeze(2).expand(-1, -1, states.shape[2]))  # [b, e, d]
-        beside = torch.relu(
-            self.pair_features(observation["links"][:, :count].float())
-            + self.pair_candidate(states).unsqueeze(1)
-            + self.pair_evidence(held).unsqueeze(2)
-        ) * (slots >= 0)[:, :, None, None]  # [b, e, k, d]
+        beside = (
+            torch.relu(
+                self.pair_features(observation["links"][:, :count].float())
+                + self.pair_candidate(states).unsqueeze(1)
+                + self.pair_evidence(held).unsqueeze(2)
+            )
+            * (slots >= 0)[:, :, None, None]
+        )  # [b, e, k, d]
         last = (slots >= 0).sum(dim=1).clamp(min=1) - 1  # [b]
         newest = beside[torch.arange(len(beside)), last]  # [b, k, d]
         states = states + self.pair_out(torch.cat((beside.amax(dim=1), newest), dim=2))
@@ -163,7 +162,5 @@ class PolicyNetwork(nn.Module):
         groups = self.operator.weight[len(SUB_INDEXES) :]  # [r, d]
         hops = self.operator_evidence(held).unsqueeze(2) + groups  # [b, e, r, d]
         states = torch.cat((expands, hops.reshape(b, e * len(GROUPS), d)), dim=1)  # [b, o, d]
-        hidden = torch.relu(
-            states + self.operator_features(features) + self.operator_search(search).unsqueeze(1)
-        )
+        hidden = torch.relu(states + self.operator_features(features) + self.operator_search(search).unsqueeze(1))
         return torch.as_tensor(self.operator_score(hidden).squeeze(2))

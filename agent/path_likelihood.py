@@ -54,9 +54,7 @@ def coverage_log_likelihood(found: int, missing: int, error: float = READER_ERRO
 
 def path_log_probabilities(step_log_probabilities: Tensor, path_of_step: Tensor, paths: int) -> Tensor:
     """Sum the log-probabilities of steps [t] into those of their paths [z]."""
-    return torch.zeros(paths, dtype=step_log_probabilities.dtype).index_add(
-        0, path_of_step, step_log_probabilities
-    )
+    return torch.zeros(paths, dtype=step_log_probabilities.dtype).index_add(0, path_of_step, step_log_probabilities)
 
 
 def marginal_likelihood_loss(

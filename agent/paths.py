@@ -94,9 +94,7 @@ def paths_from_labels(
     return Steps(observation, np.concatenate(masks), np.array(actions)), paths
 
 
-def path_loss(
-    network: PolicyNetwork, steps: Steps, paths: dict[int, list[Path]], questions: Sequence[int]
-) -> PathLoss:
+def path_loss(network: PolicyNetwork, steps: Steps, paths: dict[int, list[Path]], questions: Sequence[int]) -> PathLoss:
     """Return L_ML of ``questions`` over their paths under the network as it is now."""
     chosen = [(number, path) for number, question in enumerate(questions) for path in paths[question]]
     at = np.concatenate([path.steps for _, path in chosen])

@@ -29,9 +29,7 @@ class SearchPolicy(MaskableActorCriticPolicy):  # type: ignore[misc]
     def _build(self, lr_schedule: Any) -> None:
         network, weight_decay = self._given
         self.network = network
-        self.optimizer = torch.optim.AdamW(
-            network.parameters(), lr=lr_schedule(1), weight_decay=weight_decay
-        )
+        self.optimizer = torch.optim.AdamW(network.parameters(), lr=lr_schedule(1), weight_decay=weight_decay)
 
     def forward(
         self,

@@ -145,6 +145,4 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
 
 def _means(records: list[dict[str, float]]) -> dict[str, float]:
     names = {name for record in records for name in record}
-    return {
-        name: float(np.mean([record[name] for record in records if name in record])) for name in sorted(names)
-    }
+    return {name: float(np.mean([record[name] for record in records if name in record])) for name in sorted(names)}

@@ -264,9 +264,7 @@ class SearchBatch:
             if not len(legal):
                 return
             kind, first, second = self.layout.decode(int(legal[0]))
-            cost = (
-                self._expand(lane, state, first) if kind == "expand" else self._hop(lane, state, first, second)
-            )
+            cost = self._expand(lane, state, first) if kind == "expand" else self._hop(lane, state, first, second)
             state.spent += cost * self.settings.price_per_ms
 
 

@@ -106,8 +106,7 @@ class PairFeatures:
             text = self._index.store.passage(row).text
             self._lengths[row] = max(len(text), 1)
             self._sentences[row] = [
-                (begin, end, self._view.agreement(term_hashes(text[begin:end])))
-                for begin, end in sentence_spans(text)
+                (begin, end, self._view.agreement(term_hashes(text[begin:end]))) for begin, end in sentence_spans(text)
             ]
         agreement = next((a for begin, end, a in self._sentences[row] if begin <= start < end), 0.0)
         return start / self._lengths[row], agreement

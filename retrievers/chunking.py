@@ -72,7 +72,7 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
     """Return ``[start, end)`` of every sentence, in order, without the white space around it.
 
     The spans do not overlap and hold every character that is not white space. A sentence ends at its
-    punctuation, at an empty line, and around a markdown heading or list item. Titles (Mr.), initials,
+    punctuation, at an empty line, and around a markdown heading, list item or fence. Titles (Mr.), initials,
     abbreviations and decimals do not end one; a few words that open sentences decide the doubtful cases.
     """
     return [span for block in _blocks(text) for span in _sentences(text, block.start, block.end)]
@@ -151,7 +151,7 @@ def _pieces(text: str, start: int, end: int, first: int, budget: int, heading: b
 
 
 def _blocks(text: str) -> Iterator[_Block]:
-    """Yield paragraphs, list items and headings; fenced code has no headings or items."""
+    """Yield paragraphs, list items, headings and fenced code, which has no headings or items in it."""
     fenced = False
     start = end = -1
     position = 0
@@ -161,14 +161,18 @@ def _blocks(text: str) -> Iterator[_Block]:
         blank = text[position:line_end].isspace() or position == line_end
         heading = not fenced and _HEADING.match(text, position, line_end) is not None
         item = not fenced and _LIST_ITEM.match(text, position, line_end) is not None
-        fenced ^= _FENCE.match(text, position, line_end) is not None
-        if start >= 0 and (blank or heading or item):
+        fence = _FENCE.match(text, position, line_end) is not None
+        if start >= 0 and (blank or heading or item or (fence and not fenced)):
             yield _Block(start, end, heading=False)
             start = -1
         if heading:
             yield _Block(position, line_end, heading=True)
         elif not blank:
             start, end = (position if start < 0 else start), line_end
+        if fence and fenced:
+            yield _Block(start, end, heading=False)
+            start = -1
+        fenced ^= fence
         position = line_end + 1
     if start >= 0:
         yield _Block(start, end, heading=False)

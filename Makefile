@@ -1,0 +1,56 @@
+# make demo    environment, installation, then everything once on a corpus that the program makes itself
+# make test    environment, installation, lint, types and every test
+# make lint    ruff and mypy alone
+# make bench   the benchmark scripts there are
+# make clean   remove everything that make has made
+#
+# PYTHON=python3.12 chooses another interpreter, PYTEST="-k words" other tests.
+
+PYTHON ?= python3
+PYTEST ?= -n 2 --cov --cov-report=term --cov-fail-under=90
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+TORCH := $(shell grep '^torch==' constraints.txt)
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/installed
+	$(BIN)/trailhound demo
+
+test: lint
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(VENV)/installed-dev $(VENV)/types/trailhound
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/installed
+	@echo "RESULTS.md has the command of every figure; each script explains itself:"
+	@for script in benchmarks/*.py; do echo "  $(BIN)/python $$script --help"; done
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "$(PYTHON) is older than Python 3.11: name a newer one with  make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+# torch goes first, on its own: what depends on it then takes the build that is already there.
+$(VENV)/installed: $(VENV)/created pyproject.toml constraints.txt
+	$(INSTALL) $(TORCH)
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(INSTALL) --editable '.[dev]'
+	@touch $@
+
+# mypy needs a folder that bears the package's name, whatever the checkout is called.
+$(VENV)/types/trailhound: | $(VENV)/created
+	@mkdir -p $(@D)
+	@ln -sfn ../.. $@

@@ -1,0 +1,261 @@
+"""The index of a corpus: evidence store, sub-indexes and knowledge graph, built and opened together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+
+from ..errors import CorpusError, DamagedIndexError, EncoderError, IndexFolderError
+from ..retrievers.chunking import chunk
+from ..retrievers.corpus.reading import read_corpus
+from ..retrievers.dense import KINDS, DenseIndex, DenseKind
+from ..retrievers.encoder import embedding_text, load_encoder
+from ..retrievers.entity import EntityIndex
+from ..retrievers.folder import check_files, new_folder, publish, read_manifest
+from ..retrievers.lexical import LexicalIndex
+from ..retrievers.protocols import Encoder, Progress, SubIndex
+from ..retrievers.records import Document, Passage, Query
+from ..retrievers.store import FILE_NAME, EvidenceStore, StoreWriter
+from ..retrievers.terms import TermIndex
+from ..retrievers.titles import TitleMatcher
+from ..retrievers.vector_cache import DENSE, KEYS, VectorCache
+from .knowledge_graph import KnowledgeGraph
+
+_LEXICAL = "lexical"
+_TERMS = "terms.safetensors"
+_GRAPH = "graph"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSettings:
+    """How a corpus is indexed.
+
+    Attributes:
+        encoder: ``minilm`` (built in), a folder, or a hub name.
+        dense: ``exact``, ``hnsw`` or ``ivf``.
+        chunk_words: words to a passage, for documents that do not come as passages.
+    """
+
+    encoder: str = "minilm"
+    dense: DenseKind = "exact"
+    chunk_words: int = 120
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built."""
+        if self.dense not in KINDS:
+            raise IndexFolderError(f"there is no dense index {self.dense!r}: choose one of {', '.join(KINDS)}")
+        if self.chunk_words < 1:
+            raise IndexFolderError(f"chunk_words must be 1 or more, not {self.chunk_words}")
+
+
+class Index:
+    """An opened index; threads may share one.
+
+    Args:
+        path: the folder.
+        encoder: in place of the one that the manifest names; must have its name.
+        threads: for encoding; all cores when None.
+        verify: hold every file against its hash first (about a second for each gigabyte).
+
+    Attributes:
+        store: the evidence store.
+        lexical, dense, entity: the sub-indexes, also by name in ``sub_indexes``.
+        terms: analysed terms of every passage.
+        titles: finds the passages' titles in texts.
+        graph: the knowledge graph.
+        encoder_name: identifies the encoder's weights.
+
+    Raises:
+        IndexFolderError: when there is no index, or one of another format.
+        DamagedIndexError: when its files are not what was written.
+        EncoderError: when ``encoder`` is not the one it was built with.
+    """
+
+    def __init__(
+        self, path: Path | str, encoder: Encoder | None = None, threads: int | None = None, verify: bool = True
+    ) -> None:
+        self.path = Path(path)
+        self.manifest = read_manifest(self.path)
+        if verify:
+            check_files(self.path, self.manifest)
+        self.settings = IndexSettings(**self.manifest["settings"])
+        self.encoder_name = str(self.manifest["encoder"])
+        self._threads = threads
+        self._given = encoder
+        self._lock = Lock()
+        if encoder is not None:
+            self._hold(encoder)
+        self.store = EvidenceStore(self.path / FILE_NAME)
+        titles, documents = self.store.columns()
+        self.titles = TitleMatcher(titles, documents)
+        self.lexical = LexicalIndex(self.path / _LEXICAL)
+        self.dense = DenseIndex(self.path / DENSE, self.settings.dense)
+        self.entity = EntityIndex(titles, documents, self.titles)
+        self.terms = TermIndex.load(self.path / _TERMS)
+        self.graph = KnowledgeGraph.load(self.path / _GRAPH)
+        self.sub_indexes: dict[str, SubIndex] = {index.name: index for index in (self.lexical, self.dense, self.entity)}
+        sizes = {len(part) for part in (self.store, self.lexical, self.dense, self.terms, self.graph)}
+        if len(sizes) != 1:
+            raise DamagedIndexError(f"the parts of {self.path} differ in length: build the index again")
+
+    @classmethod
+    def open(
+        cls, path: Path | str, *, encoder: Encoder | None = None, threads: int | None = None, verify: bool = True
+    ) -> Index:
+        """Open an index: see the class."""
+        return cls(path, encoder, threads, verify)
+
+    @classmethod
+    def build(
+        cls,
+        corpus: Sequence[Path | str] | Iterable[Document],
+        out: Path | str,
+        *,
+        settings: IndexSettings | None = None,
+        encoder: Encoder | None = None,
+        threads: int | None = None,
+        warn: Callable[[str], None] | None = None,
+        progress: Progress | None = None,
+    ) -> Index:
+        """Index a corpus and open the index; ``out`` holds the old index until the new one is whole.
+
+        Args:
+            corpus: paths that :func:`read_corpus` reads, or documents.
+            out: the folder to make or replace.
+            settings: how; the defaults when None.
+            encoder: in place of the one that ``settings`` names.
+            threads: for encoding; all cores when None.
+            warn: hears of what was left out or repaired.
+            progress: hears of every stage.
+
+        Raises:
+            CorpusError: when the corpus cannot be read, or holds no text.
+            IndexFolderError: when ``out`` is something else than an index.
+            EncoderError: when the encoder cannot be loaded, or a vector is not finite.
+        """
+        settings = settings or IndexSettings()
+        place = Path(out)
+        with new_folder(place) as staging:
+            build = _Build(staging, place, settings, progress)
+            build.write_store(_documents(corpus, warn or (lambda message: None)))
+            build.write_parts(encoder or load_encoder(settings.encoder, threads))
+        return cls(place, encoder, threads, verify=False)
+
+    def __len__(self) -> int:
+        """Return the number of passages."""
+        return len(self.store)
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder that the vectors come from; loaded when first used."""
+        with self._lock:
+            return self._loaded
+
+    @cached_property
+    def _loaded(self) -> Encoder:
+        if self._given is not None:
+            return self._given
+        encoder = load_encoder(self.settings.encoder, self._threads)
+        self._hold(encoder)
+        return encoder
+
+    def query(self, text: str) -> Query:
+        """Return ``text`` with its vector."""
+        return Query(text, self.encoder.encode([text])[0])
+
+    def _hold(self, encoder: Encoder) -> None:
+        if encoder.name != self.encoder_name:
+            raise EncoderError(
+                f"{self.path} was built with the encoder {self.encoder_name!r}, not {encoder.name!r}:"
+                " open it with its own, or build it again"
+            )
+
+
+class _Build:
+    """An index in the making."""
+
+    def __init__(self, staging: Path, place: Path, settings: IndexSettings, progress: Progress | None) -> None:
+        self._staging = staging
+        self._place = place
+        self._settings = settings
+        self._progress = progress
+        self._passages: list[Passage] = []
+        self._documents = 0
+
+    def write_store(self, documents: Iterable[Document]) -> None:
+        """Chunk the documents and write the evidence store."""
+        store = StoreWriter(self._staging / FILE_NAME)
+        try:
+            for document in documents:
+                passages = chunk(document, self._settings.chunk_words)
+                store.add(document, passages)
+                self._passages += passages
+                self._documents += 1
+                if self._progress is not None and self._documents % 1000 == 0:
+                    self._progress("reading documents", self._documents, 0)
+        except BaseException:
+            store.abandon()
+            raise
+        store.close()
+        if not self._passages:
+            raise CorpusError("the corpus holds no text: there is nothing to index")
+
+    def write_parts(self, encoder: Encoder) -> None:
+        """Build everything that can be built from the store, and publish."""
+        import numpy as np
+
+        titles = [passage.title for passage in self._passages]
+        texts = [passage.text for passage in self._passages]
+        documents = [passage.document_id for passage in self._passages]
+        both = [f"{title}\n{text}" for title, text in zip(titles, texts, strict=True)]
+        LexicalIndex.build(self._staging / _LEXICAL, zip(titles, texts, strict=True), len(texts), self._progress)
+        terms = TermIndex.build(both, self._progress)
+        terms.save(self._staging / _TERMS)
+        matcher = TitleMatcher(titles, documents)
+        graph = KnowledgeGraph.build(titles, texts, documents, terms, matcher, self._progress)
+        graph.save(self._staging / _GRAPH)
+        cache = VectorCache(self._place, encoder)
+        embedded = [embedding_text(title, text) for title, text in zip(titles, texts, strict=True)]
+        keys, vectors = cache.encode(embedded, self._progress)
+        DenseIndex.build(self._staging / DENSE, vectors, self._settings.dense)
+        np.save(self._staging / DENSE / KEYS, keys, allow_pickle=False)
+        publish(self._staging, self._place, self._description(encoder, len(texts)))
+        cache.clear()
+
+    def _description(self, encoder: Encoder, passages: int) -> Mapping[str, object]:
+        try:
+            before = int(read_manifest(self._place)["generation"])
+        except (IndexFolderError, KeyError, TypeError, ValueError):
+            before = 0
+        return {
+            "generation": before + 1,
+            "settings": asdict(self._settings),
+            "encoder": encoder.name,
+            "dimension": encoder.dimension,
+            "documents": self._documents,
+            "passages": passages,
+        }
+
+
+def _documents(corpus: Sequence[Path | str] | Iterable[Document], warn: Callable[[str], None]) -> Iterable[Document]:
+    """Read paths; pass documents through."""
+    items = iter(corpus)
+    first = next(items, None)
+    if first is None:
+        raise CorpusError("no corpus given: name at least one file or folder")
+    if isinstance(first, Document):
+        yield first
+        for item in items:
+            if not isinstance(item, Document):
+                raise CorpusError(f"a corpus is paths or documents, not both: {item!r}")
+            yield item
+        return
+    paths = [Path(first)]
+    for item in items:
+        if isinstance(item, Document):
+            raise CorpusError(f"a corpus is paths or documents, not both: document {item.id!r}")
+        paths.append(Path(item))
+    yield from read_corpus(paths, warn)

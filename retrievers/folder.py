@@ -1,0 +1,192 @@
+"""An index folder on disk: it appears whole or not at all, and knows the hash of each of its files.
+
+A new index is written into a hidden folder beside its place, synchronised, and then changes places with the one
+that was there in a single step of the file system. Whoever is killed leaves the old index or the new one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ..errors import DamagedIndexError, IndexFolderError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+_AT_CURRENT_FOLDER = -100
+_EXCHANGE = 2
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of an index.
+
+    Raises:
+        IndexFolderError: when there is no index, or one of another format.
+        DamagedIndexError: when the manifest cannot be read.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        what = "is not there" if not folder.exists() else f"holds no index (no {MANIFEST})"
+        raise IndexFolderError(f"{folder} {what}: make it with  trailhound index CORPUS --out {folder}")
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedIndexError(f"{path} cannot be read ({error}): build the index again") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else None
+        raise IndexFolderError(f"{folder} has the format {found!r}, this version reads {FORMAT}: build the index again")
+    return manifest
+
+
+def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Hold every file of an index against the size and the SHA-256 in its manifest.
+
+    Raises:
+        DamagedIndexError: when one is missing or differs.
+    """
+    files = manifest.get("files")
+    if not isinstance(files, dict) or not files:
+        raise DamagedIndexError(f"{folder / MANIFEST} lists no files: build the index again")
+    for name, entry in files.items():
+        path = folder / name
+        if not path.is_file():
+            raise DamagedIndexError(f"{path} is missing: build the index again")
+        if entry != _fingerprint(path):
+            raise DamagedIndexError(f"{path} does not match its hash: build the index again")
+
+
+@contextmanager
+def new_folder(place: Path) -> Iterator[Path]:
+    """Give an empty folder beside ``place``; it is removed again unless :func:`publish` gave it away.
+
+    What killed builds of the same place left behind is removed first.
+
+    Raises:
+        IndexFolderError: when ``place`` holds something that is not an index.
+    """
+    _refuse_foreign(place)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{place.name}.building-"
+    for stale in place.parent.glob(f"{prefix}*"):
+        if not _is_held(stale):
+            shutil.rmtree(stale, ignore_errors=True)
+    staging = Path(tempfile.mkdtemp(prefix=prefix, dir=place.parent))
+    staging.chmod(0o777 & ~_umask())
+    try:
+        with _held(staging):
+            yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def publish(staging: Path, place: Path, description: Mapping[str, Any]) -> None:
+    """Write the manifest of ``staging``, synchronise it, and put it at ``place`` in one step.
+
+    An index that was at ``place`` is at ``staging`` afterwards.
+    """
+    files = {
+        path.relative_to(staging).as_posix(): _fingerprint(path)
+        for path in sorted(staging.rglob("*"))
+        if path.is_file() and not path.name.endswith(".lock")
+    }
+    manifest = {"format": FORMAT, **description, "files": files}
+    (staging / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    for path in (*staging.rglob("*"), staging):
+        _synchronise(path)
+    _refuse_foreign(place)
+    if place.exists():
+        _exchange(staging, place)
+    else:
+        staging.rename(place)
+    _synchronise(place.parent)
+
+
+def _refuse_foreign(place: Path) -> None:
+    empty = place.is_dir() and not any(place.iterdir())
+    if place.exists() and not empty and not (place / MANIFEST).is_file():
+        raise IndexFolderError(f"{place} is there and is not an index: choose another --out, or delete it")
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"size": path.stat().st_size, "sha256": digest}
+
+
+def _synchronise(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold a folder, so that other builds know that its builder lives."""
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _is_held(folder: Path) -> bool:
+    import fcntl
+
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _exchange(first: Path, second: Path) -> None:
+    """Let two folders change names in one step.
+
+    Where the system cannot, the second is moved aside first: for an instant there is none.
+    """
+    if sys.platform.startswith("linux"):
+        rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+        if rename is not None:
+            arguments = (_AT_CURRENT_FOLDER, os.fsencode(first), _AT_CURRENT_FOLDER, os.fsencode(second))
+            if rename(*arguments, _EXCHANGE) == 0:
+                return
+            code = ctypes.get_errno()
+            if code not in (errno.EINVAL, errno.ENOSYS):
+                raise OSError(code, os.strerror(code), str(second))
+    aside = first.with_name(f"{first.name}-previous")
+    second.rename(aside)
+    try:
+        first.rename(second)
+    except OSError:
+        with suppress(OSError):
+            aside.rename(second)
+        raise
+    aside.rename(first)

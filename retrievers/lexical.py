@@ -1,0 +1,94 @@
+"""The lexical sub-index: BM25 over titles and texts, by tantivy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DamagedIndexError
+from .protocols import Progress
+from .records import Hits, Query
+
+_WORD = re.compile(r"\w+")
+_HEAP = 512_000_000
+"""Bytes that the writer may fill before it must begin another segment; touched only as far as they are needed."""
+
+
+class LexicalIndex:
+    """BM25 (k1 = 1.2, b = 0.75) over title and text, English stems; fulfils ``SubIndex``.
+
+    Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond".
+
+    Args:
+        folder: what :meth:`build` wrote.
+
+    Raises:
+        DamagedIndexError: when it cannot be opened.
+    """
+
+    name = "lexical"
+
+    def __init__(self, folder: Path) -> None:
+        import tantivy
+
+        try:
+            index = tantivy.Index.open(str(folder))
+        except (ValueError, OSError) as error:
+            raise DamagedIndexError(f"{folder} cannot be opened by tantivy ({error}): build the index again") from error
+        self._index = index
+        self._searcher = index.searcher()
+        if _schema().build() != index.schema:
+            raise DamagedIndexError(f"{folder} has another schema than this version writes: build the index again")
+
+    @classmethod
+    def build(
+        cls, folder: Path, passages: Iterable[tuple[str, str]], total: int = 0, progress: Progress | None = None
+    ) -> None:
+        """Index (title, text) of every passage, in row order, into ``folder``, which is made."""
+        import tantivy
+
+        folder.mkdir(parents=True)
+        index = tantivy.Index(_schema().build(), path=str(folder))
+        # One thread and one segment: places in the index are rows, and two builds are equal.
+        writer = index.writer(_HEAP, 1)
+        for row, (title, text) in enumerate(passages):
+            document = tantivy.Document()
+            document.add_integer("row", row)
+            document.add_text("title", title)
+            document.add_text("text", text)
+            writer.add_document(document)
+            if progress is not None and row % 1000 == 999:
+                progress("indexing words", row + 1, total)
+        writer.commit()
+        writer.wait_merging_threads()
+
+    def __len__(self) -> int:
+        """Return the number of passages."""
+        return int(self._searcher.num_docs)
+
+    def search(self, query: Query, limit: int) -> Hits:
+        """Return at most ``limit`` passages that share a word with the query's text, best first, ties by row."""
+        words = _WORD.findall(query.text.lower())
+        if not words or limit < 1:
+            return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
+        parsed = self._index.parse_query(" ".join(words), ["title", "text"])
+        found = self._searcher.search(parsed, limit, count=False).hits
+        scores = np.array([score for score, _ in found], np.float32)
+        addresses = [address for _, address in found]
+        rows = np.array(self._searcher.fast_field_values("row", addresses), np.int64)
+        order = np.lexsort((rows, -scores))
+        return Hits(rows[order], scores[order])
+
+
+def _schema() -> Any:
+    import tantivy
+
+    builder = tantivy.SchemaBuilder()
+    builder.add_integer_field("row", indexed=True, fast=True)
+    builder.add_text_field("title", tokenizer_name="en_stem")
+    builder.add_text_field("text", tokenizer_name="en_stem")
+    return builder

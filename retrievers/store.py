@@ -1,0 +1,252 @@
+"""The evidence store: documents and passages in SQLite, each row with a hash of its content."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from ..errors import CorpusError, DamagedIndexError
+from .records import Document, Passage
+
+FILE_NAME = "evidence.sqlite"
+
+_SCHEMA = """
+CREATE TABLE documents (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    title TEXT NOT NULL,
+    text TEXT,  -- NULL: its one passage holds it
+    source TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    hash BLOB NOT NULL
+);
+CREATE TABLE passages (
+    row INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    document INTEGER NOT NULL REFERENCES documents,
+    title TEXT NOT NULL,
+    text TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    end INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    hash BLOB NOT NULL
+);
+CREATE INDEX passages_document ON passages (document);
+"""
+_PASSAGE = (
+    "SELECT p.row, p.id, d.id, p.title, p.text, p.start, p.end, p.source, p.metadata, p.hash"
+    " FROM passages p JOIN documents d ON d.number = p.document"
+)
+_MOST_VARIABLES = 500
+
+
+class StoreWriter:
+    """Writes a new evidence store; it is complete after :meth:`close`.
+
+    Args:
+        path: the file to make, in a folder that is there; write-ahead log, synchronised to the disk.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=FULL")
+        self._connection.executescript(_SCHEMA)
+        self._connection.execute("BEGIN")
+        self._documents = 0
+        self._passages = 0
+
+    def add(self, document: Document, passages: Sequence[Passage]) -> None:
+        """Add a document with its passages; rows follow the order of calls.
+
+        Raises:
+            CorpusError: when an id is there already.
+        """
+        alone = len(passages) == 1 and passages[0].text == document.text
+        values = (
+            document.id,
+            document.title,
+            None if alone else document.text,
+            document.source,
+            _json(document.metadata),
+        )
+        try:
+            self._connection.execute(
+                "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)", (self._documents, *values, _hash(values))
+            )
+            for passage in passages:
+                self._add_passage(document.id, passage)
+        except sqlite3.IntegrityError as error:
+            raise CorpusError(
+                f"an id of document {document.id!r} or of its passages names something else already ({error}):"
+                " ids must be unique, '<document>#<number>' is taken by passages",
+                document.source or None,
+            ) from error
+        self._documents += 1
+
+    def _add_passage(self, document_id: str, passage: Passage) -> None:
+        values = (
+            passage.title,
+            passage.text,
+            passage.start,
+            passage.end,
+            passage.source,
+            _json(passage.metadata),
+        )
+        digest = _hash((self._passages, passage.id, document_id, *values))
+        self._connection.execute(
+            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (self._passages, passage.id, self._documents, *values, digest),
+        )
+        self._passages += 1
+
+    def close(self) -> None:
+        """Commit, fold the write-ahead log into the file and let go of it."""
+        self._connection.execute("COMMIT")
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._connection.close()
+
+    def abandon(self) -> None:
+        """Let go of the file without committing."""
+        self._connection.close()
+
+
+class EvidenceStore:
+    """Reads an evidence store; every row is held against its hash. Threads may share one.
+
+    Args:
+        path: the file.
+
+    Raises:
+        DamagedIndexError: when it is not a store.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = Lock()
+        # A published index is replaced, never changed: nothing is written, not even a lock or a shared-memory file.
+        uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+        try:
+            self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+            self._count, self._documents = self._connection.execute(
+                "SELECT (SELECT count(*) FROM passages), (SELECT count(*) FROM documents)"
+            ).fetchone()
+        except sqlite3.DatabaseError as error:
+            raise DamagedIndexError(
+                f"{path} cannot be read as an evidence store ({error}): build the index again"
+            ) from error
+
+    def __len__(self) -> int:
+        """Return the number of passages."""
+        return int(self._count)
+
+    @property
+    def documents(self) -> int:
+        """Number of documents."""
+        return int(self._documents)
+
+    def passage(self, row: int) -> Passage:
+        """Return the passage of a row.
+
+        Raises:
+            IndexError: when there is no such row.
+            DamagedIndexError: when it does not match its hash.
+        """
+        return self.passages([row])[0]
+
+    def passages(self, rows: Sequence[int]) -> list[Passage]:
+        """Return the passages of ``rows``, in that order; see :meth:`passage` for errors."""
+        found: dict[int, Passage] = {}
+        for first in range(0, len(rows), _MOST_VARIABLES):
+            part = [int(row) for row in rows[first : first + _MOST_VARIABLES]]
+            marks = ",".join("?" * len(part))
+            for record in self._fetch(f"{_PASSAGE} WHERE p.row IN ({marks})", part):
+                found[record[0]] = self._checked(record)
+        for row in rows:
+            if row not in found:
+                raise IndexError(f"row {row} is not one of the {len(self)} passages of {self.path}")
+        return [found[int(row)] for row in rows]
+
+    def __iter__(self) -> Iterator[Passage]:
+        """Iterate over all passages in the order of their rows."""
+        for first in range(0, len(self), _MOST_VARIABLES):
+            yield from self.passages(range(first, min(first + _MOST_VARIABLES, len(self))))
+
+    def row_of(self, passage_id: str) -> int:
+        """Return the row of a passage.
+
+        Raises:
+            KeyError: when there is no such passage.
+        """
+        found = self._fetch("SELECT row FROM passages WHERE id = ?", [passage_id])
+        if not found:
+            raise KeyError(passage_id)
+        return int(found[0][0])
+
+    def document(self, document_id: str) -> Document:
+        """Return a document with its text.
+
+        Raises:
+            KeyError: when there is no such document.
+            DamagedIndexError: when it does not match its hash.
+        """
+        found = self._fetch(
+            "SELECT number, id, title, text, source, metadata, hash FROM documents WHERE id = ?", [document_id]
+        )
+        if not found:
+            raise KeyError(document_id)
+        number, *values, digest = found[0]
+        self._hold(tuple(values), digest, f"document {document_id!r}")
+        identifier, title, text, source, metadata = values
+        if text is None:
+            text = self.passages([self._fetch("SELECT row FROM passages WHERE document = ?", [number])[0][0]])[0].text
+        return Document(identifier, title, text, source, metadata=json.loads(metadata))
+
+    def columns(self) -> tuple[list[str], list[str]]:
+        """Return the title and the document id of every passage, in the order of their rows."""
+        rows = self._fetch(
+            "SELECT p.title, d.id FROM passages p JOIN documents d ON d.number = p.document ORDER BY p.row", []
+        )
+        return [title for title, _ in rows], [document for _, document in rows]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()
+
+    def _fetch(self, statement: str, values: Iterable[Any]) -> list[Any]:
+        try:
+            with self._lock:
+                return self._connection.execute(statement, list(values)).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise DamagedIndexError(f"{self.path} is damaged ({error}): build the index again") from error
+
+    def _checked(self, record: Sequence[Any]) -> Passage:
+        row, identifier, document, title, text, start, end, source, metadata, digest = record
+        values = (row, identifier, document, title, text, start, end, source, metadata)
+        self._hold(values, digest, f"row {row}")
+        return Passage(identifier, document, title, text, start, end, source, json.loads(metadata))
+
+    def _hold(self, values: tuple[object, ...], digest: bytes, what: str) -> None:
+        if _hash(values) != digest:
+            raise DamagedIndexError(f"{self.path}: {what} does not match its hash: build the index again")
+
+
+def _hash(values: tuple[object, ...]) -> bytes:
+    """Return 16 bytes of BLAKE2b over the values, each preceded by its length so that none can run into the next."""
+    digest = blake2b(digest_size=16)
+    for value in values:
+        part = b"" if value is None else str(value).encode("utf-8", "surrogatepass")
+        digest.update(f"{-1 if value is None else len(part)}:".encode())
+        digest.update(part)
+    return digest.digest()
+
+
+def _json(metadata: object) -> str:
+    return json.dumps(metadata, ensure_ascii=False, sort_keys=True)

@@ -1,0 +1,115 @@
+"""Vectors that are there already: of the index that is being replaced, and of a build that was interrupted."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import IndexFolderError
+from .dense import VECTORS
+from .folder import check_files, read_manifest
+from .protocols import Encoder, Progress
+from .records import Vectors
+
+KEYS = "keys.npy"
+DENSE = "dense"
+
+SHARD = 8192
+"""Passages that are encoded between two writes to the cache: a minute or two of work."""
+
+_KEY_BYTES = 16
+
+
+class VectorCache:
+    """Vectors by the content they were made from.
+
+    Args:
+        place: where the index is, or will be; what is encoded is kept in a hidden folder beside it until
+            :meth:`clear`, so that an interrupted build goes on where it was.
+        encoder: the name of the encoder belongs to every key.
+    """
+
+    def __init__(self, place: Path, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._folder = place.parent / f".{place.name}.vectors"
+        self._known: dict[bytes, Vectors] = {}
+        self._remember(*_of_index(place, encoder.name))
+        for shard in sorted(self._folder.glob("*.npz")):
+            self._remember(*_of_shard(shard, encoder.dimension))
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> tuple[NDArray[np.uint8], Vectors]:
+        """Return the keys, uint8 [n, 16], and vectors, float32 [n, d], of ``texts``, encoding only what is new."""
+        keys = [_key(self._encoder.name, text) for text in texts]
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
+        new_keys, new_texts = list(missing), list(missing.values())
+        for first in range(0, len(new_texts), SHARD):
+
+            def report(stage: str, done: int, total: int, first: int = first) -> None:
+                if progress is not None:
+                    progress(stage, first + done, len(new_texts))
+
+            vectors = self._encoder.encode(new_texts[first : first + SHARD], report)
+            part = new_keys[first : first + SHARD]
+            if len(new_texts) > SHARD:
+                self._write(part, vectors)
+            self._remember(part, vectors)
+        vectors = np.zeros((len(keys), self._encoder.dimension), np.float32)
+        for row, key in enumerate(keys):
+            vectors[row] = self._known[key]
+        return np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), _KEY_BYTES), vectors
+
+    def clear(self) -> None:
+        """Forget what was kept for an interrupted build."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _remember(self, keys: Sequence[bytes], vectors: Vectors) -> None:
+        self._known.update(zip(keys, vectors, strict=True))
+
+    def _write(self, keys: Sequence[bytes], vectors: Vectors) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{keys[0].hex()}.npz"
+        checksum = np.frombuffer(blake2b(vectors.tobytes(), digest_size=_KEY_BYTES).digest(), np.uint8)
+        unfinished = path.with_suffix(".part")
+        with unfinished.open("wb") as file:
+            np.savez(file, keys=_array(keys), vectors=vectors, checksum=checksum)
+        unfinished.replace(path)
+
+
+def _key(encoder: str, text: str) -> bytes:
+    return blake2b(f"{encoder}\0{text}".encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()
+
+
+def _array(keys: Sequence[bytes]) -> NDArray[np.uint8]:
+    return np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), _KEY_BYTES)
+
+
+def _of_index(place: Path, encoder: str) -> tuple[list[bytes], Vectors]:
+    """Return what an index of the same encoder holds; nothing when there is none or it is damaged."""
+    nothing = np.zeros((0, 0), np.float32)
+    try:
+        manifest = read_manifest(place)
+        if manifest.get("encoder") != encoder:
+            return [], nothing
+        check_files(place, manifest)
+        keys = np.load(place / DENSE / KEYS, allow_pickle=False)
+        vectors: Vectors = np.load(place / DENSE / VECTORS, mmap_mode="r", allow_pickle=False)
+    except (IndexFolderError, OSError, ValueError):
+        return [], nothing  # to be replaced in any case: everything is encoded again
+    return [key.tobytes() for key in keys], vectors
+
+
+def _of_shard(path: Path, dimension: int) -> tuple[list[bytes], Vectors]:
+    """Return what an interrupted build had encoded; nothing when the file is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as shard:
+            keys, vectors, checksum = shard["keys"], shard["vectors"], shard["checksum"]
+    except Exception:  # noqa: BLE001 - whatever is wrong with a cache file, the passages are encoded again
+        return [], np.zeros((0, dimension), np.float32)
+    if blake2b(vectors.tobytes(), digest_size=_KEY_BYTES).digest() != checksum.tobytes():
+        return [], np.zeros((0, dimension), np.float32)
+    return [key.tobytes() for key in keys], vectors
