@@ -10,7 +10,7 @@ PYTHON ?= python3
 PYTEST ?= -n 2 --cov --cov-report=term --cov-fail-under=90
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .PHONY: demo test lint bench clean

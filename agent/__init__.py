@@ -1,0 +1,1 @@
+"""The agent: the policy network, its training, the systems that answer, and how well they do."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -21,14 +22,18 @@ class Progressed:
 
     Attributes:
         rounds: rounds that are done, warm start and PPO counted together.
-        best_round: the round whose policy is kept, -1 before the first.
-        best: its validation figures.
+        peak: the highest validation score so far.
+        peak_round: the round that first reached it, -1 before the first.
+        kept_round: the round whose policy is kept, the last one within a hair of the peak.
+        kept: its validation figures.
         seconds: time spent training so far.
     """
 
     rounds: int = 0
-    best_round: int = -1
-    best: dict[str, float] = field(default_factory=dict)
+    peak: float = -math.inf
+    peak_round: int = -1
+    kept_round: int = -1
+    kept: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
 
 

@@ -16,19 +16,18 @@ from ..envs.world import QuestionWorld
 from ..retrievers.records import Rows
 from .network import PolicyNetwork
 
-
 Explain = Callable[[SearchBatch, int, int], tuple[str, str]]
 """Called with batch, lane and action; returns what the action does and why."""
 
 
 @dataclass(slots=True)
 class Decision:
-    """One action of an episode: what it was, how sure the policy was, and which rows it brought or took.
+    """One action of an episode: ``stop``, ``expand``, ``hop`` or ``take``, and which rows it brought or took.
 
-    ``detail`` and ``reason`` say it in words where the search was asked to explain itself.
+    ``probability`` is the policy's; ``detail`` and ``reason`` are words, where the search was asked to explain itself.
     """
 
-    action: int
+    kind: str
     probability: float
     rows: tuple[int, ...]
     detail: str = ""
@@ -133,7 +132,7 @@ def _advance(
         rows = (int(state.world.rows[state.places[action - batch.layout.take]]),)
     else:
         rows = tuple(state.world.rows[state.places[before : state.count]].tolist())
-    outcome.decisions.append(Decision(action, probability, rows, *words))
+    outcome.decisions.append(Decision(batch.layout.decode(action)[0], probability, rows, *words))
     if ended:
         _rank(batch, lane, outcome, logits)
     return ended

@@ -17,7 +17,7 @@ from ..graph.pagerank import PageRank
 from ..retrievers.fusion import reciprocal_rank_fusion
 from ..retrievers.records import Hits, Query, Rows
 from .explanation import explain
-from .policy_file import LoadedPolicy
+from .policy_file import LoadedPolicy, load_policy
 from .rollout import Decision, search_worlds
 
 FIXED = ("lexical", "dense", "hybrid", "ppr")
@@ -32,7 +32,7 @@ class Ranked:
 
     Attributes:
         taken: how many rows at the head the policy took as evidence (0 for a fixed system).
-        decisions: the policy's path (empty for a fixed system).
+        decisions: the path; of a fixed system, its steps.
         actions: actions taken, or steps of the fixed pipeline.
         calls: sub-index calls and hops.
     """
@@ -70,15 +70,20 @@ class FixedSystem:
         index = self._index
         wide = max(limit, DEPTH)
         if self._kind == "lexical":
-            return _ranked(index.lexical.search(Query(question), limit), 1)
+            return _ranked([("ask the lexical index", index.lexical.search(Query(question), limit))])
         query = index.query(question)
         if self._kind == "dense":
-            return _ranked(index.dense.search(query, limit), 1)
-        both = [index.lexical.search(query, wide), index.dense.search(query, wide)]
-        fused = reciprocal_rank_fusion(both, wide)
+            return _ranked([("ask the dense index", index.dense.search(query, limit))])
+        steps = [
+            ("ask the lexical index", index.lexical.search(query, wide)),
+            ("ask the dense index", index.dense.search(query, wide)),
+        ]
+        fused = reciprocal_rank_fusion([hits for _, hits in steps], wide)
         if self._pagerank is None:
-            return _ranked(Hits(fused.rows[:limit], fused.scores[:limit]), 2)
-        return _ranked(self._walk(question, fused, limit), 3)
+            steps.append(("fuse the two rankings", Hits(fused.rows[:limit], fused.scores[:limit])))
+            return _ranked(steps, calls=2)
+        steps.append(("walk the graph from what was found and named", self._walk(question, fused, limit)))
+        return _ranked(steps)
 
     def _walk(self, question: str, fused: Hits, limit: int) -> Hits:
         """Walk from what the question names and what fusion ranks highest."""
@@ -133,7 +138,36 @@ def shipped_policy() -> Path | None:
     return folder if (folder / "policy.json").is_file() else None
 
 
-def _ranked(hits: Hits, calls: int) -> Ranked:
+def _ranked(steps: list[tuple[str, Hits]], calls: int | None = None) -> Ranked:
+    """Return what the last of the steps found, with the steps as its path."""
+    hits = steps[-1][1]
+    decisions = tuple(
+        Decision("expand", 1.0, tuple(found.rows.tolist()), words, "a fixed system always does")
+        for words, found in steps
+    )
     # ranks as scores: strictly decreasing whatever the system's own scale and ties
     scores = 1 / np.arange(1, len(hits) + 1, dtype=np.float64)
-    return Ranked(hits.rows, scores, actions=calls, calls=calls)
+    return Ranked(hits.rows, scores, 0, decisions, len(steps), len(steps) if calls is None else calls)
+
+
+def open_system(index: Index, name: str | None = None, policy: Path | None = None) -> System:
+    """Return the system of a name (one of ``SYSTEMS``); without one, the policy given, shipped, or else hybrid.
+
+    Raises:
+        PolicyError: when there is no such system, or the policy cannot be used over this index.
+    """
+    if name is not None and name not in SYSTEMS:
+        raise PolicyError(f"there is no system {name!r}: choose one of {', '.join(SYSTEMS)}")
+    if name in FIXED:
+        if policy is not None:
+            raise PolicyError(f"the fixed system {name!r} has no use for the policy {policy}: leave one out")
+        return FixedSystem(index, name)
+    folder = policy or shipped_policy()
+    label = str(policy) if policy is not None else "that comes with the package"
+    if folder is not None:
+        loaded = load_policy(folder)
+        if name is not None or policy is not None or loaded.encoder == index.encoder_name:
+            return PolicySystem(index, loaded, label, exhaustive=name == "exhaustive")
+    elif name is not None:
+        raise PolicyError(f"the system {name!r} needs a policy: train one, and give its folder")
+    return FixedSystem(index, "hybrid")

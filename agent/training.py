@@ -147,7 +147,7 @@ class _Run:
             self._reinforce(log)
         finally:
             log.close()
-        metrics = {**self.progressed.best, "best_round": float(self.progressed.best_round)}
+        metrics = {**self.progressed.kept, "kept_round": float(self.progressed.kept_round)}
         write_json(self.out / "metrics.json", {**metrics, "seconds": round(self.progressed.seconds, 1)})
         return TrainingReport(self.out, metrics, self.progressed.seconds)
 
@@ -186,17 +186,17 @@ class _Run:
         last = recipe.imitation_epochs + recipe.ppo_iterations
         if self.progressed.rounds >= last:
             return
-        if self.progressed.rounds == recipe.imitation_epochs and self.progressed.best_round >= 0:
+        if self.progressed.rounds == recipe.imitation_epochs and self.progressed.kept_round >= 0:
             self.network.load_state_dict(load_policy(self.out).network.state_dict())
         model = self._ppo()
         if self.progressed.rounds > recipe.imitation_epochs:
             load_checkpoint(self._checkpoint, self.network, model.policy.optimizer)
         while self.progressed.rounds < last:
             number = self.progressed.rounds
-            if number - max(self.progressed.best_round, recipe.imitation_epochs) >= recipe.patience:
+            if number - max(self.progressed.peak_round, recipe.imitation_epochs) >= recipe.patience:
                 break
             started = time.monotonic()
-            stage = self._stage(f"PPO, validation {self.progressed.best.get('score', 0):.3f}", recipe.ppo_iterations)
+            stage = self._stage(f"PPO, validation {self.progressed.peak:.3f}", recipe.ppo_iterations)
             if stage is not None:
                 stage(number - recipe.imitation_epochs)
             statistics = model.iterate(int(self._seeded(number).integers(2**31)))
@@ -241,8 +241,11 @@ class _Run:
         """Validate, keep the policy if it is the best so far, log, and write the checkpoint."""
         validated = validate(self.network, self.settings, self.held_out)
         number = self.progressed.rounds
-        if validated["score"] > self.progressed.best.get("score", -np.inf):
-            self.progressed.best_round, self.progressed.best = number, validated
+        if validated["score"] > self.progressed.peak:
+            self.progressed.peak_round, self.progressed.peak = number, validated["score"]
+        # Less than half a passage of one question apart says nothing, and the later policy has learned more.
+        if validated["score"] >= self.progressed.peak - 0.25 / len(self.held_out):
+            self.progressed.kept_round, self.progressed.kept = number, validated
             training = {**self._describe, "round": number, "phase": phase, "validation_figures": validated}
             save_policy(self.out, self.network, self.settings, self.encoder, training)
         self.progressed.rounds += 1

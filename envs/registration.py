@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+NAME = "trailhound/Search-v0"
+
 
 def register_environments() -> None:
     """Register ``trailhound/Search-v0`` (once)."""
-    import gymnasium
+    from gymnasium.envs.registration import register, registry
 
-    if "trailhound/Search-v0" not in gymnasium.registry:
-        gymnasium.register("trailhound/Search-v0", entry_point="trailhound.envs.search_env:SearchEnv")
+    if NAME not in registry:
+        register(NAME, entry_point="trailhound.envs.search_env:SearchEnv")

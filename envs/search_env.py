@@ -1,4 +1,4 @@
-"""``trailhound/Search-v0``: one episode is one question over one index (DESIGN: state, actions, reward)."""
+"""``trailhound/Search-v0``: one episode is one question over one index."""
 
 from __future__ import annotations
 

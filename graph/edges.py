@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DamagedIndexError
+from ..retrievers.array_file import load_arrays
 
 
 class Relation(IntEnum):
-    """What an edge says: the source's text names the target's title or an alias, both share phrases, both adjoin."""
+    """What an edge says: the source's text names the target's title or an alias of it, both share phrases, both
+    stand side by side in a document.
+    """
 
     TITLE_MENTION = 0
     ALIAS_MENTION = 1
@@ -90,16 +93,8 @@ class Edges:
         Raises:
             DamagedIndexError: when the file cannot be read, or an array has another shape, type or range.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
         path = folder / FILE_NAME
-        try:
-            arrays = load_file(str(path))
-        except (OSError, SafetensorError) as error:
-            raise DamagedIndexError(
-                f"{path}: cannot be read as safetensors ({error}); build the index again"
-            ) from error
+        arrays = load_arrays(path)
         problem = _problem(arrays)
         if problem:
             raise DamagedIndexError(f"{path}: {problem}; build the index again")
@@ -122,11 +117,11 @@ def _problem(arrays: dict[str, NDArray[np.generic]]) -> str:
     for name, kind in _DTYPES.items():
         if name not in arrays:
             return f"has no array {name!r}"
-        array, length = arrays[name], 1 if name == "passages" else len(arrays["source"])
+        array, length = arrays[name], 1 if name == "passages" else arrays["source"].size
         if array.shape != (length,) or array.dtype != kind:
             return f"{name} is {array.dtype} {array.shape}, not {np.dtype(kind)} ({length},)"
     passages = int(arrays["passages"].astype(np.int64)[0])
-    if passages < 0:
+    if not 0 <= passages <= np.iinfo(np.int32).max:
         return f"says it has {passages} passages"
     for name, low, high in (("source", 0, passages), ("target", 0, passages), ("relation", 0, len(Relation))):
         values = arrays[name].astype(np.int64)

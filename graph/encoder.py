@@ -14,8 +14,9 @@ class QuestionConditionedGNN(MessagePassing):  # type: ignore[misc]
         m_{ji} = (W h_j) \odot \bigl(1 + A r_{ji} + B q\bigr), \qquad
         h_i' = h_i + \mathrm{LN}\Bigl(U \sum_{j \in N(i)} \mathrm{relu}(m_{ji}) / \sqrt{|N(i)|}\Bigr)
 
-    Composition of node and relation by product as in CompGCN (Vashishth et al. 2020, arXiv:1911.03082, eq. 3);
-    the question enters the message as in GFM-RAG (Luo et al. 2025, arXiv:2502.01113, section 3.2).
+    (the linear maps have biases; a node that nobody sends to keeps its state). Nodes and relations are multiplied as
+    in CompGCN (Vashishth et al. 2020, arXiv:1911.03082); the question enters the message as in GFM-RAG (Luo et al.
+    2025, arXiv:2502.01113, section 3.2).
 
     Args:
         width: of the node states, d.
@@ -36,9 +37,7 @@ class QuestionConditionedGNN(MessagePassing):  # type: ignore[misc]
         self.norm = nn.ModuleList(nn.LayerNorm(width) for _ in range(rounds))
         nn.init.normal_(self.relation.weight, std=0.5)
 
-    def forward(
-        self, nodes: Tensor, edge_index: Tensor, edge_type: Tensor, question: Tensor, graph: Tensor
-    ) -> Tensor:
+    def forward(self, nodes: Tensor, edge_index: Tensor, edge_type: Tensor, question: Tensor, graph: Tensor) -> Tensor:
         """Return the new node states [n, d].
 
         Args:
@@ -48,9 +47,8 @@ class QuestionConditionedGNN(MessagePassing):  # type: ignore[misc]
             question: projected question of each graph [g, question_width].
             graph: graph of each node [n].
         """
-        count = torch.zeros(len(nodes), dtype=nodes.dtype).index_add_(
-            0, edge_index[1], torch.ones(edge_index.shape[1], dtype=nodes.dtype)
-        )  # [n]
+        ones = nodes.new_ones(edge_index.shape[1])  # [m]
+        count = nodes.new_zeros(len(nodes)).index_add_(0, edge_index[1], ones)  # [n]
         scale = count.clamp(min=1).rsqrt().unsqueeze(1)  # [n, 1]
         gate = 1 + self.relation(edge_type) + self.question(question)[graph[edge_index[1]]]  # [m, d]
         for send, receive, norm in zip(self.send, self.receive, self.norm, strict=True):

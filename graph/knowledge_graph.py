@@ -211,9 +211,7 @@ class KnowledgeGraph:
         if titles is not None:
             nx.set_node_attributes(graph, dict(enumerate(titles)), "title")
         both = Edges.concatenate([self.edges, _reversed(_symmetric(self.edges))])
-        for source, target, relation, start, end, weight in zip(
-            *(a.tolist() for a in _arrays(both)), strict=True
-        ):
+        for source, target, relation, start, end, weight in zip(*(a.tolist() for a in _arrays(both)), strict=True):
             name = Relation(relation).name.lower()
             graph.add_edge(source, target, key=name, relation=name, start=start, end=end, weight=weight)
         return graph  # type: ignore[no-any-return]

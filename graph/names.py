@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..retrievers.protocols import Progress
-from ..retrievers.terms import TermIndex, analyse
+from ..retrievers.terms import STOP_WORDS, TermIndex, analyse
 from .edges import Edges, Relation
 
 STRONGEST = 10
@@ -25,8 +25,12 @@ STRONGEST = 10
 LEAST_FREQUENCY = 2
 _BLOCK = 4096
 
-_CAPITALISED = r"[^\W\d_a-z][\w'’.-]*"
-_NAME = re.compile(rf"{_CAPITALISED}(?: (?:(?:of|the|de|la|von|van|der|and) ){{0,2}}{_CAPITALISED})+")
+_CAPITAL = r"[^\W\d_a-zß-öø-ÿα-ωа-яё]"
+# A full stop belongs to a name only after an initial or an abbreviation. Possessive repeats and the look-behind keep
+# the search linear in runs of capitals without a space (base64, nucleotides).
+_CAPITALISED = rf"(?:(?:{_CAPITAL}\w{{0,2}}\.)++(?:{_CAPITAL}[\w'’-]*+)?|{_CAPITAL}[\w'’-]*+)"
+_NAME = re.compile(rf"(?<![\w'’.-]){_CAPITALISED}(?: (?:(?:of|the|de|la|von|van|der|and) ){{0,2}}{_CAPITALISED})+")
+_NAME_END = re.compile(r"(?:['’]s|[.'’-])$")
 
 
 def frequency_cap(passages: int) -> int:
@@ -39,10 +43,17 @@ def frequency_cap(passages: int) -> int:
 
 def key_phrases(text: str) -> set[int]:
     """Return hashes of the names of several words and of the pairs of neighbouring terms in ``text``."""
-    found = {zlib.crc32(name.lower().encode("utf-8", "surrogatepass")) for name in _NAME.findall(text)}
-    stems = analyse(text)
-    found.update(zlib.crc32(f"{a} {b}".encode("utf-8", "surrogatepass")) for a, b in pairwise(stems))
-    return found
+    phrases = {" ".join(pair) for pair in pairwise(analyse(text))}
+    phrases.update(filter(None, map(_plain_name, _NAME.findall(text))))
+    return {zlib.crc32(phrase.encode("utf-8", "surrogatepass")) for phrase in phrases}
+
+
+def _plain_name(name: str) -> str:
+    """Return ``name`` in lower case, without the small words that begin it and a genitive; "" for a single word."""
+    words = _NAME_END.sub("", name).lower().split(" ")
+    while words and words[0] in STOP_WORDS:
+        del words[0]
+    return " ".join(words) if len(words) > 1 else ""
 
 
 def share_edges(texts: Sequence[str], terms: TermIndex, progress: Progress | None = None) -> Edges:

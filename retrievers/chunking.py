@@ -32,8 +32,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 _BEFORE_NAME = _words(
-    "mr mrs ms dr prof rev hon gen col capt cpt lt sgt maj adm cmdr sen rep gov pres messrs mme mlle vs "
-    "cf viz e.g i.e"
+    "mr mrs ms dr prof rev hon gen col capt cpt lt sgt maj adm cmdr sen rep gov pres messrs mme mlle vs cf viz e.g i.e"
 )
 _BEFORE_NUMBER = _words(
     "no nos nr vol vols fig figs pp ch chap sec art op eq ca approx est jan feb mar apr jun jul aug sep "
@@ -103,9 +102,7 @@ def chunk(document: Document, words: int = 120) -> list[Passage]:
     ]
 
 
-def _passage(
-    document: Document, identifier: str, span: tuple[int, int], metadata: Mapping[str, Any]
-) -> Passage:
+def _passage(document: Document, identifier: str, span: tuple[int, int], metadata: Mapping[str, Any]) -> Passage:
     start, end = span
     text = document.text[start:end]
     return Passage(identifier, document.id, document.title, text, start, end, document.source, metadata)

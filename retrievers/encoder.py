@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,14 @@ from .protocols import Encoder, Progress
 from .records import Vectors
 
 MAX_TOKENS = 256
-"""all-MiniLM-L6-v2 was trained on at most 256 word pieces (its model card); the rest of a text is not read."""
+"""all-MiniLM-L6-v2 was trained on at most 256 word pieces (its model card); the rest of a text is unread."""
 
 TOKENS_PER_BATCH = 1024
-"""Padded tokens encoded together: activations of one batch stay inside a core's cache."""
+"""Tokens encoded together: activations of one batch stay inside a core's cache."""
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+_CHOICES = "give 'minilm', a folder that holds config.json, weights and tokenizer, or a hub name"
 
 
 def embedding_text(title: str, text: str) -> str:
@@ -41,8 +47,9 @@ def load_encoder(name: str = "minilm", threads: int | None = None) -> Encoder:
 class MiniLMEncoder:
     """all-MiniLM-L6-v2 (Wang et al. 2020, arXiv:2002.10957), int8 weights and per-token int8 activations.
 
-    Every row of activations has a scale of its own, so that a vector stays within a cosine of 0.99 of fp32
-    and does not depend on what it is batched with.
+    Every row of activations has a scale of its own, so that a vector stays within a cosine of 0.98 of fp32.
+    Texts are encoded together with texts of as many tokens only: padding changes the last bits of fp32
+    sums, int8 rounding magnifies them, and a vector would depend on its company.
 
     Args:
         threads: texts encoded side by side; all cores when None.
@@ -60,93 +67,139 @@ class MiniLMEncoder:
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)
-        self._encoder = ctranslate2.Encoder(
-            str(folder), device="cpu", compute_type="int8", inter_threads=self._threads, intra_threads=1
-        )
+        try:
+            self._encoder = ctranslate2.Encoder(
+                str(folder), device="cpu", compute_type="int8", inter_threads=self._threads, intra_threads=1
+            )
+        except RuntimeError as error:
+            raise EncoderError(
+                f"cannot load the converted encoder ({error}): delete {folder}, it is made anew"
+            ) from error
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
-        """Encode ``texts`` into unit vectors, float32 [n, 384]; each is the mean over its tokens."""
+        """Encode ``texts`` into unit vectors, float32 [n, 384]; each is the mean over its tokens.
+
+        Raises:
+            EncoderError: a text has a lone surrogate, or a vector is not finite.
+        """
+        _check_characters(texts)
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         vectors = np.zeros((len(tokens), self.dimension), np.float32)
-        batches = _batches_by_length([len(ids) for ids in tokens], TOKENS_PER_BATCH)
+        batches = _batches_of_equal_length([len(ids) for ids in tokens], TOKENS_PER_BATCH)
 
         def encode_batch(batch: list[int]) -> int:
             states = self._encoder.forward_batch([tokens[i] for i in batch]).last_hidden_state
-            hidden = np.array(states)  # [b, longest, 384]
-            for k, i in enumerate(batch):
-                vectors[i] = hidden[k, : len(tokens[i])].mean(axis=0)
+            vectors[batch] = np.array(states).mean(axis=1)  # [b, l, 384] -> [b, 384]
             return len(batch)
 
         done = 0
-        if len(batches) == 1:
-            encode_batch(batches[0])
-        elif batches:
-            with ThreadPoolExecutor(self._threads) as pool:
-                for count in pool.map(encode_batch, batches):
-                    done += count
-                    if progress is not None:
-                        progress("encoding passages", done, len(tokens))
+        # One batch is encoded where it is: a query should not wait for a thread to start.
+        with ThreadPoolExecutor(self._threads) as pool:
+            for count in map(encode_batch, batches) if len(batches) < 2 else pool.map(encode_batch, batches):
+                done += count
+                if progress is not None:
+                    progress("encoding passages", done, len(tokens))
         return _unit(vectors, texts)
 
 
 class TransformersEncoder:
     """Any encoder that transformers can load, mean-pooled over its tokens, in fp32.
 
+    A text's vector depends on what it is encoded together with by fp32 rounding only (about 1e-6).
+
     Args:
         path_or_name: a local folder, or a hub name (downloaded by transformers when not cached).
-        threads: torch threads; torch's own setting when None.
+        threads: torch threads, for the whole process; torch's own setting when None.
+
+    Raises:
+        EncoderError: nothing can be loaded, or the weights do not fill the model.
     """
 
     def __init__(self, path_or_name: str, threads: int | None = None) -> None:
-        import torch
-        from transformers import AutoModel, AutoTokenizer
-
+        folder = Path(path_or_name)
+        if not folder.is_dir() and not _HUB_NAME.fullmatch(path_or_name):
+            raise EncoderError(f"there is no folder {path_or_name!r}: {_CHOICES}")
+        self._tokenizer, self._model = _load_transformers(path_or_name)
         if threads is not None:
+            import torch
+
             torch.set_num_threads(threads)
-        try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(path_or_name)
-            self._model: Any = AutoModel.from_pretrained(path_or_name).eval()
-        except (OSError, ValueError) as error:
-            raise EncoderError(
-                f"cannot load the encoder {path_or_name!r} ({str(error).splitlines()[0]}): give 'minilm', a folder"
-                " that holds config.json, weights and tokenizer, or a hub name"
-            ) from error
-        self.name = Path(path_or_name).name if Path(path_or_name).exists() else path_or_name
+        self.name = f"{folder.name}@{_fingerprint(folder)}" if folder.is_dir() else path_or_name
         self.dimension = int(self._model.config.hidden_size)
-        self._max_tokens = min(int(getattr(self._model.config, "max_position_embeddings", 512)), 512)
+        positions = int(getattr(self._model.config, "max_position_embeddings", 512))
+        self._max_tokens = min(positions, int(self._tokenizer.model_max_length), 512)
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
-        """Encode ``texts`` into unit vectors, float32 [n, dimension]."""
+        """Encode ``texts`` into unit vectors, float32 [n, dimension].
+
+        Raises:
+            EncoderError: a text has a lone surrogate, or a vector is not finite.
+        """
         import torch
 
+        _check_characters(texts)
         vectors = np.zeros((len(texts), self.dimension), np.float32)
-        lengths = [len(text) for text in texts]
+        if not texts:
+            return vectors
+        encoded = self._tokenizer(list(texts), truncation=True, max_length=self._max_tokens)
         done = 0
-        for batch in _batches_by_length(lengths, 4 * TOKENS_PER_BATCH):
-            encoded = self._tokenizer(
-                [texts[i] for i in batch],
-                padding=True,
-                truncation=True,
-                max_length=self._max_tokens,
-                return_tensors="pt",
-            )
+        for batch in _batches_of_equal_length([len(ids) for ids in encoded["input_ids"]], TOKENS_PER_BATCH):
+            inputs = {name: torch.tensor([rows[i] for i in batch]) for name, rows in encoded.items()}  # [b, l]
             with torch.inference_mode():
-                hidden = self._model(**encoded).last_hidden_state  # [b, l, d]
-            mask = encoded["attention_mask"].unsqueeze(-1)  # [b, l, 1]
-            pooled = (hidden * mask).sum(dim=1) / mask.sum(dim=1)  # [b, d]
-            vectors[batch] = pooled.float().numpy()
+                hidden = self._model(**inputs).last_hidden_state  # [b, l, d]
+            vectors[batch] = hidden.mean(dim=1).float().numpy()  # [b, d]
             done += len(batch)
             if progress is not None:
                 progress("encoding passages", done, len(texts))
         return _unit(vectors, texts)
 
 
-def _batches_by_length(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Group positions by length, longest first, so that ``longest * members <= budget`` in every batch."""
+def _load_transformers(path_or_name: str) -> tuple[Any, Any]:
+    """Return tokenizer and model; what transformers finds wrong becomes an EncoderError."""
+    from safetensors import SafetensorError
+    from transformers import AutoModel, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path_or_name)
+        model, info = AutoModel.from_pretrained(path_or_name, output_loading_info=True)
+    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise EncoderError(f"cannot load the encoder {path_or_name!r} ({reason}): {_CHOICES}") from error
+    # Mean pooling does not use the pooler, which many encoders are published without.
+    missing = sorted(name for name in info["missing_keys"] if "pooler" not in name)
+    if missing:
+        raise EncoderError(
+            f"the weights of {path_or_name!r} lack {len(missing)} of the model's tensors ({missing[0]}, ...):"
+            " its config.json belongs to another model"
+        )
+    return tokenizer, model.float().eval()
+
+
+def _fingerprint(folder: Path) -> str:
+    """Hash the files of a folder, so that two models of one name are not taken for each other."""
+    digest = blake2b(digest_size=6)
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".json", ".txt", ".model", ".safetensors", ".bin"):
+            with path.open("rb") as file:
+                digest.update(path.name.encode())
+                while block := file.read(1 << 20):
+                    digest.update(block)
+    return digest.hexdigest()
+
+
+def _check_characters(texts: Sequence[str]) -> None:
+    for text in texts:
+        if not text.isascii() and _LONE_SURROGATE.search(text):
+            raise EncoderError(f"the text {text[:80]!r} has a lone surrogate: it was not read as UTF-8")
+
+
+def _batches_of_equal_length(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Group positions of equal length, longest first, so that ``length * members <= budget`` where it can."""
     batches: list[list[int]] = []
     for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if batches and lengths[batches[-1][0]] * (len(batches[-1]) + 1) <= budget:
-            batches[-1].append(i)
+        length, batch = lengths[i], batches[-1] if batches else []
+        if batch and lengths[batch[0]] == length and length * (len(batch) + 1) <= budget:
+            batch.append(i)
         else:
             batches.append([i])
     return batches
@@ -161,6 +214,7 @@ def _unit(vectors: Vectors, texts: Sequence[str]) -> Vectors:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     bad = np.flatnonzero(~np.isfinite(lengths[:, 0]))
     if len(bad):
-        raise EncoderError(f"the encoder gave a vector that is not finite for the text {texts[bad[0]][:80]!r}")
+        text = texts[bad[0]][:80]
+        raise EncoderError(f"the encoder gave a vector that is not finite for the text {text!r}")
     vectors /= np.maximum(lengths, 1e-12)
     return vectors

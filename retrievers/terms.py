@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
 import zlib
 from collections.abc import Iterable
 from functools import lru_cache
@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DamagedIndexError
+from .array_file import load_arrays
+from .phrases import words_of
 from .protocols import Progress
 
 TermHashes = NDArray[np.uint32]
@@ -31,7 +33,6 @@ _STOP_WORDS = """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 """Words that say nothing about a passage's subject; compared before stemming."""
 
-_WORD = re.compile(r"\w+")
 _NOT_A_TERM = -1
 
 
@@ -40,7 +41,7 @@ def analyse(text: str) -> list[str]:
 
     Stems are those of the Snowball English stemmer (https://snowballstem.org/algorithms/english/stemmer.html).
     """
-    return [_stem(word) for word in _WORD.findall(text.lower()) if word not in STOP_WORDS]
+    return [_stem(word) for word in _words(text) if word not in STOP_WORDS]
 
 
 def term_hashes(text: str) -> TermHashes:
@@ -138,15 +139,7 @@ class TermIndex:
         Raises:
             DamagedIndexError: when the file cannot be read or its arrays do not fit together.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
-        try:
-            arrays = load_file(str(path))
-        except (OSError, SafetensorError) as error:
-            raise DamagedIndexError(
-                f"{path}: cannot be read as safetensors ({error}); build the index again"
-            ) from error
+        arrays = load_arrays(path)
         problem = _problem(arrays)
         if problem:
             raise DamagedIndexError(f"{path}: {problem}; build the index again")
@@ -160,17 +153,11 @@ def _problem(arrays: dict[str, NDArray[np.generic]]) -> str:
         if name not in arrays:
             return f"has no array {name!r}"
         if arrays[name].ndim != 1 or arrays[name].dtype != kind:
-            return (
-                f"{name} is {arrays[name].dtype} {arrays[name].shape}, not one-dimensional {np.dtype(kind)}"
-            )
+            return f"{name} is {arrays[name].dtype} {arrays[name].shape}, not one-dimensional {np.dtype(kind)}"
     offsets, hashes = arrays["offsets"].astype(np.int64), arrays["hashes"]
     vocabulary, frequencies = arrays["vocabulary"].astype(np.uint32), arrays["frequencies"].astype(np.int64)
-    if (
-        not len(offsets)
-        or offsets[0] != 0
-        or offsets[-1] != len(hashes)
-        or bool((np.diff(offsets) < 0).any())
-    ):
+    inner = np.diff(offsets)
+    if not len(offsets) or offsets[0] != 0 or offsets[-1] != len(hashes) or bool((inner < 0).any()):
         return f"offsets do not divide its {len(hashes)} hashes into rows"
     if len(vocabulary) != len(frequencies) or bool((vocabulary[1:] <= vocabulary[:-1]).any()):
         return f"vocabulary ({len(vocabulary)}) and frequencies ({len(frequencies)}) do not belong together"
@@ -179,9 +166,14 @@ def _problem(arrays: dict[str, NDArray[np.generic]]) -> str:
     return ""
 
 
+def _words(text: str) -> list[str]:
+    # A question may come with decomposed accents; passages are NFC already (corpus/normalise.py).
+    return words_of(unicodedata.normalize("NFC", text.lower()))
+
+
 def _distinct(text: str) -> list[int]:
     """Return the distinct term hashes of ``text``, sorted."""
-    found = set(map(_word_hash, _WORD.findall(text.lower())))
+    found = set(map(_word_hash, _words(text)))
     found.discard(_NOT_A_TERM)
     return sorted(found)
 

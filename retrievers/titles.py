@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Literal
 
-from .phrases import PhraseTable, fold, joins, without_marks, word_spans, words_of
+from .phrases import PARAGRAPH_END, PhraseTable, fold, joins, without_marks, word_spans, words_of
 from .terms import STOP_WORDS
 
 Kind = Literal["title", "alias"]
@@ -17,12 +17,14 @@ MAX_TITLE_ROWS = 8
 MAX_ALIAS_ROWS = 4
 """An alias that fits more documents than this ("John Smith") says too little to be followed."""
 
-_PARENTHESIS = re.compile(r"\s*\([^()]*\)\s*$")
+_PARENTHESIS = re.compile(r"\([^()]*\)$")
 _OF_PLACE = re.compile(r"\b(of .+)$")
 _ORDINAL = re.compile(r"\d+(st|nd|rd|th)\b")
-_SUFFIX = re.compile(r",?\s+(Jr|Sr|junior|senior)\.?$", re.IGNORECASE)
+_SUFFIX = re.compile(r",?(?<!\s)\s++(Jr|Sr|junior|senior)\.?$", re.IGNORECASE)
 _INITIAL = re.compile(r"^\w\.?$")
 _SENTENCE_END = frozenset(".!?")
+_NAME_JOINTS = frozenset((" ", "-", "–", "'", "’"))
+"""What stands between the words of one name: New York, Jean-Paul, Paris–Roubaix, O'Brien."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +56,17 @@ class TitleMention:
 
 @dataclass(slots=True)
 class _Named:
-    """A form in the table: which rows it names, and how it is written (case and punctuation)."""
+    """A form in the table: how it is written (case and punctuation), and which rows it names."""
 
     text: str
     kind: Kind
     exact: bool
     rows: list[int]
-    documents: set[str | int]
 
 
 def strip_parenthesis(title: str) -> str:
     """Return ``title`` without a closing parenthesis: "Theodred II (Bishop of Elmham)" gives "Theodred II"."""
-    stripped = _PARENTHESIS.sub("", title).strip()
+    stripped = _PARENTHESIS.sub("", title.strip()).strip()
     return stripped if words_of(stripped) else title.strip()
 
 
@@ -145,9 +146,7 @@ class TitleMatcher:
 
     def __init__(self, titles: Sequence[str], document_ids: Sequence[str] | None = None) -> None:
         if document_ids is not None and len(document_ids) != len(titles):
-            raise ValueError(
-                f"{len(titles)} titles but {len(document_ids)} document ids: give one of each per passage"
-            )
+            raise ValueError(f"{len(titles)} titles but {len(document_ids)} document ids: give one of each per passage")
         self._titles = titles
         self._document_ids = document_ids
         self._cased: PhraseTable[_Named] | None = None
@@ -157,7 +156,8 @@ class TitleMatcher:
     def find(self, text: str) -> list[TitleMention]:
         """Find titles in a passage's text, from left to right, none overlapping; upper and lower case count.
 
-        A one-word title is not found where it begins a sentence or is part of a longer capitalised name.
+        A one-word title must be capitalised, and is not found where it begins a sentence or is part of a longer
+        capitalised name.
         """
         table = self._cased_table()
         words = words_of(text)
@@ -197,46 +197,53 @@ class TitleMatcher:
             return self._folded
 
     def _table(self, folded: bool) -> PhraseTable[_Named]:
-        named: dict[tuple[str, Kind, bool], _Named] = {}
-        for row, title in enumerate(self._titles):
-            document = row if self._document_ids is None else self._document_ids[row]
+        # Forms of the same words are counted together, but judged one by one: "Help!" and "Help" are two titles.
+        named: dict[tuple[str, Kind, bool], dict[str, _Named]] = {}
+        for row, title in self._first_rows():
             for form in title_forms(title):
                 words = words_of(form.text)
                 key = " ".join([fold(word) for word in words] if folded else words)
                 exact = form.text == title.strip()
-                entry = named.setdefault(
-                    (key, form.kind, exact), _Named(form.text, form.kind, exact, [], set())
-                )
-                if document not in entry.documents:
-                    entry.documents.add(document)
-                    entry.rows.append(row)
+                writings = named.setdefault((key, form.kind, exact), {})
+                writings.setdefault(form.text, _Named(form.text, form.kind, exact, [])).rows.append(row)
         table: PhraseTable[_Named] = PhraseTable()
-        for (key, kind, _), entry in named.items():
-            if len(entry.rows) <= (MAX_TITLE_ROWS if kind == "title" else MAX_ALIAS_ROWS):
-                table.add(key.split(" "), entry)
+        for (key, kind, _), writings in named.items():
+            rows = {row for entry in writings.values() for row in entry.rows}
+            if len(rows) <= (MAX_TITLE_ROWS if kind == "title" else MAX_ALIAS_ROWS):
+                for entry in writings.values():
+                    table.add(key.split(" "), entry)
         return table
 
+    def _first_rows(self) -> Iterator[tuple[int, str]]:
+        """Iterate over the rows that stand for their documents, with their titles."""
+        seen: set[tuple[str, str]] = set()
+        for row, title in enumerate(self._titles):
+            if self._document_ids is not None:
+                named = (self._document_ids[row], title)
+                if named in seen:
+                    continue
+                seen.add(named)
+            yield row, title
 
-def _holds_in_passage(
-    text: str, spans: Sequence[tuple[int, int]], first: int, last: int, entry: _Named
-) -> bool:
+
+def _holds_in_passage(text: str, spans: Sequence[tuple[int, int]], first: int, last: int, entry: _Named) -> bool:
     """Return whether ``entry`` is really named at the words ``[first, last)`` of a passage's text."""
     if last - first > 1:
         return joins(text, spans[first:last], entry.text)
     start, end = spans[first]
-    if not text[start].isupper() or text[start : start + len(entry.text)] != entry.text:
+    # The punctuation of a title counts: "Help!", or the quotation marks of "\"Heroes\"".
+    begin = start - entry.text.index(text[start:end])
+    if not text[start].isupper() or begin < 0 or not text.startswith(entry.text, begin):
         return False
-    before = text[spans[first - 1][1] : start] if first else "."
-    if _SENTENCE_END.intersection(before):
+    before = text[spans[first - 1][1] : start] if first else PARAGRAPH_END
+    if _SENTENCE_END.intersection(before) or PARAGRAPH_END in before:
         return False
-    before_is_name = first > 0 and before == " " and text[spans[first - 1][0]].isupper()
-    after_is_name = last < len(spans) and text[end : spans[last][0]] == " " and text[spans[last][0]].isupper()
-    return not before_is_name and not after_is_name
+    if before in _NAME_JOINTS and text[spans[first - 1][0]].isupper():
+        return False
+    return last == len(spans) or not (text[end : spans[last][0]] in _NAME_JOINTS and text[spans[last][0]].isupper())
 
 
-def _holds_in_question(
-    text: str, spans: Sequence[tuple[int, int]], first: int, last: int, entry: _Named
-) -> bool:
+def _holds_in_question(text: str, spans: Sequence[tuple[int, int]], first: int, last: int, entry: _Named) -> bool:
     """Return whether ``entry`` is really named at the words ``[first, last)`` of a question."""
     if last - first > 1:
         return joins(text, spans[first:last], entry.text)
@@ -246,17 +253,16 @@ def _holds_in_question(
     return not text[start].islower() or text[start:end] == entry.text
 
 
-def _mentions(
-    found: Sequence[tuple[int, int, list[_Named]]], spans: Sequence[tuple[int, int]]
-) -> list[TitleMention]:
-    """Turn accepted entries into mentions: at one place exact before not, title before alias, each row once."""
+def _mentions(found: Sequence[tuple[int, int, list[_Named]]], spans: Sequence[tuple[int, int]]) -> list[TitleMention]:
+    """Turn accepted entries into mentions: at one place titles alone if any, exact before not, each row once."""
     mentions = []
     for first, last, entries in found:
         start, end, seen = spans[first][0], spans[last - 1][1], set[int]()
         titles = [entry for entry in entries if entry.kind == "title"]
-        for entry in sorted(titles or entries, key=lambda entry: not entry.exact):
-            rows = tuple(sorted(set(entry.rows) - seen))
-            seen.update(rows)
+        for exact in (True, False):
+            rows = {row for entry in titles or entries if entry.exact is exact for row in entry.rows} - seen
+            seen |= rows
             if rows:
-                mentions.append(TitleMention(rows, start, end, entry.kind, entry.exact))
+                kind: Kind = "title" if titles else "alias"
+                mentions.append(TitleMention(tuple(sorted(rows)), start, end, kind, exact))
     return mentions

@@ -108,7 +108,7 @@ def _of_shard(path: Path, dimension: int) -> tuple[list[bytes], Vectors]:
     try:
         with np.load(path, allow_pickle=False) as shard:
             keys, vectors, checksum = shard["keys"], shard["vectors"], shard["checksum"]
-    except Exception:  # noqa: BLE001 - whatever is wrong with a cache file, the passages are encoded again
+    except Exception:
         return [], np.zeros((0, dimension), np.float32)
     if blake2b(vectors.tobytes(), digest_size=_KEY_BYTES).digest() != checksum.tobytes():
         return [], np.zeros((0, dimension), np.float32)

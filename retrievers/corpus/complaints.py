@@ -55,9 +55,7 @@ class Complaints:
         if isinstance(value, list):
             return [self.normalised_json(item, place) for item in value]
         if isinstance(value, dict):
-            return {
-                self.normalised(key, place): self.normalised_json(item, place) for key, item in value.items()
-            }
+            return {self.normalised(key, place): self.normalised_json(item, place) for key, item in value.items()}
         return value
 
     def finish(self) -> None:

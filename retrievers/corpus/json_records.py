@@ -62,9 +62,7 @@ class Record:
         if not value.strip():
             raise self.fail(f"the field {name!r} is empty: every record needs an id of its own")
         if _UNUSABLE_IN_ID.search(value):
-            raise self.fail(
-                f"the id {value!r} has a tab, line break, NUL or lone surrogate in it: rename the record"
-            )
+            raise self.fail(f"the id {value!r} has a tab, line break, NUL or lone surrogate in it: rename the record")
         return value
 
 
@@ -163,9 +161,7 @@ def read_json_array(path: Path, error: LocatedError) -> Iterator[Record]:
     decoder = json.JSONDecoder(parse_constant=_refuse_constant)
     position = _skip_space(text, 0)
     if not text.startswith("[", position):
-        raise error(
-            "expected a JSON list of records, [...]; name a file with one record per line .jsonl", path, 1
-        )
+        raise error("expected a JSON list of records, [...]; name a file with one record per line .jsonl", path, 1)
     position, line, counted, number = position + 1, 1, 0, 0
     separator = "["
     while True:

@@ -85,9 +85,7 @@ def _paragraphs(record: Record) -> Iterator[tuple[str, str]]:
             case {"title": str(title), "paragraph_text": str(text)}:
                 yield title, text
             case _:
-                raise record.fail(
-                    "every item of 'paragraphs' needs 'title' and 'paragraph_text', both strings"
-                )
+                raise record.fail("every item of 'paragraphs' needs 'title' and 'paragraph_text', both strings")
 
 
 def _list(record: Record, name: str) -> list[Any]:
@@ -116,21 +114,28 @@ def supporting_ids(record: Record, complaints: Complaints) -> list[str]:
     """
     documents = context_documents(record, complaints)
     if "paragraphs" in record.values:
-        labelled = {
-            content_id(complaints.normalised(item["title"], record.place), text)
-            for item in record.values["paragraphs"]
-            if item.get("is_supporting") is True
-            and (text := complaints.normalised(item["paragraph_text"], record.place).strip())
-        }
-        return [document.id for document in documents if document.id in labelled]
-    titles = _supporting_titles(record, complaints)
-    missing = titles - {document.title for document in documents}
-    if missing:
-        raise record.fail(
-            f"the supporting title {min(missing)!r} is not among the contexts: "
-            "use the data set's distractor file"
-        )
-    return [document.id for document in documents if document.title in titles]
+        labelled = _flagged_ids(record, complaints)
+        supporting = [document.id for document in documents if document.id in labelled]
+    else:
+        titles = _supporting_titles(record, complaints)
+        missing = titles - {document.title for document in documents}
+        if missing:
+            raise record.fail(
+                f"the supporting title {min(missing)!r} is not among the contexts: use the data set's distractor file"
+            )
+        supporting = [document.id for document in documents if document.title in titles]
+    if not supporting:
+        raise record.fail("no context is marked as supporting: this split has no labels")
+    return supporting
+
+
+def _flagged_ids(record: Record, complaints: Complaints) -> set[str]:
+    return {
+        content_id(complaints.normalised(item["title"], record.place), text)
+        for item in record.values["paragraphs"]
+        if item.get("is_supporting") is True
+        and (text := complaints.normalised(item["paragraph_text"], record.place).strip())
+    }
 
 
 def _supporting_titles(record: Record, complaints: Complaints) -> set[str]:

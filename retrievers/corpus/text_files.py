@@ -59,9 +59,7 @@ def _list_files(folder: Path) -> tuple[list[str], Counter[str]]:
 
 
 def _fail_listing(cause: OSError) -> None:
-    raise CorpusError(
-        f"cannot be listed ({cause.strerror}): check its permissions", cause.filename
-    ) from cause
+    raise CorpusError(f"cannot be listed ({cause.strerror}): check its permissions", cause.filename) from cause
 
 
 def read_text_file(path: Path, name: str, complaints: Complaints) -> Iterator[tuple[Document, Place]]:

@@ -1,0 +1,76 @@
+"""The whole main job on a corpus that the program makes itself: index, train, compare, search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..graph.index import Index
+from ..retrievers.corpus.encyclopedia import generate, write_beir
+from ..retrievers.protocols import Progress
+from ..retrievers.questions import load_questions
+from .evaluation import Evaluation, evaluate
+from .recipe import load_recipe
+from .search_agent import SearchAgent, SearchResult
+from .training import TrainingReport, TrainingSource, train
+
+
+@dataclass(frozen=True, slots=True)
+class DemoReport:
+    """What the demo shows.
+
+    Attributes:
+        folder: holds ``corpus``, ``index`` and ``policy``.
+        passages: in the index.
+        training: figures of the training run.
+        evaluations: one for each system, on questions that training never saw.
+        example: one search.
+    """
+
+    folder: Path
+    passages: int
+    training: TrainingReport
+    evaluations: list[Evaluation]
+    example: SearchResult
+
+
+def run_demo(
+    folder: Path, *, articles: int = 1000, questions: int = 500, seed: int = 0, progress: Progress | None = None
+) -> DemoReport:
+    """Make a fictional encyclopedia in ``folder``, index it, train a policy, and compare it with fixed systems.
+
+    Args:
+        folder: is made, or used again.
+        articles, questions: how large the encyclopedia is.
+        seed: of the encyclopedia and of training.
+        progress: hears of every stage.
+
+    Raises:
+        PolicyError: when ``folder`` holds a demo of other settings.
+    """
+    corpus = folder / "corpus"
+    write_beir(generate(articles, questions, seed), corpus)
+    index = Index.build([corpus], folder / "index", progress=progress)
+    training = train(
+        [TrainingSource(index, corpus, "train")],
+        folder / "policy",
+        validation=[TrainingSource(index, corpus, "validation")],
+        recipe=load_recipe("demo"),
+        seed=seed,
+        progress=progress,
+    )
+    evaluations = [
+        evaluate(
+            index,
+            corpus,
+            "dev",
+            system=system,
+            policy=folder / "policy" if system in {"exhaustive", "policy"} else None,
+            progress=progress,
+        )
+        for system in ("lexical", "dense", "hybrid", "ppr", "exhaustive", "policy")
+    ]
+    asked, _ = load_questions(corpus, "dev")
+    longest = max(asked, key=lambda question: (question.type == "compositional", len(question.text)))
+    example = SearchAgent(index, folder / "policy").search(longest.text, limit=5)
+    return DemoReport(folder, len(index), training, evaluations, example)

@@ -1,0 +1,155 @@
+"""Measures a system on labelled questions: quality, latency and effort, overall and by type of question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from ..errors import QuestionsError
+from ..graph.index import Index
+from ..retrievers.protocols import Progress
+from ..retrievers.questions import load_questions
+from ..retrievers.records import Qrels, Question, Run
+from .metrics import evaluate_run, mean
+from .policy_file import write_json
+from .run_file import write_run
+from .systems import Ranked, System, open_system
+
+DEPTH = 100
+"""Passages of a question that a run file lists at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How a system did.
+
+    Attributes:
+        system: which policy or fixed system was measured.
+        figures: metric -> value over all questions.
+        by_type: type of question -> metric -> value; empty when the questions have no types.
+        run: the rankings.
+    """
+
+    system: str
+    figures: dict[str, float]
+    by_type: dict[str, dict[str, float]]
+    run: Run
+
+    def to_json(self) -> dict[str, float | str]:
+        """Return one flat object; a figure of one type is called ``metric[type]``."""
+        flat: dict[str, float | str] = {"system": self.system, **self.figures}
+        for kind, figures in self.by_type.items():
+            flat |= {f"{name}[{kind}]": value for name, value in figures.items()}
+        return flat
+
+
+def evaluate(
+    index: Index | Path | str,
+    questions: Path | str,
+    split: str,
+    *,
+    policy: Path | str | None = None,
+    system: str | None = None,
+    run_file: Path | str | None = None,
+    json_file: Path | str | None = None,
+    warn: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Rank every question of a split and measure; one question at a time, as one user would wait for it.
+
+    A question without a result counts zero. Latency is from the question's text to the ranking, query encoding
+    included; the first question is asked once before, so that loading the encoder does not count.
+
+    Args:
+        index: an opened index, or the folder of one.
+        questions: a folder with ``queries.jsonl`` and ``qrels/SPLIT.tsv``.
+        split: which of its splits.
+        policy: the folder of a trained policy; the shipped one when None.
+        system: see :class:`SearchAgent`.
+        run_file: where to write the rankings in TREC's format.
+        json_file: where to write :meth:`Evaluation.to_json`.
+        warn: hears of labels that the index does not have.
+        progress: hears of every question.
+
+    Raises:
+        QuestionsError: when the split cannot be read, or the index has none of the passages it names.
+    """
+    opened = index if isinstance(index, Index) else Index.open(index)
+    asked, qrels = load_questions(Path(questions), split)
+    _hold_labels(opened, qrels, Path(questions), warn)
+    chosen = open_system(opened, system, None if policy is None else Path(policy))
+    ranked, latencies = _rank_all(chosen, asked, progress)
+    run = {question.id: _named(opened, found) for question, found in zip(asked, ranked, strict=True)}
+    evaluation = _figures(chosen.name, asked, qrels, run, ranked, latencies)
+    if run_file is not None:
+        write_run(Path(run_file), run, "trailhound")
+    if json_file is not None:
+        write_json(Path(json_file), evaluation.to_json())
+    return evaluation
+
+
+def _rank_all(system: System, questions: list[Question], progress: Progress | None) -> tuple[list[Ranked], list[float]]:
+    """Return every ranking and how many milliseconds it took."""
+    ranked: list[Ranked] = []
+    latencies: list[float] = []
+    for question in questions[:1]:
+        system.rank(question.text, DEPTH)
+    for number, question in enumerate(questions, start=1):
+        started = perf_counter()
+        ranked.append(system.rank(question.text, DEPTH))
+        latencies.append((perf_counter() - started) * 1000)
+        if progress is not None:
+            progress("answering questions", number, len(questions))
+    return ranked, latencies
+
+
+def _named(index: Index, ranked: Ranked) -> dict[str, float]:
+    passages = index.store.passages(ranked.rows.tolist())
+    return {passage.id: float(score) for passage, score in zip(passages, ranked.scores, strict=True)}
+
+
+def _figures(
+    name: str, questions: list[Question], qrels: Qrels, run: Run, ranked: list[Ranked], latencies: list[float]
+) -> Evaluation:
+    per_question = evaluate_run(qrels, run)
+    for question, found, latency in zip(questions, ranked, latencies, strict=True):
+        per_question[question.id] |= {"actions": found.actions, "calls": found.calls, "latency_ms": latency}
+    kinds = sorted({question.type for question in questions if question.type is not None})
+    by_type = {kind: _summary({q.id: per_question[q.id] for q in questions if q.type == kind}) for kind in kinds}
+    return Evaluation(name, _summary(per_question), by_type, run)
+
+
+def _summary(per_question: dict[str, dict[str, float]]) -> dict[str, float]:
+    figures = mean(per_question)
+    latencies = [values["latency_ms"] for values in per_question.values()]
+    for name in ("actions", "calls"):
+        figures[f"{name}_mean"] = figures.pop(name)
+    del figures["latency_ms"]
+    figures["latency_ms_p50"], figures["latency_ms_p95"] = np.percentile(latencies, [50, 95]).tolist()
+    figures["questions"] = len(per_question)
+    return figures
+
+
+def _hold_labels(index: Index, qrels: Qrels, folder: Path, warn: Callable[[str], None] | None) -> None:
+    """Warn of labelled passages that the index lacks.
+
+    Raises:
+        QuestionsError: when it lacks them all.
+    """
+    named = {passage for labels in qrels.values() for passage, relevance in labels.items() if relevance > 0}
+    lacking = sorted(passage for passage in named if not index.store.has(passage))
+    if named and len(lacking) == len(named):
+        raise QuestionsError(
+            f"the index {index.path} has none of the {len(named)} labelled passages (such as {lacking[0]!r}):"
+            " evaluate over the index of the corpus that the labels speak of",
+            folder,
+        )
+    if lacking and warn is not None:
+        warn(
+            f"{folder}: {len(lacking)} of {len(named)} labelled passages (such as {lacking[0]!r}) are not in the"
+            " index: they count as not found"
+        )

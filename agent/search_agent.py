@@ -1,0 +1,210 @@
+"""What an application embeds: an agent that searches an index and says how it found what it hands over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from ..errors import QuestionsError
+from ..graph.index import Index
+from ..retrievers.chunking import sentence_spans
+from ..retrievers.records import Passage
+from .rollout import Decision
+from .systems import Ranked, open_system
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A passage that was found.
+
+    Attributes:
+        rank: from 1.
+        passage: with its document, its span there, and its source.
+        score: strictly decreasing with the rank.
+        taken: the policy chose it; the others are what else came into view, ranked behind.
+        how: what brought it into view, in words.
+    """
+
+    rank: int
+    passage: Passage
+    score: float
+    taken: bool
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the path.
+
+    Attributes:
+        action: ``expand``, ``hop``, ``take`` or ``stop``.
+        detail: what was done, in words.
+        reason: why, in words.
+        passages: ids of the passages that the step brought or took.
+        titles: their titles, or the beginning of their texts.
+        probability: that the policy gave to the action; 1 for a fixed system.
+    """
+
+    action: str
+    detail: str
+    reason: str
+    passages: tuple[str, ...]
+    titles: tuple[str, ...]
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The answer to one search.
+
+    Attributes:
+        question: as it was asked.
+        evidence: best first.
+        path: what was asked, followed and kept, and why it stopped.
+        answered_by: which policy or fixed system this is from.
+        milliseconds: that the search took.
+        calls: sub-index calls and hops.
+    """
+
+    question: str
+    evidence: tuple[Evidence, ...]
+    path: tuple[Step, ...]
+    answered_by: str
+    milliseconds: float
+    calls: int
+
+    def context(self, token_budget: int, count_tokens: Callable[[str], int] | None = None) -> str:
+        """Pack the evidence into a prompt: ``[rank] title``, then its text; whole sentences, best passages first.
+
+        Args:
+            token_budget: never exceeded, by ``count_tokens``.
+            count_tokens: your model's; by default a cautious guess, three characters to a token.
+
+        Raises:
+            QuestionsError: when the budget is negative.
+        """
+        if token_budget < 0:
+            raise QuestionsError(f"a budget of {token_budget} tokens cannot be kept: give 0 or more")
+        count = count_tokens or _guess_tokens
+        packed = ""
+        for evidence in self.evidence:
+            head = f"[{evidence.rank}] {evidence.passage.title}".rstrip() + "\n"
+            text = evidence.passage.text
+            ends = [end for _, end in sentence_spans(text)]
+            while ends and count(_joined(packed, head + text[: ends[-1]])) > token_budget:
+                ends.pop()
+            if not ends:
+                break
+            packed = _joined(packed, head + text[: ends[-1]])
+            if ends[-1] < len(text.rstrip()):
+                break
+        return packed
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain lists, dictionaries, strings and numbers."""
+        return asdict(self)
+
+
+class SearchAgent:
+    """Searches one index; threads may share an agent, and each search depends on nothing but its question.
+
+    Args:
+        index: an opened index, or the folder of one.
+        policy: the folder of a trained policy; the one that ships with the package when None.
+        system: one of ``lexical``, ``dense``, ``hybrid``, ``ppr``, ``exhaustive``, ``policy``; without it the policy,
+            or ``hybrid`` when the shipped policy was not trained for the index's encoder.
+
+    Attributes:
+        answered_by: which policy or fixed system answers.
+
+    Raises:
+        IndexFolderError, PolicyError: when the index or the policy cannot be used.
+    """
+
+    def __init__(
+        self, index: Index | Path | str, policy: Path | str | None = None, *, system: str | None = None
+    ) -> None:
+        self.index = index if isinstance(index, Index) else Index.open(index)
+        self._system = open_system(self.index, system, None if policy is None else Path(policy))
+        self.answered_by = self._system.name
+
+    def search(self, question: str, limit: int = 10) -> SearchResult:
+        """Find the evidence for a question.
+
+        Args:
+            question: in words.
+            limit: passages to return at most.
+
+        Raises:
+            QuestionsError: when the question is empty, or the limit below 1.
+        """
+        if not question.strip():
+            raise QuestionsError("the question is empty: ask something")
+        if limit < 1:
+            raise QuestionsError(f"a limit of {limit} passages finds nothing: give 1 or more")
+        started = perf_counter()
+        ranked = self._system.rank(question, limit)
+        evidence, path = self._evidence(ranked), tuple(self._step(decision) for decision in ranked.decisions)
+        milliseconds = (perf_counter() - started) * 1000
+        return SearchResult(question, evidence, path, self.answered_by, milliseconds, ranked.calls)
+
+    def search_many(
+        self,
+        questions: Sequence[str],
+        limit: int = 10,
+        *,
+        threads: int = 1,
+        done: Callable[[int], None] | None = None,
+    ) -> list[SearchResult]:
+        """Search every question, ``threads`` at a time; the results are those of :meth:`search`, in order.
+
+        Args:
+            questions: in words.
+            limit: passages to return at most for each.
+            threads: searches side by side.
+            done: called with the number of questions that are answered.
+        """
+        results = []
+        with ThreadPoolExecutor(max(threads, 1)) as pool:
+            for result in pool.map(lambda question: self.search(question, limit), questions):
+                results.append(result)
+                if done is not None:
+                    done(len(results))
+        return results
+
+    def _evidence(self, ranked: Ranked) -> tuple[Evidence, ...]:
+        brought: dict[int, str] = {}
+        for decision in ranked.decisions:
+            if decision.kind != "take":
+                for row in decision.rows:
+                    brought.setdefault(row, decision.detail)
+        rows = ranked.rows.tolist()
+        return tuple(
+            Evidence(rank, passage, float(score), rank <= ranked.taken, brought.get(row, "everything was asked"))
+            for rank, (row, passage, score) in enumerate(
+                zip(rows, self.index.store.passages(rows), ranked.scores, strict=True), start=1
+            )
+        )
+
+    def _step(self, decision: Decision) -> Step:
+        passages = self.index.store.passages(decision.rows)
+        return Step(
+            decision.kind,
+            decision.detail,
+            decision.reason,
+            tuple(passage.id for passage in passages),
+            tuple(passage.title or passage.text[:60] for passage in passages),
+            decision.probability,
+        )
+
+
+def _joined(before: str, part: str) -> str:
+    return f"{before}\n\n{part}" if before else part
+
+
+def _guess_tokens(text: str) -> int:
+    return -(-len(text) // 3)

@@ -1,0 +1,430 @@
+"""The command line: arguments, progress and exit codes; what it does is done by the package."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from . import __version__
+from .errors import QuestionsError, TrailhoundError
+
+if TYPE_CHECKING:
+    from .agent.evaluation import Evaluation
+    from .graph.index import Index
+
+_SYSTEMS = ("lexical", "dense", "hybrid", "ppr", "exhaustive", "policy")
+_SHOWN = ("recall@2", "recall@5", "all_recall@5", "ndcg@10", "failure_rate@5", "calls_mean", "latency_ms_p50")
+
+
+class _WrongUseError(Exception):
+    """The command line contradicts itself."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and where help is."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with code 2."""
+        sys.stderr.write(f"{self.prog}: {message} (see  {self.prog} --help)\n")
+        raise SystemExit(2)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 1 failed, 2 wrong use."""
+    parsed = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        _quieten()
+        command: Callable[[argparse.Namespace], None] = parsed.command
+        command(parsed)
+    except _WrongUseError as error:
+        sys.stderr.write(f"trailhound: {error}\n")
+        return 2
+    except (TrailhoundError, OSError) as error:
+        if parsed.debug:
+            raise
+        sys.stderr.write(f"trailhound: {error}\n")
+        return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("trailhound: interrupted; the same command goes on where this one stopped\n")
+        return 130
+    return 0
+
+
+def _quieten() -> None:
+    """Keep libraries from talking over the progress bar."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="trailhound",
+        description="Finds the evidence for questions that no single passage answers.",
+        epilog="examples:\n  trailhound demo\n  trailhound index my-docs/ --out my-docs.index\n"
+        '  trailhound search my-docs.index "Who founded the company that makes the Model 7?"',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"trailhound {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_Parser)
+    for add in (_add_demo, _add_index, _add_train, _add_evaluate, _add_search):
+        add(commands)
+    return parser
+
+
+def _command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], None], about: str, examples: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=about,
+        description=about[0].upper() + about[1:] + ".",
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=run)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    parser.add_argument("--threads", type=_positive, default=None, metavar="N", help="CPU threads (default: see docs)")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {number}")
+    return number
+
+
+def _add_demo(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "demo",
+        _demo,
+        "run the whole main job once, on a corpus that the program makes itself",
+        "  trailhound demo\n  trailhound demo --articles 5000 --out /tmp/demo",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=None, metavar="DIR", help="keep everything here (default: runs/demo)"
+    )
+    parser.add_argument("--articles", type=_positive, default=1000, metavar="N", help="default: 1000")
+    parser.add_argument("--questions", type=_positive, default=500, metavar="N", help="default: 500")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+
+
+def _add_index(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "index",
+        _index,
+        "index a corpus: text files, BEIR, or multi-hop JSON",
+        "  trailhound index my-docs/ --out my-docs.index\n  trailhound index corpus.jsonl --out c.index --dense hnsw",
+    )
+    parser.add_argument("corpus", nargs="+", type=Path, metavar="CORPUS", help="folder or file; several are one corpus")
+    parser.add_argument("--out", type=Path, required=True, metavar="INDEX", help="folder to make or replace")
+    parser.add_argument(
+        "--encoder", default="minilm", metavar="NAME", help="minilm (built in), a folder, or a hub name"
+    )
+    parser.add_argument("--dense", choices=("exact", "hnsw", "ivf"), default="exact", help="default: exact")
+    parser.add_argument(
+        "--chunk-words", type=_positive, default=120, metavar="N", help="words to a passage (default: 120)"
+    )
+
+
+def _add_train(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "train",
+        _train,
+        "train a search policy on labelled questions",
+        "  trailhound train --index w.index --questions data/2wiki-train --split train \\\n"
+        "      --validation data/2wiki-train:validation --out runs/2wiki --seed 0\n"
+        "  trailhound train --index a.index --questions a --index b.index --questions b --split train --out runs/both\n"
+        "  trailhound train --index w.index --questions data/w --split train --out runs/w --set ppo_iterations=20",
+    )
+    parser.add_argument("--index", type=Path, action="append", required=True, metavar="INDEX", help="may be repeated")
+    parser.add_argument("--questions", type=Path, action="append", required=True, metavar="DIR", help="one per --index")
+    parser.add_argument("--split", required=True, metavar="SPLIT", help="of every questions folder")
+    parser.add_argument(
+        "--validation",
+        action="append",
+        default=[],
+        metavar="DIR:SPLIT",
+        help="decides which policy is kept (default: a tenth of the questions)",
+    )
+    parser.add_argument(
+        "--recipe", default=None, metavar="NAME|FILE", help="settings: a name of runs/recipes or a .toml"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting of the recipe")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="RUN", help="folder of the run; goes on if interrupted"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+
+
+def _add_evaluate(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "evaluate",
+        _evaluate,
+        "measure a policy or a fixed system on labelled questions",
+        "  trailhound evaluate --index w.index --questions data/w --split dev --policy runs/w --run-file w.trec\n"
+        "  trailhound evaluate --index w.index --questions data/w --split dev --system hybrid --json hybrid.json",
+    )
+    parser.add_argument("--index", type=Path, required=True, metavar="INDEX")
+    parser.add_argument("--questions", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--split", required=True, metavar="SPLIT")
+    parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that is shipped")
+    parser.add_argument("--system", choices=_SYSTEMS, default=None, help="default: policy")
+    parser.add_argument(
+        "--run-file", type=Path, default=None, metavar="FILE", help="write the rankings in TREC's format"
+    )
+    parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the figures as one flat object")
+
+
+def _add_search(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "search",
+        _search,
+        "search an index and show the path",
+        '  trailhound search w.index "Who is the mother of the director of Polish-Russian War?"\n'
+        '  trailhound search w.index "..." --policy runs/w --json\n'
+        '  trailhound search w.index "..." --picture path.svg',
+    )
+    parser.add_argument("index", type=Path, metavar="INDEX")
+    parser.add_argument("question", metavar="QUESTION")
+    parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that is shipped")
+    parser.add_argument("--system", choices=_SYSTEMS, default=None, help="default: policy")
+    parser.add_argument("--limit", type=_positive, default=5, metavar="N", help="passages to show (default: 5)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--context", type=_positive, default=None, metavar="TOKENS", help="print a prompt context only")
+    parser.add_argument("--picture", type=Path, default=None, metavar="FILE.svg", help="draw the path as a picture")
+
+
+def _demo(parsed: argparse.Namespace) -> None:
+    from .agent.demo import run_demo
+    from .agent.drawing import draw_path
+
+    _set_threads(parsed.threads or 1)
+    folder = parsed.out or Path("runs") / "demo"
+    with _Bar(parsed.quiet) as bar:
+        report = run_demo(
+            folder, articles=parsed.articles, questions=parsed.questions, seed=parsed.seed, progress=bar.report
+        )
+    print(
+        f"{report.passages:,} invented articles; a policy trained on {folder / 'corpus'} in {report.training.seconds:.0f} s\n"
+    )
+    _print_table(report.evaluations)
+    print("\nA search of the policy:\n")
+    print(draw_path(report.example))
+    print(
+        "\nNow your own documents:\n"
+        "  trailhound index my-docs/ --out my-docs.index\n"
+        '  trailhound search my-docs.index "your question"'
+    )
+
+
+def _index(parsed: argparse.Namespace) -> None:
+    from .graph.index import Index, IndexSettings
+
+    settings = IndexSettings(parsed.encoder, parsed.dense, parsed.chunk_words)
+    with _Bar(parsed.quiet) as bar:
+        index = Index.build(
+            parsed.corpus,
+            parsed.out,
+            settings=settings,
+            threads=parsed.threads,
+            warn=bar.warn,
+            progress=bar.report,
+        )
+    print(
+        f"{parsed.out}: {index.store.documents:,} documents, {len(index):,} passages, {len(index.graph.edges):,} links"
+    )
+
+
+def _train(parsed: argparse.Namespace) -> None:
+    from .agent.recipe import load_recipe
+    from .agent.training import TrainingSource, train
+
+    if len(parsed.index) != len(parsed.questions):
+        raise _WrongUseError(
+            f"{len(parsed.index)} --index and {len(parsed.questions)} --questions: give one of each for every corpus"
+        )
+    overrides = dict(_setting(text) for text in parsed.set)
+    recipe = load_recipe(parsed.recipe, overrides)
+    _set_threads(parsed.threads or 1)
+    indexes = [_open(path) for path in parsed.index]
+    sources = [
+        TrainingSource(index, folder, parsed.split) for index, folder in zip(indexes, parsed.questions, strict=True)
+    ]
+    validation = []
+    for text in parsed.validation:
+        folder, separator, split = text.rpartition(":")
+        if not separator or not folder or not split:
+            raise _WrongUseError(f"--validation {text!r} is not DIR:SPLIT, such as data/2wiki-train:validation")
+        validation.append(TrainingSource(_index_of(Path(folder), parsed.questions, indexes), Path(folder), split))
+    with _Bar(parsed.quiet) as bar:
+        report = train(sources, parsed.out, validation=validation, recipe=recipe, seed=parsed.seed, progress=bar.report)
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in report.metrics.items() if name != "kept_round")
+    print(f"{parsed.out}: {figures} on validation, {report.seconds:.0f} s")
+
+
+def _evaluate(parsed: argparse.Namespace) -> None:
+    from .agent.evaluation import evaluate
+
+    _set_threads(parsed.threads or 1)
+    index = _open(parsed.index, parsed.threads or 1)
+    with _Bar(parsed.quiet) as bar:
+        evaluation = evaluate(
+            index,
+            parsed.questions,
+            parsed.split,
+            policy=parsed.policy,
+            system=parsed.system,
+            run_file=parsed.run_file,
+            json_file=parsed.json,
+            warn=bar.warn,
+            progress=bar.report,
+        )
+    _print_table([evaluation])
+    for kind, figures in evaluation.by_type.items():
+        print(f"  {kind}: recall@5 {100 * figures['recall@5']:.1f} over {figures['questions']:.0f} questions")
+
+
+def _search(parsed: argparse.Namespace) -> None:
+    from .agent.drawing import draw_path, draw_svg
+    from .agent.search_agent import SearchAgent
+
+    _set_threads(parsed.threads or 1)
+    agent = SearchAgent(_open(parsed.index, parsed.threads or 1), parsed.policy, system=parsed.system)
+    result = agent.search(parsed.question, parsed.limit)
+    if parsed.picture is not None:
+        parsed.picture.write_text(draw_svg(result), "utf-8")
+    if parsed.json:
+        print(json.dumps(result.to_json(), ensure_ascii=False, indent=2))
+        return
+    if parsed.context is not None:
+        print(result.context(parsed.context))
+        return
+    print(draw_path(result))
+    print()
+    for evidence in result.evidence:
+        passage = evidence.passage
+        mark = "✓" if evidence.taken else " "
+        print(
+            f"{mark} [{evidence.rank}] {passage.title or passage.id}  ({passage.source}, {passage.start}-{passage.end})"
+        )
+        print(f"      {_shortened(passage.text)}")
+    print(f"\nanswered by the {result.answered_by} in {result.milliseconds:.0f} ms, {result.calls} calls")
+
+
+def _open(path: Path, threads: int | None = None) -> Index:
+    from .graph.index import Index
+
+    return Index.open(path, threads=threads)
+
+
+def _set_threads(threads: int) -> None:
+    """Torch's own default is slower: the policy's tensors are too small to be worth splitting."""
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise _WrongUseError(f"--set {text!r} is not NAME=VALUE, such as ppo_iterations=20")
+    return name, value
+
+
+def _index_of(folder: Path, questions: Sequence[Path], indexes: Sequence[Index]) -> Index:
+    """Return the index that belongs to the questions in ``folder``."""
+    for index, other in zip(indexes, questions, strict=True):
+        if other.resolve() == folder.resolve():
+            return index
+    if len(indexes) == 1:
+        return indexes[0]
+    raise QuestionsError(
+        "with several indexes, validation questions must lie in a folder that --questions names", folder
+    )
+
+
+def _shortened(text: str, width: int = 160) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
+def _print_table(evaluations: Sequence[Evaluation]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("system")
+    for name in _SHOWN:
+        table.add_column(name, justify="right")
+    for evaluation in evaluations:
+        shares = {name for name in _SHOWN if "@" in name}
+        cells = [
+            f"{100 * evaluation.figures[name]:.1f}" if name in shares else f"{evaluation.figures[name]:.2f}"
+            for name in _SHOWN
+        ]
+        table.add_row(evaluation.system, *cells)
+    wide = None if sys.stdout.isatty() else 160
+    Console(width=wide).print(table)
+
+
+class _Bar:
+    """Draws progress on stderr: a bar on a terminal, one line for each stage elsewhere."""
+
+    def __init__(self, quiet: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._console = Console(stderr=True)
+        self._drawn = not quiet and self._console.is_terminal
+        self._lines = not quiet and not self._drawn
+        self._stage = ""
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._drawn,
+            transient=True,
+        )
+        self._task: Any = None
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self._progress.stop()
+
+    def report(self, stage: str, done: int, total: int) -> None:
+        """Show how far a stage has come; 0 for a total that is not known."""
+        if stage != self._stage:
+            self._stage = stage
+            if self._task is not None:
+                self._progress.remove_task(self._task)
+            self._task = self._progress.add_task(stage)
+            if self._lines:
+                sys.stderr.write(f"{stage} ...\n")
+        self._progress.update(self._task, completed=done, total=total or None)
+
+    def warn(self, message: str) -> None:
+        """Show a warning above the bar."""
+        self._console.print(f"warning: {message}", highlight=False, markup=False, soft_wrap=True)

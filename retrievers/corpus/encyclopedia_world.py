@@ -1,0 +1,259 @@
+"""The invented world behind the encyclopedia: who is whose child, who made what, what lies where."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from .encyclopedia_names import NameMaker, distinct_titles
+
+WORKS = ("film", "novel", "song")
+ORGANISATIONS = ("studio", "publisher", "label", "school")
+
+_LAST_BIRTH = 1985
+_LAST_DEATH = 2020
+_MONTHS = """January February March April May June July August September October November December""".split()
+_ROLES = (
+    *["film director"] * 4,
+    *["composer"] * 3,
+    *["novelist"] * 4,
+    *["singer"] * 4,
+    *["architect", "botanist", "chemist", "engineer", "politician"],
+)
+
+
+@dataclass(slots=True, eq=False)
+class Entity:
+    """One article's subject; two are the same only when they are one object.
+
+    Attributes:
+        kind: person, film, novel, song, studio, publisher, label, school, town, region or country.
+        role: the occupation of a person, else the kind.
+        name: may be shared; ``title`` is not.
+        year: of birth, release or foundation; 0 for places.
+        female: of people.
+        links: relation -> the one other entity; the article of this entity states it, and no other article does.
+        facts: likewise for what is no entity: dates, a river, a currency.
+        title: the article's title.
+    """
+
+    kind: str
+    role: str
+    name: str
+    year: int = 0
+    female: bool = False
+    links: dict[str, Entity] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
+    title: str = ""
+
+
+def build_world(articles: int, rng: Random) -> list[Entity]:
+    """Return ``articles`` entities (at least 60) in the order of their articles, which says nothing about them."""
+    places, organisations, works = max(12, articles // 8), max(8, articles // 12), max(15, articles * 32 // 100)
+    people = articles - places - organisations - works
+    world = _World(rng, people, works)
+    world.add_places(places)
+    world.add_people(people)
+    world.add_organisations(organisations)
+    world.add_schooling()
+    world.add_novels(works * 35 // 100)
+    world.add_songs(works * 27 // 100)
+    world.add_films(articles - len(world.entities))
+    entities = world.entities
+    titles = distinct_titles(
+        [entity.name for entity in entities],
+        [entity.role for entity in entities],
+        [entity.year for entity in entities],
+    )
+    for entity, title in zip(entities, titles, strict=True):
+        entity.title = title
+    rng.shuffle(entities)
+    return entities
+
+
+class _World:
+    """The world while it grows; people are kept in the order of their birth."""
+
+    def __init__(self, rng: Random, people: int, works: int) -> None:
+        self.entities: list[Entity] = []
+        self._rng = rng
+        self._names = NameMaker(rng, people, works)
+        self._used: set[tuple[str, str, int]] = set()
+        self._towns: list[Entity] = []
+        self._people: list[Entity] = []
+        self._by_role: dict[str, list[Entity]] = {}
+        self._organisations: dict[str, list[Entity]] = {kind: [] for kind in ORGANISATIONS}
+        self._novels: list[Entity] = []
+
+    def add_places(self, count: int) -> None:
+        """Add countries, their regions and the towns in these; capitals and centres are among the towns."""
+        countries = [Entity("country", "country", self._names.country()) for _ in range(2 + count // 50)]
+        regions = [Entity("region", "region", self._names.region()) for _ in range(3 + count // 9)]
+        towns = [Entity("town", "town", self._names.town()) for _ in range(count - len(countries) - len(regions))]
+        for index, region in enumerate(regions):
+            region.links["country"] = countries[index % len(countries)]
+            region.facts["peak"] = f"Mount {self._names.stem()}"
+        for index, town in enumerate(towns):
+            region = regions[index % len(regions)]
+            town.links["region"] = region
+            town.links["neighbour"] = towns[index - len(regions)]
+            town.facts["river"] = f"the {self._names.stem()} river"
+            region.links.setdefault("centre", town)
+            if index >= len(regions) // 2:
+                region.links["country"].links.setdefault("capital", town)
+        for country in countries:
+            country.facts["currency"] = f"the {self._names.stem().lower()}"
+        self._towns = towns
+        self.entities += [*countries, *regions, *towns]
+
+    def add_people(self, count: int) -> None:
+        """Add families: a child is born 26 to 38 years after one parent, a couple within six years of each other."""
+        span = min(130, 60 + count)
+        per_year = count / span
+        roles: list[str] = []
+        partners: dict[int, int] = {}
+        single: dict[bool, list[int]] = {False: [], True: []}
+        for index in range(count):
+            if not roles:
+                roles = self._rng.sample(_ROLES, len(_ROLES))
+            year = _LAST_BIRTH - span + 1 + int(index / per_year)
+            parent = index - int(per_year * (26 + 12 * self._rng.random()))
+            child = self._person(roles.pop(), year, self._couple(parent, partners))
+            self._marry(index, child, single, partners)
+        self.entities += self._people
+
+    def add_organisations(self, count: int) -> None:
+        """Add studios, publishers, labels and schools, each with a founder and a seat."""
+        for index in range(count):
+            kind = ORGANISATIONS[index % len(ORGANISATIONS)]
+            founder = self._pick(self._people)
+            organisation = Entity(kind, kind, self._names.organisation(kind), founder.year + self._between(24, 45))
+            organisation.links |= {"founder": founder, "seat": self._pick(self._towns)}
+            self._organisations[kind].append(organisation)
+            self.entities.append(organisation)
+
+    def add_schooling(self) -> None:
+        """Give people a school or a teacher who was 10 to 30 years older."""
+        people, rng = self._people, self._rng
+        per_year = len(people) / (people[-1].year - people[0].year + 1)
+        for index, person in enumerate(people):
+            if rng.random() < 0.55:
+                school = self._pick(self._organisations["school"])
+                if school.links["founder"] is not person:
+                    person.links["school"] = school
+            teacher = index - int(per_year * (10 + 20 * rng.random())) - 1
+            if teacher >= 0 and rng.random() < 0.5 and people[teacher] not in person.links.values():
+                person.links["teacher"] = people[teacher]
+
+    def add_novels(self, count: int) -> None:
+        """Add novels; they are kept in the order of their years, for the films made from them."""
+        for _ in range(count):
+            author = self._pick(self._by_role["novelist"])
+            novel = self._work("novel", author)
+            novel.links |= {"author": author, "publisher": self._pick(self._organisations["publisher"])}
+            if self._rng.random() < 0.6:
+                novel.links["setting"] = self._pick(self._towns)
+            self._novels.append(novel)
+        self._novels.sort(key=lambda novel: novel.year)
+
+    def add_songs(self, count: int) -> None:
+        """Add songs with a performer, who did not write them, and a label."""
+        for _ in range(count):
+            performer = self._pick(self._by_role["singer"])
+            song = self._work("song", performer)
+            song.links |= {"performer": performer, "writer": self._contemporary("composer", performer)}
+            song.links["label"] = self._pick(self._organisations["label"])
+
+    def add_films(self, count: int) -> None:
+        """Add films; about half are made from an older novel, and half of these share its title."""
+        years = [novel.year for novel in self._novels]
+        for _ in range(count):
+            director = self._pick(self._by_role["film director"])
+            film = self._work("film", director)
+            film.links |= {"director": director, "composer": self._contemporary("composer", director)}
+            film.links["studio"] = self._pick(self._organisations["studio"])
+            film.links["lead"] = self._contemporary("singer", director)
+            if self._rng.random() < 0.5:
+                film.links["location"] = self._pick(self._towns)
+            older = bisect_left(years, film.year)
+            if older and self._rng.random() < 0.55:
+                film.links["source"] = novel = self._novels[self._between(0, older)]
+                if self._rng.random() < 0.5 and self._is_new(novel.name, "film", film.year):
+                    film.name = novel.name
+
+    def _couple(self, parent: int, partners: dict[int, int]) -> tuple[Entity, Entity] | None:
+        """Return father and mother, or None when the one chosen never married."""
+        if parent < 0 or parent not in partners:
+            return None
+        first, second = self._people[parent], self._people[partners[parent]]
+        return (second, first) if first.female else (first, second)
+
+    def _person(self, role: str, year: int, parents: tuple[Entity, Entity] | None) -> Entity:
+        female = self._rng.random() < 0.5
+        surname = parents[0].name.split()[1] if parents else self._names.surname()
+        given = self._names.given(female)
+        if parents and not female and self._rng.random() < 0.08:
+            given = parents[0].name.split()[0]
+        while not self._is_new(f"{given} {surname}", role, year):
+            given, surname = self._names.given(female), surname if parents else self._names.surname()
+        person = Entity("person", role, f"{given} {surname}", year, female)
+        person.facts["born"] = self._date(year)
+        died = year + self._between(51, 92)
+        if died <= _LAST_DEATH:
+            person.facts["died"] = self._date(died)
+            if self._rng.random() < 0.6:
+                person.links["deathplace"] = self._pick(self._towns)
+        if self._rng.random() < 0.95:
+            person.links["birthplace"] = self._pick(self._towns)
+        if parents:
+            person.links |= {"father": parents[0], "mother": parents[1]}
+        self._people.append(person)
+        self._by_role.setdefault(role, []).append(person)
+        return person
+
+    def _marry(self, index: int, person: Entity, single: dict[bool, list[int]], partners: dict[int, int]) -> None:
+        """Marry ``person`` to someone of nearly the same age, or leave them to be asked later."""
+        pool = single[not person.female]
+        while pool and self._people[pool[0]].year < person.year - 6:
+            pool.pop(0)
+        if pool and self._rng.random() < 0.8:
+            other = pool.pop(self._between(0, min(len(pool), 20)))
+            father = person.links.get("father")
+            if father is None or self._people[other].links.get("father") is not father:
+                partners[index], partners[other] = other, index
+                person.links["spouse"] = self._people[other]
+                return
+        single[person.female].append(index)
+
+    def _work(self, kind: str, maker: Entity) -> Entity:
+        name, year = self._names.work(), maker.year + self._between(25, 51)
+        while not self._is_new(name, kind, year):
+            name = self._names.work()
+        work = Entity(kind, kind, name, year)
+        self.entities.append(work)
+        return work
+
+    def _is_new(self, name: str, role: str, year: int) -> bool:
+        """Claim a name; False when its title could not be told from another's."""
+        before = len(self._used)
+        self._used.add((name, role, year))
+        return len(self._used) > before
+
+    def _contemporary(self, role: str, person: Entity) -> Entity:
+        """Return someone of ``role`` born within some years of ``person``, who is someone else."""
+        first = self._by_role[role]
+        share = (person.year - self._people[0].year) / (self._people[-1].year - self._people[0].year)
+        place = int((share + 0.1 * (self._rng.random() - 0.5)) * len(first))
+        return first[min(max(place, 0), len(first) - 1)]
+
+    def _date(self, year: int) -> str:
+        return f"{self._between(1, 29)} {self._pick(_MONTHS)} {year}"
+
+    def _between(self, low: int, high: int) -> int:
+        """Return a whole number in ``[low, high)``."""
+        return low + int(self._rng.random() * (high - low))
+
+    def _pick[T](self, choices: Sequence[T]) -> T:
+        return choices[int(self._rng.random() * len(choices))]
