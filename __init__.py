@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .envs.registration import register_environments
+
 if TYPE_CHECKING:
     from .agent.evaluation import Evaluation, evaluate
     from .agent.recipe import Recipe, load_recipe
@@ -15,30 +17,8 @@ if TYPE_CHECKING:
     from .graph.index import Index, IndexSettings
     from .retrievers.records import Document, Passage, Question
 
+register_environments()  # gymnasium.make knows the environment once this package is imported
 __version__ = "0.1.0"
-
-# Heavy libraries load with the first name that needs them: `import trailhound` stays fast.
-_PLACES = {
-    "Document": "retrievers.records",
-    "EnvironmentSettings": "envs.settings",
-    "Evaluation": "agent.evaluation",
-    "Evidence": "agent.search_agent",
-    "Index": "graph.index",
-    "IndexSettings": "graph.index",
-    "Passage": "retrievers.records",
-    "Question": "retrievers.records",
-    "Recipe": "agent.recipe",
-    "SearchAgent": "agent.search_agent",
-    "SearchResult": "agent.search_agent",
-    "Step": "agent.search_agent",
-    "TrailhoundError": "errors",
-    "TrainingReport": "agent.training",
-    "TrainingSource": "agent.training",
-    "evaluate": "agent.evaluation",
-    "load_recipe": "agent.recipe",
-    "train": "agent.training",
-}
-
 __all__ = [
     "Document",
     "EnvironmentSettings",
@@ -59,13 +39,21 @@ __all__ = [
     "load_recipe",
     "train",
 ]
+# Heavy libraries load with the first name that needs them: `import trailhound` stays fast.
+_HOMES = {
+    "agent.evaluation": ("Evaluation", "evaluate"),
+    "agent.recipe": ("Recipe", "load_recipe"),
+    "agent.search_agent": ("Evidence", "SearchAgent", "SearchResult", "Step"),
+    "agent.training": ("TrainingReport", "TrainingSource", "train"),
+    "envs.settings": ("EnvironmentSettings",),
+    "errors": ("TrailhoundError",),
+    "graph.index": ("Index", "IndexSettings"),
+    "retrievers.records": ("Document", "Passage", "Question"),
+}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _PLACES:
+    home = next((home for home, names in _HOMES.items() if name in names), None)
+    if home is None:
         raise AttributeError(f"module 'trailhound' has no attribute {name!r}")
-    return getattr(import_module(f".{_PLACES[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_PLACES])
+    return getattr(import_module(f".{home}", __name__), name)

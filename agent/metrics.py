@@ -40,8 +40,8 @@ def recall(ranking: Sequence[str], labels: Labels, k: int) -> float:
 def all_recall(ranking: Sequence[str], labels: Labels, k: int) -> float:
     """Return 1 when every supporting passage is among the first ``k``, else 0; 0 when there are none.
 
-    Source: Xiong et al. 2021, "Answering Complex Open-Domain Questions with Multi-Hop Dense Retrieval", section
-    3.1: exact match of the supporting passages.
+    Source: Asai et al. 2020, "Learning to Retrieve Reasoning Paths over Wikipedia Graph for Question Answering",
+    which calls it paragraph exact match.
     """
     wanted = _supporting(labels)
     return float(bool(wanted) and wanted.issubset(ranking[:k]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 
@@ -28,7 +28,8 @@ def write_run(path: Path, run: Run, tag: str) -> None:
         tag: names the system that gave it.
 
     Raises:
-        QuestionsError: an id or the tag has white space or cannot be written as UTF-8, or a score is not finite.
+        QuestionsError: an id or the tag has white space or cannot be written as UTF-8, a score is not finite, or the
+            file cannot be written.
     """
     _check("tag", tag, path)
     lines = []
@@ -91,13 +92,22 @@ def _score(field: str, path: Path, number: int) -> float:
 
 def _replace(path: Path, content: bytes) -> None:
     """Put ``content`` at ``path`` in one step: whoever is killed leaves the old file or the new one."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as cause:
+        raise QuestionsError(
+            f"cannot be written ({cause.strerror}): check the folder and its permissions", path
+        ) from cause
+    finally:
+        with suppress(OSError):
+            temporary.unlink()

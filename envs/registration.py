@@ -1,4 +1,4 @@
-"""Registers the environment with Gymnasium, which finds this function through the package's entry point."""
+"""Registers the environment with Gymnasium; done when ``trailhound`` is imported."""
 
 from __future__ import annotations
 

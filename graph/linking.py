@@ -33,19 +33,15 @@ def link_titles(
     columns = tuple(array("i") for _ in range(5))
     source, target, relation, start, end = columns
     for row, text in enumerate(texts):
-        linked = {row}
+        linked: set[int] = set()
         for mention in matcher.find(text):
             for other in mention.rows:
-                if other in linked or (titles[other] == titles[row]):
-                    continue
-                if document_ids is not None and document_ids[other] == document_ids[row]:
+                if other in linked or _is_itself(row, other, titles, document_ids):
                     continue
                 linked.add(other)
-                source.append(row)
-                target.append(other)
-                relation.append(Relation.ALIAS_MENTION if mention.kind == "alias" else Relation.TITLE_MENTION)
-                start.append(mention.start)
-                end.append(mention.end)
+                kind = Relation.ALIAS_MENTION if mention.kind == "alias" else Relation.TITLE_MENTION
+                for column, value in zip(columns, (row, other, kind, mention.start, mention.end), strict=True):
+                    column.append(value)
         if progress is not None and row % 1000 == 999:
             progress("linking titles", row + 1, len(texts))
     if progress is not None:
@@ -58,6 +54,11 @@ def link_titles(
         np.array(end, np.int32),
         np.ones(len(source), np.float32),
     )
+
+
+def _is_itself(row: int, other: int, titles: Sequence[str], document_ids: Sequence[str] | None) -> bool:
+    """Return whether the two passages have one title or are of one document."""
+    return titles[other] == titles[row] or (document_ids is not None and document_ids[other] == document_ids[row])
 
 
 def link_neighbours(document_ids: Sequence[str]) -> Edges:

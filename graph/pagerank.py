@@ -15,8 +15,8 @@ MOST_OF_A_SHARE = 0.05
 """A share counts less than this, where a mention counts 1: a mention is sure, a rare string in common is not."""
 
 TOLERANCE = 1e-9
-MAX_STEPS = 200
-"""Conjugate gradients at damping 0.85 need about 40; the bound is for dampings close to 1."""
+MAX_STEPS = 5000
+"""Conjugate gradients take about 35 at damping 0.85 and 500 at 0.999."""
 
 
 class PageRank:
@@ -66,6 +66,7 @@ class PageRank:
 
         Raises:
             IndexError: when a row is not in the graph.
+            ArithmeticError: when the damping is so near to 1 that rounding keeps the error above that.
             ValueError: when no seed has a weight above 0, or a weight is below 0 or not finite.
         """
         scores = np.maximum(self._solve(self._preference(seeds) / self._root) * self._root, 0.0)
@@ -91,19 +92,24 @@ class PageRank:
     def _solve(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
         """Solve (I - d D^-1/2 W D^-1/2) z = right until the walk's probabilities are off by TOLERANCE in sum."""
         solution, residual, direction = np.zeros_like(right), right.copy(), right.copy()
-        square = float(residual @ residual)
+        square = _inner(residual, residual)
         for _ in range(MAX_STEPS):
             # The inverse of I - d P^T is at most 1 / (1 - d) in the 1-norm, which (1 - d) p cancels.
-            if float(self._root @ np.abs(residual)) <= TOLERANCE:
-                break
+            if _inner(self._root, np.abs(residual)) <= TOLERANCE:
+                return solution
             stepped = direction - self._walk @ direction
-            length = square / float(direction @ stepped)
+            length = square / _inner(direction, stepped)
             solution += length * direction
             residual -= length * stepped
-            previous, square = square, float(residual @ residual)
+            previous, square = square, _inner(residual, residual)
             direction *= square / previous
             direction += residual
-        return solution
+        raise ArithmeticError(f"damping {self.damping} is too near to 1 to be solved: choose at most 0.999")
+
+
+def _inner(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    # Not ``@``: BLAS would start threads for it, which is a hundred times slower on a busy machine.
+    return float(np.einsum("i,i->", one, other))
 
 
 def _walking_weights(relation: NDArray[np.int8], weight: NDArray[np.float32]) -> NDArray[np.float64]:

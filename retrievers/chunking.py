@@ -183,8 +183,7 @@ def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         if terminator.end() < end and _ends_sentence(text, begin, end, terminator):
             yield begin, terminator.end()
             begin = _skip_space(text, terminator.end(), end)
-    if begin < end:
-        yield begin, end
+    yield begin, end  # a block is never blank, so something is left after the last sentence that ended
 
 
 def _skip_space(text: str, position: int, end: int) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +20,7 @@ _HNSW_LINKS = 32
 _HNSW_BUILD = 200
 _HNSW_SEARCH = 128
 _TIES = 8
-"""How many passages more than asked for are fetched, so that equal scores at the end are cut by row."""
+"""How many passages more than asked for are fetched at first, so that equal scores at the end are cut by row."""
 
 
 class DenseIndex:
@@ -45,18 +43,17 @@ class DenseIndex:
     name = "dense"
 
     def __init__(self, folder: Path, kind: DenseKind = "exact") -> None:
-        self._folder = folder
-        self._kind = kind
-        self._lock = Lock()
         try:
-            self.vectors: Vectors = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
+            self.vectors: Vectors = np.lib.format.open_memmap(folder / VECTORS, mode="r")
+        except (OSError, ValueError, EOFError) as error:
             raise DamagedIndexError(f"{folder / VECTORS} cannot be read ({error}): build the index again") from error
         if self.vectors.ndim != 2 or self.vectors.dtype != np.float32:
             raise DamagedIndexError(
                 f"{folder / VECTORS} is {self.vectors.dtype} {self.vectors.shape}, not float32 [N, d]:"
                 " build the index again"
             )
+        # At once: the folder may be replaced by a newer index while this one is still being searched.
+        self._faiss = _exact(self.vectors) if kind == "exact" else _read(folder / FAISS, self.vectors.shape)
 
     @classmethod
     def build(cls, folder: Path, vectors: Vectors, kind: DenseKind = "exact") -> None:
@@ -68,8 +65,9 @@ class DenseIndex:
         bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
         if len(bad):
             raise EncoderError(f"the vector of passage row {bad[0]} is not finite: check the encoder")
+        vectors = np.ascontiguousarray(vectors, np.float32)
         folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / VECTORS, np.ascontiguousarray(vectors, np.float32), allow_pickle=False)
+        np.save(folder / VECTORS, vectors, allow_pickle=False)
         if kind != "exact":
             import faiss
 
@@ -91,38 +89,44 @@ class DenseIndex:
                 f"the dense index holds vectors of {self.vectors.shape[1]} numbers, the query's shape is {given}:"
                 " encode the question with the index's own encoder"
             )
-        wanted = min(limit + _TIES, len(self))
-        if limit < 1 or wanted == 0:
+        limit = min(limit, len(self))
+        if limit < 1:
             return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
-        found_scores, found_rows = self._faiss.search(np.ascontiguousarray(query.vector[None]), wanted)
-        present = found_rows[0] >= 0  # an inverted file may find fewer than asked for
-        rows, scores = found_rows[0][present].astype(np.int64), found_scores[0][present]
+        vector = np.ascontiguousarray(query.vector[None], np.float32)
+        wanted = limit
+        while True:
+            wanted = min(2 * wanted + _TIES, len(self))
+            scores, rows = (found[0] for found in self._faiss.search(vector, wanted))
+            # As long as the last equals the one at the limit, more of its equals may follow.
+            if wanted == len(self) or scores[-1] < scores[limit - 1] or rows[-1] < 0:
+                break
+        present = rows >= 0  # an approximate index may find fewer than asked for
+        rows, scores = rows[present].astype(np.int64), scores[present].astype(np.float32)
         order = np.lexsort((rows, -scores))[:limit]
-        return Hits(rows[order], scores[order].astype(np.float32))
+        return Hits(rows[order], scores[order])
 
-    @property
-    def _faiss(self) -> Any:
-        with self._lock:
-            return self._opened
 
-    @cached_property
-    def _opened(self) -> Any:
-        import faiss
+def _exact(vectors: Vectors) -> Any:
+    import faiss
 
-        if self._kind == "exact":
-            index: Any = faiss.IndexFlatIP(self.vectors.shape[1])
-            index.add(np.ascontiguousarray(self.vectors))
-            return index
-        try:
-            index = faiss.read_index(str(self._folder / FAISS))
-        except RuntimeError as error:
-            raise DamagedIndexError(f"{self._folder / FAISS} cannot be read by FAISS: build the index again") from error
-        if (index.ntotal, index.d) != self.vectors.shape:
-            raise DamagedIndexError(
-                f"{self._folder / FAISS} holds {index.ntotal} vectors of {index.d} numbers, {VECTORS} holds"
-                f" {self.vectors.shape[0]} of {self.vectors.shape[1]}: build the index again"
-            )
-        return index
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(np.ascontiguousarray(vectors))
+    return index
+
+
+def _read(path: Path, shape: tuple[int, ...]) -> Any:
+    import faiss
+
+    try:
+        index = faiss.read_index(str(path))
+    except RuntimeError as error:
+        raise DamagedIndexError(f"{path} cannot be read by FAISS: build the index again") from error
+    if (index.ntotal, index.d) != shape:
+        raise DamagedIndexError(
+            f"{path} holds {index.ntotal} vectors of {index.d} numbers, {VECTORS} holds {shape[0]} of {shape[1]}:"
+            " build the index again"
+        )
+    return index
 
 
 def _faiss_index(vectors: Vectors, kind: DenseKind) -> Any:
@@ -141,6 +145,7 @@ def _faiss_index(vectors: Vectors, kind: DenseKind) -> Any:
             cells = max(1, min(round(4 * count**0.5), count // 39))  # FAISS wants 39 vectors to train a cell
             index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dimension), dimension, cells, faiss.METRIC_INNER_PRODUCT)
             index.nprobe = max(1, round(cells**0.5) * 2)
+            index.cp.min_points_per_centroid = 1  # a small corpus is no reason to write to the terminal
             index.train(vectors)
         index.add(vectors)
     finally:

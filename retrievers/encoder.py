@@ -117,7 +117,7 @@ class TransformersEncoder:
 
     def __init__(self, path_or_name: str, threads: int | None = None) -> None:
         folder = Path(path_or_name)
-        if not folder.is_dir() and not _HUB_NAME.fullmatch(path_or_name):
+        if not (path_or_name and folder.is_dir()) and not _HUB_NAME.fullmatch(path_or_name):
             raise EncoderError(f"there is no folder {path_or_name!r}: {_CHOICES}")
         self._tokenizer, self._model = _load_transformers(path_or_name)
         if threads is not None:

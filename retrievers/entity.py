@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 
 import numpy as np
 
@@ -47,4 +48,4 @@ class EntityIndex:
 
 def _specificity(mention: TitleMention) -> float:
     trust = 0.5 if mention.kind == "alias" else 1.0 if mention.exact else 0.8
-    return trust * (mention.end - mention.start) / len(mention.rows) ** 0.5
+    return trust * (mention.end - mention.start) / sqrt(len(mention.rows))

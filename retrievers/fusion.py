@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import fsum
 
 import numpy as np
 
@@ -18,9 +19,12 @@ def reciprocal_rank_fusion(rankings: Sequence[Hits], limit: int) -> Hits:
     Cormack, Clarke and Büttcher 2009, "Reciprocal Rank Fusion outperforms Condorcet and individual rank learning
     methods", section 2.
     """
-    scores: dict[int, float] = {}
+    shares: dict[int, list[float]] = {}
     for hits in rankings:
         for rank, row in enumerate(hits.rows.tolist(), start=1):
-            scores[row] = scores.get(row, 0.0) + 1 / (K + rank)
-    best = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[: max(limit, 0)]
-    return Hits(np.array([row for row, _ in best], np.int64), np.array([score for _, score in best], np.float32))
+            shares.setdefault(row, []).append(1 / (K + rank))
+    rows = np.array(list(shares), np.int64)
+    # fsum: equal ranks make equal scores, in whatever order the rankings come.
+    scores = np.array([fsum(share) for share in shares.values()], np.float32)
+    best = np.lexsort((rows, -scores))[: max(limit, 0)]
+    return Hits(rows[best], scores[best])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -33,15 +34,12 @@ class LexicalIndex:
     name = "lexical"
 
     def __init__(self, folder: Path) -> None:
-        import tantivy
-
         try:
-            index = tantivy.Index.open(str(folder))
+            self._index = _opened(folder)
+            self._searcher = self._index.searcher()
         except (ValueError, OSError) as error:
             raise DamagedIndexError(f"{folder} cannot be opened by tantivy ({error}): build the index again") from error
-        self._index = index
-        self._searcher = index.searcher()
-        if _schema().build() != index.schema:
+        if _schema().build() != self._index.schema:
             raise DamagedIndexError(f"{folder} has another schema than this version writes: build the index again")
 
     @classmethod
@@ -65,6 +63,8 @@ class LexicalIndex:
                 progress("indexing words", row + 1, total)
         writer.commit()
         writer.wait_merging_threads()
+        for lock in folder.glob(".tantivy-*.lock"):
+            lock.unlink()
 
     def __len__(self) -> int:
         """Return the number of passages."""
@@ -73,6 +73,7 @@ class LexicalIndex:
     def search(self, query: Query, limit: int) -> Hits:
         """Return at most ``limit`` passages that share a word with the query's text, best first, ties by row."""
         words = _WORD.findall(query.text.lower())
+        limit = min(limit, len(self))  # tantivy sets aside memory for as many as it is asked for
         if not words or limit < 1:
             return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
         parsed = self._index.parse_query(" ".join(words), ["title", "text"])
@@ -82,6 +83,18 @@ class LexicalIndex:
         rows = np.array(self._searcher.fast_field_values("row", addresses), np.int64)
         order = np.lexsort((rows, -scores))
         return Hits(rows[order], scores[order])
+
+
+def _opened(folder: Path) -> Any:
+    """Open through links: tantivy writes a lock file where it opens, and an index is not written to."""
+    import tantivy
+
+    with TemporaryDirectory(prefix="trailhound-") as links:
+        for path in folder.resolve().iterdir():
+            (Path(links) / path.name).symlink_to(path)
+        index = tantivy.Index.open(links)
+        index.config_reader("Manual")  # nothing will change there: no thread need watch it
+        return index
 
 
 def _schema() -> Any:

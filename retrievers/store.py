@@ -66,22 +66,28 @@ class StoreWriter:
         """Add a document with its passages; rows follow the order of calls.
 
         Raises:
-            CorpusError: when an id is there already.
+            CorpusError: when an id is there already, or something cannot be stored.
         """
         alone = len(passages) == 1 and passages[0].text == document.text
-        values = (
-            document.id,
-            document.title,
-            None if alone else document.text,
-            document.source,
-            _json(document.metadata),
-        )
         try:
+            values = (
+                document.id,
+                document.title,
+                None if alone else document.text,
+                document.source,
+                _json(document.metadata),
+            )
             self._connection.execute(
                 "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)", (self._documents, *values, _hash(values))
             )
             for passage in passages:
                 self._add_passage(document.id, passage)
+        except (UnicodeEncodeError, TypeError, sqlite3.InterfaceError, sqlite3.ProgrammingError) as error:
+            raise CorpusError(
+                f"document {document.id!r} cannot be stored ({error}): ids, titles, texts and sources are strings"
+                " without lone surrogates, metadata is JSON",
+                document.source or None,
+            ) from error
         except sqlite3.IntegrityError as error:
             raise CorpusError(
                 f"an id of document {document.id!r} or of its passages names something else already ({error}):"
@@ -134,13 +140,15 @@ class EvidenceStore:
         uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
         try:
             self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
-            self._count, self._documents = self._connection.execute(
-                "SELECT (SELECT count(*) FROM passages), (SELECT count(*) FROM documents)"
-            ).fetchone()
-        except sqlite3.DatabaseError as error:
-            raise DamagedIndexError(
-                f"{path} cannot be read as an evidence store ({error}): build the index again"
-            ) from error
+        except sqlite3.OperationalError as error:
+            raise DamagedIndexError(f"{path} cannot be opened ({error}): build the index again") from error
+        try:
+            self._count, self._documents = self._fetch(
+                "SELECT (SELECT count(*) FROM passages), (SELECT count(*) FROM documents)", []
+            )[0]
+        except DamagedIndexError:
+            self._connection.close()
+            raise
 
     def __len__(self) -> int:
         """Return the number of passages."""
@@ -170,6 +178,8 @@ class EvidenceStore:
                 found[record[0]] = self._checked(record)
         for row in rows:
             if row not in found:
+                if 0 <= row < len(self):
+                    raise DamagedIndexError(f"{self.path} has lost row {row}: build the index again")
                 raise IndexError(f"row {row} is not one of the {len(self)} passages of {self.path}")
         return [found[int(row)] for row in rows]
 
@@ -208,9 +218,16 @@ class EvidenceStore:
         number, *values, digest = found[0]
         self._hold(tuple(values), digest, f"document {document_id!r}")
         identifier, title, text, source, metadata = values
+        atomic = False
         if text is None:
-            text = self.passages([self._fetch("SELECT row FROM passages WHERE document = ?", [number])[0][0]])[0].text
-        return Document(identifier, title, text, source, metadata=json.loads(metadata))
+            rows = self._fetch("SELECT row FROM passages WHERE document = ?", [number])
+            if len(rows) != 1:
+                raise DamagedIndexError(
+                    f"{self.path} has {len(rows)} passages for document {document_id!r}, not 1: build the index again"
+                )
+            passage = self.passage(rows[0][0])
+            text, atomic = passage.text, passage.id == identifier
+        return Document(identifier, title, text, source, atomic, json.loads(metadata))
 
     def columns(self) -> tuple[list[str], list[str]]:
         """Return the title and the document id of every passage, in the order of their rows."""
@@ -228,6 +245,8 @@ class EvidenceStore:
         try:
             with self._lock:
                 return self._connection.execute(statement, list(values)).fetchall()
+        except sqlite3.ProgrammingError:
+            raise  # it was closed: nothing is wrong with the file
         except sqlite3.DatabaseError as error:
             raise DamagedIndexError(f"{self.path} is damaged ({error}): build the index again") from error
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ class TermIndex:
 
         ``progress`` hears of every thousandth passage; the total is 0 when ``texts`` has no length.
         """
-        total = len(texts) if hasattr(texts, "__len__") else 0
+        total = len(texts) if isinstance(texts, Sized) else 0
         rows: list[list[int]] = []
         for row, text in enumerate(texts):
             rows.append(_distinct(text))
@@ -124,7 +125,7 @@ class TermIndex:
         """Write the arrays to ``path`` (safetensors)."""
         from safetensors.numpy import save_file
 
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             "offsets": self.offsets,
             "hashes": self.hashes,
             "vocabulary": self.vocabulary,

@@ -41,8 +41,8 @@ class TitleMention:
 
     Attributes:
         rows: the passages, ascending.
-        start: first character of the mention.
-        end: one past its last character.
+        start: first character of its first word.
+        end: one past the last character of its last word.
         kind: "title", or "alias" for a derived form.
         exact: the whole title is there, its parenthesis included, not only a form of it.
     """

@@ -6,17 +6,92 @@ from collections import Counter
 from collections.abc import Sequence
 from random import Random
 
-_ONSETS = ["b", "br", "d", "dr", "f", "g", "gl", "h", "j", "k", "kr", "l", "m", "n", "p", "r", "s", "st", "t", "tr", "v", "w"]
-_VOWELS = ["a", "e", "i", "o", "u", "ae", "ei", "ou"]
-_CODAS = ["l", "n", "r", "s", "m", "nd", "lt", "rn", "sk", "rv"]
-_SURNAME_ENDS = ["ard", "berin", "daal", "ekker", "enz", "holt", "ingar", "isk", "ovar", "quist", "rowe", "sen", "tano", "ulme", "wick"]
-_MALE_ENDS = ["ald", "an", "bert", "ek", "en", "ik", "mund", "or", "rin", "us"]
-_FEMALE_ENDS = ["a", "anne", "elle", "eth", "ia", "ild", "ine", "is", "ora", "wen"]
-_TOWN_ENDS = ["bridge", "brook", "burg", "bury", "dale", "field", "ford", "gate", "ham", "haven", "holm", "mouth", "stead", "ton", "wick"]
+_ONSETS = (
+    "b",
+    "br",
+    "d",
+    "dr",
+    "f",
+    "g",
+    "gl",
+    "h",
+    "j",
+    "k",
+    "kr",
+    "l",
+    "m",
+    "n",
+    "p",
+    "r",
+    "s",
+    "st",
+    "t",
+    "tr",
+    "v",
+    "w",
+)
+_VOWELS = ("a", "e", "i", "o", "u", "ae", "ei", "ou")
+_CODAS = ("l", "n", "r", "s", "m", "nd", "lt", "rn", "sk", "rv")
+_SURNAME_ENDS = (
+    "ard",
+    "berin",
+    "daal",
+    "ekker",
+    "enz",
+    "holt",
+    "ingar",
+    "isk",
+    "ovar",
+    "quist",
+    "rowe",
+    "sen",
+    "tano",
+    "ulme",
+    "wick",
+)
+_INITIALS = "ABCDEFGHIJKLMNOPRSTUVWYZ"
+_MALE_ENDS = ("ald", "an", "bert", "ek", "en", "ik", "mund", "or", "rin", "us")
+_FEMALE_ENDS = ("a", "anne", "elle", "eth", "ia", "ild", "ine", "is", "ora", "wen")
+_TOWN_ENDS = (
+    "bridge",
+    "brook",
+    "burg",
+    "bury",
+    "dale",
+    "field",
+    "ford",
+    "gate",
+    "ham",
+    "haven",
+    "holm",
+    "mouth",
+    "stead",
+    "ton",
+    "wick",
+)
 _REGION_FORMS = ("North {}", "South {}", "Upper {}", "Lower {}", "{} Valley", "{} Hills", "{} Coast", "Old {}")
 _COUNTRY_ENDS = ("onia", "avia", "mark", "land", "stan", "adia")
-_ADJECTIVES = ["amber", "ancient", "autumn", "bitter", "blue", "borrowed", "brazen", "broken", "burning", "careless", "copper", "crimson", "crooked", "distant", "drowned", "early", "eastern", "empty", "endless", "fallen", "false", "fearless", "final", "foreign", "forgotten", "frozen", "gentle", "gilded", "golden", "green", "hidden", "hollow", "honest", "idle", "inner", "iron", "ivory", "last", "lonely", "long", "lost", "midnight", "modern", "narrow", "nameless", "northern", "open", "painted", "pale", "patient", "perfect", "quiet", "restless", "rising", "royal", "salted", "scarlet", "second", "secret", "silent", "silver", "sleeping", "slow", "stolen", "stubborn", "sunken", "tender", "thirteenth", "twisted", "unfinished", "unseen", "upper", "velvet", "violet", "wandering", "western", "white", "wild", "winter", "wooden", "young"]
-_NOUNS = ["acrobat", "almanac", "anchor", "apprentice", "arcade", "archive", "attic", "avenue", "ballroom", "banquet", "barrel", "beacon", "bell", "bridge", "candle", "canal", "caravan", "carnival", "carousel", "castle", "cellar", "chapel", "chimney", "circus", "clock", "coast", "compass", "corridor", "courtyard", "cradle", "crossing", "crown", "curtain", "daughter", "dawn", "desert", "door", "drum", "echo", "ember", "emperor", "envelope", "estuary", "falcon", "farewell", "feast", "ferry", "fiddler", "field", "flame", "flood", "forest", "fountain", "garden", "gardener", "gate", "ghost", "glacier", "guest", "harbour", "harvest", "heron", "hill", "horizon", "hour", "island", "jury", "kingdom", "ladder", "lagoon", "lantern", "lecture", "letter", "library", "lighthouse", "lodger", "machine", "magpie", "map", "market", "meadow", "melody", "mirror", "monsoon", "mountain", "museum", "neighbour", "nightfall", "notebook", "oath", "orchard", "orphan", "parade", "parlour", "passage", "pavilion", "pearl", "pendulum", "pilgrim", "portrait", "promise", "quarry", "quarrel", "rain", "raven", "refuge", "rehearsal", "river", "road", "rumour", "sailor", "season", "shadow", "shepherd", "shore", "signal", "sister", "sky", "snow", "soldier", "sonata", "sparrow", "stair", "station", "storm", "stranger", "summer", "tailor", "tenant", "theatre", "threshold", "tide", "tower", "traveller", "treaty", "tunnel", "umbrella", "valley", "verdict", "village", "violin", "visitor", "voyage", "waltz", "watchman", "waterfall", "wedding", "widow", "window", "witness", "workshop"]
+_ADJECTIVES = """
+amber ancient autumn bitter blue borrowed brazen broken burning careless copper crimson crooked distant
+drowned early eastern empty endless fallen false fearless final foreign forgotten frozen gentle gilded
+golden green hidden hollow honest idle inner iron ivory last lonely long lost midnight modern narrow
+nameless northern open painted pale patient perfect quiet restless rising royal salted scarlet second secret
+silent silver sleeping slow stolen stubborn sunken tender thirteenth twisted unfinished unseen upper velvet
+violet wandering western white wild winter wooden young
+"""
+_NOUNS = """
+acrobat almanac anchor apprentice arcade archive attic avenue ballroom banquet barrel beacon bell bridge
+candle canal caravan carnival carousel castle cellar chapel chimney circus clock coast compass corridor
+courtyard cradle crossing crown curtain daughter dawn desert door drum echo ember emperor envelope estuary
+falcon farewell feast ferry fiddler field flame flood forest fountain garden gardener gate ghost glacier
+guest harbour harvest heron hill horizon hour island jury kingdom ladder lagoon lantern lecture letter
+library lighthouse lodger machine magpie map market meadow melody mirror monsoon mountain museum neighbour
+nightfall notebook oath orchard orphan parade parlour passage pavilion pearl pendulum pilgrim portrait
+promise quarry quarrel rain raven refuge rehearsal river road rumour sailor season shadow shepherd shore
+signal sister sky snow soldier sonata sparrow stair station storm stranger summer tailor tenant theatre
+threshold tide tower traveller treaty tunnel umbrella valley verdict village violin visitor voyage waltz
+watchman waterfall wedding widow window witness workshop
+"""
 _ORGANISATION_ENDS = {
     "studio": ("Pictures", "Film Works", "Studios", "Moving Pictures"),
     "publisher": ("Press", "Books", "Publishing House", "Editions"),
@@ -42,8 +117,8 @@ class NameMaker:
         self._male = self._given(_MALE_ENDS)
         self._female = self._given(_FEMALE_ENDS)
         self._surnames = [self.stem() + self._pick(_SURNAME_ENDS) for _ in range(8 + people // 8)]
-        self._adjectives = self._some(_ADJECTIVES, 12 + works // 8)
-        self._nouns = self._some(_NOUNS, 16 + works // 6)
+        self._adjectives = self._some(_ADJECTIVES.split(), 12 + works // 8)
+        self._nouns = self._some(_NOUNS.split(), 16 + works // 6)
 
     def surname(self) -> str:
         """Return the name of one of the families."""
@@ -52,6 +127,10 @@ class NameMaker:
     def given(self, female: bool) -> str:
         """Return a given name."""
         return self._pick(self._female if female else self._male)
+
+    def initial(self) -> str:
+        """Return the initial of a middle name."""
+        return f"{self._pick(_INITIALS)}."
 
     def town(self) -> str:
         """Return the name of a town, one word."""
@@ -82,21 +161,19 @@ class NameMaker:
         return f"The {first} and the {second}" if first != second else f"The Other {first}"
 
     def stem(self) -> str:
-        """Return two syllables, capitalised, that were not used before."""
-        while True:
-            stem = (self._syllable() + self._pick(_CODAS)).capitalize()
-            if stem in self._stems:
-                stem += self._pick(_VOWELS) + self._pick(_CODAS)
-            if stem not in self._stems:
-                self._stems.add(stem)
-                return stem
+        """Return a capitalised syllable, or two when the one is taken, that was not used before."""
+        stem = self._closed_syllable()
+        while stem in self._stems:
+            stem = self._pick(_ONSETS) + self._pick(_VOWELS) + self._closed_syllable()
+        self._stems.add(stem)
+        return stem.capitalize()
 
     def _given(self, ends: Sequence[str]) -> list[str]:
-        made = ((self._pick(_ONSETS) + self._pick(_VOWELS) + self._pick(_CODAS)).capitalize() for _ in range(400))
-        return list(dict.fromkeys(start + self._pick(ends) for start in made))[:160]
+        made = [self._closed_syllable().capitalize() + self._pick(ends) for _ in range(160)]
+        return list(dict.fromkeys(made))
 
-    def _syllable(self) -> str:
-        return self._pick(_ONSETS) + self._pick(_VOWELS) + self._pick(_ONSETS) + self._pick(_VOWELS)
+    def _closed_syllable(self) -> str:
+        return self._pick(_ONSETS) + self._pick(_VOWELS) + self._pick(_CODAS)
 
     def _some(self, words: Sequence[str], count: int) -> list[str]:
         """Return ``count`` of the words, capitalised, or all when there are fewer."""
@@ -106,19 +183,10 @@ class NameMaker:
         return choices[int(self._rng.random() * len(choices))]
 
 
-def distinct_titles(names: Sequence[str], kinds: Sequence[str], years: Sequence[int]) -> list[str]:
-    """Return a title for every name; those that share one get a parenthesis, "(film)" or "(1931 film)".
+def distinct_titles(names: Sequence[str], kinds: Sequence[str]) -> list[str]:
+    """Return a title for every name; those that share one get their kind in a parenthesis, "(film)".
 
-    No two titles are equal when no two entries agree in name, kind and year.
+    No two titles are equal when no two entries agree in name and kind.
     """
-    by_name = Counter(names)
-    by_kind = Counter(zip(names, kinds, strict=True))
-    titles = []
-    for name, kind, year in zip(names, kinds, years, strict=True):
-        if by_name[name] == 1:
-            titles.append(name)
-        elif by_kind[name, kind] == 1:
-            titles.append(f"{name} ({kind})")
-        else:
-            titles.append(f"{name} ({year} {kind})")
-    return titles
+    count = Counter(names)
+    return [name if count[name] == 1 else f"{name} ({kind})" for name, kind in zip(names, kinds, strict=True)]

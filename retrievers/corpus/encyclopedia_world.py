@@ -6,15 +6,26 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import TypeVar
 
 from .encyclopedia_names import NameMaker, distinct_titles
+
+_T = TypeVar("_T")
 
 WORKS = ("film", "novel", "song")
 ORGANISATIONS = ("studio", "publisher", "label", "school")
 
+_BEGINNINGS = {
+    "film": "released",
+    "novel": "published",
+    "song": "released",
+    **dict.fromkeys(ORGANISATIONS, "founded"),
+}
+"""What the year of an entity is the year of."""
+
 _LAST_BIRTH = 1985
 _LAST_DEATH = 2020
-_MONTHS = """January February March April May June July August September October November December""".split()
+_MONTHS = "January February March April May June July August September October November December"
 _ROLES = (
     *["film director"] * 4,
     *["composer"] * 3,
@@ -37,6 +48,7 @@ class Entity:
         links: relation -> the one other entity; the article of this entity states it, and no other article does.
         facts: likewise for what is no entity: dates, a river, a currency.
         title: the article's title.
+        id: the article's id.
     """
 
     kind: str
@@ -47,6 +59,7 @@ class Entity:
     links: dict[str, Entity] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
     title: str = ""
+    id: str = ""
 
 
 def build_world(articles: int, rng: Random) -> list[Entity]:
@@ -62,14 +75,14 @@ def build_world(articles: int, rng: Random) -> list[Entity]:
     world.add_songs(works * 27 // 100)
     world.add_films(articles - len(world.entities))
     entities = world.entities
-    titles = distinct_titles(
-        [entity.name for entity in entities],
-        [entity.role for entity in entities],
-        [entity.year for entity in entities],
-    )
+    titles = distinct_titles([entity.name for entity in entities], [entity.role for entity in entities])
     for entity, title in zip(entities, titles, strict=True):
         entity.title = title
     rng.shuffle(entities)
+    for row, entity in enumerate(entities):
+        entity.id = f"p{row:05d}"
+        if entity.kind in _BEGINNINGS:
+            entity.facts[_BEGINNINGS[entity.kind]] = str(entity.year)
     return entities
 
 
@@ -80,7 +93,8 @@ class _World:
         self.entities: list[Entity] = []
         self._rng = rng
         self._names = NameMaker(rng, people, works)
-        self._used: set[tuple[str, str, int]] = set()
+        self._months = _MONTHS.split()
+        self._used: set[tuple[str, str]] = set()
         self._towns: list[Entity] = []
         self._people: list[Entity] = []
         self._by_role: dict[str, list[Entity]] = {}
@@ -180,7 +194,7 @@ class _World:
             older = bisect_left(years, film.year)
             if older and self._rng.random() < 0.55:
                 film.links["source"] = novel = self._novels[self._between(0, older)]
-                if self._rng.random() < 0.5 and self._is_new(novel.name, "film", film.year):
+                if self._rng.random() < 0.5 and self._is_new(novel.name, "film"):
                     film.name = novel.name
 
     def _couple(self, parent: int, partners: dict[int, int]) -> tuple[Entity, Entity] | None:
@@ -192,13 +206,15 @@ class _World:
 
     def _person(self, role: str, year: int, parents: tuple[Entity, Entity] | None) -> Entity:
         female = self._rng.random() < 0.5
-        surname = parents[0].name.split()[1] if parents else self._names.surname()
+        surname = parents[0].name.split()[-1] if parents else self._names.surname()
         given = self._names.given(female)
         if parents and not female and self._rng.random() < 0.08:
             given = parents[0].name.split()[0]
-        while not self._is_new(f"{given} {surname}", role, year):
-            given, surname = self._names.given(female), surname if parents else self._names.surname()
-        person = Entity("person", role, f"{given} {surname}", year, female)
+        name = f"{given} {surname}"
+        while not self._is_new(name, role):
+            name = f"{given} {self._names.initial()} {surname}"
+            given = self._names.given(female)
+        person = Entity("person", role, name, year, female)
         person.facts["born"] = self._date(year)
         died = year + self._between(51, 92)
         if died <= _LAST_DEATH:
@@ -229,31 +245,31 @@ class _World:
 
     def _work(self, kind: str, maker: Entity) -> Entity:
         name, year = self._names.work(), maker.year + self._between(25, 51)
-        while not self._is_new(name, kind, year):
+        while not self._is_new(name, kind):
             name = self._names.work()
         work = Entity(kind, kind, name, year)
         self.entities.append(work)
         return work
 
-    def _is_new(self, name: str, role: str, year: int) -> bool:
+    def _is_new(self, name: str, role: str) -> bool:
         """Claim a name; False when its title could not be told from another's."""
         before = len(self._used)
-        self._used.add((name, role, year))
+        self._used.add((name, role))
         return len(self._used) > before
 
     def _contemporary(self, role: str, person: Entity) -> Entity:
-        """Return someone of ``role`` born within some years of ``person``, who is someone else."""
-        first = self._by_role[role]
+        """Return someone of ``role`` who was born within some years of ``person``."""
+        choices = self._by_role[role]
         share = (person.year - self._people[0].year) / (self._people[-1].year - self._people[0].year)
-        place = int((share + 0.1 * (self._rng.random() - 0.5)) * len(first))
-        return first[min(max(place, 0), len(first) - 1)]
+        place = int((share + 0.1 * (self._rng.random() - 0.5)) * len(choices))
+        return choices[min(max(place, 0), len(choices) - 1)]
 
     def _date(self, year: int) -> str:
-        return f"{self._between(1, 29)} {self._pick(_MONTHS)} {year}"
+        return f"{self._between(1, 29)} {self._pick(self._months)} {year}"
 
     def _between(self, low: int, high: int) -> int:
         """Return a whole number in ``[low, high)``."""
         return low + int(self._rng.random() * (high - low))
 
-    def _pick[T](self, choices: Sequence[T]) -> T:
+    def _pick(self, choices: Sequence[_T]) -> _T:
         return choices[int(self._rng.random() * len(choices))]

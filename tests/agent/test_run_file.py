@@ -1,3 +1,4 @@
+import os
 import re
 from pathlib import Path
 
@@ -55,6 +56,22 @@ def test_scores_that_cannot_be_ranked_are_not_written(tmp_path: Path, score: flo
     with pytest.raises(QuestionsError, match=r"'p' for 'q'.*finite"):
         write_run(path, {"q": {"p": score}}, "new")
     assert path.read_text() == "q Q0 p 1 1.0 old\n"
+
+
+def test_a_file_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "folder", tmp_path / "missing" / "a.trec", tmp_path / "file" / "a.trec"):
+        with pytest.raises(QuestionsError, match=f"{path.name}: cannot be written"):
+            write_run(path, {"q": {"p": 1.0}}, "tag")
+    assert {item.name for item in tmp_path.rglob("*")} == {"folder", "file"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_others_may_read_the_file_as_the_umask_says(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    write_run(tmp_path / "a.trec", {"q": {"p": 1.0}}, "tag")
+    assert (tmp_path / "a.trec").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 @pytest.mark.parametrize(

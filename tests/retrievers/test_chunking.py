@@ -8,12 +8,10 @@ from trailhound.errors import CorpusError
 from trailhound.retrievers.chunking import chunk, sentence_spans
 from trailhound.retrievers.records import Document, Passage
 
-fragments = st.sampled_from(
-    ["word", "Word", "Mr.", "A.", "U.S.", "3.14", "The", "end.", "what?", "wow!", "\n", "\n\n", "  ", "\t", "# Head\n", "#tag", "```\n", "- ", "1. ", "“", "”", "(", ")", "…", "。", "文", "é", "😀", "\u2028", "\x1c", "a"]
-)
-documents_text = st.lists(fragments | st.text(max_size=3), max_size=60).map("".join) | st.lists(
-    fragments
-).map(" ".join)
+WORDS = "word|Word|Mr.|A.|U.S.|3.14|The|end.|what?|wow!|#tag|```|“|”|(|)|…|。|文|é|😀|a"
+BREAKS = ["\n", "\n\n", "  ", "\t", "# Head\n", "```\n", "- ", "1. ", "\u2028", "\x1c", "|"]
+fragments = st.sampled_from(BREAKS) | st.sampled_from(re.split(r"\|", WORDS))
+documents_text = st.lists(fragments | st.text(max_size=3), max_size=60).map("".join) | st.lists(fragments).map(" ".join)
 
 
 def sentences(text: str) -> list[str]:
@@ -54,8 +52,11 @@ def test_sentences_end_where_a_reader_would_end_them(expected: list[str]) -> Non
     assert sentences(joined) == expected
 
 
-def test_empty_lines_headings_and_list_items_end_sentences() -> None:
-    text = "# A heading\nfirst\nline\n\n  second paragraph  \n- item one\n- item two\n1. Number. More\n```\n# code\n```"
+def test_empty_lines_headings_list_items_and_fences_end_sentences() -> None:
+    text = (
+        "# A heading\nfirst\nline\n\n  second paragraph  \n- item one\n- item two\n1. Number. More\n"
+        "```\n# code\n```\nafter"
+    )
     assert sentences(text) == [
         "# A heading",
         "first\nline",
@@ -65,6 +66,7 @@ def test_empty_lines_headings_and_list_items_end_sentences() -> None:
         "1. Number.",
         "More",
         "```\n# code\n```",
+        "after",
     ]
 
 
@@ -139,9 +141,7 @@ def test_atomic_document_is_one_passage_whole() -> None:
 def test_passages_of_paged_documents_know_their_page() -> None:
     text = "Page one.\n\nPage two.\n\nPage three."
     document = Document("d", "", text, metadata={"page_starts": [0, 11, 22], "k": 1})
-    assert [passage.metadata for passage in chunk(document, 2)] == [
-        {"k": 1, "page": page} for page in (1, 2, 3)
-    ]
+    assert [passage.metadata for passage in chunk(document, 2)] == [{"k": 1, "page": page} for page in (1, 2, 3)]
 
 
 def test_budget_below_one_is_refused() -> None:

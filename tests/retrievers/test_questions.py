@@ -61,9 +61,7 @@ def test_hops_stand_for_the_type(tmp_path: Path) -> None:
         (b"q1\tp1\t1\nq1\tp\xff\t1\n", 2, "byte 5 of the line (0xff) is not UTF-8"),
     ],
 )
-def test_malformed_labels_name_file_and_line(
-    tmp_path: Path, labels: str | bytes, line: int, reason: str
-) -> None:
+def test_malformed_labels_name_file_and_line(tmp_path: Path, labels: str | bytes, line: int, reason: str) -> None:
     place = f"{tmp_path / 'qrels' / 'dev.tsv'}:{line}: {reason}"
     with pytest.raises(QuestionsError, match=re.escape(place)):
         load_questions(folder_of(tmp_path, labels), "dev")
@@ -96,9 +94,8 @@ def test_ambiguous_question_is_left_out_where_the_caller_hears_of_it(tmp_path: P
     folder = folder_of(tmp_path, queries=[*QUERIES, '{"_id": "q1", "text": "Other?"}', QUERIES[2]])
     questions, qrels = load_questions(folder, "dev", heard.append)
     assert [question.id for question in questions] == list(qrels) == ["q3"]
-    assert heard == [
-        f"{folder / 'queries.jsonl'}:4: the id 'q1' names another question than in line 1: left it out of the split"
-    ]
+    expected = "the id 'q1' names another question than in line 1: left it out of the split"
+    assert heard == [f"{folder / 'queries.jsonl'}:4: {expected}"]
 
 
 def test_ambiguous_question_of_another_split_does_not_matter(tmp_path: Path) -> None:
@@ -156,6 +153,29 @@ def test_multihop_lines_take_the_type_from_the_id(tmp_path: Path) -> None:
     path.write_text(line + "\n" + line, encoding="utf-8")
     with pytest.raises(QuestionsError, match=r"dev\.jsonl:2: the id '3hop1__5_6' was used before"):
         load_multihop_questions(path)
+
+
+def test_multihop_file_without_labels_or_questions(tmp_path: Path) -> None:
+    path = tmp_path / "test.jsonl"
+    paragraphs = [{"title": "A", "paragraph_text": "x"}]
+    path.write_text(json.dumps({"id": "2hop__1_2", "question": "?", "paragraphs": paragraphs}), "utf-8")
+    with pytest.raises(QuestionsError, match=re.escape(f"{path}:1: no context is marked as supporting")):
+        load_multihop_questions(path)
+    empty = tmp_path / "empty.json"
+    empty.write_text("[]", encoding="utf-8")
+    with pytest.raises(QuestionsError, match=re.escape(f"{empty}: holds no questions")):
+        load_multihop_questions(empty)
+
+
+def test_question_repeated_word_for_word_is_one_question(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, queries=[*QUERIES, QUERIES[0]])
+    assert [question.id for question in load_questions(folder, "dev")[0]] == ["q1", "q3"]
+
+
+def test_number_as_an_answer_is_read_as_text(tmp_path: Path) -> None:
+    query = '{"_id": "q1", "text": "When?", "metadata": {"answer": 1990}}'
+    (question,), _ = load_questions(folder_of(tmp_path, "q1\tp1\t1\n", [query]), "dev")
+    assert question.answer == "1990"
 
 
 @pytest.mark.data

@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from threading import Barrier
 
 import pytest
@@ -265,7 +266,7 @@ def test_mentions_are_ordered_apart_and_do_not_depend_on_the_order_of_the_titles
         mentions: list[TitleMention] = getattr(one, find)(text)
         shuffled: list[TitleMention] = getattr(other, find)(text)
         places = sorted({(m.start, m.end) for m in mentions})
-        assert all(end <= start for (_, end), (start, _) in zip(places, places[1:], strict=False))
+        assert all(end <= start for (_, end), (start, _) in pairwise(places))
         assert all(0 <= m.start < m.end <= len(text) and m.rows for m in mentions)
         assert [(m.start, m.end, m.kind, m.exact, set(m.rows)) for m in mentions] == [
             (m.start, m.end, m.kind, m.exact, {order[row] for row in m.rows}) for m in shuffled

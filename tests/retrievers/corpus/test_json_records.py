@@ -59,9 +59,7 @@ def test_unreadable_file_is_named(tmp_path: Path) -> None:
             list(read(tmp_path, QuestionsError))
 
 
-json_objects = st.dictionaries(
-    st.text(max_size=5), st.none() | st.integers(-(10**9), 10**9) | st.text(), max_size=3
-)
+json_objects = st.dictionaries(st.text(max_size=5), st.none() | st.integers(-(10**9), 10**9) | st.text(), max_size=3)
 
 
 @given(st.lists(json_objects, max_size=5), st.sampled_from([None, 1, 3]))

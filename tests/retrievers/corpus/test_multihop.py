@@ -69,9 +69,7 @@ def test_content_id_is_stable_and_tells_title_from_text() -> None:
 
 
 def test_paragraphs_with_equal_titles_are_different_documents(tmp_path: Path) -> None:
-    documents = [
-        document for document, _ in read_multihop(write_lines(tmp_path, MUSIQUE), Complaints(pytest.fail))
-    ]
+    documents = [document for document, _ in read_multihop(write_lines(tmp_path, MUSIQUE), Complaints(pytest.fail))]
     assert [(document.title, document.text) for document in documents] == [
         ("Ann", "First Ann."),
         ("Ann", "Second Ann."),
@@ -97,9 +95,7 @@ def test_empty_context_is_skipped_with_its_line(tmp_path: Path) -> None:
         ({"paragraphs": None}, "the field 'paragraphs' must be a list, not null"),
     ],
 )
-def test_wrong_forms_are_named_with_file_and_line(
-    tmp_path: Path, change: dict[str, Any], reason: str
-) -> None:
+def test_wrong_forms_are_named_with_file_and_line(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
     path = write_lines(tmp_path, HOTPOT, {**HOTPOT, **change})
     with pytest.raises(CorpusError, match=re.escape(f"{path}:2: {reason}")):
         list(read_multihop(path, Complaints(pytest.fail)))

@@ -1,45 +1,17 @@
 import os
 import re
-import sys
 from pathlib import Path
 
 import pytest
-from trailhound.errors import CorpusError, MissingExtraError
+from trailhound.errors import CorpusError
 from trailhound.retrievers.corpus.complaints import Complaints
-from trailhound.retrievers.corpus.text_files import first_heading, read_text_file, read_text_folder
+from trailhound.retrievers.corpus.text_files import first_heading, read_text_folder
 from trailhound.retrievers.records import Document
 
 
 def read(folder: Path) -> tuple[list[Document], list[str]]:
     heard: list[str] = []
     return [document for document, _ in read_text_folder(folder, Complaints(heard.append))], heard
-
-
-def pdf(*pages: str) -> bytes:
-    """A minimal PDF, one line of text to a page."""
-    kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
-    objects = [
-        "<< /Type /Catalog /Pages 2 0 R >>",
-        f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
-        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-    ]
-    for number, page in enumerate(pages):
-        objects.append(
-            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /Font << /F1 3 0 R >> >> "
-            f"/Contents {5 + 2 * number} 0 R >>"
-        )
-        stream = f"BT /F1 12 Tf 72 720 Td ({page}) Tj ET"
-        objects.append(f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream")
-    body, offsets = "%PDF-1.4\n", []
-    for number, item in enumerate(objects, start=1):
-        offsets.append(len(body))
-        body += f"{number} 0 obj\n{item}\nendobj\n"
-    table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
-    size = len(objects) + 1
-    return (
-        f"{body}xref\n0 {size}\n0000000000 65535 f \n{table}"
-        f"trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{len(body)}\n%%EOF\n"
-    ).encode()
 
 
 def test_folder_is_read_in_path_order_with_paths_as_ids(tmp_path: Path) -> None:
@@ -68,8 +40,7 @@ def test_other_files_are_ignored_with_one_counted_warning(tmp_path: Path) -> Non
     documents, heard = read(tmp_path)
     assert [document.id for document in documents] == ["a.txt"]
     assert heard == [
-        f"{tmp_path}: ignored 4 files that are not .htm, .html, .md, .pdf, .txt: "
-        "2 .png, 1 hidden, 1 without suffix"
+        f"{tmp_path}: ignored 4 files that are not .htm, .html, .md, .pdf, .txt: 2 .png, 1 hidden, 1 without suffix"
     ]
 
 
@@ -121,34 +92,11 @@ def test_link_that_leads_nowhere(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+def test_folder_that_cannot_be_listed(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=re.escape(f"{tmp_path / 'gone'}: cannot be listed (No such file")):
+        read(tmp_path / "gone")
+
+
 def test_first_heading_skips_fenced_code_and_hashtags() -> None:
     assert first_heading("#tag\n~~~\n# no\n~~~\n\n   ### C#  \n# later") == "C"
     assert first_heading("no heading\n#\n") == ""
-
-
-def test_pdf_pages_are_joined_and_their_starts_kept(tmp_path: Path) -> None:
-    pytest.importorskip("pypdf")
-    (tmp_path / "paper.pdf").write_bytes(pdf("First page.", "Second page."))
-    (document,) = read(tmp_path)[0]
-    assert (document.id, document.title, document.text) == (
-        "paper.pdf",
-        "paper",
-        "First page.\n\nSecond page.",
-    )
-    assert document.metadata == {"page_starts": [0, 13]}
-
-
-def test_damaged_pdf_names_the_file(tmp_path: Path) -> None:
-    pytest.importorskip("pypdf")
-    path = tmp_path / "paper.pdf"
-    path.write_bytes(b"%PDF-1.4\nnothing")
-    with pytest.raises(CorpusError, match=re.escape(f"{path}: cannot be read as PDF")):
-        read(tmp_path)
-
-
-def test_pdf_without_pypdf_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pypdf", None)
-    path = tmp_path / "paper.pdf"
-    path.write_bytes(pdf("x"))
-    with pytest.raises(MissingExtraError, match=re.escape("pip install 'trailhound[pdf]'")):
-        list(read_text_file(path, "paper.pdf", Complaints(pytest.fail)))

@@ -1,0 +1,63 @@
+"""What several rooms' tests stand on: a small encyclopedia, and an index of it with a fast stand-in encoder."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from trailhound.graph.index import Index
+from trailhound.retrievers.corpus.encyclopedia import Encyclopedia, generate, write_beir
+from trailhound.retrievers.protocols import Progress
+from trailhound.retrievers.records import Vectors
+from trailhound.retrievers.terms import analyse
+
+
+class HashingEncoder:
+    """A real bag-of-words encoder by feature hashing: fast, deterministic, and close for texts that share words."""
+
+    def __init__(self, dimension: int = 64) -> None:
+        self.name = f"hashing-{dimension}"
+        self.dimension = dimension
+        self.encoded = 0
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        for row, text in enumerate(texts):
+            for stem in analyse(text):
+                code = zlib.crc32(stem.encode())
+                vectors[row, code % self.dimension] += 1 if code >> 31 else -1
+        self.encoded += len(texts)
+        if progress is not None:
+            progress("encoding passages", len(texts), len(texts))
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return vectors
+
+
+@pytest.fixture(scope="session")
+def hashing_encoder() -> HashingEncoder:
+    return HashingEncoder()
+
+
+@pytest.fixture(scope="session")
+def encyclopedia() -> Encyclopedia:
+    return generate(articles=150, questions=60, seed=3)
+
+
+@pytest.fixture(scope="session")
+def corpus_folder(encyclopedia: Encyclopedia, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BEIR folder with the splits train, validation and dev."""
+    folder = tmp_path_factory.mktemp("encyclopedia") / "corpus"
+    write_beir(encyclopedia, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_index(
+    corpus_folder: Path, hashing_encoder: HashingEncoder, tmp_path_factory: pytest.TempPathFactory
+) -> Index:
+    """An index of the encyclopedia, opened with the stand-in encoder; never changed by a test."""
+    place = tmp_path_factory.mktemp("index") / "small.index"
+    return Index.build([corpus_folder], place, encoder=hashing_encoder)
