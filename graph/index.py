@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
+
+import numpy as np
 
 from ..errors import CorpusError, DamagedIndexError, EncoderError, IndexFolderError
 from ..retrievers.chunking import chunk
@@ -78,16 +80,27 @@ class Index:
         self, path: Path | str, encoder: Encoder | None = None, threads: int | None = None, verify: bool = True
     ) -> None:
         self.path = Path(path)
-        self.manifest = read_manifest(self.path)
+        self._threads = threads
+        self._given = encoder
+        self._lock = Lock()
+        whole = False
+        while not whole:
+            self.manifest = read_manifest(self.path)
+            try:
+                self._read(verify)
+                whole = read_manifest(self.path) == self.manifest  # else a build replaced it: these may be of two
+            except IndexFolderError:
+                if read_manifest(self.path) == self.manifest:
+                    raise
+
+    def _read(self, verify: bool) -> None:
+        """Open every part."""
         if verify:
             check_files(self.path, self.manifest)
         self.settings = IndexSettings(**self.manifest["settings"])
         self.encoder_name = str(self.manifest["encoder"])
-        self._threads = threads
-        self._given = encoder
-        self._lock = Lock()
-        if encoder is not None:
-            self._hold(encoder)
+        if self._given is not None:
+            self._hold(self._given)
         self.store = EvidenceStore(self.path / FILE_NAME)
         titles, documents = self.store.columns()
         self.titles = TitleMatcher(titles, documents)
@@ -111,7 +124,7 @@ class Index:
     @classmethod
     def build(
         cls,
-        corpus: Sequence[Path | str] | Iterable[Document],
+        corpus: Path | str | Iterable[Path | str] | Iterable[Document],
         out: Path | str,
         *,
         settings: IndexSettings | None = None,
@@ -123,7 +136,7 @@ class Index:
         """Index a corpus and open the index; ``out`` holds the old index until the new one is whole.
 
         Args:
-            corpus: paths that :func:`read_corpus` reads, or documents.
+            corpus: a path or paths that :func:`read_corpus` reads, or documents.
             out: the folder to make or replace.
             settings: how; the defaults when None.
             encoder: in place of the one that ``settings`` names.
@@ -137,12 +150,21 @@ class Index:
             EncoderError: when the encoder cannot be loaded, or a vector is not finite.
         """
         settings = settings or IndexSettings()
-        place = Path(out)
+        items = [corpus] if isinstance(corpus, str | Path) else corpus
+        place = Path(out).resolve()  # a link stays, what it points to is replaced
         with new_folder(place) as staging:
             build = _Build(staging, place, settings, progress)
-            build.write_store(_documents(corpus, warn or (lambda message: None)))
-            build.write_parts(encoder or load_encoder(settings.encoder, threads))
-        return cls(place, encoder, threads, verify=False)
+            build.write_store(_documents(items, warn or (lambda message: None)))
+            build.write_parts(load_encoder(settings.encoder, threads) if encoder is None else encoder)
+        return cls(out, encoder, threads, verify=False)
+
+    def __reduce__(self) -> tuple[Callable[..., Index], tuple[object, ...]]:
+        """Pickle as the folder's path: whoever unpickles opens it."""
+        return type(self), (self.path.resolve(), self._given, self._threads, False)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Index:
+        """Return itself: an index does not change."""
+        return self
 
     def __len__(self) -> int:
         """Return the number of passages."""
@@ -205,8 +227,6 @@ class _Build:
 
     def write_parts(self, encoder: Encoder) -> None:
         """Build everything that can be built from the store, and publish."""
-        import numpy as np
-
         titles = [passage.title for passage in self._passages]
         texts = [passage.text for passage in self._passages]
         documents = [passage.document_id for passage in self._passages]
@@ -240,7 +260,7 @@ class _Build:
         }
 
 
-def _documents(corpus: Sequence[Path | str] | Iterable[Document], warn: Callable[[str], None]) -> Iterable[Document]:
+def _documents(corpus: Iterable[Path | str] | Iterable[Document], warn: Callable[[str], None]) -> Iterable[Document]:
     """Read paths; pass documents through."""
     items = iter(corpus)
     first = next(items, None)

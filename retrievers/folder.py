@@ -24,8 +24,12 @@ from ..errors import DamagedIndexError, IndexFolderError
 FORMAT = 1
 MANIFEST = "manifest.json"
 
+_BUILDING = ".building-"
+_PREVIOUS = "-previous"
+
 _AT_CURRENT_FOLDER = -100
 _EXCHANGE = 2
+_CANNOT_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -46,6 +50,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else None
         raise IndexFolderError(f"{folder} has the format {found!r}, this version reads {FORMAT}: build the index again")
+    if manifest.pop("sha256", None) != _hash(manifest):
+        raise DamagedIndexError(f"{path} does not match its hash: build the index again")
     return manifest
 
 
@@ -60,9 +66,11 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
         raise DamagedIndexError(f"{folder / MANIFEST} lists no files: build the index again")
     for name, entry in files.items():
         path = folder / name
-        if not path.is_file():
-            raise DamagedIndexError(f"{path} is missing: build the index again")
-        if entry != _fingerprint(path):
+        try:
+            same = entry == _fingerprint(path)
+        except OSError as error:
+            raise DamagedIndexError(f"{path} cannot be read ({error}): build the index again") from error
+        if not same:
             raise DamagedIndexError(f"{path} does not match its hash: build the index again")
 
 
@@ -77,17 +85,16 @@ def new_folder(place: Path) -> Iterator[Path]:
     """
     _refuse_foreign(place)
     place.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{place.name}.building-"
-    for stale in place.parent.glob(f"{prefix}*"):
-        if not _is_held(stale):
-            shutil.rmtree(stale, ignore_errors=True)
-    staging = Path(tempfile.mkdtemp(prefix=prefix, dir=place.parent))
-    staging.chmod(0o777 & ~_umask())
+    prefix = f".{place.name}{_BUILDING}"
+    for stale in place.parent.iterdir():
+        if stale.name.startswith(prefix):
+            _remove_stale(stale, place)
+    staging, handle = _held_folder(place.parent, prefix)
     try:
-        with _held(staging):
-            yield staging
+        yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+        os.close(handle)
 
 
 def publish(staging: Path, place: Path, description: Mapping[str, Any]) -> None:
@@ -98,17 +105,23 @@ def publish(staging: Path, place: Path, description: Mapping[str, Any]) -> None:
     files = {
         path.relative_to(staging).as_posix(): _fingerprint(path)
         for path in sorted(staging.rglob("*"))
-        if path.is_file() and not path.name.endswith(".lock")
+        if path.is_file()
     }
     manifest = {"format": FORMAT, **description, "files": files}
+    manifest["sha256"] = _hash(manifest)
     (staging / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    mask = _umask()
     for path in (*staging.rglob("*"), staging):
+        # mkdtemp and tantivy make what only its owner can read.
+        path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
         _synchronise(path)
     _refuse_foreign(place)
-    if place.exists():
+    try:
+        staging.rename(place)  # works where there is nothing, or an empty folder
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
         _exchange(staging, place)
-    else:
-        staging.rename(place)
     _synchronise(place.parent)
 
 
@@ -116,6 +129,11 @@ def _refuse_foreign(place: Path) -> None:
     empty = place.is_dir() and not any(place.iterdir())
     if place.exists() and not empty and not (place / MANIFEST).is_file():
         raise IndexFolderError(f"{place} is there and is not an index: choose another --out, or delete it")
+
+
+def _hash(manifest: Mapping[str, Any]) -> str:
+    """Hash all that a manifest says, so that a damaged setting is noticed as a damaged file is."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:
@@ -138,39 +156,44 @@ def _umask() -> int:
     return mask
 
 
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Hold a folder, so that other builds know that its builder lives."""
+def _held_folder(parent: Path, prefix: str) -> tuple[Path, int]:
+    """Make a folder and lock it, so that other builds know that its builder lives."""
     import fcntl
 
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        with suppress(FileNotFoundError):  # another build took it for a left-over before it was locked
+            handle = os.open(folder, os.O_RDONLY)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if folder.exists():
+                return folder, handle
+            os.close(handle)
 
 
-def _is_held(folder: Path) -> bool:
+def _remove_stale(folder: Path, place: Path) -> None:
+    """Remove what a killed build of ``place`` left, unless its builder lives; an index moved aside goes back."""
     import fcntl
 
     try:
         handle = os.open(folder, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
+    except OSError:
+        return  # another build was faster, or it is not a folder of ours
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if folder.name.endswith(_PREVIOUS) and not place.exists():
+            folder.rename(place)
+        shutil.rmtree(folder, ignore_errors=True)
     except BlockingIOError:
-        return True
+        return
     finally:
         os.close(handle)
-    return False
 
 
 def _exchange(first: Path, second: Path) -> None:
     """Let two folders change names in one step.
 
-    Where the system cannot, the second is moved aside first: for an instant there is none.
+    Where the system cannot, the second is moved aside first: for an instant there is none, and whoever is killed
+    in it leaves the old index to :func:`new_folder`, which puts it back.
     """
     if sys.platform.startswith("linux"):
         rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
@@ -179,9 +202,9 @@ def _exchange(first: Path, second: Path) -> None:
             if rename(*arguments, _EXCHANGE) == 0:
                 return
             code = ctypes.get_errno()
-            if code not in (errno.EINVAL, errno.ENOSYS):
+            if code not in _CANNOT_EXCHANGE:
                 raise OSError(code, os.strerror(code), str(second))
-    aside = first.with_name(f"{first.name}-previous")
+    aside = first.with_name(f"{first.name}{_PREVIOUS}")
     second.rename(aside)
     try:
         first.rename(second)

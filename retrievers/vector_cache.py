@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
+import os
+import zipfile
+import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import IndexFolderError
+from ..errors import EncoderError, IndexFolderError
 from .dense import VECTORS
 from .folder import check_files, read_manifest
 from .protocols import Encoder, Progress
@@ -23,6 +26,7 @@ SHARD = 8192
 """Passages that are encoded between two writes to the cache: a minute or two of work."""
 
 _KEY_BYTES = 16
+_NOTHING: Vectors = np.zeros((0, 0), np.float32)
 
 
 class VectorCache:
@@ -38,12 +42,16 @@ class VectorCache:
         self._encoder = encoder
         self._folder = place.parent / f".{place.name}.vectors"
         self._known: dict[bytes, Vectors] = {}
-        self._remember(*_of_index(place, encoder.name))
-        for shard in sorted(self._folder.glob("*.npz")):
+        self._remember(*_of_index(place, encoder))
+        for shard in self._folder.glob("*.npz"):
             self._remember(*_of_shard(shard, encoder.dimension))
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> tuple[NDArray[np.uint8], Vectors]:
-        """Return the keys, uint8 [n, 16], and vectors, float32 [n, d], of ``texts``, encoding only what is new."""
+        """Return the keys, uint8 [n, 16], and vectors, float32 [n, d], of ``texts``, encoding only what is new.
+
+        Raises:
+            EncoderError: when the encoder gives a vector that is not finite.
+        """
         keys = [_key(self._encoder.name, text) for text in texts]
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
         new_keys, new_texts = list(missing), list(missing.values())
@@ -53,19 +61,28 @@ class VectorCache:
                 if progress is not None:
                     progress(stage, first + done, len(new_texts))
 
-            vectors = self._encoder.encode(new_texts[first : first + SHARD], report)
             part = new_keys[first : first + SHARD]
+            vectors = self._encoder.encode(new_texts[first : first + SHARD], report)
+            bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+            if len(bad):
+                text = new_texts[first + bad[0]][:80]
+                raise EncoderError(
+                    f"{self._encoder.name} gave a vector that is not finite for {text!r}: check the encoder"
+                )
             if len(new_texts) > SHARD:
                 self._write(part, vectors)
             self._remember(part, vectors)
         vectors = np.zeros((len(keys), self._encoder.dimension), np.float32)
         for row, key in enumerate(keys):
             vectors[row] = self._known[key]
-        return np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), _KEY_BYTES), vectors
+        return _array(keys), vectors
 
     def clear(self) -> None:
         """Forget what was kept for an interrupted build."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        for path in self._folder.glob("*"):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # there is none, or another build of the same place is writing to it
+            self._folder.rmdir()
 
     def _remember(self, keys: Sequence[bytes], vectors: Vectors) -> None:
         self._known.update(zip(keys, vectors, strict=True))
@@ -73,11 +90,13 @@ class VectorCache:
     def _write(self, keys: Sequence[bytes], vectors: Vectors) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{keys[0].hex()}.npz"
-        checksum = np.frombuffer(blake2b(vectors.tobytes(), digest_size=_KEY_BYTES).digest(), np.uint8)
-        unfinished = path.with_suffix(".part")
-        with unfinished.open("wb") as file:
-            np.savez(file, keys=_array(keys), vectors=vectors, checksum=checksum)
-        unfinished.replace(path)
+        checksum = np.frombuffer(_checksum(_array(keys), vectors), np.uint8)
+        unfinished = path.with_suffix(f".{os.getpid()}.part")
+        # When another build of the same place has just cleared the folder, this shard is not kept: nothing is lost.
+        with suppress(FileNotFoundError):
+            with unfinished.open("wb") as file:
+                np.savez(file, keys=_array(keys), vectors=vectors, checksum=checksum)
+            unfinished.replace(path)
 
 
 def _key(encoder: str, text: str) -> bytes:
@@ -88,19 +107,24 @@ def _array(keys: Sequence[bytes]) -> NDArray[np.uint8]:
     return np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), _KEY_BYTES)
 
 
-def _of_index(place: Path, encoder: str) -> tuple[list[bytes], Vectors]:
+def _checksum(keys: NDArray[np.uint8], vectors: Vectors) -> bytes:
+    return blake2b(keys.tobytes() + vectors.tobytes(), digest_size=_KEY_BYTES).digest()
+
+
+def _of_index(place: Path, encoder: Encoder) -> tuple[list[bytes], Vectors]:
     """Return what an index of the same encoder holds; nothing when there is none or it is damaged."""
-    nothing = np.zeros((0, 0), np.float32)
     try:
         manifest = read_manifest(place)
-        if manifest.get("encoder") != encoder:
-            return [], nothing
+        if manifest.get("encoder") != encoder.name:
+            return [], _NOTHING
         check_files(place, manifest)
         keys = np.load(place / DENSE / KEYS, allow_pickle=False)
-        vectors: Vectors = np.load(place / DENSE / VECTORS, mmap_mode="r", allow_pickle=False)
+        vectors: Vectors = np.asarray(np.load(place / DENSE / VECTORS, mmap_mode="r", allow_pickle=False))
+        if read_manifest(place) != manifest:  # another build replaced it: these may be of two indexes
+            return [], _NOTHING
     except (IndexFolderError, OSError, ValueError):
-        return [], nothing  # to be replaced in any case: everything is encoded again
-    return [key.tobytes() for key in keys], vectors
+        return [], _NOTHING  # to be replaced in any case: everything is encoded again
+    return _fitting(keys, vectors, encoder.dimension)
 
 
 def _of_shard(path: Path, dimension: int) -> tuple[list[bytes], Vectors]:
@@ -108,8 +132,15 @@ def _of_shard(path: Path, dimension: int) -> tuple[list[bytes], Vectors]:
     try:
         with np.load(path, allow_pickle=False) as shard:
             keys, vectors, checksum = shard["keys"], shard["vectors"], shard["checksum"]
-    except Exception:
-        return [], np.zeros((0, dimension), np.float32)
-    if blake2b(vectors.tobytes(), digest_size=_KEY_BYTES).digest() != checksum.tobytes():
-        return [], np.zeros((0, dimension), np.float32)
+    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error):
+        return [], _NOTHING
+    if _checksum(keys, vectors) != checksum.tobytes():
+        return [], _NOTHING
+    return _fitting(keys, vectors, dimension)
+
+
+def _fitting(keys: NDArray[np.uint8], vectors: Vectors, dimension: int) -> tuple[list[bytes], Vectors]:
+    """Return keys and vectors where they are of the encoder's dimension, else nothing."""
+    if keys.shape != (len(vectors), _KEY_BYTES) or vectors.shape != (len(keys), dimension):
+        return [], _NOTHING
     return [key.tobytes() for key in keys], vectors
