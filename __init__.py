@@ -53,7 +53,11 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    home = next((home for home, names in _HOMES.items() if name in names), None)
-    if home is None:
-        raise AttributeError(f"module 'trailhound' has no attribute {name!r}")
-    return getattr(import_module(f".{home}", __name__), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f".{home}", __name__), name)
+    raise AttributeError(f"module 'trailhound' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import __version__
+from .console import ProgressBar, print_table
 from .errors import QuestionsError, TrailhoundError
 
 if TYPE_CHECKING:
-    from .agent.evaluation import Evaluation
     from .graph.index import Index
 
 _SYSTEMS = ("lexical", "dense", "hybrid", "ppr", "exhaustive", "policy")
-_SHOWN = ("recall@2", "recall@5", "all_recall@5", "ndcg@10", "failure_rate@5", "calls_mean", "latency_ms_p50")
 
 
 class _WrongUseError(Exception):
@@ -218,14 +217,12 @@ def _demo(parsed: argparse.Namespace) -> None:
 
     _set_threads(parsed.threads or 1)
     folder = parsed.out or Path("runs") / "demo"
-    with _Bar(parsed.quiet) as bar:
+    with ProgressBar(parsed.quiet) as bar:
         report = run_demo(
             folder, articles=parsed.articles, questions=parsed.questions, seed=parsed.seed, progress=bar.report
         )
-    print(
-        f"{report.passages:,} invented articles; a policy trained on {folder / 'corpus'} in {report.training.seconds:.0f} s\n"
-    )
-    _print_table(report.evaluations)
+    print(f"{report.passages:,} invented articles, a policy trained in {report.training.seconds:.0f} s: {folder}\n")
+    print_table(report.evaluations)
     print("\nA search of the policy:\n")
     print(draw_path(report.example))
     print(
@@ -239,7 +236,7 @@ def _index(parsed: argparse.Namespace) -> None:
     from .graph.index import Index, IndexSettings
 
     settings = IndexSettings(parsed.encoder, parsed.dense, parsed.chunk_words)
-    with _Bar(parsed.quiet) as bar:
+    with ProgressBar(parsed.quiet) as bar:
         index = Index.build(
             parsed.corpus,
             parsed.out,
@@ -274,7 +271,7 @@ def _train(parsed: argparse.Namespace) -> None:
         if not separator or not folder or not split:
             raise _WrongUseError(f"--validation {text!r} is not DIR:SPLIT, such as data/2wiki-train:validation")
         validation.append(TrainingSource(_index_of(Path(folder), parsed.questions, indexes), Path(folder), split))
-    with _Bar(parsed.quiet) as bar:
+    with ProgressBar(parsed.quiet) as bar:
         report = train(sources, parsed.out, validation=validation, recipe=recipe, seed=parsed.seed, progress=bar.report)
     figures = ", ".join(f"{name} {value:.3f}" for name, value in report.metrics.items() if name != "kept_round")
     print(f"{parsed.out}: {figures} on validation, {report.seconds:.0f} s")
@@ -285,7 +282,7 @@ def _evaluate(parsed: argparse.Namespace) -> None:
 
     _set_threads(parsed.threads or 1)
     index = _open(parsed.index, parsed.threads or 1)
-    with _Bar(parsed.quiet) as bar:
+    with ProgressBar(parsed.quiet) as bar:
         evaluation = evaluate(
             index,
             parsed.questions,
@@ -297,7 +294,7 @@ def _evaluate(parsed: argparse.Namespace) -> None:
             warn=bar.warn,
             progress=bar.report,
         )
-    _print_table([evaluation])
+    print_table([evaluation])
     for kind, figures in evaluation.by_type.items():
         print(f"  {kind}: recall@5 {100 * figures['recall@5']:.1f} over {figures['questions']:.0f} questions")
 
@@ -364,67 +361,3 @@ def _index_of(folder: Path, questions: Sequence[Path], indexes: Sequence[Index])
 def _shortened(text: str, width: int = 160) -> str:
     flat = " ".join(text.split())
     return flat if len(flat) <= width else flat[: width - 1] + "…"
-
-
-def _print_table(evaluations: Sequence[Evaluation]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table()
-    table.add_column("system")
-    for name in _SHOWN:
-        table.add_column(name, justify="right")
-    for evaluation in evaluations:
-        shares = {name for name in _SHOWN if "@" in name}
-        cells = [
-            f"{100 * evaluation.figures[name]:.1f}" if name in shares else f"{evaluation.figures[name]:.2f}"
-            for name in _SHOWN
-        ]
-        table.add_row(evaluation.system, *cells)
-    wide = None if sys.stdout.isatty() else 160
-    Console(width=wide).print(table)
-
-
-class _Bar:
-    """Draws progress on stderr: a bar on a terminal, one line for each stage elsewhere."""
-
-    def __init__(self, quiet: bool) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._console = Console(stderr=True)
-        self._drawn = not quiet and self._console.is_terminal
-        self._lines = not quiet and not self._drawn
-        self._stage = ""
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._drawn,
-            transient=True,
-        )
-        self._task: Any = None
-
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *unused: object) -> None:
-        self._progress.stop()
-
-    def report(self, stage: str, done: int, total: int) -> None:
-        """Show how far a stage has come; 0 for a total that is not known."""
-        if stage != self._stage:
-            self._stage = stage
-            if self._task is not None:
-                self._progress.remove_task(self._task)
-            self._task = self._progress.add_task(stage)
-            if self._lines:
-                sys.stderr.write(f"{stage} ...\n")
-        self._progress.update(self._task, completed=done, total=total or None)
-
-    def warn(self, message: str) -> None:
-        """Show a warning above the bar."""
-        self._console.print(f"warning: {message}", highlight=False, markup=False, soft_wrap=True)

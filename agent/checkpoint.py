@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..errors import PolicyError
-from .policy_file import write_atomically
+from ..retrievers.atomic_file import write_atomically
 
 
 @dataclass(slots=True)

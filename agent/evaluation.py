@@ -11,11 +11,11 @@ import numpy as np
 
 from ..errors import QuestionsError
 from ..graph.index import Index
+from ..retrievers.atomic_file import write_json
 from ..retrievers.protocols import Progress
 from ..retrievers.questions import load_questions
 from ..retrievers.records import Qrels, Question, Run
 from .metrics import evaluate_run, mean
-from .policy_file import write_json
 from .run_file import write_run
 from .systems import Ranked, System, open_system
 

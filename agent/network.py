@@ -101,7 +101,7 @@ class PolicyNetwork(nn.Module):
         """Encode candidates by their features, beside each evidence, and among their links: [b, k, d]."""
         features = observation["candidates"].float()  # [b, k, features]
         k = features.shape[1]
-        states = self.candidate(
+        states: Tensor = self.candidate(
             torch.cat((features, question.unsqueeze(1).expand(-1, k, -1)), dim=2)
         ) * present.unsqueeze(2)  # [b, k, d]
         taken = observation["evidence"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from safetensors.torch import load_file, save
 from ..envs.features import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC
 from ..envs.settings import EnvironmentSettings
 from ..errors import PolicyError
+from ..retrievers.atomic_file import write_atomically, write_json
 from .network import NetworkSettings, PolicyNetwork
 
 FORMAT = 1
@@ -81,25 +80,6 @@ def load_policy(folder: Path) -> LoadedPolicy:
     if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
         raise PolicyError(f"the policy in {folder} has weights that are not finite: train it again")
     return LoadedPolicy(network.eval(), settings, str(description["encoder"]), description["training"])
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is the old one or the new one, never a part: temporary file, sync, rename."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, atomically."""
-    write_atomically(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

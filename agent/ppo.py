@@ -74,7 +74,7 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
                 if self.target_kl is not None and record["approximate_kl"] > 1.5 * self.target_kl:
                     break
                 self.policy.optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
                 self.policy.optimizer.step()
             else:

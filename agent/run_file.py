@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 
 from ..errors import QuestionsError
+from ..retrievers.atomic_file import write_atomically
 from ..retrievers.corpus.json_records import decode, read_file
 from ..retrievers.records import Run
 from .metrics import rank
@@ -43,7 +42,12 @@ def write_run(path: Path, run: Run, tag: str) -> None:
                     f"the score of {passage!r} for {question!r} is {score}: only finite scores can be ranked", path
                 )
             lines.append(f"{question} Q0 {passage} {place} {score!r} {tag}\n")
-    _replace(Path(path), "".join(lines).encode())
+    try:
+        write_atomically(Path(path), "".join(lines).encode())
+    except OSError as cause:
+        raise QuestionsError(
+            f"cannot be written ({cause.strerror}): check the folder and its permissions", path
+        ) from cause
 
 
 def read_run(path: Path) -> Run:
@@ -88,26 +92,3 @@ def _score(field: str, path: Path, number: int) -> float:
     if not isfinite(score):
         raise QuestionsError(f"the score {field!r} is not finite: only finite scores can be ranked", path, number)
     return score
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put ``content`` at ``path`` in one step: whoever is killed leaves the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as cause:
-        raise QuestionsError(
-            f"cannot be written ({cause.strerror}): check the folder and its permissions", path
-        ) from cause
-    finally:
-        with suppress(OSError):
-            temporary.unlink()

@@ -22,18 +22,16 @@ class RunLog:
         if self._path.exists():
             kept = self._path.read_text("utf-8").splitlines(keepends=True)[:rounds]
             self._path.write_text("".join(kept), "utf-8")
-        self._writer = SummaryWriter(  # type: ignore[no-untyped-call]
-            str(folder / "tensorboard"), purge_step=rounds
-        )
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=rounds)
 
     def write(self, number: int, phase: str, figures: Mapping[str, float]) -> None:
         """Log one round."""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"round": number, "phase": phase, **figures}) + "\n")
         for name, value in figures.items():
-            self._writer.add_scalar(f"{phase}/{name}", value, number)  # type: ignore[no-untyped-call]
-        self._writer.flush()  # type: ignore[no-untyped-call]
+            self._writer.add_scalar(f"{phase}/{name}", value, number)
+        self._writer.flush()
 
     def close(self) -> None:
         """Close the TensorBoard file."""
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()

@@ -21,11 +21,12 @@ from ..envs.question_set import QuestionSet
 from ..envs.world import QuestionWorld
 from ..errors import PolicyError, QuestionsError
 from ..graph.index import Index
+from ..retrievers.atomic_file import write_json
 from ..retrievers.protocols import Progress
 from .checkpoint import Progressed, load_checkpoint, save_checkpoint
 from .imitation import imitate_epoch
 from .network import PolicyNetwork
-from .policy_file import load_policy, save_policy, write_json
+from .policy_file import load_policy, save_policy
 from .ppo import SearchPPO
 from .recipe import Recipe
 from .run_log import RunLog

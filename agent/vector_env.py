@@ -74,7 +74,7 @@ class SearchVecEnv(VecEnv):
         self._generator = np.random.default_rng(seed)
         self._order = iter(())
 
-    def reset(self) -> Observation:  # type: ignore[override]
+    def reset(self) -> Observation:
         """Begin an episode in every lane, and a new rollout."""
         self.finished = []
         self._steps = 0
@@ -86,7 +86,7 @@ class SearchVecEnv(VecEnv):
         """Note the actions of the next step."""
         self._actions = actions
 
-    def step_wait(self) -> tuple[Observation, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:  # type: ignore[override]
+    def step_wait(self) -> tuple[Observation, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         """Take the noted actions; lanes whose episode ended begin a new one."""
         rewards, ended = self.batch.step(self._actions)
         self._returns += rewards

@@ -69,9 +69,7 @@ def evaluate(data: Path, work: Path, setting: Setting, label: str, arguments: li
 def measure(data: Path, work: Path, name: str, seeds: list[int]) -> dict[str, list[dict[str, float]]]:
     """Train one policy per seed and evaluate it, greedily and exhaustively, and the fixed systems once."""
     setting = SETTINGS[name]
-    results = {
-        system: [evaluate(data, work, setting, f"{name}-{system}", ["--system", system])] for system in SYSTEMS
-    }
+    results = {system: [evaluate(data, work, setting, f"{name}-{system}", ["--system", system])] for system in SYSTEMS}
     results |= {"policy": [], "the policy, exhaustive": []}
     for seed in seeds:
         out = work / f"{name}-{seed}"

@@ -1,6 +1,6 @@
 """Training twice with one seed, in two processes: are the weights equal, bit for bit?
 
-    python benchmarks/reproducibility.py --index runs/quality/2wiki-train.index --questions ../shared/data/2wiki-train
+python benchmarks/reproducibility.py --index runs/quality/2wiki-train.index --questions ../shared/data/2wiki-train
 """
 
 from __future__ import annotations

@@ -31,7 +31,10 @@ _DENSE = SUB_INDEXES.index("dense")
 
 @dataclass(slots=True)
 class Lane:
-    """The part of an episode's state that is not in the arrays."""
+    """The part of an episode's state that is not in the arrays.
+
+    ``spent`` is what the episode has cost, in recall; ``owed`` the part of it that no reward has charged yet.
+    """
 
     world: QuestionWorld
     places: Rows
@@ -40,6 +43,7 @@ class Lane:
     evidence: list[int] = field(default_factory=list)
     steps: int = 0
     spent: float = 0.0
+    owed: float = 0.0
     calls: int = 0
     found_gold: int = 0
     pages: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -73,6 +77,7 @@ class SearchBatch:
             name: np.zeros((lanes, *shape), dtype) for name, (shape, dtype) in shapes.items()
         }
         self.mask = np.zeros((lanes, self.layout.size), np.bool_)
+        self.mask[:, 0] = True
         self.lanes: list[Lane | None] = [None] * lanes
         self._candidates = self.observation["candidates"]
         self._links = self.observation["links"]
@@ -100,9 +105,9 @@ class SearchBatch:
         self.mask[lane] = False
         self.mask[lane, 0] = True
         self._refresh_expands(lane, state)
-        self._refresh_budget(lane, state)
         if self.settings.expand_everything:
             self._expand_everything(lane, state)
+        self._refresh_budget(lane, state)
 
     def step(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Take one action in every lane; returns rewards float32 [lanes] and whether each episode ended."""
@@ -113,40 +118,49 @@ class SearchBatch:
         return rewards, ended
 
     def act(self, lane: int, action: int) -> tuple[float, bool]:
-        """Take one action in one lane; returns its reward and whether the episode ended."""
+        """Take one action in one lane; returns its reward and whether the episode ended.
+
+        The reward is the gain in recall minus the price of all that was done since the last one: what
+        ``expand_everything`` asks at the start is charged to the first action.
+        """
         state = self.lane(lane)
         state.steps += 1
-        settings = self.settings
-        cost = settings.invalid_ms
         gain = 0.0
         stopped = False
-        if self.mask[lane, action]:
+        if 0 <= action < self.layout.size and self.mask[lane, action]:
             kind, first, second = self.layout.decode(action)
-            if kind == "stop":
-                stopped, cost = True, 0.0
-            elif kind == "expand":
-                cost = self._expand(lane, state, first)
-            elif kind == "hop":
-                cost = self._hop(lane, state, first, second)
-            else:
+            stopped = kind == "stop"
+            if kind == "take":
                 gain = self._take(lane, state, first)
-                cost = settings.take_ms
-        price = cost * settings.price_per_ms
-        state.spent += price
-        if settings.expand_everything and gain >= 0 and not stopped and action >= self.layout.take:
-            before = state.spent
-            self._expand_everything(lane, state)
-            price += state.spent - before
-        ended = stopped or state.steps >= settings.max_steps
+                if self.settings.expand_everything:
+                    self._expand_everything(lane, state)
+            elif not stopped:
+                self._ask(lane, state, kind, first, second)
+        else:
+            self._pay(state, self.settings.invalid_ms)
         self._refresh_budget(lane, state)
-        return gain - price, ended
+        owed, state.owed = state.owed, 0.0
+        return gain - owed, stopped or state.steps >= self.settings.max_steps
 
-    def _expand(self, lane: int, state: Lane, sub_index: int) -> float:
+    def _pay(self, state: Lane, milliseconds: float) -> None:
+        price = milliseconds * self.settings.price_per_ms
+        state.spent += price
+        state.owed += price
+
+    def _ask(self, lane: int, state: Lane, kind: str, first: int, second: int) -> None:
+        state.calls += 1
+        if kind == "expand":
+            self._pay(state, self.settings.expand_ms[first])
+            self._expand(lane, state, first)
+        else:
+            self._pay(state, self.settings.hop_ms)
+            self._hop(lane, state, first, second)
+
+    def _expand(self, lane: int, state: Lane, sub_index: int) -> None:
         after = state.state
         key = (sub_index, after)
         page = state.pages.get(key, 0)
         state.pages[key] = page + 1
-        state.calls += 1
         after_place = int(state.places[after]) if after >= 0 else -1
         places = state.world.expand(sub_index, after_place, page)
         column = sub_index if after < 0 else len(SUB_INDEXES) + len(GROUPS) + sub_index
@@ -154,19 +168,18 @@ class SearchBatch:
         if sub_index == _DENSE and after >= 0:
             self._update_conditioned(lane, state, after_place)
         self._refresh_expands(lane, state)
-        return self.settings.expand_ms[sub_index]
 
-    def _hop(self, lane: int, state: Lane, evidence: int, group: int) -> float:
+    def _hop(self, lane: int, state: Lane, evidence: int, group: int) -> None:
         operator = self.layout.hop + evidence * len(GROUPS) + group
-        state.calls += 1
         slot = state.evidence[evidence]
         places = state.world.hop(int(state.places[slot]), group)
         self._reveal(lane, state, places, len(SUB_INDEXES) + group, 0)
         self.mask[lane, operator] = False
         self._operators[lane, operator - 1, :2] = 1
-        return self.settings.hop_ms
 
     def _take(self, lane: int, state: Lane, slot: int) -> float:
+        """Move a candidate to the evidence; returns the gain in recall."""
+        self._pay(state, self.settings.take_ms)
         world = state.world
         place = int(state.places[slot])
         order = len(state.evidence)
@@ -263,9 +276,7 @@ class SearchBatch:
             legal = np.flatnonzero(self.mask[lane, 1 : self.layout.take]) + 1
             if not len(legal):
                 return
-            kind, first, second = self.layout.decode(int(legal[0]))
-            cost = self._expand(lane, state, first) if kind == "expand" else self._hop(lane, state, first, second)
-            state.spent += cost * self.settings.price_per_ms
+            self._ask(lane, state, *self.layout.decode(int(legal[0])))
 
 
 def observation_shapes(

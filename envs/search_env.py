@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import QuestionsError
 from ..graph.index import Index
+from ..graph.knowledge_graph import GROUPS
 from ..retrievers.records import Qrels, Question
 from .batch import Observation, SearchBatch, observation_shapes
 from .question_set import QuestionSet
@@ -36,7 +37,7 @@ class SearchEnv(gymnasium.Env[Observation, np.int64]):
         IndexFolderError, QuestionsError: when either cannot be used.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - as Gymnasium declares it
 
     def __init__(
         self,
@@ -61,18 +62,29 @@ class SearchEnv(gymnasium.Env[Observation, np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begin an episode on a question drawn at random, or on ``options["question"]`` (its number)."""
+        """Begin an episode on a question drawn at random, or on ``options["question"]`` (its number).
+
+        Raises:
+            QuestionsError: when there is no question of that number.
+        """
         super().reset(seed=seed)
         number = (options or {}).get("question")
         if number is None:
             number = int(self.np_random.integers(len(self.questions)))
-        if not 0 <= number < len(self.questions):
-            raise QuestionsError(f"there is no question number {number}: there are {len(self.questions)}")
+        if not isinstance(number, int | np.integer) or not 0 <= number < len(self.questions):
+            raise QuestionsError(f"there is no question number {number!r}: give 0 to {len(self.questions) - 1}")
+        number = int(number)
         self._batch.start(0, self.questions.world(number))
         return self._observe(), {"question": self.questions.items[number].question.id}
 
     def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Take one action; the episode ends with STOP or when the steps are used up."""
+        """Take one action; the episode ends with STOP or when the steps are used up.
+
+        Raises:
+            ResetNeeded: when there is no episode.
+        """
+        if self._batch.lanes[0] is None:
+            raise gymnasium.error.ResetNeeded("there is no episode: call reset() before step()")
         reward, ended = self._batch.act(0, int(action))
         lane = self._batch.lane(0)
         info = {
@@ -90,16 +102,28 @@ class SearchEnv(gymnasium.Env[Observation, np.int64]):
         return {name: array[0].copy() for name, array in self._batch.observation.items()}
 
 
-def observation_space(settings: EnvironmentSettings, dimension: int, passages: int) -> spaces.Dict:
-    """Return the space of observations: see :func:`trailhound.envs.batch.observation_shapes`."""
+def observation_space(settings: EnvironmentSettings, dimension: int, passages: int) -> spaces.Dict[Any]:
+    """Return the space of observations, with finite bounds: see :func:`trailhound.envs.batch.observation_shapes`."""
+    # Features are shares, cosines of unit vectors, and logarithms of what fits in 64 bits, scaled down.
     bounds: dict[str, tuple[float, float]] = {
+        "question": (-1.01, 1.01),
         "candidate_rows": (-1, max(passages - 1, 0)),
         "evidence": (-1, settings.max_candidates - 1),
         "adjacency": (0, 255),
+        "operators": (0, max(20, settings.pages * (settings.max_evidence + 1))),
+        "budget": (0, 1 + _most_spent(settings)),
     }
     return spaces.Dict(
         {
-            name: spaces.Box(*bounds.get(name, (-np.inf, np.inf)), shape=shape, dtype=dtype)  # type: ignore[arg-type]
+            name: spaces.Box(*bounds.get(name, (-20, 20)), shape=shape, dtype=dtype)
             for name, (shape, dtype) in observation_shapes(settings, dimension).items()
         }
     )
+
+
+def _most_spent(settings: EnvironmentSettings) -> float:
+    """Return a bound on what an episode can cost, in recall."""
+    asked = sum(settings.expand_ms) * settings.pages * (settings.max_evidence + 1)
+    followed = len(GROUPS) * settings.hop_ms * settings.max_evidence
+    dearest = max(settings.take_ms, settings.invalid_ms, settings.hop_ms, *settings.expand_ms)
+    return 1.01 * settings.price_per_ms * (asked + followed + settings.max_steps * dearest)

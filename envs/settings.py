@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from ..graph.knowledge_graph import GROUPS
 
@@ -45,14 +46,14 @@ class EnvironmentSettings:
     expand_everything: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse sizes below 1 and negative prices."""
+        """Refuse sizes below 1, and prices that are negative or not finite."""
         sizes = ("expand_size", "pages", "hop_size", "max_candidates", "max_evidence", "max_steps")
         for name in sizes:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in (f for f in self.__slots__ if f.endswith("_ms")):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
+            if not 0 <= getattr(self, name) < inf:
+                raise ValueError(f"{name} must be 0 or more and finite, not {getattr(self, name)}")
 
     @property
     def expand_ms(self) -> tuple[float, ...]:

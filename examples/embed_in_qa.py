@@ -1,7 +1,7 @@
 """Give a language model the evidence for a question, with citation markers.
 
-    trailhound index my-docs/ --out my-docs.index
-    python examples/embed_in_qa.py my-docs.index "Who founded the company that makes the Model 7?"
+trailhound index my-docs/ --out my-docs.index
+python examples/embed_in_qa.py my-docs.index "Who founded the company that makes the Model 7?"
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Bring your own algorithm to the environment: here, a policy that takes any legal action.
 
-    python examples/own_algorithm.py train.index data/2wiki-train
+python examples/own_algorithm.py train.index data/2wiki-train
 """
 
 import sys

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DamagedIndexError, IndexFolderError
+from .atomic_file import synchronise, write_json
+from .store import FILE_NAME
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -109,12 +111,12 @@ def publish(staging: Path, place: Path, description: Mapping[str, Any]) -> None:
     }
     manifest = {"format": FORMAT, **description, "files": files}
     manifest["sha256"] = _hash(manifest)
-    (staging / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_json(staging / MANIFEST, manifest)
     mask = _umask()
     for path in (*staging.rglob("*"), staging):
         # mkdtemp and tantivy make what only its owner can read.
         path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
-        _synchronise(path)
+        synchronise(path)
     _refuse_foreign(place)
     try:
         staging.rename(place)  # works where there is nothing, or an empty folder
@@ -122,12 +124,14 @@ def publish(staging: Path, place: Path, description: Mapping[str, Any]) -> None:
         if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
             raise
         _exchange(staging, place)
-    _synchronise(place.parent)
+    synchronise(place.parent)
 
 
 def _refuse_foreign(place: Path) -> None:
     empty = place.is_dir() and not any(place.iterdir())
-    if place.exists() and not empty and not (place / MANIFEST).is_file():
+    # Many programs have a manifest.json: what is deleted must be ours.
+    index = (place / MANIFEST).is_file() and (place / FILE_NAME).is_file()
+    if place.exists() and not empty and not index:
         raise IndexFolderError(f"{place} is there and is not an index: choose another --out, or delete it")
 
 
@@ -140,14 +144,6 @@ def _fingerprint(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"size": path.stat().st_size, "sha256": digest}
-
-
-def _synchronise(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _umask() -> int:
