@@ -30,6 +30,7 @@ def imitate_epoch(
     own_share: float,
     generator: np.random.Generator,
     lanes: int = 32,
+    wide_share: float = 0.0,
     done: Callable[[int], None] | None = None,
 ) -> float:
     """Run one episode per world and learn from every step; returns the mean loss.
@@ -40,8 +41,10 @@ def imitate_epoch(
         settings: of the environment.
         worlds: the questions, in the order in which they are to be searched.
         own_share: share of the actions that the policy draws itself, 0 to 1; the expert draws the others.
-        generator: draws actions.
+        generator: draws actions, and which episodes are wide.
         lanes: episodes side by side: states in a gradient step.
+        wide_share: share of the episodes in which everything that can be asked is asked, 0 to 1: there a choice is
+            made among many more candidates than the expert would bring.
         done: called with the number of questions begun.
     """
     batch = SearchBatch(settings, lanes, network.settings.question_dimension)
@@ -52,7 +55,7 @@ def imitate_epoch(
         following = next(waiting, None)
         if following is None:
             return False
-        batch.start(lane, following[1])
+        batch.start(lane, following[1], everything=bool(generator.random() < wide_share))
         if done is not None:
             done(following[0] + 1)
         return True

@@ -48,6 +48,7 @@ class Recipe(BaseModel):
     imitation_learning_rate: float = Field(2e-3, gt=0)
     imitation_lanes: int = Field(32, ge=1)
     own_share: float = Field(0.5, ge=0, le=1)
+    wide_share: float = Field(0.25, ge=0, le=1)
     weight_decay: float = Field(1e-2, ge=0)
 
     # PPO with marginal likelihood
@@ -110,7 +111,7 @@ def recipe_names() -> list[str]:
 
 def _read(name_or_path: str) -> dict[str, Any]:
     path = Path(name_or_path)
-    if path.suffix == ".toml" or path.exists():
+    if path.suffix == ".toml" or path.is_file():
         if not path.is_file():
             raise RecipeError(f"there is no recipe file {path}")
         text = path.read_text(encoding="utf-8")

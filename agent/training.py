@@ -178,6 +178,7 @@ class _Run:
                 recipe.own_share * min(1.0, 2 * share),
                 generator,
                 recipe.imitation_lanes,
+                recipe.wide_share,
                 self._stage(f"imitation {number + 1}/{recipe.imitation_epochs}", len(self.worlds)),
             )
             self._end_round("imitation", {"loss": loss}, optimizer, started, log)

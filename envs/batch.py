@@ -46,6 +46,7 @@ class Lane:
     owed: float = 0.0
     calls: int = 0
     found_gold: int = 0
+    everything: bool = False
     pages: dict[tuple[int, int], int] = field(default_factory=dict)
     covered: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
@@ -92,20 +93,21 @@ class SearchBatch:
             raise RuntimeError(f"lane {lane} has no episode: call start({lane}, world) first")
         return state
 
-    def start(self, lane: int, world: QuestionWorld) -> None:
-        """Begin a new episode in ``lane``."""
+    def start(self, lane: int, world: QuestionWorld, everything: bool = False) -> None:
+        """Begin a new episode in ``lane``; with ``everything`` as if ``expand_everything`` were set for it alone."""
         for array in self.observation.values():
             array[lane] = 0
         self.observation["question"][lane] = world.view.vector
         self.observation["candidate_rows"][lane] = -1
         self.observation["evidence"][lane] = -1
         state = Lane(world, np.full(self._k, -1, np.int64), np.full(max(64, len(world)), -1, np.int16))
+        state.everything = everything or self.settings.expand_everything
         state.covered = np.zeros(len(world.view.terms), np.float32)
         self.lanes[lane] = state
         self.mask[lane] = False
         self.mask[lane, 0] = True
         self._refresh_expands(lane, state)
-        if self.settings.expand_everything:
+        if state.everything:
             self._expand_everything(lane, state)
         self._refresh_budget(lane, state)
 
@@ -132,7 +134,7 @@ class SearchBatch:
             stopped = kind == "stop"
             if kind == "take":
                 gain = self._take(lane, state, first)
-                if self.settings.expand_everything:
+                if state.everything:
                     self._expand_everything(lane, state)
             elif not stopped:
                 self._ask(lane, state, kind, first, second)

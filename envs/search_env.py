@@ -56,7 +56,7 @@ class SearchEnv(gymnasium.Env[Observation, np.int64]):
         else:
             self.questions = QuestionSet(opened, questions, qrels, self.settings)
         self._batch = SearchBatch(self.settings, 1, opened.encoder.dimension)
-        self.observation_space = observation_space(self.settings, opened.encoder.dimension, len(opened))
+        self.observation_space = observation_space(self.settings, opened.encoder.dimension, len(opened))  # type: ignore[assignment]
         self.action_space = spaces.Discrete(ActionLayout(self.settings.max_evidence, self.settings.max_candidates).size)
 
     def reset(

@@ -130,9 +130,9 @@ def _of_index(place: Path, encoder: Encoder) -> tuple[list[bytes], Vectors]:
 def _of_shard(path: Path, dimension: int) -> tuple[list[bytes], Vectors]:
     """Return what an interrupted build had encoded; nothing when the file is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as shard:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as shard:
             keys, vectors, checksum = shard["keys"], shard["vectors"], shard["checksum"]
-    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error):
+    except (OSError, ValueError, TypeError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error):
         return [], _NOTHING
     if _checksum(keys, vectors) != checksum.tobytes():
         return [], _NOTHING

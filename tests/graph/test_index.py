@@ -1,0 +1,437 @@
+"""An index holds what the corpus says, notices damage, and is replaced whole or not at all."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import os
+import pickle
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from trailhound import Document, Index, IndexSettings
+from trailhound.errors import CorpusError, DamagedIndexError, EncoderError, IndexFolderError
+from trailhound.retrievers import folder as folder_module
+from trailhound.retrievers import vector_cache
+from trailhound.retrievers.dense import KINDS, DenseKind
+from trailhound.retrievers.protocols import Encoder, Progress
+from trailhound.retrievers.records import Query, Vectors
+
+TOWNS = [
+    Document("t1", "Oldport", "Oldport is a harbour town. It was founded by Ada Marl in 1402."),
+    Document("t2", "Ada Marl", "Ada Marl was a shipwright. She lived with the baker Tom Reed."),
+    Document("t3", "Tom Reed", "Tom Reed baked bread. He was born in Oldport."),
+]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def numbered(count: int, first: int = 0) -> list[Document]:
+    return [Document(str(n), f"Town {n}", f"town number {n} has {n} gates", atomic=True) for n in range(first, count)]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "x.index"
+
+
+@pytest.fixture
+def encoder(hashing_encoder: Encoder) -> Any:
+    """A stand-in encoder of the test's own, that counts what it encodes."""
+    made = copy.copy(hashing_encoder)
+    made.encoded = 0  # type: ignore[attr-defined]
+    return made
+
+
+class TestWhatItHolds:
+    def test_every_part_speaks_of_the_same_passages(self, place: Path, encoder: Encoder) -> None:
+        index = Index.build(TOWNS, place, encoder=encoder)
+        assert len(index) == len(index.graph) == len(index.terms) == len(index.dense) == len(index.lexical) == 3
+        assert [passage.document_id for passage in index.store] == ["t1", "t2", "t3"]
+        for passage in index.store:
+            row, query = index.store.row_of(passage.id), index.query(f"{passage.title}. {passage.text}")
+            assert {sub: index.sub_indexes[sub].search(query, 1).rows[0] for sub in ("lexical", "dense")} == {
+                "lexical": row,
+                "dense": row,
+            }
+        assert index.entity.search(Query("Where was Tom Reed born?"), 3).rows.tolist() == [2]
+        assert index.graph.neighbours(0, "mentions").rows.tolist() == [1]
+        assert index.graph.neighbours(0, "mentioned_by").rows.tolist() == [2]
+
+    def test_the_manifest_describes_it(self, place: Path, encoder: Encoder) -> None:
+        settings = IndexSettings(chunk_words=7)
+        index = Index.build(TOWNS, place, settings=settings, encoder=encoder)
+        manifest = index.manifest
+        assert (manifest["generation"], manifest["documents"], manifest["passages"]) == (1, 3, len(index))
+        assert (manifest["encoder"], manifest["dimension"]) == (encoder.name, encoder.dimension)
+        assert Index.open(place, encoder=encoder).settings == settings
+        assert len(index) > 3
+
+    def test_opening_again_gives_the_same(self, small_index: Index, hashing_encoder: Encoder) -> None:
+        again = Index.open(small_index.path, encoder=hashing_encoder)
+        assert list(again.store) == list(small_index.store)
+        np.testing.assert_array_equal(again.dense.vectors, small_index.dense.vectors)
+        query = small_index.query("Which town has a harbour?")
+        for name, sub_index in small_index.sub_indexes.items():
+            assert again.sub_indexes[name].search(query, 9).rows.tolist() == sub_index.search(query, 9).rows.tolist()
+
+    @pytest.mark.parametrize("dense", KINDS)
+    def test_every_kind_of_dense_index(self, place: Path, encoder: Encoder, dense: DenseKind) -> None:
+        Index.build(numbered(60), place, settings=IndexSettings(dense=dense), encoder=encoder)
+        index = Index.open(place, encoder=encoder)
+        assert 17 in index.dense.search(index.query("Town 17. town number 17 has 17 gates"), 5).rows
+
+    def test_a_single_path_is_a_corpus(self, place: Path, corpus_folder: Path, encoder: Encoder) -> None:
+        assert len(Index.build(str(corpus_folder), place, encoder=encoder)) == 150
+        assert len(Index.build(corpus_folder, place, encoder=encoder)) == 150
+
+    def test_progress_and_warnings_are_heard(self, place: Path, encoder: Encoder, tmp_path: Path) -> None:
+        folder = tmp_path / "documents"
+        folder.mkdir()
+        for number in range(1001):
+            (folder / f"{number}.txt").write_text(f"text {number}")
+        (folder / "bad.txt").write_bytes(b"half\0 of it")
+        stages: list[str] = []
+        warnings: list[str] = []
+        Index.build(
+            [folder],
+            place,
+            encoder=encoder,
+            warn=warnings.append,
+            progress=lambda stage, done, total: stages.append(stage),
+        )
+        assert list(dict.fromkeys(stages))[0] == "reading documents"
+        assert "encoding passages" in stages
+        assert len(warnings) == 1
+        assert "bad.txt" in warnings[0]
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("corpus", "message"),
+        [
+            ([], "no corpus given"),
+            ([Document("a", "", " \n ")], "holds no text"),
+            ([TOWNS[0], TOWNS[0]], "ids must be unique"),
+            ([TOWNS[0], "folder"], "not both"),
+            (["folder", TOWNS[0]], "not both"),
+            ([Document("a", "", "half \ud800")], "cannot be stored"),
+            (["/nowhere/at/all"], "nowhere"),
+        ],
+    )
+    def test_a_corpus_that_cannot_be_used(
+        self, place: Path, encoder: Encoder, corpus: Any, message: str
+    ) -> None:
+        with pytest.raises(CorpusError, match=message):
+            Index.build(corpus, place, encoder=encoder)
+        assert names(place.parent) == []
+
+    @pytest.mark.parametrize(
+        ("settings", "message"), [({"dense": "flat"}, "'flat': choose one of exact"), ({"chunk_words": 0}, "not 0")]
+    )
+    def test_settings_that_cannot_be_built(self, settings: dict[str, Any], message: str) -> None:
+        with pytest.raises(IndexFolderError, match=message):
+            IndexSettings(**settings)
+
+    def test_another_encoder_is_refused(self, small_index: Index, encoder: Any) -> None:
+        encoder.name = "another"
+        with pytest.raises(EncoderError, match="was built with the encoder 'hashing-64', not 'another'"):
+            Index.open(small_index.path, encoder=encoder)
+
+    def test_an_encoder_that_settings_do_not_name_must_be_given_again(self, small_index: Index) -> None:
+        index = Index.open(small_index.path)
+        with pytest.raises(EncoderError, match="not 'minilm-l6-v2-int8'"):
+            index.query("Which town has a harbour?")
+
+    def test_vectors_that_are_not_finite_leave_no_index(self, place: Path, encoder: Any) -> None:
+        class Broken:
+            name, dimension = "broken", 4
+
+            def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+                return np.full((len(texts), 4), np.nan, np.float32)
+
+        with pytest.raises(EncoderError, match="not finite"):
+            Index.build(TOWNS, place, encoder=Broken())
+        assert names(place.parent) == []
+
+    def test_a_foreign_folder_is_refused_before_any_work(self, place: Path, encoder: Any) -> None:
+        place.mkdir()
+        (place / "manifest.json").write_text('{"name": "a browser extension"}')
+        with pytest.raises(IndexFolderError, match="is not an index"):
+            Index.build(TOWNS, place, encoder=encoder)
+        assert encoder.encoded == 0
+        assert names(place) == ["manifest.json"]
+
+    def test_parts_of_different_lengths_are_damage(self, place: Path, tmp_path: Path, encoder: Encoder) -> None:
+        Index.build(TOWNS, place, encoder=encoder)
+        other = Index.build(TOWNS[:2], tmp_path / "other", encoder=encoder)
+        shutil.copy(other.path / "terms.safetensors", place)
+        with pytest.raises(DamagedIndexError, match="terms"):
+            Index.open(place)
+        with pytest.raises(DamagedIndexError, match="differ in length"):
+            Index.open(place, verify=False)
+
+
+@pytest.mark.parametrize("dense", KINDS)
+def test_one_flipped_byte_in_any_file_is_noticed(place: Path, encoder: Encoder, dense: DenseKind) -> None:
+    index = Index.build(numbered(60), place, settings=IndexSettings(dense=dense), encoder=encoder)
+    generator = random.Random(0)
+    files = [*index.manifest["files"], "manifest.json"]
+    assert sorted(files) == sorted(p.relative_to(place).as_posix() for p in place.rglob("*") if p.is_file())
+    for name in files:
+        path = place / name
+        whole = path.read_bytes()
+        damaged = bytearray(whole)
+        damaged[whole.index(b"passages") if name == "manifest.json" else generator.randrange(len(whole))] ^= 0x40
+        path.write_bytes(damaged)
+        with pytest.raises(DamagedIndexError, match=path.name):
+            Index.open(place)
+        path.write_bytes(whole)
+    Index.open(place)
+
+
+class TestRebuilding:
+    def test_it_replaces_the_index_and_counts_generations(self, place: Path, encoder: Encoder) -> None:
+        for generation in (1, 2, 3):
+            index = Index.build(numbered(10 * generation), place, encoder=encoder)
+            assert index.manifest["generation"] == generation
+            assert len(Index.open(place)) == 10 * generation
+            assert names(place.parent) == ["x.index"]
+
+    @pytest.mark.parametrize("dense", KINDS)
+    def test_who_has_the_old_one_open_keeps_it(self, place: Path, encoder: Encoder, dense: DenseKind) -> None:
+        settings = IndexSettings(dense=dense)
+        old = Index.build(numbered(60), place, settings=settings, encoder=encoder)
+        Index.build(numbered(90, 30), place, settings=settings, encoder=encoder)
+        query = old.query("Town 7. town number 7 has 7 gates")
+        for name, text in (("lexical", query), ("dense", query), ("entity", query)):
+            assert old.sub_indexes[name].search(text, 3).rows[0] == 7
+        assert old.store.passage(7).title == "Town 7"
+        assert old.store.document("7").text == "town number 7 has 7 gates"
+        np.testing.assert_allclose(old.dense.vectors[7], query.vector, atol=1e-6)
+
+    def test_only_new_passages_are_encoded(self, place: Path, encoder: Any) -> None:
+        Index.build(numbered(50), place, encoder=encoder)
+        assert encoder.encoded == 50
+        changed = [*numbered(50, 6), Document("new", "", "something else"), Document("5", "Town 5", "burnt down")]
+        index = Index.build(changed, place, encoder=encoder)
+        assert encoder.encoded == 52
+        fresh = Index.build(changed, place.parent / "fresh.index", encoder=encoder)
+        np.testing.assert_array_equal(index.dense.vectors, fresh.dense.vectors)
+
+    def test_a_damaged_index_can_be_built_again(self, place: Path, encoder: Any) -> None:
+        Index.build(numbered(9), place, encoder=encoder)
+        (place / "manifest.json").write_text("{")
+        assert Index.build(numbered(9), place, encoder=encoder).manifest["generation"] == 1
+        assert encoder.encoded == 18
+
+    def test_equal_corpora_and_settings_make_equal_indexes(
+        self, tmp_path: Path, corpus_folder: Path, encoder: Encoder
+    ) -> None:
+        first, second = (
+            Index.build([corpus_folder], tmp_path / name, settings=IndexSettings(dense="hnsw"), encoder=encoder)
+            for name in ("first", "second")
+        )
+
+        def outside_lexical(index: Index) -> dict[str, Any]:
+            return {name: entry for name, entry in index.manifest["files"].items() if not name.startswith("lexical/")}
+
+        assert outside_lexical(first) == outside_lexical(second)
+        assert set(outside_lexical(first)) == {
+            "evidence.sqlite",
+            "terms.safetensors",
+            "graph/edges.safetensors",
+            "dense/vectors.npy",
+            "dense/keys.npy",
+            "dense/faiss.index",
+        }
+        for name in outside_lexical(first):
+            assert (first.path / name).read_bytes() == (second.path / name).read_bytes()
+        others = [{**index.manifest, "files": None} for index in (first, second)]
+        assert others[0] == others[1]
+
+    def test_a_link_stays_and_its_target_is_replaced(self, tmp_path: Path, encoder: Encoder) -> None:
+        Index.build(numbered(3), tmp_path / "real.index", encoder=encoder)
+        (tmp_path / "current").symlink_to("real.index")
+        index = Index.build(numbered(5), tmp_path / "current", encoder=encoder)
+        assert (tmp_path / "current").is_symlink()
+        assert len(index) == len(Index.open(tmp_path / "real.index")) == 5
+        assert names(tmp_path) == ["current", "real.index"]
+
+    @pytest.mark.parametrize("relative", ["x.index", "deep/er/x.index", "./x.index/"])
+    def test_a_place_may_be_relative(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoder: Encoder, relative: str
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        for count in (3, 4):
+            assert len(Index.build(numbered(count), relative, encoder=encoder)) == count
+
+    def test_where_folders_cannot_be_exchanged(
+        self, place: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(folder_module, "_EXCHANGE", 1 << 20)  # a flag that no kernel knows: EINVAL
+        assert errno.EINVAL in folder_module._CANNOT_EXCHANGE
+        for count in (3, 4, 5):
+            assert len(Index.build(numbered(count), place, encoder=encoder)) == count
+        assert names(place.parent) == ["x.index"]
+
+
+class TestInterruption:
+    def test_an_interrupted_encoding_goes_on_where_it_was(
+        self, place: Path, encoder: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(vector_cache, "SHARD", 10)
+        encode = encoder.encode
+
+        def break_off(texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+            if encoder.encoded >= 30:
+                raise KeyboardInterrupt
+            return np.asarray(encode(texts, progress))
+
+        encoder.encode = break_off
+        with pytest.raises(KeyboardInterrupt):
+            Index.build(numbered(45), place, encoder=encoder)
+        assert names(place.parent) == [".x.index.vectors"]
+        encoder.encode = encode
+        index = Index.build(numbered(45), place, encoder=encoder)
+        assert encoder.encoded == 45
+        assert len(index) == 45
+        assert names(place.parent) == ["x.index"]
+
+    def test_killed_builds_leave_one_of_the_indexes(self, place: Path, encoder: Encoder) -> None:
+        """A process builds two corpora in turn until it is killed."""
+        Index.build(numbered(40), place, encoder=encoder)
+        generator = random.Random(1)
+        counts = set()
+        for _ in range(8):
+            with built_until_killed(place) as kill:
+                time.sleep(generator.uniform(0.1, 0.9))
+                kill()
+            index = Index.open(place, encoder=encoder)
+            counts.add(len(index))
+            towns = [int(passage.title.split()[1]) for passage in index.store]
+            assert towns in (list(range(40)), list(range(70)))
+            assert index.lexical.search(Query("gates"), 5).rows.tolist() != []
+            assert index.dense.search(index.query("town number 5 has 5 gates"), 1).rows.tolist() == [5]
+        assert len(counts) == 2, "the kills came before any build was through: wait longer"
+        Index.build(numbered(20), place, encoder=encoder)
+        assert names(place.parent) == ["x.index"]
+
+    def test_builders_side_by_side_leave_one_whole_index(self, place: Path, encoder: Encoder) -> None:
+        failures: list[BaseException] = []
+
+        def build(count: int) -> None:
+            try:
+                for _ in range(4):
+                    Index.build(numbered(count), place, encoder=encoder)
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=build, args=(count,)) for count in (10, 20, 30)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            if place.exists():
+                assert len(Index.open(place, encoder=encoder)) in (10, 20, 30)
+        assert failures == []
+        assert len(Index.open(place, encoder=encoder)) in (10, 20, 30)
+        assert names(place.parent) == ["x.index"]
+
+
+_BUILDER = """
+import sys, zlib
+from pathlib import Path
+import numpy as np
+from trailhound import Document, Index
+from trailhound.retrievers.terms import analyse
+
+class HashingEncoder:
+    name, dimension = "hashing-64", 64
+
+    def encode(self, texts, progress=None):
+        vectors = np.zeros((len(texts), 64), np.float32)
+        for row, text in enumerate(texts):
+            for stem in analyse(text):
+                code = zlib.crc32(stem.encode())
+                vectors[row, code % 64] += 1 if code >> 31 else -1
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+def numbered(count):
+    return [Document(str(n), f"Town {n}", f"town number {n} has {n} gates", atomic=True) for n in range(count)]
+
+print("ready", flush=True)
+while True:
+    for count in (70, 40):
+        Index.build(numbered(count), sys.argv[1], encoder=HashingEncoder())
+"""
+
+
+class built_until_killed:  # noqa: N801 - read as a verb
+    """Run a process that builds without end; gives what kills it."""
+
+    def __init__(self, place: Path) -> None:
+        self._process = subprocess.Popen([sys.executable, "-c", _BUILDER, str(place)], stdout=subprocess.PIPE)
+
+    def __enter__(self) -> Callable[[], None]:
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"ready\n"
+        return lambda: os.kill(self._process.pid, signal.SIGKILL)
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate(timeout=60)
+        assert self._process.returncode == -signal.SIGKILL
+
+
+class TestSharing:
+    def test_it_pickles_as_its_path(
+        self, small_index: Index, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        index = Index.open(small_index.path, threads=1)
+        content = pickle.dumps(index)
+        assert len(content) < 1000
+        monkeypatch.chdir(tmp_path)
+        again = pickle.loads(content)
+        assert list(again.store) == list(index.store)
+
+    def test_a_copy_is_the_index_itself(self, small_index: Index) -> None:
+        assert copy.deepcopy({"index": small_index})["index"] is small_index
+
+    def test_threads_get_the_answers_of_one(self, small_index: Index) -> None:
+        titles = [passage.title for passage in small_index.store.passages(range(0, 150, 10))]
+
+        def answers() -> Iterator[list[int]]:
+            for title in titles:
+                query = small_index.query(f"Who knows {title}?")
+                for sub_index in small_index.sub_indexes.values():
+                    yield sub_index.search(query, 5).rows.tolist()
+
+        alone = list(answers())
+        together: list[list[list[int]]] = []
+        threads = [threading.Thread(target=lambda: together.append(list(answers()))) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert together == [alone] * 8
+
+
+def test_the_built_in_encoder_is_loaded_when_first_used(place: Path) -> None:
+    index = Index.build(TOWNS, place, threads=1)
+    again = Index.open(place, threads=1)
+    question = "Which seaport did the shipbuilder establish?"
+    np.testing.assert_array_equal(index.query(question).vector, again.query(question).vector)
+    assert again.dense.search(again.query(question), 1).rows.tolist() == [0]
+    assert again.encoder is again.encoder
