@@ -46,13 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _WrongUseError as error:
         sys.stderr.write(f"trailhound: {error}\n")
         return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (TrailhoundError, OSError) as error:
         if parsed.debug:
             raise
-        sys.stderr.write(f"trailhound: {error}\n")
-        return 1
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stderr.write(f"trailhound: {' '.join(str(error).split())}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("trailhound: interrupted; the same command goes on where this one stopped\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from html import escape
 
@@ -10,6 +11,10 @@ from .search_agent import SearchResult, Step
 _SIGNS = {"expand": "?", "hop": "→", "take": "✓", "stop": "■"}
 _COLOURS = {"expand": "#4c78a8", "hop": "#b279a2", "take": "#54a24b", "stop": "#79706e"}
 _SHOWN = 3
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML cannot hold (https://www.w3.org/TR/xml/#charsets), or could steer a terminal."""
+
+_NARROWEST = 30
 
 _WIDTH = 860
 _LINE = 18
@@ -17,8 +22,14 @@ _BOX_GAP = 16
 
 
 def draw_path(result: SearchResult, width: int = 100) -> str:
-    """Return the path as lines of text, at most ``width`` characters wide: each step, why, and what it brought."""
-    lines = textwrap.wrap(result.question, width)
+    """Return the path as lines of text: each step, why, and what it brought.
+
+    Args:
+        result: of a search.
+        width: characters to a line at most; below 30 counts as 30.
+    """
+    width = max(width, _NARROWEST)
+    lines = _wrap(result.question, width)
     for number, step in enumerate(result.path):
         last = number == len(result.path) - 1
         lines += _branch(f"{_SIGNS[step.action]} {step.detail}", "└─ " if last else "├─ ", last, width)
@@ -32,14 +43,14 @@ def draw_path(result: SearchResult, width: int = 100) -> str:
 
 def draw_svg(result: SearchResult) -> str:
     """Return the path as an SVG picture: a box for each step, from top to bottom."""
-    title = textwrap.wrap(result.question, 90)
+    title = _wrap(result.question, 90)
     parts = [
         f'<text x="20" y="{30 + k * _LINE}" font-weight="bold">{escape(line)}</text>' for k, line in enumerate(title)
     ]
     top = 44 + (len(title) - 1) * _LINE
     for number, step in enumerate(result.path):
         lines = [step.detail, f"because {step.reason}", *([_brought(step)] if _brought(step) else [])]
-        wrapped = [part for line in lines for part in textwrap.wrap(line, 105)]
+        wrapped = [part for line in lines for part in _wrap(line, 105)]
         height = 14 + len(wrapped) * _LINE
         if number:
             parts.append(
@@ -65,7 +76,12 @@ def draw_svg(result: SearchResult) -> str:
 
 def _branch(text: str, start: str, last: bool, width: int) -> list[str]:
     stem = start if start.strip("│ ") == "" else ("   " if last else "│  ")
-    return textwrap.wrap(text, max(width, 30), initial_indent=start, subsequent_indent=f"{stem}  ")
+    return _wrap(text, width, start, f"{stem}  ")
+
+
+def _wrap(text: str, width: int, start: str = "", following: str = "") -> list[str]:
+    printable = _UNPRINTABLE.sub("\ufffd", text)
+    return textwrap.wrap(printable, width, initial_indent=start, subsequent_indent=following)
 
 
 def _brought(step: Step) -> str:

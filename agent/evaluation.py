@@ -76,9 +76,11 @@ def evaluate(
         progress: hears of every question.
 
     Raises:
-        QuestionsError: when the split cannot be read, or the index has none of the passages it names.
+        QuestionsError: when the split cannot be read, the index has none of the passages it names, or the folder of
+            a file to write is not there.
     """
     opened = index if isinstance(index, Index) else Index.open(index)
+    _hold_folders(run_file, json_file)
     asked, qrels = load_questions(Path(questions), split)
     _hold_labels(opened, qrels, Path(questions), warn)
     chosen = open_system(opened, system, None if policy is None else Path(policy))
@@ -90,6 +92,13 @@ def evaluate(
     if json_file is not None:
         write_json(Path(json_file), evaluation.to_json())
     return evaluation
+
+
+def _hold_folders(*files: Path | str | None) -> None:
+    """Refuse files in folders that are not there, before any question is answered."""
+    for file in files:
+        if file is not None and not Path(file).parent.is_dir():
+            raise QuestionsError("cannot be written: its folder is not there, make it first", file)
 
 
 def _rank_all(system: System, questions: list[Question], progress: Progress | None) -> tuple[list[Ranked], list[float]]:

@@ -9,30 +9,29 @@ from ..envs.batch import Lane, SearchBatch
 from ..envs.settings import SUB_INDEXES
 
 _DENSE = SUB_INDEXES.index("dense")
+_ENTITY = SUB_INDEXES.index("entity")
 
 
 def expert_actions(batch: SearchBatch, lane: int) -> NDArray[np.bool_]:
     """Return every action that lies on a shortest path to the labelled evidence, bool [actions].
 
-    Any supporting candidate in view may be taken: the order is latent. When none is in view, the operators that
-    bring the most missing ones for their cost are right; when no operator does, and when nothing is missing, STOP.
+    The order is latent: any supporting candidate in view may be taken, and while some are not in view yet, the
+    operators that bring the most of them for their cost are as right. STOP when neither is left.
     """
     good = np.zeros(batch.layout.size, np.bool_)
     state = batch.lane(lane)
     take = batch.layout.take
-    in_view = state.places[: state.count]
-    good[take : take + state.count] = batch.mask[lane, take : take + state.count] & state.world.is_gold[in_view]
-    if good.any():
-        return good
-    missing = len(state.world.gold) - state.found_gold
-    if missing > 0 and len(state.evidence) < batch.settings.max_evidence:
-        good = _best_operators(batch, lane, state)
+    in_view = state.world.is_gold[state.places[: state.count]]
+    if len(state.evidence) < batch.settings.max_evidence:
+        if in_view.sum() < len(state.world.gold):
+            good = _best_operators(batch, lane, state, to_take=int(in_view.sum()) - state.found_gold)
+        good[take : take + state.count] = batch.mask[lane, take : take + state.count] & in_view
     if not good.any():
         good[0] = True
     return good
 
 
-def _best_operators(batch: SearchBatch, lane: int, state: Lane) -> NDArray[np.bool_]:
+def _best_operators(batch: SearchBatch, lane: int, state: Lane, to_take: int) -> NDArray[np.bool_]:
     """Return the legal operators with the highest gain of missing evidence for their cost, if any gains."""
     legal = [int(a) + 1 for a in np.flatnonzero(batch.mask[lane, 1 : batch.layout.take])]
     values = np.zeros(batch.layout.size, np.float32)
@@ -40,7 +39,8 @@ def _best_operators(batch: SearchBatch, lane: int, state: Lane) -> NDArray[np.bo
     for action in legal:
         if action != conditioned_dense:
             values[action] = _value(batch, state, action)
-    if conditioned_dense in legal and not values.any():  # encoding a query is what costs most: only when needed
+    # encoding a query is what costs most: only when nothing else is left to do
+    if conditioned_dense in legal and not values.any() and not to_take:
         values[conditioned_dense] = _value(batch, state, conditioned_dense)
     best = values.max()
     return values >= best - 1e-6 if best > 0 else np.zeros(len(values), np.bool_)
@@ -56,7 +56,8 @@ def _value(batch: SearchBatch, state: Lane, action: int) -> float:
     after = int(state.places[state.state]) if state.evidence else -1
     page = state.pages.get((first, state.state), 0)
     cost = max(batch.settings.expand_ms[first], 1e-3)
-    for ahead in range(page, batch.settings.pages):
+    pages = 1 if first == _ENTITY else batch.settings.pages
+    for ahead in range(page, pages):
         gain = _gain(state, world.expand(first, after, ahead))
         if gain:
             return gain / (cost * (ahead - page + 1))

@@ -31,6 +31,7 @@ def imitate_epoch(
     generator: np.random.Generator,
     lanes: int = 32,
     wide_share: float = 0.0,
+    wander: float = 0.0,
     done: Callable[[int], None] | None = None,
 ) -> float:
     """Run one episode per world and learn from every step; returns the mean loss.
@@ -45,6 +46,8 @@ def imitate_epoch(
         lanes: episodes side by side: states in a gradient step.
         wide_share: share of the episodes in which everything that can be asked is asked, 0 to 1: there a choice is
             made among many more candidates than the expert would bring.
+        wander: probability of an operator drawn at random in place of any other action, so that choices are also
+            made among a few more candidates than are needed.
         done: called with the number of questions begun.
     """
     batch = SearchBatch(settings, lanes, network.settings.question_dimension)
@@ -76,6 +79,7 @@ def imitate_epoch(
         optimizer.step()
         losses.append(loss.item())
         actions = _draw(log_probabilities.detach().numpy(), good, own_share, generator)
+        _wander(actions, mask[:, : batch.layout.take], wander, generator)
         ended = [batch.act(lane, int(action))[1] for lane, action in zip(active, actions, strict=True)]
         active = [lane for lane, end in zip(active, ended, strict=True) if not end or refill(lane)]
     return float(np.mean(losses))
@@ -92,3 +96,13 @@ def _draw(
     own = generator.random(len(good)) < own_share
     allowed = np.where(good | own[:, None], log_probabilities, -np.inf)
     return np.asarray((allowed + gumbel).argmax(axis=1))
+
+
+def _wander(
+    actions: NDArray[np.int64], operators: NDArray[np.bool_], probability: float, generator: np.random.Generator
+) -> None:
+    """Put a legal operator drawn at random in place of some ``actions``; ``operators`` [n, 1 + o] begins with STOP."""
+    noise = generator.random(operators.shape) * operators
+    noise[:, 0] = 0
+    chosen = (generator.random(len(actions)) < probability) & noise.any(axis=1)
+    actions[chosen] = noise[chosen].argmax(axis=1)

@@ -64,14 +64,20 @@ def marginal_likelihood_loss(
 
     Args:
         log_policy: log pi(z | q) [z], differentiable.
-        log_reader: log p(y | z, q) [z].
-        question_of_path: question of each path [z], 0 to questions - 1; every question has a path.
+        log_reader: log p(y | z, q) [z]; -inf where a path cannot lead to the answer.
+        question_of_path: question of each path [z], 0 to questions - 1.
         questions: number of questions.
+
+    Raises:
+        ValueError: when a question has no path of finite likelihood, and so no gradient.
     """
     joint = log_policy + log_reader  # [z]
     highest = torch.full((questions,), -torch.inf, dtype=joint.dtype).scatter_reduce(
         0, question_of_path, joint.detach(), "amax"
     )  # [q]
+    if not questions or not torch.isfinite(highest).all():
+        without = torch.nonzero(~torch.isfinite(highest)).flatten().tolist()
+        raise ValueError(f"questions {without} of {questions} have no path of finite likelihood: leave them out")
     scaled = (joint - highest[question_of_path]).exp()  # [z], largest of a question is 1
     total = torch.zeros(questions, dtype=joint.dtype).index_add(0, question_of_path, scaled)  # [q]
     evidence = highest + total.log()  # [q]

@@ -68,10 +68,11 @@ def load_policy(folder: Path) -> LoadedPolicy:
         PolicyError: when the folder holds none, it is damaged, or was trained with other features.
     """
     description = _read_description(folder)
-    saved = {name: tuple(values) for name, values in description.get("features", {}).items()}
-    if description.get("format") != FORMAT or saved != FEATURES:
+    features = {name: list(names) for name, names in FEATURES.items()}
+    if description.get("format") != FORMAT or description.get("features") != features:
         raise PolicyError(f"{folder} was trained by another version of Trailhound: train it again")
     try:
+        encoder, training = str(description["encoder"]), dict(description["training"])
         network = PolicyNetwork(NetworkSettings(**description["network"]))
         settings = EnvironmentSettings(**description["environment"])
         network.load_state_dict(load_file(folder / "policy.safetensors"))
@@ -79,7 +80,7 @@ def load_policy(folder: Path) -> LoadedPolicy:
         raise PolicyError(f"the policy in {folder} is damaged ({error}): train it again") from error
     if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
         raise PolicyError(f"the policy in {folder} has weights that are not finite: train it again")
-    return LoadedPolicy(network.eval(), settings, str(description["encoder"]), description["training"])
+    return LoadedPolicy(network.eval(), settings, encoder, training)
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

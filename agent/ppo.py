@@ -80,10 +80,11 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
             else:
                 continue
             break
-        finished = self.lanes_env.finished
         self.statistics = _means(records)
-        self.statistics["episodes"] = len(finished)
-        self.statistics["train_return"] = float(np.mean([info["r"] for info in self.ep_info_buffer or []]))
+        returns = [episode.total_reward for episode in self.lanes_env.finished]
+        self.statistics["episodes"] = len(returns)
+        if returns:
+            self.statistics["train_return"] = float(np.mean(returns))
 
     def _ppo_loss(self, data: Any) -> tuple[Tensor, dict[str, float]]:
         """Return the clipped surrogate, value and entropy losses together, and their figures."""
@@ -91,7 +92,8 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
             data.observations, data.actions.long().flatten(), data.action_masks
         )
         advantages = data.advantages
-        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        if len(advantages) > 1:  # the last minibatch of a pass may be a single step, which has no deviation
+            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
         log_ratio = log_probabilities - data.old_log_prob
         ratio = log_ratio.exp()
         clip = float(self.clip_range(self._current_progress_remaining))

@@ -19,7 +19,7 @@ from .network import NetworkSettings
 class Recipe(BaseModel):
     """Everything that training may be told; a recipe file names what differs from these defaults."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     # the environment: see EnvironmentSettings
     expand_size: int = Field(5, ge=1, le=100)
@@ -49,6 +49,7 @@ class Recipe(BaseModel):
     imitation_lanes: int = Field(32, ge=1)
     own_share: float = Field(0.5, ge=0, le=1)
     wide_share: float = Field(0.25, ge=0, le=1)
+    wander: float = Field(0.2, ge=0, le=1)
     weight_decay: float = Field(1e-2, ge=0)
 
     # PPO with marginal likelihood
@@ -114,14 +115,14 @@ def _read(name_or_path: str) -> dict[str, Any]:
     if path.suffix == ".toml" or path.is_file():
         if not path.is_file():
             raise RecipeError(f"there is no recipe file {path}")
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     else:
         if name_or_path not in recipe_names():
             raise RecipeError(
                 f"there is no recipe {name_or_path!r}: give a .toml file or one of {', '.join(recipe_names())}"
             )
-        text = (resources.files("trailhound") / "runs" / "recipes" / f"{name_or_path}.toml").read_text("utf-8")
+        content = (resources.files("trailhound") / "runs" / "recipes" / f"{name_or_path}.toml").read_bytes()
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{name_or_path} is not TOML: {error}") from error

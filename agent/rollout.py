@@ -134,20 +134,23 @@ def _advance(
         rows = tuple(state.world.rows[state.places[before : state.count]].tolist())
     outcome.decisions.append(Decision(batch.layout.decode(action)[0], probability, rows, *words))
     if ended:
-        _rank(batch, lane, outcome, logits)
+        _rank(batch, lane, outcome, logits, before)
     return ended
 
 
-def _rank(batch: SearchBatch, lane: int, outcome: Outcome, logits: NDArray[np.float32]) -> None:
-    """Rank the evidence in the order taken, then the frontier by the policy's last scores for taking it."""
+def _rank(batch: SearchBatch, lane: int, outcome: Outcome, logits: NDArray[np.float32], scored: int) -> None:
+    """Rank the evidence in the order taken, then the frontier by the policy's last scores for taking it.
+
+    ``logits`` speak of the first ``scored`` slots.
+    """
     state = batch.lane(lane)
-    takes = logits[batch.layout.take : batch.layout.take + state.count]
+    takes = logits[batch.layout.take : batch.layout.take + state.count].astype(np.float64)
+    takes[scored:] = -np.inf  # what the very last action brought came too late to be scored: it stands last
     rest = [slot for slot in np.argsort(-takes, kind="stable").tolist() if slot not in state.evidence]
-    # slots that the very last action brought have no score of that action's: they stand last
     order = [*state.evidence, *rest]
     outcome.ranking = state.world.rows[state.places[order]]
     outcome.taken = len(state.evidence)
-    squashed = 1 / (1 + np.exp(-takes[rest].astype(np.float64))) if rest else np.zeros(0)
+    squashed = (1 + np.tanh(takes[rest] / 2)) / 2
     held = 2.0 - np.arange(len(state.evidence)) / (1 + len(state.evidence))
     outcome.scores = strictly_decreasing(np.concatenate((held, squashed)))
     outcome.recall = state.found_gold / max(len(state.world.gold), 1)

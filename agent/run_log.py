@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..retrievers.atomic_file import write_atomically
+
 
 class RunLog:
     """Appends rounds to ``log.jsonl`` and to ``tensorboard/``; on resuming, rounds that will come again are dropped.
@@ -21,7 +23,7 @@ class RunLog:
         self._path = folder / "log.jsonl"
         if self._path.exists():
             kept = self._path.read_text("utf-8").splitlines(keepends=True)[:rounds]
-            self._path.write_text("".join(kept), "utf-8")
+            write_atomically(self._path, "".join(kept).encode())
         self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=rounds)
 
     def write(self, number: int, phase: str, figures: Mapping[str, float]) -> None:

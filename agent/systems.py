@@ -95,7 +95,7 @@ class FixedSystem:
         if not seeds:
             return fused
         scores = self._pagerank.personalised(seeds)
-        order = np.argsort(-scores, kind="stable")[:limit]
+        order = np.argsort(-scores, kind="stable")[: min(limit, int((scores > 0).sum()))]
         return Hits(order.astype(np.int64), scores[order].astype(np.float32))
 
 

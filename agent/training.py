@@ -19,7 +19,7 @@ from stable_baselines3.common.logger import Logger
 
 from ..envs.question_set import QuestionSet
 from ..envs.world import QuestionWorld
-from ..errors import PolicyError, QuestionsError
+from ..errors import PolicyError, QuestionsError, RecipeError
 from ..graph.index import Index
 from ..retrievers.atomic_file import write_json
 from ..retrievers.protocols import Progress
@@ -77,7 +77,8 @@ def train(
 
     Raises:
         QuestionsError: when there is nothing to learn from, or the indexes do not share an encoder.
-        PolicyError: when ``out`` holds another run.
+        PolicyError: when ``out`` holds another run, or its checkpoint is damaged.
+        RecipeError: when the seed is negative or too large.
     """
     run = _Run(sources, Path(out), validation, recipe or Recipe(), seed, progress)
     run.claim(resume)
@@ -96,6 +97,8 @@ class _Run:
         seed: int,
         progress: Progress | None,
     ) -> None:
+        if not 0 <= seed < 2**63:
+            raise RecipeError(f"the seed must be 0 or more and fit in 63 bits, not {seed}")
         encoders = sorted({source.index.encoder.name for source in (*sources, *validation)})
         if len(encoders) != 1:
             raise QuestionsError(f"training needs indexes of one encoder, not of {', '.join(encoders) or 'none'}")
@@ -110,9 +113,11 @@ class _Run:
             "seed": seed,
             "sources": [_describe(source) for source in sources],
             "validation": [_describe(source) for source in validation],
+            "encoder": self.encoder,
         }
         self.worlds = self._load(sources)
         self.held_out = self._load(validation)
+        self._describe["labelled_questions"] = [len(self.worlds), len(self.held_out)]
         if not validation:
             self._set_aside()
         if not self.worlds or not self.held_out:
@@ -130,10 +135,12 @@ class _Run:
         """
         path = self.out / "run.json"
         if path.exists():
-            if json.loads(path.read_text("utf-8")) != json.loads(json.dumps(self._describe)):
+            if _read_json(path) != json.loads(json.dumps(self._describe)):
                 raise PolicyError(f"{self.out} holds a run of other settings: choose another folder or delete it")
             if not resume:
                 raise PolicyError(f"{self.out} holds a run already: choose another folder, delete it, or resume")
+        elif (self.out / "policy.json").exists():
+            raise PolicyError(f"{self.out} holds a policy already: choose another folder or delete it")
         else:
             self.out.mkdir(parents=True, exist_ok=True)
             write_json(path, self._describe)
@@ -179,6 +186,7 @@ class _Run:
                 generator,
                 recipe.imitation_lanes,
                 recipe.wide_share,
+                recipe.wander,
                 self._stage(f"imitation {number + 1}/{recipe.imitation_epochs}", len(self.worlds)),
             )
             self._end_round("imitation", {"loss": loss}, optimizer, started, log)
@@ -188,8 +196,6 @@ class _Run:
         last = recipe.imitation_epochs + recipe.ppo_iterations
         if self.progressed.rounds >= last:
             return
-        if self.progressed.rounds == recipe.imitation_epochs and self.progressed.kept_round >= 0:
-            self.network.load_state_dict(load_policy(self.out).network.state_dict())
         model = self._ppo()
         if self.progressed.rounds > recipe.imitation_epochs:
             load_checkpoint(self._checkpoint, self.network, model.policy.optimizer)
@@ -253,6 +259,9 @@ class _Run:
         self.progressed.rounds += 1
         self.progressed.seconds += time.monotonic() - started
         log.write(number, phase, {**figures, **{f"validation_{k}": v for k, v in validated.items()}})
+        if self.progressed.rounds == self.recipe.imitation_epochs:
+            # PPO sets out from the policy kept so far; in the checkpoint, because PPO's first round may replace it
+            self.network.load_state_dict(load_policy(self.out).network.state_dict())
         save_checkpoint(self._checkpoint, self.network, optimizer, self.progressed)
 
     def _seeded(self, number: int) -> np.random.Generator:
@@ -279,6 +288,13 @@ class _Run:
         aside = set(order[: max(1, round(len(order) * self.recipe.held_out))].tolist())
         self.held_out = [world for k, world in enumerate(self.worlds) if k in aside]
         self.worlds = [world for k, world in enumerate(self.worlds) if k not in aside]
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise PolicyError(f"{path} is damaged ({error}): choose another folder or delete it") from error
 
 
 def _describe(source: TrainingSource) -> dict[str, Any]:

@@ -19,7 +19,10 @@ from ..envs.world import QuestionWorld
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Where a finished episode stands in a rollout: steps ``first`` to ``last`` of ``lane``, and what it found."""
+    """Where a finished episode stands in a rollout: steps ``first`` to ``last`` of ``lane``, and what it found.
+
+    ``found`` and ``missing`` count supporting passages; ``total_reward`` is the return.
+    """
 
     question: int
     lane: int
@@ -27,6 +30,7 @@ class Finished:
     last: int
     found: int
     missing: int
+    total_reward: float
 
 
 class SearchVecEnv(VecEnv):
@@ -94,10 +98,10 @@ class SearchVecEnv(VecEnv):
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for lane in np.flatnonzero(ended).tolist():
             state = self.batch.lane(lane)
-            infos[lane]["episode"] = {"r": self._returns[lane], "l": int(self._lengths[lane])}
+            infos[lane]["episode"] = {"r": float(self._returns[lane]), "l": int(self._lengths[lane])}
             missing = len(state.world.gold) - state.found_gold
-            question, first = int(self.numbers[lane]), int(self._first[lane])
-            self.finished.append(Finished(question, lane, first, self._steps, state.found_gold, missing))
+            question, first, total = int(self.numbers[lane]), int(self._first[lane]), float(self._returns[lane])
+            self.finished.append(Finished(question, lane, first, self._steps, state.found_gold, missing, total))
             self._start(lane, self._steps + 1)
         self._steps += 1
         return self._observe(), rewards, ended, infos

@@ -27,8 +27,9 @@ from random import Random
 
 from trailhound import Index
 from trailhound.errors import TrailhoundError
+from trailhound.retrievers import vector_cache
 from trailhound.retrievers.corpus.encyclopedia import generate, write_beir
-from trailhound.retrievers.encoder import MiniLMEncoder
+from trailhound.retrievers.encoder import MiniLMEncoder, embedding_text
 
 ARTICLES = 150
 TIMED_BUILDS = 3
@@ -68,7 +69,7 @@ def kill_builds(folder: Path, kills: int, random: Random) -> dict[str, object]:
     expected = [contents(Index.build([corpus], place, encoder=encoder)) for corpus in corpora]
     if expected[0] == expected[1]:
         raise SystemExit("the two corpora are equal: nothing can be told apart")
-    keep_vectors(folder, place, corpora, encoder)
+    keep_vectors(folder, corpora, encoder)
     timings = [time_build(corpora[number % 2], place) for number in range(TIMED_BUILDS)]
     outcomes: Counter[str] = Counter()
     killed = 0
@@ -79,7 +80,9 @@ def kill_builds(folder: Path, kills: int, random: Random) -> dict[str, object]:
         outcome = judge(place, encoder, expected, before)
         outcomes[outcome] += 1
         if outcome in ("unusable", "half_built"):
-            shutil.copytree(folder, Path(tempfile.mkdtemp(prefix=f"kill-{number}-")) / "kept", symlinks=True)
+            kept = Path(tempfile.mkdtemp(prefix=f"kill-{number}-")) / "found"
+            shutil.copytree(folder, kept, symlinks=True)
+            print(f"kept for inspection: {kept}")
             Index.build([corpora[0]], place, encoder=encoder)
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{number + 1}/{kills} {dict(outcomes)}")
@@ -110,25 +113,20 @@ def contents(index: Index) -> list[tuple[str, str]]:
     return [(passage.id, passage.text) for passage in index.store]
 
 
-def keep_vectors(folder: Path, place: Path, corpora: list[Path], encoder: MiniLMEncoder) -> None:
-    """Leave the vectors of both corpora where an interrupted build leaves them, so that builds take no encoding."""
-    from trailhound.retrievers import vector_cache
-
-    texts = [text for corpus in corpora for text in embedded(folder, corpus, encoder)]
-    vector_cache.SHARD = len(texts) // 2
-    vector_cache.VectorCache(place, encoder).encode(texts)
-
-
-def embedded(folder: Path, corpus: Path, encoder: MiniLMEncoder) -> list[str]:
-    """Return what is embedded of every passage of a corpus."""
-    from trailhound.retrievers.encoder import embedding_text
-
-    index = Index.build([corpus], folder / "texts.index", encoder=encoder)
-    return [embedding_text(passage.title, passage.text) for passage in index.store]
+def keep_vectors(folder: Path, corpora: list[Path], encoder: MiniLMEncoder) -> None:
+    """Make the vectors of both corpora as an interrupted build keeps them, to be put beside the index."""
+    texts = []
+    for corpus in corpora:
+        index = Index.build([corpus], folder / "texts.index", encoder=encoder)
+        texts += [embedding_text(passage.title, passage.text) for passage in index.store]
+    vector_cache.SHARD = len(texts) // 2  # only what takes several shards is kept
+    vector_cache.VectorCache(folder / "kept", encoder).encode(texts)
 
 
 def start(corpus: Path, place: Path) -> subprocess.Popen[bytes]:
-    """Start a build by the command line."""
+    """Start a build by the command line, with the vectors at hand: a build that was through has cleared them."""
+    if not (cache := place.parent / f".{place.name}.vectors").exists():
+        shutil.copytree(place.parent / ".kept.vectors", cache)
     command = [sys.executable, "-m", "trailhound", "index", str(corpus), "--out", str(place)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
@@ -136,8 +134,8 @@ def start(corpus: Path, place: Path) -> subprocess.Popen[bytes]:
 def time_build(corpus: Path, place: Path) -> Timing:
     """Let one build run through."""
     before = (place / "manifest.json").stat().st_ino
-    began = time.monotonic()
     process = start(corpus, place)
+    began = time.monotonic()
     published = 0.0
     while process.poll() is None:
         if not published and (place / "manifest.json").stat().st_ino != before:

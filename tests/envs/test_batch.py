@@ -271,7 +271,9 @@ def test_a_hop_brings_neighbours_of_the_graph(worlds: Worlds, hop_size: int) -> 
                     batch.act(0, action)
                     now = batch.observation["candidate_rows"][0, : state.count].tolist()
                     brought = set(now) - before
-                    cosines = {other: float(world.index.dense.vectors[other] @ world.view.vector) for other in links.rows}
+                    cosines = {
+                        other: float(world.index.dense.vectors[other] @ world.view.vector) for other in links.rows
+                    }
                     nearest = sorted(links.rows.tolist(), key=lambda other: -cosines[other])[:hop_size]
                     assert brought == set(nearest) - before
                     column = FEATURE[f"found_by_{name}"]

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import copy
 import errno
-import os
 import pickle
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +17,6 @@ import pytest
 from trailhound import Document, Index, IndexSettings
 from trailhound.errors import CorpusError, DamagedIndexError, EncoderError, IndexFolderError
 from trailhound.retrievers import folder as folder_module
-from trailhound.retrievers import vector_cache
 from trailhound.retrievers.dense import KINDS, DenseKind
 from trailhound.retrievers.protocols import Encoder, Progress
 from trailhound.retrievers.records import Query, Vectors
@@ -112,7 +106,7 @@ class TestWhatItHolds:
             warn=warnings.append,
             progress=lambda stage, done, total: stages.append(stage),
         )
-        assert list(dict.fromkeys(stages))[0] == "reading documents"
+        assert stages[0] == "reading documents"
         assert "encoding passages" in stages
         assert len(warnings) == 1
         assert "bad.txt" in warnings[0]
@@ -131,9 +125,7 @@ class TestMistakes:
             (["/nowhere/at/all"], "nowhere"),
         ],
     )
-    def test_a_corpus_that_cannot_be_used(
-        self, place: Path, encoder: Encoder, corpus: Any, message: str
-    ) -> None:
+    def test_a_corpus_that_cannot_be_used(self, place: Path, encoder: Encoder, corpus: Any, message: str) -> None:
         with pytest.raises(CorpusError, match=message):
             Index.build(corpus, place, encoder=encoder)
         assert names(place.parent) == []
@@ -288,117 +280,8 @@ class TestRebuilding:
         assert names(place.parent) == ["x.index"]
 
 
-class TestInterruption:
-    def test_an_interrupted_encoding_goes_on_where_it_was(
-        self, place: Path, encoder: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(vector_cache, "SHARD", 10)
-        encode = encoder.encode
-
-        def break_off(texts: Sequence[str], progress: Progress | None = None) -> Vectors:
-            if encoder.encoded >= 30:
-                raise KeyboardInterrupt
-            return np.asarray(encode(texts, progress))
-
-        encoder.encode = break_off
-        with pytest.raises(KeyboardInterrupt):
-            Index.build(numbered(45), place, encoder=encoder)
-        assert names(place.parent) == [".x.index.vectors"]
-        encoder.encode = encode
-        index = Index.build(numbered(45), place, encoder=encoder)
-        assert encoder.encoded == 45
-        assert len(index) == 45
-        assert names(place.parent) == ["x.index"]
-
-    def test_killed_builds_leave_one_of_the_indexes(self, place: Path, encoder: Encoder) -> None:
-        """A process builds two corpora in turn until it is killed."""
-        Index.build(numbered(40), place, encoder=encoder)
-        generator = random.Random(1)
-        counts = set()
-        for _ in range(8):
-            with built_until_killed(place) as kill:
-                time.sleep(generator.uniform(0.1, 0.9))
-                kill()
-            index = Index.open(place, encoder=encoder)
-            counts.add(len(index))
-            towns = [int(passage.title.split()[1]) for passage in index.store]
-            assert towns in (list(range(40)), list(range(70)))
-            assert index.lexical.search(Query("gates"), 5).rows.tolist() != []
-            assert index.dense.search(index.query("town number 5 has 5 gates"), 1).rows.tolist() == [5]
-        assert len(counts) == 2, "the kills came before any build was through: wait longer"
-        Index.build(numbered(20), place, encoder=encoder)
-        assert names(place.parent) == ["x.index"]
-
-    def test_builders_side_by_side_leave_one_whole_index(self, place: Path, encoder: Encoder) -> None:
-        failures: list[BaseException] = []
-
-        def build(count: int) -> None:
-            try:
-                for _ in range(4):
-                    Index.build(numbered(count), place, encoder=encoder)
-            except BaseException as error:
-                failures.append(error)
-
-        threads = [threading.Thread(target=build, args=(count,)) for count in (10, 20, 30)]
-        for thread in threads:
-            thread.start()
-        while any(thread.is_alive() for thread in threads):
-            if place.exists():
-                assert len(Index.open(place, encoder=encoder)) in (10, 20, 30)
-        assert failures == []
-        assert len(Index.open(place, encoder=encoder)) in (10, 20, 30)
-        assert names(place.parent) == ["x.index"]
-
-
-_BUILDER = """
-import sys, zlib
-from pathlib import Path
-import numpy as np
-from trailhound import Document, Index
-from trailhound.retrievers.terms import analyse
-
-class HashingEncoder:
-    name, dimension = "hashing-64", 64
-
-    def encode(self, texts, progress=None):
-        vectors = np.zeros((len(texts), 64), np.float32)
-        for row, text in enumerate(texts):
-            for stem in analyse(text):
-                code = zlib.crc32(stem.encode())
-                vectors[row, code % 64] += 1 if code >> 31 else -1
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-
-def numbered(count):
-    return [Document(str(n), f"Town {n}", f"town number {n} has {n} gates", atomic=True) for n in range(count)]
-
-print("ready", flush=True)
-while True:
-    for count in (70, 40):
-        Index.build(numbered(count), sys.argv[1], encoder=HashingEncoder())
-"""
-
-
-class built_until_killed:  # noqa: N801 - read as a verb
-    """Run a process that builds without end; gives what kills it."""
-
-    def __init__(self, place: Path) -> None:
-        self._process = subprocess.Popen([sys.executable, "-c", _BUILDER, str(place)], stdout=subprocess.PIPE)
-
-    def __enter__(self) -> Callable[[], None]:
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == b"ready\n"
-        return lambda: os.kill(self._process.pid, signal.SIGKILL)
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate(timeout=60)
-        assert self._process.returncode == -signal.SIGKILL
-
-
 class TestSharing:
-    def test_it_pickles_as_its_path(
-        self, small_index: Index, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
+    def test_it_pickles_as_its_path(self, small_index: Index, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         index = Index.open(small_index.path, threads=1)
         content = pickle.dumps(index)
         assert len(content) < 1000

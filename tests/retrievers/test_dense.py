@@ -73,9 +73,7 @@ def test_approximate_search_finds_nine_of_ten(tmp_path: Path, kind: DenseKind) -
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("count", [1, 2, 39, 100])
-def test_small_corpora(
-    tmp_path: Path, kind: DenseKind, count: int, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_small_corpora(tmp_path: Path, kind: DenseKind, count: int, capfd: pytest.CaptureFixture[str]) -> None:
     vectors = clustered(count)
     index = built(tmp_path, vectors, kind)
     assert index.search(Query("", vectors[-1]), 3).rows[0] == count - 1

@@ -59,7 +59,10 @@ def test_a_published_folder_lists_its_files(place: Path) -> None:
     put(place, "one")
     manifest = read_manifest(place)
     assert manifest["format"] == FORMAT
-    assert {name: entry["size"] for name, entry in manifest["files"].items()} == {"deep/er.bin": 6, "evidence.sqlite": 3}
+    assert {name: entry["size"] for name, entry in manifest["files"].items()} == {
+        "deep/er.bin": 6,
+        "evidence.sqlite": 3,
+    }
     assert content(place) == "one"
     assert names(place.parent) == ["x.index"]
 
@@ -157,10 +160,14 @@ def test_a_build_that_lives_is_left_alone(place: Path) -> None:
 
 
 def test_a_failed_build_leaves_nothing(place: Path) -> None:
+    def fail() -> None:
+        with new_folder(place) as staging:
+            (staging / "evidence.sqlite").write_text("two")
+            raise RuntimeError("broken")
+
     put(place, "one")
-    with pytest.raises(RuntimeError, match="broken"), new_folder(place) as staging:
-        (staging / "evidence.sqlite").write_text("two")
-        raise RuntimeError("broken")
+    with pytest.raises(RuntimeError, match="broken"):
+        fail()
     assert content(place) == "one"
     assert names(place.parent) == ["x.index"]
 
@@ -184,11 +191,12 @@ def test_a_file_in_the_way_is_refused(place: Path) -> None:
 
 
 def test_a_foreign_folder_that_appears_during_the_build_is_untouched(place: Path) -> None:
-    with pytest.raises(IndexFolderError, match="is not an index"), new_folder(place) as staging:
+    with new_folder(place) as staging:
         (staging / "evidence.sqlite").write_text("one")
         place.mkdir()
         (place / "notes.txt").write_text("mine")
-        publish(staging, place, {"content": "one"})
+        with pytest.raises(IndexFolderError, match="is not an index"):
+            publish(staging, place, {"content": "one"})
     assert names(place) == ["notes.txt"]
 
 
