@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from textwrap import shorten
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -69,7 +70,7 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optim
         network.load_state_dict(weights)
     except (SafetensorError, OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         raise PolicyError(
-            f"the checkpoint {path} is damaged ({error}): delete the run's folder and train again"
+            f"the checkpoint {path} is damaged ({shorten(str(error), 200)}): delete the run's folder and train again"
         ) from error
     if optimizer is not None:
         optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -150,7 +150,7 @@ class PolicyNetwork(nn.Module):
         """Summarise the search: what is in view, what is held, what is left: [b, d]."""
         count = present.sum(dim=1, keepdim=True).clamp(min=1)
         mean = states.sum(dim=1) / count
-        most = states.amax(dim=1)
+        most = states.amax(dim=1).clamp(min=0)  # as with an empty slot: how many there are must not matter
         evidence = held.sum(dim=1) / (taken >= 0).sum(dim=1, keepdim=True).clamp(min=1)
         out: Tensor = self.search(torch.cat((mean, most, evidence, question, budget), dim=1))
         return out

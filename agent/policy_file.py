@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -77,7 +78,8 @@ def load_policy(folder: Path) -> LoadedPolicy:
         settings = EnvironmentSettings(**description["environment"])
         network.load_state_dict(load_file(folder / "policy.safetensors"))
     except (OSError, SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
-        raise PolicyError(f"the policy in {folder} is damaged ({error}): train it again") from error
+        what = shorten(str(error), 200)  # torch's are many lines long
+        raise PolicyError(f"the policy in {folder} is damaged ({what}): train it again") from error
     if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
         raise PolicyError(f"the policy in {folder} has weights that are not finite: train it again")
     return LoadedPolicy(network.eval(), settings, encoder, training)

@@ -92,8 +92,6 @@ class FixedSystem:
         seeds = dict(zip(fused.rows[:10].tolist(), fused.scores[:10].tolist(), strict=True))
         for row in named.rows.tolist():
             seeds[row] = seeds.get(row, 0.0) + float(fused.scores[:1].sum())
-        if not seeds:
-            return fused
         scores = self._pagerank.personalised(seeds)
         order = np.argsort(-scores, kind="stable")[: min(limit, int((scores > 0).sum()))]
         return Hits(order.astype(np.int64), scores[order].astype(np.float32))
@@ -115,7 +113,8 @@ class PolicySystem:
         self._index = index
         self._network = policy.network
         self._settings = replace(policy.settings, expand_everything=True) if exhaustive else policy.settings
-        self.name = f"exhaustive, ranked by {label}" if self._settings.expand_everything else f"policy {label}"
+        wide = "exhaustive search, ranked by the " if self._settings.expand_everything else ""
+        self.name = f"{wide}policy {label}"
 
     def rank(self, question: str, limit: int) -> Ranked:
         """Return at most ``limit`` passages."""

@@ -91,6 +91,12 @@ class TestWhatItHolds:
         assert len(Index.build(str(corpus_folder), place, encoder=encoder)) == 150
         assert len(Index.build(corpus_folder, place, encoder=encoder)) == 150
 
+    def test_several_paths_are_one_corpus(
+        self, place: Path, corpus_folder: Path, tmp_path: Path, encoder: Encoder
+    ) -> None:
+        (tmp_path / "more.txt").write_text("One text more.")
+        assert len(Index.build([corpus_folder, tmp_path / "more.txt"], place, encoder=encoder)) == 151
+
     def test_progress_and_warnings_are_heard(self, place: Path, encoder: Encoder, tmp_path: Path) -> None:
         folder = tmp_path / "documents"
         folder.mkdir()

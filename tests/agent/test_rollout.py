@@ -1,0 +1,154 @@
+"""Greedy searches: the same whoever searches beside them, ranked without ties, and paid for as played."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from trailhound import EnvironmentSettings, Index
+from trailhound.agent.network import PolicyNetwork
+from trailhound.agent.policy_file import load_policy
+from trailhound.agent.rollout import Outcome, search_worlds, strictly_decreasing
+from trailhound.envs.batch import SearchBatch
+from trailhound.envs.question_set import QuestionSet
+from trailhound.envs.world import QuestionWorld
+
+FEW = 20
+
+
+@pytest.fixture(scope="module")
+def network(tiny_run: Path) -> PolicyNetwork:
+    return load_policy(tiny_run).network
+
+
+@pytest.fixture(scope="module")
+def asked(worlds: list[QuestionWorld]) -> list[QuestionWorld]:
+    return worlds[:FEW]
+
+
+@pytest.fixture(scope="module")
+def outcomes(network: PolicyNetwork, settings: EnvironmentSettings, asked: list[QuestionWorld]) -> list[Outcome]:
+    return search_worlds(network, settings, asked, lanes=8)
+
+
+def fresh(small_index: Index, corpus_folder: Path, settings: EnvironmentSettings) -> list[QuestionWorld]:
+    """Return worlds that no episode has explored."""
+    questions = QuestionSet.load(small_index, corpus_folder, "train", settings)
+    return [questions.world(number) for number in range(FEW)]
+
+
+@pytest.mark.parametrize("lanes", [1, 3, 64])
+def test_lanes_change_nothing_but_the_time(
+    lanes: int,
+    network: PolicyNetwork,
+    settings: EnvironmentSettings,
+    small_index: Index,
+    corpus_folder: Path,
+    outcomes: list[Outcome],
+) -> None:
+    others = search_worlds(network, settings, fresh(small_index, corpus_folder, settings), lanes=lanes)
+    for outcome, other in zip(outcomes, others, strict=True):
+        assert outcome.ranking.tolist() == other.ranking.tolist()
+        assert [decision.kind for decision in outcome.decisions] == [decision.kind for decision in other.decisions]
+        assert (outcome.taken, outcome.calls) == (other.taken, other.calls)
+        np.testing.assert_allclose(outcome.scores, other.scores, atol=1e-5)
+
+
+def test_no_worlds_have_no_outcomes(network: PolicyNetwork, settings: EnvironmentSettings) -> None:
+    assert search_worlds(network, settings, []) == []
+
+
+def test_the_reward_is_that_of_the_same_actions_played_again(
+    outcomes: list[Outcome], settings: EnvironmentSettings, asked: list[QuestionWorld], network: PolicyNetwork
+) -> None:
+    actions: list[list[int]] = []
+
+    def note(batch: SearchBatch, lane: int, action: int) -> tuple[str, str]:
+        actions[-1].append(action)
+        return "", ""
+
+    for world, outcome in zip(asked, outcomes, strict=True):
+        actions.append([])
+        search_worlds(network, settings, [world], lanes=1, explain=note)
+        batch = SearchBatch(settings, 1, network.settings.question_dimension)
+        batch.start(0, world)
+        played = [batch.act(0, action) for action in actions[-1]]
+        assert [ended for _, ended in played] == [False] * (len(played) - 1) + [True]
+        assert outcome.total_reward == pytest.approx(sum(reward for reward, _ in played), abs=1e-9)
+        assert outcome.calls == batch.lane(0).calls
+
+
+def test_the_reward_is_recall_less_the_price_of_every_action(
+    outcomes: list[Outcome], settings: EnvironmentSettings, asked: list[QuestionWorld]
+) -> None:
+    for outcome, world in zip(outcomes, asked, strict=True):
+        kinds = [decision.kind for decision in outcome.decisions]
+        taken = outcome.ranking[: outcome.taken].tolist()
+        assert outcome.recall == pytest.approx(len(world.gold.intersection(taken)) / len(world.gold))
+        assert outcome.calls == kinds.count("expand") + kinds.count("hop")
+        cheapest = settings.expand_entity_ms * outcome.calls + settings.take_ms * len(taken)
+        dearest = settings.expand_dense_ms * outcome.calls + settings.take_ms * len(taken)
+        price = outcome.recall - outcome.total_reward
+        assert cheapest * settings.price_per_ms - 1e-9 <= price <= dearest * settings.price_per_ms + 1e-9
+
+
+def test_the_ranking_is_the_evidence_as_taken_then_all_else_that_came_into_view_once(outcomes: list[Outcome]) -> None:
+    for outcome in outcomes:
+        ranking = outcome.ranking.tolist()
+        taken = [decision.rows[0] for decision in outcome.decisions if decision.kind == "take"]
+        assert ranking[: outcome.taken] == taken
+        brought = [row for d in outcome.decisions if d.kind in {"expand", "hop"} for row in d.rows]
+        assert sorted(ranking) == sorted(brought), "what a step brought is what was not in view before"
+        assert len(set(ranking)) == len(ranking)
+        assert (np.diff(outcome.scores.astype(np.float32)) < 0).all()
+        assert len(outcome.scores) == len(ranking)
+
+
+def test_every_decision_is_the_most_probable_one(outcomes: list[Outcome]) -> None:
+    for outcome in outcomes:
+        for decision in outcome.decisions:
+            assert 0 < decision.probability <= 1
+        assert outcome.decisions[0].kind in {"expand", "stop"}, "nothing else is legal before a passage is in view"
+    assert any(outcome.taken >= 2 for outcome in outcomes), "the tiny policy has learned to take evidence"
+
+
+def test_finished_episodes_are_counted_one_by_one(
+    network: PolicyNetwork, settings: EnvironmentSettings, asked: list[QuestionWorld]
+) -> None:
+    heard: list[int] = []
+    search_worlds(network, settings, iter(asked[:7]), lanes=3, done=heard.append)
+    assert heard == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_an_episode_out_of_steps_is_ranked_with_what_came_last_at_the_end(
+    network: PolicyNetwork, small_index: Index, corpus_folder: Path
+) -> None:
+    hurried = EnvironmentSettings(max_steps=1, max_candidates=30)
+    world = QuestionSet.load(small_index, corpus_folder, "train", hurried).world(0)
+    (outcome,) = search_worlds(network, hurried, [world], lanes=1)
+    (decision,) = outcome.decisions
+    assert decision.kind == "expand"
+    assert outcome.ranking.tolist() == list(decision.rows), "nobody scored them: they stay as the sub-index ranked them"
+    assert (np.diff(outcome.scores.astype(np.float32)) < 0).all()
+
+
+@given(st.lists(st.floats(0, 2, width=64), max_size=60))
+def test_scores_are_lowered_just_enough_to_have_no_ties(scores: list[float]) -> None:
+    falling = np.array(sorted(scores, reverse=True), np.float64)
+    out = strictly_decreasing(falling)
+    assert (np.diff(out) < 0).all()
+    assert (np.diff(out.astype(np.float32)) < 0).all(), "trec_eval compares float32"
+    assert (out <= falling).all()
+    np.testing.assert_allclose(out, falling, atol=1e-4)
+
+
+def test_scores_that_fall_already_are_kept() -> None:
+    scores = np.array([2.0, 1.5, 0.75, 0.5, 0.0])
+    assert strictly_decreasing(scores).tolist() == scores.tolist()
+    assert strictly_decreasing(np.zeros(0)).tolist() == []
+
+
+def test_ties_are_the_next_numbers_below() -> None:
+    first, second, third = strictly_decreasing(np.array([1.0, 1.0, 1.0])).tolist()
+    assert (first, second, third) == (1.0, 1 - 2**-24, 1 - 2**-23)

@@ -1,0 +1,270 @@
+"""What an application gets: evidence in order, a path in words, a context that fits, the same from every thread."""
+
+import json
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from trailhound import Document, Evidence, Index, Passage, SearchAgent, SearchResult
+from trailhound.errors import IndexFolderError, PolicyError, QuestionsError
+from trailhound.retrievers.chunking import sentence_spans
+from trailhound.retrievers.corpus.encyclopedia import Encyclopedia
+from trailhound.retrievers.protocols import Encoder
+
+
+@pytest.fixture(scope="module")
+def asked(encyclopedia: Encyclopedia) -> list[str]:
+    return [question.text for question in encyclopedia.questions[:16]]
+
+
+@pytest.fixture(scope="module")
+def agent(small_index: Index, tiny_run: Path) -> SearchAgent:
+    return SearchAgent(small_index, tiny_run)
+
+
+@pytest.fixture(scope="module")
+def results(agent: SearchAgent, asked: list[str]) -> list[SearchResult]:
+    return [agent.search(question) for question in asked]
+
+
+def essence(result: SearchResult) -> SearchResult:
+    """Return everything but the time it took."""
+    return replace(result, milliseconds=0.0)
+
+
+def test_evidence_is_ranked_from_1_without_ties_even_as_float32(results: list[SearchResult]) -> None:
+    for result in results:
+        assert [evidence.rank for evidence in result.evidence] == list(range(1, len(result.evidence) + 1))
+        scores = np.array([evidence.score for evidence in result.evidence])
+        assert (np.diff(scores) < 0).all()
+        assert (np.diff(scores.astype(np.float32)) < 0).all()
+
+
+def test_what_the_policy_took_stands_first_in_the_order_taken(results: list[SearchResult]) -> None:
+    for result in results:
+        taken = [evidence.passage.id for evidence in result.evidence if evidence.taken]
+        assert [evidence.passage.id for evidence in result.evidence[: len(taken)]] == taken
+        assert taken == [step.passages[0] for step in result.path if step.action == "take"]
+    assert any(evidence.taken for result in results for evidence in result.evidence)
+
+
+def test_every_passage_says_what_brought_it(results: list[SearchResult]) -> None:
+    for result in results:
+        for evidence in result.evidence:
+            brought = [step.detail for step in result.path if evidence.passage.id in step.passages]
+            assert evidence.how == brought[0]
+            assert re.match("ask the (lexical|dense|entity) index|follow |read on ", evidence.how)
+
+
+def test_with_everything_asked_a_passage_says_so(small_index: Index, tiny_run: Path, asked: list[str]) -> None:
+    result = SearchAgent(small_index, tiny_run, system="exhaustive").search(asked[0])
+    assert {evidence.how for evidence in result.evidence} == {"everything was asked"}
+    assert result.calls > 3
+
+
+def test_the_path_is_in_words(results: list[SearchResult]) -> None:
+    for result in results:
+        assert result.path
+        for step in result.path:
+            assert step.detail
+            assert step.reason
+            assert 0 < step.probability <= 1
+            assert len(step.passages) == len(step.titles)
+            assert all(step.titles)
+            if step.action == "take":
+                assert step.detail == f"take “{step.titles[0]}”"
+        if len(result.path) < 20:
+            assert result.path[-1].action == "stop"
+        assert result.calls == sum(step.action in {"expand", "hop"} for step in result.path)
+        assert result.milliseconds > 0
+
+
+def test_spans_point_into_their_documents(results: list[SearchResult], small_index: Index) -> None:
+    for evidence in results[0].evidence:
+        document = small_index.store.document(evidence.passage.document_id)
+        assert document is not None
+        assert document.text[evidence.passage.start : evidence.passage.end] == evidence.passage.text
+
+
+def test_the_policy_or_system_that_answered_is_named(small_index: Index, agent: SearchAgent, tiny_run: Path) -> None:
+    assert agent.answered_by == f"policy {tiny_run}"
+    hybrid = SearchAgent(small_index, system="hybrid")
+    assert hybrid.search("anything").answered_by == hybrid.answered_by == "fixed system: hybrid"
+
+
+def test_a_fixed_system_shows_its_steps(small_index: Index, asked: list[str]) -> None:
+    result = SearchAgent(small_index, system="hybrid").search(asked[0])
+    assert [step.detail for step in result.path][-1] == "fuse the two rankings"
+    assert {step.probability for step in result.path} == {1.0}
+    assert not any(evidence.taken for evidence in result.evidence)
+    assert {evidence.how for evidence in result.evidence} <= {"ask the lexical index", "ask the dense index"}
+
+
+def test_a_passage_without_title_is_named_by_its_beginning(tmp_path: Path, hashing_encoder: Encoder) -> None:
+    note = Document("note", "", "A long note about tin mines in the hills beyond the river and its two towns.")
+    index = Index.build([note], tmp_path / "note.index", encoder=hashing_encoder)
+    result = SearchAgent(index, system="lexical").search("tin mines")
+    assert result.path[0].titles == ("A long note about tin mines in the hills beyond the river an",)
+
+
+def test_the_limit_is_kept_and_changes_nothing_else(agent: SearchAgent, asked: list[str]) -> None:
+    few, many = agent.search(asked[0], limit=2), agent.search(asked[0], limit=20)
+    assert len(few.evidence) == 2
+    assert few.evidence == many.evidence[:2]
+    assert few.path == many.path
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_search_many_is_search(threads: int, agent: SearchAgent, asked: list[str], results: list[SearchResult]) -> None:
+    heard: list[int] = []
+    many = agent.search_many(asked, threads=threads, done=heard.append)
+    assert [essence(result) for result in many] == [essence(result) for result in results]
+    assert heard == list(range(1, len(asked) + 1))
+    assert agent.search_many([]) == []
+
+
+def test_eight_threads_on_one_agent_give_the_answers_of_one(
+    agent: SearchAgent, asked: list[str], results: list[SearchResult]
+) -> None:
+    rounds = asked * 3
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(agent.search, rounds))
+    assert [essence(result) for result in found] == [essence(result) for result in results * 3]
+
+
+@pytest.mark.parametrize("system", ["lexical", "ppr"])
+def test_eight_threads_on_a_fixed_system_too(system: str, small_index: Index, asked: list[str]) -> None:
+    agent = SearchAgent(small_index, system=system)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(agent.search, asked * 2))
+    assert [essence(result) for result in found] == [essence(agent.search(question)) for question in asked] * 2
+
+
+@pytest.mark.parametrize("question", ["", "  \n\t "])
+def test_an_empty_question_is_refused(question: str, agent: SearchAgent) -> None:
+    with pytest.raises(QuestionsError, match="the question is empty: ask something"):
+        agent.search(question)
+
+
+@pytest.mark.parametrize("limit", [0, -3])
+def test_a_limit_below_1_is_refused(limit: int, agent: SearchAgent) -> None:
+    with pytest.raises(QuestionsError, match=f"limit of {limit} passages"):
+        agent.search("Who?", limit)
+
+
+@pytest.mark.parametrize("question", ["broken \udcff bytes", "a \x00 in it"])
+def test_a_question_that_is_not_text_is_refused(question: str, agent: SearchAgent) -> None:
+    with pytest.raises(QuestionsError, match=r"NUL characters or lone surrogates"):
+        agent.search(question)
+
+
+@pytest.mark.parametrize("question", ["?", "!!! ---", "zzzqqq", 'AND OR NOT ( "', "日本語の質問", "é" * 5000, "the of"])
+@pytest.mark.parametrize("system", ["policy", "exhaustive", "lexical", "dense", "hybrid", "ppr"])
+def test_odd_questions_get_a_result(system: str, question: str, small_index: Index, tiny_run: Path) -> None:
+    policy = tiny_run if system in {"policy", "exhaustive"} else None
+    result = SearchAgent(small_index, policy, system=system).search(question)
+    assert result.question == question
+    json.dumps(result.to_json(), allow_nan=False)
+
+
+def test_an_agent_opens_an_index_by_its_folder(small_index: Index, asked: list[str]) -> None:
+    agent = SearchAgent(str(small_index.path), system="lexical")  # asks no encoder, so the stand-in is not missed
+    assert essence(agent.search(asked[0])) == essence(SearchAgent(small_index, system="lexical").search(asked[0]))
+
+
+def test_what_is_not_there_is_an_error_that_says_so(tmp_path: Path, small_index: Index) -> None:
+    with pytest.raises(IndexFolderError, match="nothing.index"):
+        SearchAgent(tmp_path / "nothing.index")
+    with pytest.raises(PolicyError, match="no-policy holds no policy"):
+        SearchAgent(small_index, tmp_path / "no-policy")
+
+
+def test_to_json_is_plain_and_comes_back_equal(results: list[SearchResult]) -> None:
+    for result in results:
+        value = result.to_json()
+        assert json.loads(json.dumps(value, allow_nan=False)) == value
+        assert value["question"] == result.question
+        assert value["evidence"][0]["passage"]["id"] == result.evidence[0].passage.id
+        assert value["path"][0]["action"] == result.path[0].action
+        assert set(value) == {"question", "evidence", "path", "answered_by", "milliseconds", "calls"}
+
+
+def result_of(*passages: tuple[str, str]) -> SearchResult:
+    evidence = tuple(
+        Evidence(rank, Passage(f"p{rank}", "d", title, text, 0, len(text)), 1 / rank, False, "ask the lexical index")
+        for rank, (title, text) in enumerate(passages, start=1)
+    )
+    return SearchResult("Who?", evidence, (), "fixed system: lexical", 1.0, 1)
+
+
+FILM = ("The Film", "It was made in 1999. Its director is Ada Brun. It won a prize.")
+PERSON = ("Ada Brun", "Ada Brun was born in Torl.")
+
+
+def test_context_has_citation_markers_titles_and_texts_best_first() -> None:
+    assert result_of(FILM, PERSON).context(1000) == f"[1] The Film\n{FILM[1]}\n\n[2] Ada Brun\n{PERSON[1]}"
+
+
+def test_context_ends_with_a_whole_sentence() -> None:
+    context = result_of(FILM, PERSON).context(11, lambda text: len(text.split()))
+    assert context == "[1] The Film\nIt was made in 1999."
+    assert result_of(FILM, PERSON).context(13, lambda text: len(text.split())).endswith("Ada Brun.")
+
+
+def test_context_without_titles_keeps_the_marker() -> None:
+    assert result_of(("", "A text.")).context(100) == "[1]\nA text."
+
+
+def test_context_that_cannot_hold_a_sentence_is_empty() -> None:
+    assert result_of(FILM).context(0) == ""
+    assert result_of(FILM).context(3) == ""
+    assert result_of().context(100) == ""
+
+
+def test_the_default_count_is_cautious() -> None:
+    context = result_of(FILM, PERSON).context(30)
+    assert 0 < len(context) <= 90
+
+
+def test_a_negative_budget_is_refused() -> None:
+    with pytest.raises(QuestionsError, match="budget of -1 tokens"):
+        result_of(FILM).context(-1)
+
+
+COUNTERS: list[Callable[[str], int]] = [
+    len,
+    lambda text: len(text.split()),
+    lambda text: len(text.encode()),
+    lambda text: len(re.findall(r"\w+|[^\w\s]", text)),
+]
+SENTENCES = st.lists(
+    st.text(st.sampled_from("abc XY.é"), min_size=1, max_size=30).map(lambda text: f"B{text.strip()}."),
+    min_size=1,
+    max_size=5,
+).map(" ".join)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["", "A Title", "Ünï (film)"]), SENTENCES), max_size=4),
+    st.integers(0, 250),
+    st.sampled_from(COUNTERS),
+)
+def test_context_keeps_the_budget_the_markers_and_whole_sentences(
+    passages: list[tuple[str, str]], budget: int, count: Callable[[str], int]
+) -> None:
+    context = result_of(*passages).context(budget, count)
+    assert count(context) <= budget
+    parts = context.split("\n\n") if context else []
+    for rank, (part, (title, text)) in enumerate(zip(parts, passages, strict=False), start=1):
+        head, _, body = part.partition("\n")
+        assert head == f"[{rank}] {title}".rstrip()
+        assert body in {text[:end] for _, end in sentence_spans(text)}
+        if rank < len(parts):
+            assert body == text, "only the last passage may be cut"
