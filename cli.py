@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _quieten()
         command: Callable[[argparse.Namespace], None] = parsed.command
         command(parsed)
+        sys.stdout.flush()  # here, where a reader that has gone away can still be answered for
     except _WrongUseError as error:
         sys.stderr.write(f"trailhound: {error}\n")
         return 2
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"trailhound: {' '.join(str(error).split())}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("trailhound: interrupted; the same command goes on where this one stopped\n")
+        sys.stderr.write("trailhound: interrupted; index, train and demo go on from here when they are called again\n")
         return 130
     return 0
 
@@ -94,15 +95,20 @@ def _command(
     parser.set_defaults(command=run)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
-    parser.add_argument("--threads", type=_positive, default=None, metavar="N", help="CPU threads (default: see docs)")
+    parser.add_argument(
+        "--threads",
+        type=_positive,
+        default=None,
+        metavar="N",
+        help="CPU threads (default: all to encode a corpus, else 1)",
+    )
     return parser
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, not {number}")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, not {text!r}")
+    return int(text)
 
 
 def _add_demo(commands: Any) -> None:
@@ -206,8 +212,9 @@ def _add_search(commands: Any) -> None:
     parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that is shipped")
     parser.add_argument("--system", choices=_SYSTEMS, default=None, help="default: policy")
     parser.add_argument("--limit", type=_positive, default=5, metavar="N", help="passages to show (default: 5)")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--context", type=_positive, default=None, metavar="TOKENS", help="print a prompt context only")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the result as JSON")
+    form.add_argument("--context", type=_positive, default=None, metavar="TOKENS", help="print a prompt context only")
     parser.add_argument("--picture", type=Path, default=None, metavar="FILE.svg", help="draw the path as a picture")
 
 
@@ -259,18 +266,16 @@ def _train(parsed: argparse.Namespace) -> None:
             f"{len(parsed.index)} --index and {len(parsed.questions)} --questions: give one of each for every corpus"
         )
     overrides = dict(_setting(text) for text in parsed.set)
+    held_out = [_folder_and_split(text) for text in parsed.validation]
     recipe = load_recipe(parsed.recipe, overrides)
     _set_threads(parsed.threads or 1)
-    indexes = [_open(path) for path in parsed.index]
+    indexes = [_open(path, parsed.threads) for path in parsed.index]
     sources = [
         TrainingSource(index, folder, parsed.split) for index, folder in zip(indexes, parsed.questions, strict=True)
     ]
-    validation = []
-    for text in parsed.validation:
-        folder, separator, split = text.rpartition(":")
-        if not separator or not folder or not split:
-            raise _WrongUseError(f"--validation {text!r} is not DIR:SPLIT, such as data/2wiki-train:validation")
-        validation.append(TrainingSource(_index_of(Path(folder), parsed.questions, indexes), Path(folder), split))
+    validation = [
+        TrainingSource(_index_of(folder, parsed.questions, indexes), folder, split) for folder, split in held_out
+    ]
     with ProgressBar(parsed.quiet) as bar:
         report = train(sources, parsed.out, validation=validation, recipe=recipe, seed=parsed.seed, progress=bar.report)
     figures = ", ".join(f"{name} {value:.3f}" for name, value in report.metrics.items() if name != "kept_round")
@@ -300,7 +305,7 @@ def _evaluate(parsed: argparse.Namespace) -> None:
 
 
 def _search(parsed: argparse.Namespace) -> None:
-    from .agent.drawing import draw_path, draw_svg
+    from .agent.drawing import draw_path, draw_svg, printable
     from .agent.search_agent import SearchAgent
 
     _set_threads(parsed.threads or 1)
@@ -319,14 +324,13 @@ def _search(parsed: argparse.Namespace) -> None:
     for evidence in result.evidence:
         passage = evidence.passage
         mark = "✓" if evidence.taken else " "
-        print(
-            f"{mark} [{evidence.rank}] {passage.title or passage.id}  ({passage.source}, {passage.start}-{passage.end})"
-        )
-        print(f"      {_shortened(passage.text)}")
+        place = f"{passage.source}, {passage.start}-{passage.end}"
+        print(printable(f"{mark} [{evidence.rank}] {passage.title or passage.id}  ({place})"))
+        print(f"      {printable(_shortened(passage.text))}")
     print(f"\nanswered by the {result.answered_by} in {result.milliseconds:.0f} ms, {result.calls} calls")
 
 
-def _open(path: Path, threads: int | None = None) -> Index:
+def _open(path: Path, threads: int | None) -> Index:
     from .graph.index import Index
 
     return Index.open(path, threads=threads)
@@ -339,9 +343,16 @@ def _set_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
+def _folder_and_split(text: str) -> tuple[Path, str]:
+    folder, separator, split = text.rpartition(":")
+    if not separator or not folder or not split:
+        raise _WrongUseError(f"--validation {text!r} is not DIR:SPLIT, such as data/2wiki-train:validation")
+    return Path(folder), split
+
+
 def _setting(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
-    if not separator:
+    if not separator or not name:
         raise _WrongUseError(f"--set {text!r} is not NAME=VALUE, such as ppo_iterations=20")
     return name, value
 

@@ -29,7 +29,7 @@ def print_table(evaluations: Sequence[Evaluation]) -> None:
         ]
         table.add_row(evaluation.system, *cells)
     wide = None if sys.stdout.isatty() else 160
-    Console(width=wide).print(table)
+    Console(width=wide, markup=False, emoji=False).print(table)
 
 
 class ProgressBar:

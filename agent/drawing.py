@@ -11,8 +11,8 @@ from .search_agent import SearchResult, Step
 _SIGNS = {"expand": "?", "hop": "→", "take": "✓", "stop": "■"}
 _COLOURS = {"expand": "#4c78a8", "hop": "#b279a2", "take": "#54a24b", "stop": "#79706e"}
 _SHOWN = 3
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML cannot hold (https://www.w3.org/TR/xml/#charsets), or could steer a terminal."""
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML cannot hold (https://www.w3.org/TR/xml/#charsets), or could steer a terminal or turn its text around."""
 
 _NARROWEST = 30
 
@@ -79,9 +79,13 @@ def _branch(text: str, start: str, last: bool, width: int) -> list[str]:
     return _wrap(text, width, start, f"{stem}  ")
 
 
+def printable(text: str) -> str:
+    """Return ``text`` with U+FFFD for every character that could steer a terminal, or break a line or XML."""
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
 def _wrap(text: str, width: int, start: str = "", following: str = "") -> list[str]:
-    printable = _UNPRINTABLE.sub("\ufffd", text)
-    return textwrap.wrap(printable, width, initial_indent=start, subsequent_indent=following)
+    return textwrap.wrap(printable(text), width, initial_indent=start, subsequent_indent=following)
 
 
 def _brought(step: Step) -> str:

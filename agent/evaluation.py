@@ -87,10 +87,10 @@ def evaluate(
     ranked, latencies = _rank_all(chosen, asked, progress)
     run = {question.id: _named(opened, found) for question, found in zip(asked, ranked, strict=True)}
     evaluation = _figures(chosen.name, asked, qrels, run, ranked, latencies)
-    if run_file is not None:
-        write_run(Path(run_file), run, "trailhound")
     if json_file is not None:
         write_json(Path(json_file), evaluation.to_json())
+    if run_file is not None:
+        write_run(Path(run_file), run, "trailhound")
     return evaluation
 
 

@@ -30,7 +30,8 @@ def explain(batch: SearchBatch, lane: int, action: int) -> tuple[str, str]:
         given = f", given {_title(state, state.state)}" if state.evidence else ""
         page = state.pages.get((first, state.state), 0)
         again = f", page {page + 1}" if page else ""
-        return f"ask the {SUB_INDEXES[first]} index{given}{again}", "nothing in view was worth taking yet"
+        why = "nothing in view was worth taking yet" if state.count else "nothing is in view yet"
+        return f"ask the {SUB_INDEXES[first]} index{given}{again}", why
     if kind == "hop":
         title = _title(state, state.evidence[first])
         return _HOPS[GROUPS[second]].format(title=title), f"{title} is evidence, and the question leads on from it"
@@ -48,17 +49,21 @@ def _why_stop(batch: SearchBatch, state: Lane) -> str:
 def _why_take(batch: SearchBatch, lane: int, state: Lane, slot: int) -> str:
     """Give the most telling sign that the features hold for a candidate."""
     features = batch.observation["candidates"][lane, slot]
-    for order in range(len(state.evidence) - 1, -1, -1):
-        beside = batch.observation["links"][lane, order, slot]
-        title = _title(state, state.evidence[order])
-        if beside[_PAIR["mentioned"]] or beside[_PAIR["mentioned_alias"]]:
-            return f"{title} mentions it"
-        if beside[_PAIR["mentions"]]:
-            return f"it mentions {title}"
+    beside = [(batch.observation["links"][lane, k, slot], taken) for k, taken in enumerate(state.evidence)][::-1]
+    for pair, taken in beside:
+        if pair[_PAIR["mentioned"]] or pair[_PAIR["mentioned_alias"]]:
+            return f"{_title(state, taken)} mentions it"
+        if pair[_PAIR["mentions"]]:
+            return f"it mentions {_title(state, taken)}"
     if features[_STATIC["named_exactly"]] or features[_STATIC["named"]]:
         return "the question names it"
     if features[_STATIC["named_alias"]]:
         return "the question names it by another name"
+    for pair, taken in beside:
+        if pair[_PAIR["adjacent"]]:
+            return f"it stands beside {_title(state, taken)}"
+        if pair[_PAIR["shares"]]:
+            return f"it shares a name or phrase with {_title(state, taken)}"
     found = features[_FOUND : _FOUND + len(FOUND_BY)]
     best = int(np.argmax(found))
     cosine = float(features[_STATIC["dense"]])

@@ -117,7 +117,7 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
         sampled = Steps(
             dict(buffer.observations), buffer.action_masks.astype(np.bool_), buffer.actions.astype(np.int64).ravel()
         )
-        if not self.beta:
+        if not self.beta or not self.lanes_env.finished:
             return sampled, {}
         paths = [
             Path(

@@ -67,6 +67,10 @@ class Recipe(BaseModel):
     target_kl: float = Field(0.03, gt=0)
     beta: float = Field(0.1, ge=0)
 
+    # the questions
+    most_repeats: int = Field(4, ge=1)
+    """How often a question of a small source may be repeated, so that several sources weigh more alike."""
+
     # stopping
     held_out: float = Field(0.1, gt=0, lt=0.9)
     """Share of the training questions used for validation when none is given."""

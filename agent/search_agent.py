@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import QuestionsError
 from ..graph.index import Index
 from ..retrievers.chunking import sentence_spans
+from ..retrievers.corpus.normalise import normalise
 from ..retrievers.records import Passage
 from .rollout import Decision
 from .systems import Ranked, open_system
@@ -106,7 +107,7 @@ class SearchResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain lists, dictionaries, strings and numbers."""
-        return asdict(self)
+        return {name: _plain(value) for name, value in asdict(self).items()}
 
 
 class SearchAgent:
@@ -140,14 +141,13 @@ class SearchAgent:
             limit: passages to return at most.
 
         Raises:
-            QuestionsError: when the question is empty, or the limit below 1.
+            QuestionsError: when the question is empty or not text, or the limit below 1.
         """
-        if not question.strip():
-            raise QuestionsError("the question is empty: ask something")
+        text = _readable(question)
         if limit < 1:
             raise QuestionsError(f"a limit of {limit} passages finds nothing: give 1 or more")
         started = perf_counter()
-        ranked = self._system.rank(question, limit)
+        ranked = self._system.rank(text, limit)
         evidence, path = self._evidence(ranked), tuple(self._step(decision) for decision in ranked.decisions)
         milliseconds = (perf_counter() - started) * 1000
         return SearchResult(question, evidence, path, self.answered_by, milliseconds, ranked.calls)
@@ -200,6 +200,27 @@ class SearchAgent:
             tuple(passage.title or passage.text[:60] for passage in passages),
             decision.probability,
         )
+
+
+def _readable(question: str) -> str:
+    """Return the question in the form that passages are stored in.
+
+    Raises:
+        QuestionsError: when it is empty, or has what no text has.
+    """
+    normalised = normalise(question)
+    if normalised.nul_characters or normalised.lone_surrogates:
+        raise QuestionsError(f"the question {question!r} has NUL characters or lone surrogates: give it as UTF-8 text")
+    if not normalised.text.strip():
+        raise QuestionsError("the question is empty: ask something")
+    return normalised.text
+
+
+def _plain(value: Any) -> Any:
+    """Turn tuples into lists, inside and out."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _joined(before: str, part: str) -> str:

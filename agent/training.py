@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ def train(
     Raises:
         QuestionsError: when there is nothing to learn from, or the indexes do not share an encoder.
         PolicyError: when ``out`` holds another run, or its checkpoint is damaged.
-        RecipeError: when the seed is negative or too large.
+        RecipeError: when the seed is negative or too large, or the recipe has no round of either kind.
     """
     run = _Run(sources, Path(out), validation, recipe or Recipe(), seed, progress)
     run.claim(resume)
@@ -99,6 +100,8 @@ class _Run:
     ) -> None:
         if not 0 <= seed < 2**63:
             raise RecipeError(f"the seed must be 0 or more and fit in 63 bits, not {seed}")
+        if not recipe.imitation_epochs + recipe.ppo_iterations:
+            raise RecipeError("imitation_epochs = 0 and ppo_iterations = 0 train nothing: set at least one of them")
         encoders = sorted({source.index.encoder.name for source in (*sources, *validation)})
         if len(encoders) != 1:
             raise QuestionsError(f"training needs indexes of one encoder, not of {', '.join(encoders) or 'none'}")
@@ -117,11 +120,12 @@ class _Run:
         }
         self.worlds = self._load(sources)
         self.held_out = self._load(validation)
-        self._describe["labelled_questions"] = [len(self.worlds), len(self.held_out)]
         if not validation:
             self._set_aside()
+        self._describe["labelled_questions"] = [len(self.worlds), len(self.held_out)]
         if not self.worlds or not self.held_out:
             raise QuestionsError("there are too few questions with supporting passages in the index to train on")
+        self.worlds = _balanced(self.worlds, recipe.most_repeats)
         torch.manual_seed(seed)
         dimension = sources[0].index.encoder.dimension
         self.network = PolicyNetwork(recipe.network(dimension))
@@ -201,7 +205,7 @@ class _Run:
             load_checkpoint(self._checkpoint, self.network, model.policy.optimizer)
         while self.progressed.rounds < last:
             number = self.progressed.rounds
-            if number - max(self.progressed.peak_round, recipe.imitation_epochs) >= recipe.patience:
+            if number - max(self.progressed.peak_round + 1, recipe.imitation_epochs) >= recipe.patience:
                 break
             started = time.monotonic()
             stage = self._stage(f"PPO, validation {self.progressed.peak:.3f}", recipe.ppo_iterations)
@@ -295,6 +299,15 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise PolicyError(f"{path} is damaged ({error}): choose another folder or delete it") from error
+
+
+def _balanced(worlds: list[QuestionWorld], most_repeats: int) -> list[QuestionWorld]:
+    """Repeat the questions of small sources, each at most ``most_repeats`` times, so that sources weigh more alike."""
+    sizes = Counter(id(world.index) for world in worlds)
+    largest = max(sizes.values())
+    return [
+        world for world in worlds for _ in range(min(most_repeats, round(largest / sizes[id(world.index)])))
+    ]
 
 
 def _describe(source: TrainingSource) -> dict[str, Any]:

@@ -89,7 +89,8 @@ def _opened(folder: Path) -> Any:
     """Open through links: tantivy writes a lock file where it opens, and an index is not written to."""
     import tantivy
 
-    with TemporaryDirectory(prefix="trailhound-") as links:
+    # tantivy's own thread may still be letting go of its lock file while the folder is removed
+    with TemporaryDirectory(prefix="trailhound-", ignore_cleanup_errors=True) as links:
         for path in folder.resolve().iterdir():
             (Path(links) / path.name).symlink_to(path)
         index = tantivy.Index.open(links)

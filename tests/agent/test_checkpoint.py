@@ -69,7 +69,8 @@ def test_a_damaged_checkpoint(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "metadata", [None, {"progressed": "{"}, {"progressed": '{"rounds": 1, "colour": 2}'}, {"progressed": "[1]"}, {"a": ""}]
+    "metadata",
+    [None, {"progressed": "{"}, {"progressed": '{"rounds": 1, "colour": 2}'}, {"progressed": "[1]"}, {"a": ""}],
 )
 def test_progress_that_cannot_be_read(tmp_path: Path, metadata: dict[str, str] | None) -> None:
     save_file({"network.0.weight": torch.zeros(4, 3)}, tmp_path / "c", metadata=metadata)

@@ -47,7 +47,9 @@ def brings_more(batch: SearchBatch) -> bool:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_it_takes_all_that_can_be_reached(worlds: list[QuestionWorld], settings: EnvironmentSettings, seed: int) -> None:
+def test_it_takes_all_that_can_be_reached(
+    worlds: list[QuestionWorld], settings: EnvironmentSettings, seed: int
+) -> None:
     generator = np.random.default_rng(seed)
     batch = SearchBatch(settings, 1, 64)
     complete = 0
@@ -127,7 +129,8 @@ def test_the_second_page_of_names_is_not_looked_for(small_index: Index) -> None:
         for row in rows:
             labels = {"q": {small_index.store.passage(row).id: 1}}
             world = QuestionSet(small_index, [question], labels, settings).world(0)
-            first = world.rows[world.expand(ENTITY, -1, 0)].tolist()
+            places = world.expand(ENTITY, -1, 0)
+            first = world.rows[places].tolist()
             batch = SearchBatch(settings, 1, 64)
             batch.start(0, world)
             wanted = bool(expert_actions(batch, 0)[batch.layout.expand + ENTITY])

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 from trailhound import EnvironmentSettings
+from trailhound.agent.expert import expert_actions
 from trailhound.agent.imitation import imitate_epoch
 from trailhound.agent.network import NetworkSettings, PolicyNetwork
+from trailhound.agent.rollout import as_tensors
 from trailhound.agent.validation import validate
 from trailhound.envs.batch import SearchBatch
-from trailhound.agent.expert import expert_actions
-from trailhound.agent.rollout import as_tensors
 from trailhound.envs.world import QuestionWorld
 
 
@@ -38,9 +38,7 @@ def test_the_loss_of_a_state_is_minus_the_log_of_the_chance_of_any_right_action(
         batch.start(lane, world)
     with torch.no_grad():
         log_probabilities, _ = network(as_tensors(batch.observation), torch.from_numpy(batch.mask))
-    chances = [
-        float(log_probabilities[lane].exp().numpy()[expert_actions(batch, lane)].sum()) for lane in range(4)
-    ]
+    chances = [float(log_probabilities[lane].exp().numpy()[expert_actions(batch, lane)].sum()) for lane in range(4)]
     assert loss == pytest.approx(-np.mean([log(chance) for chance in chances]), rel=1e-5)
 
 

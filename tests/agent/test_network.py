@@ -143,9 +143,7 @@ def test_searches_side_by_side_do_not_mix(observation: dict[str, Tensor]) -> Non
         torch.testing.assert_close(value[0], values[lane], atol=1e-5, rtol=0)
 
 
-def test_illegal_actions_get_no_probability_and_no_gradient(
-    batch: SearchBatch, observation: dict[str, Tensor]
-) -> None:
+def test_illegal_actions_get_no_probability_and_no_gradient(batch: SearchBatch, observation: dict[str, Tensor]) -> None:
     """Not a small chance but none, and legal ones share all of it; everywhere illegal but STOP, STOP is certain."""
     mask = torch.from_numpy(batch.mask)
     model = network()
@@ -171,9 +169,7 @@ def test_the_value_does_not_pull_at_the_trunk(observation: dict[str, Tensor]) ->
     assert all(name.startswith("value.") for name in moved)
 
 
-def test_the_policy_reaches_every_parameter_but_the_value(
-    batch: SearchBatch, observation: dict[str, Tensor]
-) -> None:
+def test_the_policy_reaches_every_parameter_but_the_value(batch: SearchBatch, observation: dict[str, Tensor]) -> None:
     """Nothing in the network is dead weight: the policy's loss moves all of it."""
     model = network()
     log_probabilities, _ = model(observation, torch.from_numpy(batch.mask))

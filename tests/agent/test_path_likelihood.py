@@ -48,9 +48,7 @@ class TinyProblem:
     def log_policy(self) -> Tensor:
         pairs = [pair for path in self.paths for pair in self.visited(path)]
         steps = torch.log_softmax(self.logits, dim=1)[[s for s, _ in pairs], [a for _, a in pairs]]
-        return path_log_probabilities(
-            steps, torch.arange(len(self.paths)).repeat_interleave(HORIZON), len(self.paths)
-        )
+        return path_log_probabilities(steps, torch.arange(len(self.paths)).repeat_interleave(HORIZON), len(self.paths))
 
     def loss(self) -> Tensor:
         owner = torch.zeros(len(self.paths), dtype=torch.int64)
@@ -98,9 +96,7 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
 
 
 @given(
-    st.lists(
-        st.lists(st.tuples(st.floats(-50, 0), st.floats(-50, 0)), min_size=1, max_size=5), min_size=1, max_size=4
-    ),
+    st.lists(st.lists(st.tuples(st.floats(-50, 0), st.floats(-50, 0)), min_size=1, max_size=5), min_size=1, max_size=4),
     st.randoms(),
 )
 def test_questions_are_averaged_whatever_the_order_of_their_paths(

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from trailhound import EnvironmentSettings, Index
-from trailhound.agent.network import PolicyNetwork
+from trailhound.agent.network import NetworkSettings, PolicyNetwork
 from trailhound.agent.policy_file import load_policy
-from trailhound.agent.rollout import Outcome, search_worlds, strictly_decreasing
+from trailhound.agent.rollout import Outcome, as_tensors, search_worlds, strictly_decreasing
 from trailhound.envs.batch import SearchBatch
 from trailhound.envs.question_set import QuestionSet
 from trailhound.envs.world import QuestionWorld
@@ -152,3 +153,65 @@ def test_scores_that_fall_already_are_kept() -> None:
 def test_ties_are_the_next_numbers_below() -> None:
     first, second, third = strictly_decreasing(np.array([1.0, 1.0, 1.0])).tolist()
     assert (first, second, third) == (1.0, 1 - 2**-24, 1 - 2**-23)
+
+
+def biased(kind: str, settings: EnvironmentSettings) -> PolicyNetwork:
+    """An untrained network that prefers one kind of action."""
+    torch.manual_seed(0)
+    network = PolicyNetwork(NetworkSettings(64, question_width=8, width=16)).eval()
+    head = {"stop": network.stop_score, "take": network.take_score, "operator": network.operator_score}[kind]
+    with torch.no_grad():
+        head.bias.fill_(50.0)
+    return network
+
+
+@pytest.mark.parametrize("everything", [False, True])
+@pytest.mark.parametrize("kind", ["stop", "take", "operator"])
+@pytest.mark.parametrize("steps", [1, 2, 7, 20])
+def test_whatever_the_policy_prefers_the_ranking_is_whole(
+    worlds: list[QuestionWorld], kind: str, steps: int, everything: bool
+) -> None:
+    settings = EnvironmentSettings(max_steps=steps, max_candidates=20, expand_everything=everything)
+    for world in worlds[:5]:
+        world = QuestionWorld(world.index, world.view, settings, world.gold)
+        outcome = search_worlds(biased(kind, settings), settings, [world], 2)[0]
+        assert len(outcome.ranking) == len(set(outcome.ranking.tolist())) == len(outcome.scores)
+        assert (np.diff(outcome.scores.astype(np.float32)) < 0).all()
+        taken = [decision.rows[0] for decision in outcome.decisions if decision.kind == "take"]
+        assert outcome.ranking[: outcome.taken].tolist() == taken
+        assert len(outcome.decisions) <= steps
+
+
+def test_the_frontier_is_ranked_by_the_last_scores_and_what_came_too_late_stands_last(
+    worlds: list[QuestionWorld],
+) -> None:
+    """Operators until the steps run out: the last one's passages were never seen by the policy."""
+    settings = EnvironmentSettings(max_steps=3, max_candidates=40)
+    network = biased("operator", settings)
+    late = 0
+    for world in worlds[:8]:
+        world = QuestionWorld(world.index, world.view, settings, world.gold)
+        outcome = search_worlds(network, settings, [world], 1)[0]
+        brought = [decision.rows for decision in outcome.decisions]
+        assert len(brought) == 3
+        seen = [row for rows in brought[:2] for row in rows]
+        assert outcome.ranking[len(seen) :].tolist() == list(brought[2])
+        late += len(brought[2])
+        batch = SearchBatch(settings, 1, 64)
+        batch.start(0, world)
+        actions = [_action_of(network, batch) for _ in range(2)]
+        assert all(1 <= action < batch.layout.take for action in actions)
+        with torch.inference_mode():
+            logits, _ = network.scores(as_tensors(batch.observation))
+        takes = logits[0, batch.layout.take :][: len(seen)].numpy()
+        rows = batch.observation["candidate_rows"][0]
+        assert outcome.ranking[: len(seen)].tolist() == [rows[slot] for slot in np.argsort(-takes, kind="stable")]
+    assert late
+
+
+def _action_of(network: PolicyNetwork, batch: SearchBatch) -> int:
+    with torch.inference_mode():
+        log_probabilities, _ = network(as_tensors(batch.observation), torch.from_numpy(batch.mask))
+    action = int(log_probabilities.argmax())
+    batch.act(0, action)
+    return action

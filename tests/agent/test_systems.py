@@ -160,7 +160,7 @@ def test_a_system_that_needs_a_policy_says_so(name: str, small_index: Index, mon
 def test_a_given_policy_for_another_encoder_is_refused_with_both_names(
     small_index: Index, foreign_policy: Path
 ) -> None:
-    with pytest.raises(PolicyError, match="'another-encoder'.*'hashing-64'"):
+    with pytest.raises(PolicyError, match=r"'another-encoder'.*'hashing-64'"):
         open_system(small_index, None, foreign_policy)
 
 
