@@ -314,7 +314,8 @@ def _search(parsed: argparse.Namespace) -> None:
     if parsed.picture is not None:
         parsed.picture.write_text(draw_svg(result), "utf-8")
     if parsed.json:
-        print(json.dumps(result.to_json(), ensure_ascii=False, indent=2))
+        escaped = (sys.stdout.encoding or "").lower() != "utf-8"  # else letters that it lacks would become "?"
+        print(json.dumps(result.to_json(), ensure_ascii=escaped, indent=2))
         return
     if parsed.context is not None:
         print(result.context(parsed.context))

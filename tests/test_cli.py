@@ -1,5 +1,6 @@
 """The command line as a user meets it: help, exit codes, errors in one line, and the whole job in miniature."""
 
+import io
 import json
 import os
 import re
@@ -211,6 +212,13 @@ def test_search_as_json(notes: Path, capsys: Capture) -> None:
     assert found["answered_by"] == "fixed system: dense"
     assert len(found["evidence"]) == 2
     assert found["evidence"][0]["passage"]["title"] == "Ada Brun"
+
+
+def test_json_loses_no_letter_where_the_output_is_not_utf_8(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1"))
+    assert code_of("search", notes, "Where is Łódź’s harbour?", "--json", "--system", "lexical") == 0
+    assert json.loads(written.getvalue())["question"] == "Where is Łódź’s harbour?"
 
 
 def test_search_for_a_prompt(notes: Path, capsys: Capture) -> None:

@@ -128,3 +128,10 @@ def test_what_a_recipe_takes_the_environment_takes_too(name: str, value: float) 
 def test_a_recipe_does_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Recipe().width = 3
+
+
+def test_a_folder_named_like_a_recipe_does_not_hide_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever trains into ``demo/`` can still ask for the recipe ``demo`` from there."""
+    (tmp_path / "demo").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe("demo") == load_recipe(str(FOLDER / "demo.toml"))
