@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import PolicyError
 from ..graph.index import Index
+from ..retrievers.atomic_file import write_json
 from ..retrievers.corpus.encyclopedia import generate, write_beir
 from ..retrievers.protocols import Progress
 from ..retrievers.questions import load_questions
@@ -48,6 +51,7 @@ def run_demo(
     Raises:
         PolicyError: when ``folder`` holds a demo of other settings.
     """
+    _claim(folder, {"articles": articles, "questions": questions, "seed": seed})
     corpus = folder / "corpus"
     write_beir(generate(articles, questions, seed), corpus)
     index = Index.build([corpus], folder / "index", progress=progress)
@@ -74,3 +78,12 @@ def run_demo(
     longest = max(asked, key=lambda question: (question.type == "compositional", len(question.text)))
     example = SearchAgent(index, folder / "policy").search(longest.text, limit=5)
     return DemoReport(folder, len(index), training, evaluations, example)
+
+
+def _claim(folder: Path, settings: dict[str, int]) -> None:
+    """Refuse a folder that holds a demo of other settings, before anything in it is replaced."""
+    path = folder / "demo.json"
+    if path.exists() and json.loads(path.read_text("utf-8")) != settings:
+        raise PolicyError(f"{folder} holds a demo of other settings: choose another folder with --out, or delete it")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, settings)

@@ -52,7 +52,6 @@ def imitate_epoch(
     """
     batch = SearchBatch(settings, lanes, network.settings.question_dimension)
     waiting = iter(enumerate(worlds))
-    active: list[int] = []
 
     def refill(lane: int) -> bool:
         following = next(waiting, None)
@@ -68,21 +67,32 @@ def imitate_epoch(
     network.train()
     while active:
         good = np.stack([expert_actions(batch, lane) for lane in active])
-        mask = batch.mask[active]
-        observation = {name: array[active] for name, array in batch.observation.items()}
-        log_probabilities, _ = network(as_tensors(observation), torch.from_numpy(mask))
-        right = log_probabilities.masked_fill(~torch.from_numpy(good), -torch.inf)
-        loss = -torch.logsumexp(right, dim=1).mean()
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        losses.append(loss.item())
-        actions = _draw(log_probabilities.detach().numpy(), good, own_share, generator)
-        _wander(actions, mask[:, : batch.layout.take], wander, generator)
+        loss, log_probabilities = _learn(network, optimizer, batch, active, good)
+        losses.append(loss)
+        actions = _draw(log_probabilities, good, own_share, generator)
+        _wander(actions, batch.mask[active, : batch.layout.take], wander, generator)
         ended = [batch.act(lane, int(action))[1] for lane, action in zip(active, actions, strict=True)]
         active = [lane for lane, end in zip(active, ended, strict=True) if not end or refill(lane)]
     return float(np.mean(losses))
+
+
+def _learn(
+    network: PolicyNetwork,
+    optimizer: torch.optim.Optimizer,
+    batch: SearchBatch,
+    active: list[int],
+    good: NDArray[np.bool_],
+) -> tuple[float, NDArray[np.float32]]:
+    """Take one gradient step on the states of the active lanes; returns the loss and log-probabilities [n, actions]."""
+    observation = {name: array[active] for name, array in batch.observation.items()}
+    log_probabilities, _ = network(as_tensors(observation), torch.from_numpy(batch.mask[active]))
+    right = log_probabilities.masked_fill(~torch.from_numpy(good), -torch.inf)
+    loss = -torch.logsumexp(right, dim=1).mean()
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimizer.step()
+    return float(loss.item()), np.asarray(log_probabilities.detach().numpy())
 
 
 def _draw(

@@ -305,9 +305,7 @@ def _balanced(worlds: list[QuestionWorld], most_repeats: int) -> list[QuestionWo
     """Repeat the questions of small sources, each at most ``most_repeats`` times, so that sources weigh more alike."""
     sizes = Counter(id(world.index) for world in worlds)
     largest = max(sizes.values())
-    return [
-        world for world in worlds for _ in range(min(most_repeats, round(largest / sizes[id(world.index)])))
-    ]
+    return [world for world in worlds for _ in range(min(most_repeats, round(largest / sizes[id(world.index)])))]
 
 
 def _describe(source: TrainingSource) -> dict[str, Any]:

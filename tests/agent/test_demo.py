@@ -43,7 +43,7 @@ def test_the_report_compares_every_system_on_questions_that_training_never_saw(r
 
 
 def test_what_it_made_is_kept_for_a_closer_look(report: DemoReport) -> None:
-    assert sorted(path.name for path in report.folder.iterdir()) == ["corpus", "index", "policy"]
+    assert sorted(path.name for path in report.folder.iterdir()) == ["corpus", "demo.json", "index", "policy"]
     assert len(Index.open(report.folder / "index")) == report.passages == ARTICLES
     assert (
         json.loads((report.folder / "policy" / "metrics.json").read_text())["recall@5"]
@@ -59,7 +59,7 @@ def test_the_example_is_a_search_of_the_policy_with_its_path(report: DemoReport)
 
 def test_every_stage_is_heard_of(report: DemoReport, stages: list[str]) -> None:
     said = " | ".join(stages)
-    for part in ("encoding passages", "imitation 1/5", "PPO, validation", "answering questions"):
+    for part in ("encoding passages", "imitation 1/7", "PPO, validation", "answering questions"):
         assert part in said
 
 
@@ -89,5 +89,6 @@ def test_the_command_line_shows_the_table_a_path_and_what_to_do_next(
 
 
 def test_a_demo_of_other_settings_in_the_same_folder_is_refused(report: DemoReport) -> None:
-    with pytest.raises(PolicyError, match="holds a run of other settings: choose another folder or delete it"):
+    with pytest.raises(PolicyError, match="holds a demo of other settings: choose another folder"):
         run_demo(report.folder, articles=ARTICLES, questions=QUESTIONS, seed=2)
+    assert len(Index.open(report.folder / "index")) == ARTICLES

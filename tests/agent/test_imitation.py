@@ -23,22 +23,26 @@ def made(seed: int = 0, dropout: float = 0.0) -> PolicyNetwork:
     return PolicyNetwork(NetworkSettings(64, question_width=8, width=16, dropout=dropout))
 
 
+@pytest.mark.parametrize("wide", [0.0, 1.0])
 def test_the_loss_of_a_state_is_minus_the_log_of_the_chance_of_any_right_action(
-    worlds: list[QuestionWorld],
+    worlds: list[QuestionWorld], wide: float
 ) -> None:
     """Episodes of one step, weights that do not learn: the loss is that of the first states, by hand."""
     settings = EnvironmentSettings(max_steps=1, max_candidates=30)
     network = made().eval()
     still = torch.optim.SGD(network.parameters(), lr=0.0)
     first = worlds[:4]
-    loss = imitate_epoch(network, still, settings, first, 0.0, np.random.default_rng(0), lanes=4)
+    loss = imitate_epoch(network, still, settings, first, 0.0, np.random.default_rng(0), 4, wide)
 
     batch = SearchBatch(settings, 4, 64)
     for lane, world in enumerate(first):
-        batch.start(lane, world)
+        batch.start(lane, world, everything=bool(wide))
+    right = [expert_actions(batch, lane) for lane in range(4)]
+    if wide:
+        assert any(good.sum() > 1 for good in right), "several passages are in view, and any may be taken first"
     with torch.no_grad():
         log_probabilities, _ = network(as_tensors(batch.observation), torch.from_numpy(batch.mask))
-    chances = [float(log_probabilities[lane].exp().numpy()[expert_actions(batch, lane)].sum()) for lane in range(4)]
+    chances = [float(log_probabilities[lane].exp().numpy()[good].sum()) for lane, good in enumerate(right)]
     assert loss == pytest.approx(-np.mean([log(chance) for chance in chances]), rel=1e-5)
 
 
@@ -93,3 +97,19 @@ def test_wide_episodes_choose_among_all_that_can_be_asked(
     optimizer.param_groups[0]["weight_decay"] = 0.0
     imitate_epoch(network, optimizer, settings, worlds[:6], 0.0, np.random.default_rng(0), 6, 1.0)
     torch.testing.assert_close(network.operator.weight.detach(), before, atol=1e-4, rtol=0)
+
+
+def test_the_policy_acts_itself_as_often_as_was_said(
+    worlds: list[QuestionWorld], settings: EnvironmentSettings
+) -> None:
+    """A policy that would always stop: left to itself its episodes have one step, led by the expert they go on."""
+
+    def steps(own_share: float) -> int:
+        network = made()
+        torch.nn.init.constant_(network.stop_score.bias, 50.0)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=0.0)
+        imitate_epoch(network, optimizer, settings, worlds[:6], own_share, np.random.default_rng(0), lanes=1)
+        return int(optimizer.state[network.stop_score.bias]["step"])
+
+    assert steps(1.0) == 6
+    assert 6 < steps(0.5) < steps(0.0)

@@ -203,3 +203,20 @@ def test_dropout_is_for_training_only(observation: dict[str, Tensor]) -> None:
     torch.testing.assert_close(model.scores(observation)[0], model.scores(observation)[0], atol=0, rtol=0)
     model.train()
     assert not torch.equal(model.scores(observation)[0], model.scores(observation)[0])
+
+
+def test_messages_pass_both_ways_along_a_link_and_nowhere_else() -> None:
+    """Three candidates, the first links to the second: whichever of them changes, the other hears of it."""
+    torch.manual_seed(0)
+    network = PolicyNetwork(NetworkSettings(64, question_width=8, width=16, rounds=1)).eval()
+    states, question = torch.randn(1, 3, 16), torch.randn(1, 8)
+    adjacency = torch.zeros(1, 3, 3, dtype=torch.uint8)
+    adjacency[0, 0, 1] = 1
+    before = network._pass_messages(states, adjacency, question)
+    heard = {}
+    for changed in range(3):
+        other = states.clone()
+        other[0, changed] += 1
+        after = network._pass_messages(other, adjacency, question)
+        heard[changed] = {k for k in range(3) if not torch.equal(after[0, k], before[0, k])}
+    assert heard == {0: {0, 1}, 1: {0, 1}, 2: {2}}

@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from trailhound import Index, Recipe, SearchAgent, TrainingReport, TrainingSource, train
+from trailhound import Index, Recipe, SearchAgent, TrainingSource, train
+from trailhound.agent import training
 from trailhound.agent.policy_file import load_policy
 from trailhound.agent.validation import validate
 from trailhound.envs.question_set import QuestionSet
@@ -286,5 +287,53 @@ class TestRefusals:
             train([few], tmp_path / "run", recipe=quick, seed=seed)
 
 
-def test_a_report_is_a_value(tiny_run: Path) -> None:
-    assert TrainingReport(tiny_run, {}, 1.0) == TrainingReport(tiny_run, {}, 1.0)
+@pytest.mark.parametrize(
+    ("scores", "kept"),
+    [
+        ([0.5, 0.49, 0.6], 2),
+        ([0.5, 0.6, 0.58], 2),
+        ([0.5, 0.6, 0.57], 1),
+        ([0.6, 0.58, 0.57], 1),
+        ([0.5, 0.5, 0.4], 1),
+        ([-0.3, -0.4, -0.5], 0),
+    ],
+)
+def test_a_later_policy_is_kept_when_it_is_hardly_worse(
+    few: TrainingSource,
+    validation: list[TrainingSource],
+    quick: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scores: list[float],
+    kept: int,
+) -> None:
+    """Nine validation questions: a quarter of one of them is a score of 0.028, measured from the peak."""
+    assert len(load_questions(validation[0].questions, "validation")[0]) == 9
+    scripted = iter(scores)
+    monkeypatch.setattr(training, "validate", lambda *unused: {"score": next(scripted)})
+    recipe = quick.model_copy(update={"imitation_epochs": 3, "ppo_iterations": 0})
+    report = train([few], tmp_path / "run", validation=validation, recipe=recipe)
+    assert report.metrics == {"score": scores[kept], "kept_round": kept}
+    assert load_policy(tmp_path / "run").training["round"] == kept
+
+
+def test_ppo_sets_out_from_the_policy_that_the_warm_start_kept(
+    few: TrainingSource,
+    validation: list[TrainingSource],
+    quick: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not from its last one, when that was worse: PPO with steps too small to matter ends where the warm start peaked."""
+    scripted = iter([0.5, 0.9, 0.1, 0.9])
+    monkeypatch.setattr(training, "validate", lambda *unused: {"score": next(scripted)})
+    recipe = quick.model_copy(update={"imitation_epochs": 3, "ppo_iterations": 0})
+    peak = load_file(
+        train([few], tmp_path / "warm", validation=validation, recipe=recipe).policy / "policy.safetensors"
+    )
+    scripted = iter([0.5, 0.9, 0.1, 0.9])
+    recipe = recipe.model_copy(update={"ppo_iterations": 1, "ppo_learning_rate": 1e-12})
+    out = train([few], tmp_path / "both", validation=validation, recipe=recipe).policy
+    assert load_policy(out).training["round"] == 3
+    for name, weight in load_file(out / "policy.safetensors").items():
+        torch.testing.assert_close(weight, peak[name], atol=1e-6, rtol=0)
