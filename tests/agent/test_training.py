@@ -324,7 +324,7 @@ def test_ppo_sets_out_from_the_policy_that_the_warm_start_kept(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Not from its last one, when that was worse: PPO with steps too small to matter ends where the warm start peaked."""
+    """Not from its last one, which was worse: with steps too small to matter PPO ends where the warm start peaked."""
     scripted = iter([0.5, 0.9, 0.1, 0.9])
     monkeypatch.setattr(training, "validate", lambda *unused: {"score": next(scripted)})
     recipe = quick.model_copy(update={"imitation_epochs": 3, "ppo_iterations": 0})
