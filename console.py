@@ -28,7 +28,7 @@ def print_table(evaluations: Sequence[Evaluation]) -> None:
             for name in _SHOWN
         ]
         table.add_row(evaluation.system, *cells)
-    wide = None if sys.stdout.isatty() else 160
+    wide = None if sys.stdout.isatty() else 1000
     Console(width=wide, markup=False, emoji=False).print(table)
 
 

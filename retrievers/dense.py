@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import DamagedIndexError, EncoderError
+from .array_file import map_array
 from .records import Hits, Query, Vectors
 
 DenseKind = Literal["exact", "hnsw", "ivf"]
@@ -44,7 +45,7 @@ class DenseIndex:
 
     def __init__(self, folder: Path, kind: DenseKind = "exact") -> None:
         try:
-            self.vectors: Vectors = np.lib.format.open_memmap(folder / VECTORS, mode="r")
+            self.vectors: Vectors = map_array(folder / VECTORS)
         except (OSError, ValueError, EOFError) as error:
             raise DamagedIndexError(f"{folder / VECTORS} cannot be read ({error}): build the index again") from error
         if self.vectors.ndim != 2 or self.vectors.dtype != np.float32:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EncoderError, IndexFolderError
+from .array_file import HEADERS, map_array
 from .dense import VECTORS
 from .folder import check_files, read_manifest
 from .protocols import Encoder, Progress
@@ -118,8 +119,7 @@ def _of_index(place: Path, encoder: Encoder) -> tuple[list[bytes], Vectors]:
         if manifest.get("encoder") != encoder.name:
             return [], _NOTHING
         check_files(place, manifest)
-        keys = np.load(place / DENSE / KEYS, allow_pickle=False)
-        vectors: Vectors = np.asarray(np.load(place / DENSE / VECTORS, mmap_mode="r", allow_pickle=False))
+        keys, vectors = np.asarray(map_array(place / DENSE / KEYS)), np.asarray(map_array(place / DENSE / VECTORS))
         if read_manifest(place) != manifest:  # another build replaced it: these may be of two indexes
             return [], _NOTHING
     except (IndexFolderError, OSError, ValueError):
@@ -130,7 +130,7 @@ def _of_index(place: Path, encoder: Encoder) -> tuple[list[bytes], Vectors]:
 def _of_shard(path: Path, dimension: int) -> tuple[list[bytes], Vectors]:
     """Return what an interrupted build had encoded; nothing when the file is damaged."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as shard:
+        with HEADERS, path.open("rb") as file, np.load(file, allow_pickle=False) as shard:
             keys, vectors, checksum = shard["keys"], shard["vectors"], shard["checksum"]
     except (OSError, ValueError, TypeError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error):
         return [], _NOTHING

@@ -259,11 +259,11 @@ def test_a_store_that_may_only_be_read(place: Path) -> None:
         "from pathlib import Path\n"
         "from trailhound.retrievers.store import EvidenceStore\n"
         "handle = os.open(sys.argv[1], os.O_RDONLY)\n"
-        "os.setuid(65534)\n"
+        "os.geteuid() or os.setuid(65534)\n"
         "print(len(list(EvidenceStore(Path('evidence.sqlite')))))\n"
     )
     for folder in (place.parent, *place.parent.parents):
-        if folder.stat().st_uid == 0 and folder.name.startswith(("pytest-", "test_")):
+        if folder.stat().st_uid == 0 and folder.name.startswith(("pytest-", "popen-", "test_")):
             folder.chmod(0o755)
     done = subprocess.run(
         [sys.executable, "-c", script, str(place.parent)], cwd=place.parent, capture_output=True, text=True, timeout=60
