@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import MessagePassing
+from torch_geometric.utils import scatter
 
 
-class QuestionConditionedGNN(MessagePassing):  # type: ignore[misc]
+class QuestionConditionedGNN(nn.Module):
     r"""Relation-aware message passing in which the question decides what each relation carries.
 
     .. math::
@@ -28,7 +28,7 @@ class QuestionConditionedGNN(MessagePassing):  # type: ignore[misc]
     """
 
     def __init__(self, width: int, relations: int, question_width: int, rounds: int = 2) -> None:
-        super().__init__(aggr="add")
+        super().__init__()
         self.rounds = rounds
         self.relation = nn.Embedding(relations, width)
         self.question = nn.Linear(question_width, width)
@@ -47,15 +47,13 @@ class QuestionConditionedGNN(MessagePassing):  # type: ignore[misc]
             question: projected question of each graph [g, question_width].
             graph: graph of each node [n].
         """
-        ones = nodes.new_ones(edge_index.shape[1])  # [m]
-        count = nodes.new_zeros(len(nodes)).index_add_(0, edge_index[1], ones)  # [n]
+        senders, receivers = edge_index
+        ones = nodes.new_ones(len(receivers))  # [m]
+        count = nodes.new_zeros(len(nodes)).index_add_(0, receivers, ones)  # [n]
         scale = count.clamp(min=1).rsqrt().unsqueeze(1)  # [n, 1]
-        gate = 1 + self.relation(edge_type) + self.question(question)[graph[edge_index[1]]]  # [m, d]
+        gate = 1 + self.relation(edge_type) + self.question(question)[graph[receivers]]  # [m, d]
         for send, receive, norm in zip(self.send, self.receive, self.norm, strict=True):
-            gathered = self.propagate(edge_index, states=send(nodes), gate=gate)  # [n, d]
+            messages = torch.relu(send(nodes)[senders] * gate)  # [m, d]
+            gathered = scatter(messages, receivers, dim_size=len(nodes), reduce="sum")  # [n, d]
             nodes = nodes + norm(receive(gathered * scale)) * (count > 0).unsqueeze(1)
         return nodes
-
-    def message(self, states_j: Tensor, gate: Tensor) -> Tensor:
-        """Return the message along each edge [m, d]."""
-        return torch.relu(states_j * gate)
