@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from trailhound import EnvironmentSettings, Index, SearchAgent
+from trailhound import EnvironmentSettings, Index, SearchAgent, evaluate
+from trailhound.agent.expert import expert_actions
 from trailhound.envs.batch import SearchBatch
 from trailhound.envs.question_set import QuestionSet
 from trailhound.retrievers.encoder import embedding_text, load_encoder
@@ -30,6 +31,7 @@ from trailhound.retrievers.minilm import model_folder
 from trailhound.retrievers.questions import load_questions
 
 Figures = dict[str, float]
+LANES = 64
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -86,45 +88,82 @@ def starting(folder: Path, question: str, policy: Path | None) -> Figures:
     return {"start_to_first_answer_seconds": statistics.median(seconds)}
 
 
-def stepping(index: Index, questions: Path, split: str, processes: int) -> Figures:
-    """Step through the batched environment with random legal actions, a process for each core, without the network."""
-    part = QuestionSet.load(index, questions, split, EnvironmentSettings())
-    worlds = [part.world(number) for number in range(min(200, len(part)))]
+def stepping(folder: Path, questions: Path, split: str) -> Figures:
+    """Step through the batched environment without the network: in one process, then in two at once."""
+    command = [sys.executable, __file__, "--steps", folder, "--questions", questions, "--split", split]
+    start = partial(subprocess.Popen, [str(part) for part in command], stdout=subprocess.PIPE, text=True)
+    alone = json.loads(start().communicate()[0])
+    together = [json.loads(process.communicate()[0]) for process in [start(), start()]]
+    return {
+        "steps_per_second_random_walk": alone["random"],
+        "steps_per_second_one_process": alone["replayed"],
+        "steps_per_second_two_processes": sum(rates["replayed"] for rates in together),
+    }
 
-    def steps(count: int, seed: int) -> int:
-        generator = np.random.default_rng(seed)
-        batch = SearchBatch(EnvironmentSettings(), 64, index.encoder.dimension)
-        following = iter(generator.permutation(np.tile(np.arange(len(worlds)), 1 + count // len(worlds))).tolist())
-        for lane in range(64):
-            batch.start(lane, worlds[next(following)])
-        done = 0
-        while done < count:
+
+def steps(folder: Path, questions: Path, split: str) -> Figures:
+    """Return steps per second of a random walk over new questions, and of episodes as training visits them.
+
+    A random walk takes evidence that no policy would, and encodes a query for each: it measures the encoder. What
+    training does is recorded first (the expert's actions, every fifth one random) and then replayed, so that neither
+    the network nor the expert counts.
+    """
+    index = Index.open(folder)
+    settings = EnvironmentSettings()
+    part = QuestionSet.load(index, questions, split, settings)
+    worlds = [part.world(number) for number in range(min(200, len(part)))]
+    generator = np.random.default_rng(0)
+    batch = SearchBatch(settings, LANES, index.encoder.dimension)
+
+    def random_walk(count: int) -> float:
+        for lane in range(LANES):
+            batch.start(lane, worlds[lane])
+        started = time.perf_counter()
+        for _ in range(count // LANES):
             noise = generator.random(batch.mask.shape, np.float32)
             _, ended = batch.step((batch.mask * noise).argmax(axis=1))
             for lane in np.flatnonzero(ended).tolist():
-                batch.start(lane, worlds[next(following)])
-            done += len(ended)
-        return done
+                batch.start(lane, worlds[int(generator.integers(len(worlds)))])
+        return count / (time.perf_counter() - started)
 
-    cold = timed(lambda: steps(20_000, 0))
-    done = 40_000
-    alone = timed(lambda: steps(done, 1))
-    started = time.perf_counter()
-    children = []
-    for seed in range(processes):
-        child = os.fork()
-        if child == 0:
-            steps(done, seed + 2)
-            os._exit(0)
-        children.append(child)
-    for child in children:
-        os.waitpid(child, 0)
-    together = time.perf_counter() - started
-    return {
-        "steps_per_second_first_visit": 20_000 / cold,
-        "steps_per_second_one_process": done / alone,
-        f"steps_per_second_{processes}_processes": processes * done / together,
-    }
+    def record(number: int) -> list[int]:
+        actions, ended = [], False
+        batch.start(0, worlds[number])
+        while not ended:
+            good = expert_actions(batch, 0) if generator.random() < 0.8 else batch.mask[0]
+            actions.append(int(generator.choice(np.flatnonzero(good))))
+            _, ended = batch.act(0, actions[-1])
+        return actions
+
+    def replay(episodes: list[tuple[int, list[int]]], count: int) -> float:
+        lanes = [iter(())] * LANES
+        started = time.perf_counter()
+        for _ in range(count // LANES):
+            for lane in range(LANES):
+                action = next(lanes[lane], None)
+                if action is None:
+                    number, actions = episodes[int(generator.integers(len(episodes)))]
+                    lanes[lane] = iter(actions)
+                    batch.start(lane, worlds[number])
+                    action = next(lanes[lane])
+                batch.act(lane, action)
+        return count / (time.perf_counter() - started)
+
+    walked = random_walk(10_000)
+    episodes = [(number, record(number)) for number in range(len(worlds)) for _ in range(4)]
+    replay(episodes, 100_000)
+    return {"random": walked, "replayed": replay(episodes, 200_000)}
+
+
+def recall(corpus: Path, questions: Path, split: str, folder: Path) -> Figures:
+    """Compare the dense index over the built-in int8 encoder with the same weights in fp32."""
+    Index.build([corpus], folder / "fp32.index", encoder=load_encoder(str(model_folder())))
+    figures = {}
+    for name, encoder in (("speed", None), ("fp32", load_encoder(str(model_folder())))):
+        index = Index.open(folder / f"{name}.index", encoder=encoder)
+        found = evaluate(index, questions, split, system="dense").figures["recall@5"]
+        figures[f"dense_recall@5_{'int8' if encoder is None else 'fp32'}"] = 100 * found
+    return figures
 
 
 def main() -> None:
@@ -135,7 +174,11 @@ def main() -> None:
     parser.add_argument("--split", default="dev")
     parser.add_argument("--policy", type=Path, default=None)
     parser.add_argument("--json", type=Path, default=None)
+    parser.add_argument("--steps", type=Path, default=None, metavar="INDEX", help="only step, and print rates")
     parsed = parser.parse_args()
+    if parsed.steps is not None:
+        print(json.dumps(steps(parsed.steps, parsed.questions, parsed.split)))
+        return
     with tempfile.TemporaryDirectory() as folder:
         figures = encoding(parsed.corpus, Path(folder))
         place = Path(folder) / "speed.index"
@@ -146,7 +189,8 @@ def main() -> None:
         index = Index.open(place, threads=1)
         figures |= searching(index, [question.text for question in asked], parsed.policy)
         figures |= starting(place, asked[0].text, parsed.policy)
-        figures |= stepping(index, parsed.questions, parsed.split, 2)
+        figures |= stepping(place, parsed.questions, parsed.split)
+        figures |= recall(parsed.corpus, parsed.questions, parsed.split, Path(folder))
     print("| figure | value |\n|---|---|")
     for name, value in figures.items():
         print(f"| {name} | {value:,.2f} |")
