@@ -158,7 +158,14 @@ def _add_train(commands: Any) -> None:
         "  trailhound train --index w.index --questions data/w --split train --out runs/w --set ppo_iterations=20",
     )
     parser.add_argument("--index", type=Path, action="append", required=True, metavar="INDEX", help="may be repeated")
-    parser.add_argument("--questions", type=Path, action="append", required=True, metavar="DIR", help="one per --index")
+    parser.add_argument(
+        "--questions",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="DIR",
+        help="one per --index: queries.jsonl with qrels/, or a native file",
+    )
     parser.add_argument("--split", required=True, metavar="SPLIT", help="of every questions folder")
     parser.add_argument(
         "--validation",
@@ -187,7 +194,9 @@ def _add_evaluate(commands: Any) -> None:
         "  trailhound evaluate --index w.index --questions data/w --split dev --system hybrid --json hybrid.json",
     )
     parser.add_argument("--index", type=Path, required=True, metavar="INDEX")
-    parser.add_argument("--questions", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--questions", type=Path, required=True, metavar="DIR", help="queries.jsonl with qrels/, or a native multi-hop file"
+    )
     parser.add_argument("--split", required=True, metavar="SPLIT")
     parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that is shipped")
     parser.add_argument("--system", choices=_SYSTEMS, default=None, help="default: policy")

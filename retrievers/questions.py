@@ -22,8 +22,9 @@ def load_questions(folder: Path, split: str, warn: Callable[[str], None] | None 
     A question's answer and type come from its metadata (MuSiQue's ``hops`` stand for the type).
 
     Args:
-        folder: has ``queries.jsonl`` and ``qrels/SPLIT.tsv``; the header line of the latter may be missing.
-        split: which file of ``qrels`` to use.
+        folder: has ``queries.jsonl`` and ``qrels/SPLIT.tsv``; the header line of the latter may be missing. Or a
+            native HotpotQA, 2WikiMultiHopQA or MuSiQue file, see :func:`load_multihop_questions`.
+        split: which file of ``qrels`` to use; a native file is one split, whatever it is called here.
         warn: if given, an id of the split that names two different questions is left out and reported
             here, because its labels may belong to either; if not, it is an error.
 
@@ -32,9 +33,13 @@ def load_questions(folder: Path, split: str, warn: Callable[[str], None] | None 
             question, an id names two questions; names file and line.
     """
     folder = Path(folder)
+    if folder.is_file():
+        return load_multihop_questions(folder)
     queries = folder / "queries.jsonl"
     if not queries.is_file():
-        raise QuestionsError("there is no queries.jsonl: give a folder with queries.jsonl and qrels/", folder)
+        raise QuestionsError(
+            "there is no queries.jsonl: give a folder with queries.jsonl and qrels/, or a native multi-hop file", folder
+        )
     qrels_path = _split_path(folder, split)
     qrels, places = _read_qrels(qrels_path)
     if not qrels:

@@ -131,6 +131,7 @@ def test_multihop_file_labels_the_passages_that_its_corpus_holds(tmp_path: Path)
     record = {"question": "Who?", "answer": "Ann", "type": "bridge", "context": context}
     path.write_text(json.dumps([{**record, "_id": "q1", "supporting_facts": [["Bob", 0]]}]), encoding="utf-8")
     ids = {document.title: document.id for document in read_corpus([path], pytest.fail)}
+    assert load_questions(path, "dev") == load_multihop_questions(path)
     assert load_multihop_questions(path) == (
         [Question("q1", "Who?", "Ann", "bridge")],
         {"q1": {ids["Bob"]: 1}},
