@@ -195,7 +195,7 @@ def _add_evaluate(commands: Any) -> None:
     )
     parser.add_argument("--index", type=Path, required=True, metavar="INDEX")
     parser.add_argument(
-        "--questions", type=Path, required=True, metavar="DIR", help="queries.jsonl with qrels/, or a native multi-hop file"
+        "--questions", type=Path, required=True, metavar="DIR", help="queries.jsonl and qrels/, or a native file"
     )
     parser.add_argument("--split", required=True, metavar="SPLIT")
     parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that is shipped")
