@@ -286,7 +286,15 @@ def _train(parsed: argparse.Namespace) -> None:
         TrainingSource(_index_of(folder, parsed.questions, indexes), folder, split) for folder, split in held_out
     ]
     with ProgressBar(parsed.quiet) as bar:
-        report = train(sources, parsed.out, validation=validation, recipe=recipe, seed=parsed.seed, progress=bar.report)
+        report = train(
+            sources,
+            parsed.out,
+            validation=validation,
+            recipe=recipe,
+            seed=parsed.seed,
+            warn=bar.warn,
+            progress=bar.report,
+        )
     figures = ", ".join(f"{name} {value:.3f}" for name, value in report.metrics.items() if name != "kept_round")
     print(f"{parsed.out}: {figures} on validation, {report.seconds:.0f} s")
 

@@ -72,7 +72,7 @@ def evaluate(
         system: see :class:`SearchAgent`.
         run_file: where to write the rankings in TREC's format.
         json_file: where to write :meth:`Evaluation.to_json`.
-        warn: hears of labels that the index does not have.
+        warn: hears of labels that the index does not have, and of question ids that were left out as ambiguous.
         progress: hears of every question.
 
     Raises:
@@ -81,7 +81,7 @@ def evaluate(
     """
     opened = index if isinstance(index, Index) else Index.open(index)
     _hold_folders(run_file, json_file)
-    asked, qrels = load_questions(Path(questions), split)
+    asked, qrels = load_questions(Path(questions), split, warn)
     _hold_labels(opened, qrels, Path(questions), warn)
     chosen = open_system(opened, system, None if policy is None else Path(policy))
     ranked, latencies = _rank_all(chosen, asked, progress)

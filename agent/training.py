@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ def train(
     recipe: Recipe | None = None,
     seed: int = 0,
     resume: bool = True,
+    warn: Callable[[str], None] | None = None,
     progress: Progress | None = None,
 ) -> TrainingReport:
     """Train a policy on the labelled questions of one or more indexes.
@@ -74,6 +75,7 @@ def train(
         recipe: settings; the defaults when None.
         seed: of everything random.
         resume: go on with an interrupted run; otherwise an unfinished run in ``out`` is an error.
+        warn: hears of question ids that were left out as ambiguous; without it they are errors.
         progress: told of every stage.
 
     Raises:
@@ -81,7 +83,7 @@ def train(
         PolicyError: when ``out`` holds another run, or its checkpoint is damaged.
         RecipeError: when the seed is negative or too large, or the recipe has no round of either kind.
     """
-    run = _Run(sources, Path(out), validation, recipe or Recipe(), seed, progress)
+    run = _Run(sources, Path(out), validation, recipe or Recipe(), seed, warn, progress)
     run.claim(resume)
     return run.finish()
 
@@ -96,6 +98,7 @@ class _Run:
         validation: Sequence[TrainingSource],
         recipe: Recipe,
         seed: int,
+        warn: Callable[[str], None] | None,
         progress: Progress | None,
     ) -> None:
         if not 0 <= seed < 2**63:
@@ -110,6 +113,7 @@ class _Run:
         self.seed = seed
         self.settings = recipe.environment()
         self.encoder = encoders[0]
+        self._warn = warn
         self._progress = progress
         self._describe = {
             "recipe": recipe.model_dump(),
@@ -283,7 +287,7 @@ class _Run:
         """Return the worlds of every question that has a supporting passage."""
         worlds = []
         for source in sources:
-            questions = QuestionSet.load(source.index, source.questions, source.split, self.settings)
+            questions = QuestionSet.load(source.index, source.questions, source.split, self.settings, self._warn)
             worlds += [questions.world(k) for k in range(len(questions)) if questions.items[k].gold]
         return worlds
 

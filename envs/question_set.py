@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,9 +51,16 @@ class QuestionSet:
         self._vectors = index.encoder.encode([question.text for question in questions])
 
     @classmethod
-    def load(cls, index: Index, folder: Path, split: str, settings: EnvironmentSettings) -> QuestionSet:
-        """Load ``folder``'s ``split`` (``queries.jsonl`` and ``qrels/SPLIT.tsv``)."""
-        questions, qrels = load_questions(folder, split)
+    def load(
+        cls,
+        index: Index,
+        folder: Path,
+        split: str,
+        settings: EnvironmentSettings,
+        warn: Callable[[str], None] | None = None,
+    ) -> QuestionSet:
+        """Load ``folder``'s ``split``, see :func:`trailhound.retrievers.questions.load_questions`."""
+        questions, qrels = load_questions(folder, split, warn)
         return cls(index, questions, qrels, settings)
 
     def __len__(self) -> int:

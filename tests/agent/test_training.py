@@ -337,3 +337,22 @@ def test_ppo_sets_out_from_the_policy_that_the_warm_start_kept(
     assert load_policy(out).training["round"] == 3
     for name, weight in load_file(out / "policy.safetensors").items():
         torch.testing.assert_close(weight, peak[name], atol=1e-6, rtol=0)
+
+
+def test_an_id_of_two_questions_is_left_out_with_a_warning(
+    small_index: Index, corpus_folder: Path, quick: Recipe, tmp_path: Path
+) -> None:
+    folder = subset(corpus_folder, tmp_path / "twice", 8)
+    queries = folder / "queries.jsonl"
+    asked, _ = load_questions(folder, "train")
+    other = json.dumps({"_id": asked[0].id, "text": "Something else?"})
+    queries.write_text(queries.read_text("utf-8").rstrip("\n") + f"\n{other}\n", "utf-8")
+    source = TrainingSource(small_index, folder, "train")
+    with pytest.raises(QuestionsError, match="names another question"):
+        train([source], tmp_path / "strict", recipe=quick)
+    warnings: list[str] = []
+    train([source], tmp_path / "run", recipe=quick, warn=warnings.append)
+    assert len(warnings) == 1
+    assert asked[0].id in warnings[0]
+    described = json.loads((tmp_path / "run" / "policy.json").read_text("utf-8"))
+    assert sum(described["training"]["labelled_questions"]) == len(asked) - 1
