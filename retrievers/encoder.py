@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -127,7 +128,7 @@ class TransformersEncoder:
         self.name = f"{folder.name}@{_fingerprint(folder)}" if folder.is_dir() else path_or_name
         self.dimension = int(self._model.config.hidden_size)
         positions = int(getattr(self._model.config, "max_position_embeddings", 512))
-        self._max_tokens = min(positions, int(self._tokenizer.model_max_length), 512)
+        self._max_tokens = min(positions, int(self._tokenizer.model_max_length), _trained_length(path_or_name))
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
         """Encode ``texts`` into unit vectors, float32 [n, dimension].
@@ -203,6 +204,15 @@ def _batches_of_equal_length(lengths: Sequence[int], budget: int) -> list[list[i
         else:
             batches.append([i])
     return batches
+
+
+def _trained_length(path_or_name: str) -> int:
+    """Return how many tokens a sentence-transformers folder says its encoder was trained on; 512 elsewhere."""
+    path = Path(path_or_name) / "sentence_bert_config.json"
+    try:
+        return int(json.loads(path.read_text("utf-8"))["max_seq_length"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 512
 
 
 def _unit(vectors: Vectors, texts: Sequence[str]) -> Vectors:

@@ -221,3 +221,13 @@ def test_minilm_name_is_built_in_and_its_weights_are_the_published_ones(minilm: 
     digest = hashlib.sha256((model_folder() / "model.safetensors").read_bytes()).hexdigest()
     # https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2/blob/main/model.safetensors
     assert digest == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+def test_a_sentence_transformers_folder_says_how_much_of_a_text_is_read(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "short"
+    shutil.copytree(tiny_folder, folder)
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 5}', "utf-8")
+    short, long = "a red fox", "a red fox and a dog"
+    whole, cut = load_encoder(str(tiny_folder)), load_encoder(str(folder))
+    assert not np.allclose(*whole.encode([short, long]), atol=1e-3)
+    assert np.allclose(*cut.encode([short, long]), atol=1e-5)
