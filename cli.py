@@ -198,7 +198,7 @@ def _add_evaluate(commands: Any) -> None:
         "--questions", type=Path, required=True, metavar="DIR", help="queries.jsonl and qrels/, or a native file"
     )
     parser.add_argument("--split", required=True, metavar="SPLIT")
-    parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that ships with the package")
+    parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that ships")
     parser.add_argument("--system", choices=_SYSTEMS, default=None, help="default: policy")
     parser.add_argument(
         "--run-file", type=Path, default=None, metavar="FILE", help="write the rankings in TREC's format"
@@ -218,7 +218,7 @@ def _add_search(commands: Any) -> None:
     )
     parser.add_argument("index", type=Path, metavar="INDEX")
     parser.add_argument("question", metavar="QUESTION")
-    parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that ships with the package")
+    parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that ships")
     parser.add_argument("--system", choices=_SYSTEMS, default=None, help="default: policy")
     parser.add_argument("--limit", type=_positive, default=5, metavar="N", help="passages to show (default: 5)")
     form = parser.add_mutually_exclusive_group()
