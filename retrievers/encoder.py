@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import EncoderError
-from .minilm import converted_model
+from .minilm import converted_model, quiet_transformers
 from .protocols import Encoder, Progress
 from .records import Vectors
 
@@ -162,7 +162,8 @@ def _load_transformers(path_or_name: str) -> tuple[Any, Any]:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(path_or_name)
-        model, info = AutoModel.from_pretrained(path_or_name, output_loading_info=True)
+        with quiet_transformers():
+            model, info = AutoModel.from_pretrained(path_or_name, output_loading_info=True)
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().split("\n")[0]
         raise EncoderError(f"cannot load the encoder {path_or_name!r} ({reason}): {_CHOICES}") from error

@@ -6,6 +6,8 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -42,6 +44,22 @@ def model_folder() -> Path:
     return Path(spec.origin).parent / "model"
 
 
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep the progress bars of transformers, and its advice to programmers, away from users."""
+    from transformers.utils import logging
+
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if shown:
+            logging.enable_progress_bar()
+
+
 def _convert(source: Path, folder: Path) -> None:
     """Check the weights and convert them to int8; ``folder`` appears whole or not at all."""
     from ctranslate2.converters import TransformersConverter
@@ -56,7 +74,8 @@ def _convert(source: Path, folder: Path) -> None:
             " set TRAILHOUND_CACHE to a folder that can be written"
         ) from error
     try:
-        TransformersConverter(str(source)).convert(str(staging), quantization="int8", force=True)
+        with quiet_transformers():
+            TransformersConverter(str(source)).convert(str(staging), quantization="int8", force=True)
         try:
             staging.rename(folder)
         except OSError:

@@ -28,10 +28,18 @@ def test_two_processes_that_convert_at_once_both_get_the_model(tmp_path: Path) -
     command = "from trailhound.retrievers.minilm import converted_model; print(converted_model()[0])"
     environment = {**os.environ, "TRAILHOUND_CACHE": str(tmp_path)}
     processes = [
-        subprocess.Popen([sys.executable, "-c", command], env=environment, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", command],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(2)
     ]
-    folders = [process.communicate()[0].strip() for process in processes]
+    said = [process.communicate() for process in processes]
+    folders = [output.strip() for output, _ in said]
+    assert [errors for _, errors in said] == ["", ""]
     assert [process.returncode for process in processes] == [0, 0]
     assert folders[0] == folders[1]
     assert [str(path) for path in tmp_path.iterdir()] == folders[:1]
