@@ -52,6 +52,7 @@ class QuestionWorld:
         self._pages: dict[tuple[int, int, int], Rows] = {}
         self._hops: dict[tuple[int, int], Rows] = {}
         self._queries: dict[int, Query] = {-1: Query(view.text, view.vector)}
+        self._texts: dict[int, str] = {-1: view.text}
         self._pairs = PairFeatures(index, view)
 
     def __len__(self) -> int:
@@ -119,10 +120,16 @@ class QuestionWorld:
     def query(self, after: int) -> Query:
         """Return the query of the state that follows evidence ``after``, with its vector."""
         if after not in self._queries:
-            passage = self.index.store.passage(int(self._rows[after]))
-            text = conditioned_query(self.view, passage)
+            text = self._text(after)
             self._queries[after] = Query(text, self.index.encoder.encode([text])[0])
         return self._queries[after]
+
+    def _text(self, after: int) -> str:
+        """Return the text of the query of the state that follows evidence ``after``."""
+        if after not in self._texts:
+            passage = self.index.store.passage(int(self._rows[after]))
+            self._texts[after] = conditioned_query(self.view, passage)
+        return self._texts[after]
 
     def conditioned_similarity(self, after: int, places: Rows) -> NDArray[np.float32]:
         """Return the cosine of each passage with the query conditioned on evidence ``after``, float32 [m]."""
@@ -139,7 +146,8 @@ class QuestionWorld:
         if key not in self._asked:
             name = SUB_INDEXES[sub_index]
             limit = self.settings.pages * self.settings.expand_size
-            query = self.query(after) if name == "dense" or after >= 0 else self._queries[-1]
+            # encoding is what costs most, and only the dense index compares vectors
+            query = self.query(after) if name == "dense" else Query(self._text(after))
             rows = self.index.sub_indexes[name].search(query, limit + 1).rows
             if after >= 0:
                 rows = rows[rows != self._rows[after]]
