@@ -1,27 +1,19 @@
-"""The command line: arguments, progress and exit codes; what it does is done by the package."""
+"""The command line: arguments and exit codes; ``commands`` does what they say."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-from . import __version__
-from .console import ProgressBar, print_table
-from .errors import QuestionsError, TrailhoundError
-
-if TYPE_CHECKING:
-    from .graph.index import Index
+from . import __version__, commands
+from .commands import WrongUseError
+from .errors import TrailhoundError
 
 _SYSTEMS = ("lexical", "dense", "hybrid", "ppr", "exhaustive", "policy")
-
-
-class _WrongUseError(Exception):
-    """The command line contradicts itself."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -44,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command: Callable[[argparse.Namespace], None] = parsed.command
         command(parsed)
         sys.stdout.flush()  # here, where a reader that has gone away can still be answered for
-    except _WrongUseError as error:
+    except WrongUseError as error:
         sys.stderr.write(f"trailhound: {error}\n")
         return 2
     except BrokenPipeError:
@@ -76,16 +68,16 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"trailhound {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_Parser)
+    subcommands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_Parser)
     for add in (_add_demo, _add_index, _add_train, _add_evaluate, _add_search):
-        add(commands)
+        add(subcommands)
     return parser
 
 
 def _command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], None], about: str, examples: str
+    subcommands: Any, name: str, run: Callable[[argparse.Namespace], None], about: str, examples: str
 ) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
+    parser: argparse.ArgumentParser = subcommands.add_parser(
         name,
         help=about,
         description=about[0].upper() + about[1:] + ".",
@@ -111,11 +103,11 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _add_demo(commands: Any) -> None:
+def _add_demo(subcommands: Any) -> None:
     parser = _command(
-        commands,
+        subcommands,
         "demo",
-        _demo,
+        commands.demo,
         "run the whole main job once, on a corpus that the program makes itself",
         "  trailhound demo\n  trailhound demo --articles 5000 --out /tmp/demo",
     )
@@ -127,11 +119,11 @@ def _add_demo(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
 
 
-def _add_index(commands: Any) -> None:
+def _add_index(subcommands: Any) -> None:
     parser = _command(
-        commands,
+        subcommands,
         "index",
-        _index,
+        commands.index,
         "index a corpus: text files, BEIR, or multi-hop JSON",
         "  trailhound index my-docs/ --out my-docs.index\n  trailhound index corpus.jsonl --out c.index --dense hnsw",
     )
@@ -146,11 +138,11 @@ def _add_index(commands: Any) -> None:
     )
 
 
-def _add_train(commands: Any) -> None:
+def _add_train(subcommands: Any) -> None:
     parser = _command(
-        commands,
+        subcommands,
         "train",
-        _train,
+        commands.train,
         "train a search policy on labelled questions",
         "  trailhound train --index w.index --questions data/2wiki-train --split train \\\n"
         "      --validation data/2wiki-train:validation --out runs/2wiki --seed 0\n"
@@ -184,11 +176,11 @@ def _add_train(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
 
 
-def _add_evaluate(commands: Any) -> None:
+def _add_evaluate(subcommands: Any) -> None:
     parser = _command(
-        commands,
+        subcommands,
         "evaluate",
-        _evaluate,
+        commands.evaluate,
         "measure a policy or a fixed system on labelled questions",
         "  trailhound evaluate --index w.index --questions data/w --split dev --policy runs/w --run-file w.trec\n"
         "  trailhound evaluate --index w.index --questions data/w --split dev --system hybrid --json hybrid.json",
@@ -206,11 +198,11 @@ def _add_evaluate(commands: Any) -> None:
     parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the figures as one flat object")
 
 
-def _add_search(commands: Any) -> None:
+def _add_search(subcommands: Any) -> None:
     parser = _command(
-        commands,
+        subcommands,
         "search",
-        _search,
+        commands.search,
         "search an index and show the path",
         '  trailhound search w.index "Who is the mother of the director of Polish-Russian War?"\n'
         '  trailhound search w.index "..." --policy runs/w --json\n'
@@ -225,168 +217,3 @@ def _add_search(commands: Any) -> None:
     form.add_argument("--json", action="store_true", help="print the result as JSON")
     form.add_argument("--context", type=_positive, default=None, metavar="TOKENS", help="print a prompt context only")
     parser.add_argument("--picture", type=Path, default=None, metavar="FILE.svg", help="draw the path as a picture")
-
-
-def _demo(parsed: argparse.Namespace) -> None:
-    from .agent.demo import run_demo
-    from .agent.drawing import draw_path
-
-    _set_threads(parsed.threads or 1)
-    folder = parsed.out or Path("runs") / "demo"
-    with ProgressBar(parsed.quiet) as bar:
-        report = run_demo(
-            folder, articles=parsed.articles, questions=parsed.questions, seed=parsed.seed, progress=bar.report
-        )
-    print(f"{report.passages:,} invented articles, a policy trained in {report.training.seconds:.0f} s: {folder}\n")
-    print_table(report.evaluations)
-    print("\nA search of the policy:\n")
-    print(draw_path(report.example))
-    print(
-        "\nNow your own documents:\n"
-        "  trailhound index my-docs/ --out my-docs.index\n"
-        '  trailhound search my-docs.index "your question"'
-    )
-
-
-def _index(parsed: argparse.Namespace) -> None:
-    from .graph.index import Index, IndexSettings
-
-    settings = IndexSettings(parsed.encoder, parsed.dense, parsed.chunk_words)
-    with ProgressBar(parsed.quiet) as bar:
-        index = Index.build(
-            parsed.corpus,
-            parsed.out,
-            settings=settings,
-            threads=parsed.threads,
-            warn=bar.warn,
-            progress=bar.report,
-        )
-    print(
-        f"{parsed.out}: {index.store.documents:,} documents, {len(index):,} passages, {len(index.graph.edges):,} links"
-    )
-
-
-def _train(parsed: argparse.Namespace) -> None:
-    from .agent.recipe import load_recipe
-    from .agent.training import TrainingSource, train
-
-    if len(parsed.index) != len(parsed.questions):
-        raise _WrongUseError(
-            f"{len(parsed.index)} --index and {len(parsed.questions)} --questions: give one of each for every corpus"
-        )
-    overrides = dict(_setting(text) for text in parsed.set)
-    held_out = [_folder_and_split(text) for text in parsed.validation]
-    recipe = load_recipe(parsed.recipe, overrides)
-    _set_threads(parsed.threads or 1)
-    indexes = [_open(path, parsed.threads) for path in parsed.index]
-    sources = [
-        TrainingSource(index, folder, parsed.split) for index, folder in zip(indexes, parsed.questions, strict=True)
-    ]
-    validation = [
-        TrainingSource(_index_of(folder, parsed.questions, indexes), folder, split) for folder, split in held_out
-    ]
-    with ProgressBar(parsed.quiet) as bar:
-        report = train(
-            sources,
-            parsed.out,
-            validation=validation,
-            recipe=recipe,
-            seed=parsed.seed,
-            warn=bar.warn,
-            progress=bar.report,
-        )
-    figures = ", ".join(f"{name} {value:.3f}" for name, value in report.metrics.items() if name != "kept_round")
-    print(f"{parsed.out}: {figures} on validation, {report.seconds:.0f} s")
-
-
-def _evaluate(parsed: argparse.Namespace) -> None:
-    from .agent.evaluation import evaluate
-
-    _set_threads(parsed.threads or 1)
-    index = _open(parsed.index, parsed.threads or 1)
-    with ProgressBar(parsed.quiet) as bar:
-        evaluation = evaluate(
-            index,
-            parsed.questions,
-            parsed.split,
-            policy=parsed.policy,
-            system=parsed.system,
-            run_file=parsed.run_file,
-            json_file=parsed.json,
-            warn=bar.warn,
-            progress=bar.report,
-        )
-    print_table([evaluation])
-    for kind, figures in evaluation.by_type.items():
-        print(f"  {kind}: recall@5 {100 * figures['recall@5']:.1f} over {figures['questions']:.0f} questions")
-
-
-def _search(parsed: argparse.Namespace) -> None:
-    from .agent.drawing import draw_path, draw_svg, printable
-    from .agent.search_agent import SearchAgent
-
-    _set_threads(parsed.threads or 1)
-    agent = SearchAgent(_open(parsed.index, parsed.threads or 1), parsed.policy, system=parsed.system)
-    result = agent.search(parsed.question, parsed.limit)
-    if parsed.picture is not None:
-        parsed.picture.write_text(draw_svg(result), "utf-8")
-    if parsed.json:
-        escaped = (sys.stdout.encoding or "").lower() != "utf-8"  # else letters that it lacks would become "?"
-        print(json.dumps(result.to_json(), ensure_ascii=escaped, indent=2))
-        return
-    if parsed.context is not None:
-        print(result.context(parsed.context))
-        return
-    print(draw_path(result))
-    print()
-    for evidence in result.evidence:
-        passage = evidence.passage
-        mark = "✓" if evidence.taken else " "
-        place = f"{passage.source}, {passage.start}-{passage.end}"
-        print(printable(f"{mark} [{evidence.rank}] {passage.title or passage.id}  ({place})"))
-        print(f"      {printable(_shortened(passage.text))}")
-    print(f"\nanswered by the {result.answered_by} in {result.milliseconds:.0f} ms, {result.calls} calls")
-
-
-def _open(path: Path, threads: int | None) -> Index:
-    from .graph.index import Index
-
-    return Index.open(path, threads=threads)
-
-
-def _set_threads(threads: int) -> None:
-    """Torch's own default is slower: the policy's tensors are too small to be worth splitting."""
-    import torch
-
-    torch.set_num_threads(threads)
-
-
-def _folder_and_split(text: str) -> tuple[Path, str]:
-    folder, separator, split = text.rpartition(":")
-    if not separator or not folder or not split:
-        raise _WrongUseError(f"--validation {text!r} is not DIR:SPLIT, such as data/2wiki-train:validation")
-    return Path(folder), split
-
-
-def _setting(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator or not name:
-        raise _WrongUseError(f"--set {text!r} is not NAME=VALUE, such as ppo_iterations=20")
-    return name, value
-
-
-def _index_of(folder: Path, questions: Sequence[Path], indexes: Sequence[Index]) -> Index:
-    """Return the index that belongs to the questions in ``folder``."""
-    for index, other in zip(indexes, questions, strict=True):
-        if other.resolve() == folder.resolve():
-            return index
-    if len(indexes) == 1:
-        return indexes[0]
-    raise QuestionsError(
-        "with several indexes, validation questions must lie in a folder that --questions names", folder
-    )
-
-
-def _shortened(text: str, width: int = 160) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= width else flat[: width - 1] + "…"

@@ -1,0 +1,190 @@
+"""What each command of the command line does: calls the package, shows progress, prints the result."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .console import ProgressBar, print_table
+from .errors import QuestionsError
+
+if TYPE_CHECKING:
+    from .graph.index import Index
+
+
+class WrongUseError(Exception):
+    """The command line contradicts itself."""
+
+
+def demo(parsed: argparse.Namespace) -> None:
+    """Run the main job on an invented corpus."""
+    from .agent.demo import run_demo
+    from .agent.drawing import draw_path
+
+    _set_threads(parsed.threads or 1)
+    folder = parsed.out or Path("runs") / "demo"
+    with ProgressBar(parsed.quiet) as bar:
+        report = run_demo(
+            folder, articles=parsed.articles, questions=parsed.questions, seed=parsed.seed, progress=bar.report
+        )
+    print(f"{report.passages:,} invented articles, a policy trained in {report.training.seconds:.0f} s: {folder}\n")
+    print_table(report.evaluations)
+    print("\nA search of the policy:\n")
+    print(draw_path(report.example))
+    print(
+        "\nNow your own documents:\n"
+        "  trailhound index my-docs/ --out my-docs.index\n"
+        '  trailhound search my-docs.index "your question"'
+    )
+
+
+def index(parsed: argparse.Namespace) -> None:
+    """Index a corpus."""
+    from .graph.index import Index, IndexSettings
+
+    settings = IndexSettings(parsed.encoder, parsed.dense, parsed.chunk_words)
+    with ProgressBar(parsed.quiet) as bar:
+        index = Index.build(
+            parsed.corpus,
+            parsed.out,
+            settings=settings,
+            threads=parsed.threads,
+            warn=bar.warn,
+            progress=bar.report,
+        )
+    print(
+        f"{parsed.out}: {index.store.documents:,} documents, {len(index):,} passages, {len(index.graph.edges):,} links"
+    )
+
+
+def train(parsed: argparse.Namespace) -> None:
+    """Train a policy."""
+    from .agent.recipe import load_recipe
+    from .agent.training import TrainingSource, train
+
+    if len(parsed.index) != len(parsed.questions):
+        raise WrongUseError(
+            f"{len(parsed.index)} --index and {len(parsed.questions)} --questions: give one of each for every corpus"
+        )
+    overrides = dict(_setting(text) for text in parsed.set)
+    held_out = [_folder_and_split(text) for text in parsed.validation]
+    recipe = load_recipe(parsed.recipe, overrides)
+    _set_threads(parsed.threads or 1)
+    indexes = [_open(path, parsed.threads) for path in parsed.index]
+    sources = [
+        TrainingSource(index, folder, parsed.split) for index, folder in zip(indexes, parsed.questions, strict=True)
+    ]
+    validation = [
+        TrainingSource(_index_of(folder, parsed.questions, indexes), folder, split) for folder, split in held_out
+    ]
+    with ProgressBar(parsed.quiet) as bar:
+        report = train(
+            sources,
+            parsed.out,
+            validation=validation,
+            recipe=recipe,
+            seed=parsed.seed,
+            warn=bar.warn,
+            progress=bar.report,
+        )
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in report.metrics.items() if name != "kept_round")
+    print(f"{parsed.out}: {figures} on validation, {report.seconds:.0f} s")
+
+
+def evaluate(parsed: argparse.Namespace) -> None:
+    """Measure a system."""
+    from .agent.evaluation import evaluate
+
+    _set_threads(parsed.threads or 1)
+    index = _open(parsed.index, parsed.threads or 1)
+    with ProgressBar(parsed.quiet) as bar:
+        evaluation = evaluate(
+            index,
+            parsed.questions,
+            parsed.split,
+            policy=parsed.policy,
+            system=parsed.system,
+            run_file=parsed.run_file,
+            json_file=parsed.json,
+            warn=bar.warn,
+            progress=bar.report,
+        )
+    print_table([evaluation])
+    for kind, figures in evaluation.by_type.items():
+        print(f"  {kind}: recall@5 {100 * figures['recall@5']:.1f} over {figures['questions']:.0f} questions")
+
+
+def search(parsed: argparse.Namespace) -> None:
+    """Search an index and show the path."""
+    from .agent.drawing import draw_path, draw_svg, printable
+    from .agent.search_agent import SearchAgent
+
+    _set_threads(parsed.threads or 1)
+    agent = SearchAgent(_open(parsed.index, parsed.threads or 1), parsed.policy, system=parsed.system)
+    result = agent.search(parsed.question, parsed.limit)
+    if parsed.picture is not None:
+        parsed.picture.write_text(draw_svg(result), "utf-8")
+    if parsed.json:
+        escaped = (sys.stdout.encoding or "").lower() != "utf-8"  # else letters that it lacks would become "?"
+        print(json.dumps(result.to_json(), ensure_ascii=escaped, indent=2))
+        return
+    if parsed.context is not None:
+        print(result.context(parsed.context))
+        return
+    print(draw_path(result))
+    print()
+    for evidence in result.evidence:
+        passage = evidence.passage
+        mark = "✓" if evidence.taken else " "
+        place = f"{passage.source}, {passage.start}-{passage.end}"
+        print(printable(f"{mark} [{evidence.rank}] {passage.title or passage.id}  ({place})"))
+        print(f"      {printable(_shortened(passage.text))}")
+    print(f"\nanswered by the {result.answered_by} in {result.milliseconds:.0f} ms, {result.calls} calls")
+
+
+def _open(path: Path, threads: int | None) -> Index:
+    from .graph.index import Index
+
+    return Index.open(path, threads=threads)
+
+
+def _set_threads(threads: int) -> None:
+    """Torch's own default is slower: the policy's tensors are too small to be worth splitting."""
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _folder_and_split(text: str) -> tuple[Path, str]:
+    folder, separator, split = text.rpartition(":")
+    if not separator or not folder or not split:
+        raise WrongUseError(f"--validation {text!r} is not DIR:SPLIT, such as data/2wiki-train:validation")
+    return Path(folder), split
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise WrongUseError(f"--set {text!r} is not NAME=VALUE, such as ppo_iterations=20")
+    return name, value
+
+
+def _index_of(folder: Path, questions: Sequence[Path], indexes: Sequence[Index]) -> Index:
+    """Return the index that belongs to the questions in ``folder``."""
+    for index, other in zip(indexes, questions, strict=True):
+        if other.resolve() == folder.resolve():
+            return index
+    if len(indexes) == 1:
+        return indexes[0]
+    raise QuestionsError(
+        "with several indexes, validation questions must lie in a folder that --questions names", folder
+    )
+
+
+def _shortened(text: str, width: int = 160) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= width else flat[: width - 1] + "…"
