@@ -13,6 +13,7 @@ from .console import ProgressBar, print_table
 from .errors import QuestionsError
 
 if TYPE_CHECKING:
+    from .agent.search_agent import SearchResult
     from .graph.index import Index
 
 
@@ -114,6 +115,9 @@ def evaluate(parsed: argparse.Namespace) -> None:
             progress=bar.report,
         )
     print_table([evaluation])
+    if "answer_f1" in evaluation.figures:
+        exact, f1 = (100 * evaluation.figures[name] for name in ("answer_exact_match", "answer_f1"))
+        print(f"  answers: exact match {exact:.1f}, F1 {f1:.1f}")
     for kind, figures in evaluation.by_type.items():
         print(f"  {kind}: recall@5 {100 * figures['recall@5']:.1f} over {figures['questions']:.0f} questions")
 
@@ -137,6 +141,9 @@ def search(parsed: argparse.Namespace) -> None:
         return
     print(draw_path(result))
     print()
+    if result.answer is not None:
+        print(printable(_answer_line(result)))
+        print()
     for evidence in result.evidence:
         passage = evidence.passage
         mark = "✓" if evidence.taken else " "
@@ -144,6 +151,19 @@ def search(parsed: argparse.Namespace) -> None:
         print(printable(f"{mark} [{evidence.rank}] {passage.title or passage.id}  ({place})"))
         print(f"      {printable(_shortened(passage.text))}")
     print(f"\nanswered by the {result.answered_by} in {result.milliseconds:.0f} ms, {result.calls} calls")
+
+
+def _answer_line(result: SearchResult) -> str:
+    """Say the answer, how sure the reader is, and where it stands."""
+    answer = result.answer
+    assert answer is not None
+    line = f"answer: {answer.text} ({answer.probability:.2f})"
+    found = [evidence for evidence in result.evidence if evidence.passage.id == answer.passage]
+    if not found:
+        return line
+    passage = found[0].passage
+    place = f"{passage.start + answer.start}-{passage.start + answer.end}"
+    return f"{line}, read in [{found[0].rank}] {passage.title or passage.id} ({passage.source}, {place})"
 
 
 def _open(path: Path, threads: int | None) -> Index:

@@ -16,7 +16,10 @@ from ..retrievers.protocols import Progress
 from ..retrievers.questions import load_questions
 from ..retrievers.records import Qrels, Question, Run
 from .metrics import evaluate_run, mean
+from .reading.answer_text import exact_match, f1_score
+from .reading.opening import answering_reader
 from .run_file import write_run
+from .search_agent import READ
 from .systems import Ranked, System, open_system
 
 DEPTH = 100
@@ -86,7 +89,8 @@ def evaluate(
     chosen = open_system(opened, system, None if policy is None else Path(policy))
     ranked, latencies = _rank_all(chosen, asked, progress)
     run = {question.id: _named(opened, found) for question, found in zip(asked, ranked, strict=True)}
-    evaluation = _figures(chosen.name, asked, qrels, run, ranked, latencies)
+    answers = _judged_answers(opened, asked, ranked, None if policy is None else Path(policy))
+    evaluation = _figures(chosen.name, asked, qrels, run, ranked, latencies, answers)
     if json_file is not None:
         write_json(Path(json_file), evaluation.to_json())
     if run_file is not None:
@@ -121,12 +125,35 @@ def _named(index: Index, ranked: Ranked) -> dict[str, float]:
     return {passage.id: float(score) for passage, score in zip(passages, ranked.scores, strict=True)}
 
 
+def _judged_answers(
+    index: Index, questions: list[Question], ranked: list[Ranked], policy: Path | None
+) -> dict[str, dict[str, float]]:
+    """Return exact match and F1 of the reader's answers, by question; empty unless every question has its answer."""
+    reader = answering_reader(policy)
+    if reader is None or not all(question.answer for question in questions):
+        return {}
+    judged = {}
+    for question, found in zip(questions, ranked, strict=True):
+        read = index.store.passages(found.rows[: found.taken or READ].tolist())
+        answer = reader.answer(question.text, read)
+        text, gold = answer.text if answer is not None else "", question.answer or ""
+        judged[question.id] = {"answer_exact_match": exact_match(text, gold), "answer_f1": f1_score(text, gold)}
+    return judged
+
+
 def _figures(
-    name: str, questions: list[Question], qrels: Qrels, run: Run, ranked: list[Ranked], latencies: list[float]
+    name: str,
+    questions: list[Question],
+    qrels: Qrels,
+    run: Run,
+    ranked: list[Ranked],
+    latencies: list[float],
+    answers: dict[str, dict[str, float]],
 ) -> Evaluation:
     per_question = evaluate_run(qrels, run)
     for question, found, latency in zip(questions, ranked, latencies, strict=True):
         per_question[question.id] |= {"actions": found.actions, "calls": found.calls, "latency_ms": latency}
+        per_question[question.id] |= answers.get(question.id, {})
     kinds = sorted({question.type for question in questions if question.type is not None})
     by_type = {kind: _summary({q.id: per_question[q.id] for q in questions if q.type == kind}) for kind in kinds}
     return Evaluation(name, _summary(per_question), by_type, run)

@@ -72,7 +72,7 @@ class QuestionSet:
         if number not in self._worlds:
             item = self.items[number]
             view = QuestionView.of(self.index, item.question.text, self._vectors[number])
-            self._worlds[number] = QuestionWorld(self.index, view, self.settings, item.gold)
+            self._worlds[number] = QuestionWorld(self.index, view, self.settings, item.gold, item.question.answer)
         return self._worlds[number]
 
 

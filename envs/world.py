@@ -28,6 +28,7 @@ class QuestionWorld:
         view: the analysed question.
         settings: sizes of pages and hops.
         gold: rows of the supporting passages, where they are known.
+        answer: to the question, where it is known.
     """
 
     def __init__(
@@ -36,11 +37,13 @@ class QuestionWorld:
         view: QuestionView,
         settings: EnvironmentSettings,
         gold: frozenset[int] = frozenset(),
+        answer: str | None = None,
     ) -> None:
         self.index = index
         self.view = view
         self.settings = settings
         self.gold = gold
+        self.answer = answer
         self._place: dict[int, int] = {}
         self._count = 0
         self._rows = np.zeros(64, np.int64)
