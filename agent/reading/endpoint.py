@@ -104,7 +104,7 @@ class EndpointReader:
                 problem = f"its reply is not JSON ({error})"
                 break
         raise PolicyError(
-            f"the reader at {self._url} did not answer ({problem}): is the address right, and does it serve completions?"
+            f"the reader at {self._url} did not answer ({problem}): is the address right, does it serve completions?"
             f" A key is read from {KEY_VARIABLE}"
         )
 

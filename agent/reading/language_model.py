@@ -88,8 +88,8 @@ def _load(folder: Path) -> tuple[Any, Any, bool]:
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().split("\n")[0]
         raise PolicyError(
-            f"cannot load a language model from {folder} ({reason}): give a folder with config.json, safetensors weights"
-            " and a tokenizer of a causal or sequence-to-sequence model"
+            f"cannot load a language model from {folder} ({reason}): give a folder with config.json, safetensors"
+            " weights and a tokenizer of a causal or sequence-to-sequence model"
         ) from error
     if info["missing_keys"]:
         raise PolicyError(
