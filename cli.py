@@ -167,6 +167,19 @@ def _add_train(subcommands: Any) -> None:
         help="decides which policy is kept (default: a tenth of the questions)",
     )
     parser.add_argument(
+        "--supervision",
+        choices=("passages", "answers"),
+        default="passages",
+        help="learn from labelled passages (default), or from the questions' answers alone",
+    )
+    parser.add_argument(
+        "--reader",
+        default=None,
+        metavar="READER",
+        help="judges paths: coverage, builtin, a folder of a reader or of a transformers model, or URL#MODEL"
+        " (default: coverage with passages, readers trained in the run with answers)",
+    )
+    parser.add_argument(
         "--recipe", default=None, metavar="NAME|FILE", help="settings: a name of runs/recipes or a .toml"
     )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting of the recipe")

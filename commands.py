@@ -89,6 +89,8 @@ def train(parsed: argparse.Namespace) -> None:
             validation=validation,
             recipe=recipe,
             seed=parsed.seed,
+            supervision=parsed.supervision,
+            reader=parsed.reader,
             warn=bar.warn,
             progress=bar.report,
         )

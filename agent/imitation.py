@@ -50,7 +50,7 @@ def imitate_epoch(
             made among a few more candidates than are needed.
         done: called with the number of questions begun.
     """
-    batch = SearchBatch(settings, lanes, network.settings.question_dimension)
+    batch = SearchBatch(settings, lanes, network.settings.question_dimension, judged=False)
     waiting = iter(enumerate(worlds))
 
     def refill(lane: int) -> bool:

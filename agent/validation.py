@@ -19,25 +19,24 @@ def validate(
 ) -> dict[str, float]:
     """Search every world greedily; returns recall@5, all_recall@5, return, calls and the ``score``.
 
-    The score decides which policy is kept: recall among the first five less the price paid for it.
+    The score decides which policy is kept: recall among the first five less the price paid for it. Where a judge
+    stands for the labels, there is no recall, and the score is the return: what the judge holds of the evidence less
+    its price.
     """
     network.eval()
     outcomes = search_worlds(network, settings, worlds)
-    recalls, complete, returns, prices, calls = [], [], [], [], []
-    for outcome, world in zip(outcomes, worlds, strict=True):
-        if not world.gold:
+    judged = [world.judge is not None and world.judge.rewards for world in worlds]
+    figures: dict[str, list[float]] = {name: [] for name in ("recall@5", "all_recall@5", "return", "calls", "score")}
+    for outcome, world, by_judge in zip(outcomes, worlds, judged, strict=True):
+        if not by_judge and not world.gold:
+            continue
+        figures["return"].append(outcome.total_reward)
+        figures["calls"].append(outcome.calls)
+        if by_judge:
+            figures["score"].append(outcome.total_reward)
             continue
         found = len(world.gold.intersection(outcome.ranking[:TOP].tolist()))
-        recalls.append(found / len(world.gold))
-        complete.append(found == len(world.gold))
-        returns.append(outcome.total_reward)
-        prices.append(outcome.recall - outcome.total_reward)
-        calls.append(outcome.calls)
-    recall = float(np.mean(recalls))
-    return {
-        "recall@5": recall,
-        "all_recall@5": float(np.mean(complete)),
-        "return": float(np.mean(returns)),
-        "calls": float(np.mean(calls)),
-        "score": recall - float(np.mean(prices)),
-    }
+        figures["recall@5"].append(found / len(world.gold))
+        figures["all_recall@5"].append(found == len(world.gold))
+        figures["score"].append(found / len(world.gold) - (outcome.recall - outcome.total_reward))
+    return {name: float(np.mean(values)) for name, values in figures.items() if values}

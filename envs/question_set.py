@@ -58,10 +58,14 @@ class QuestionSet:
         split: str,
         settings: EnvironmentSettings,
         warn: Callable[[str], None] | None = None,
+        labels: bool = True,
     ) -> QuestionSet:
-        """Load ``folder``'s ``split``, see :func:`trailhound.retrievers.questions.load_questions`."""
+        """Load ``folder``'s ``split``, see :func:`trailhound.retrievers.questions.load_questions`.
+
+        Without ``labels`` the qrels say which questions belong to the split, and nothing else of them is kept.
+        """
         questions, qrels = load_questions(folder, split, warn)
-        return cls(index, questions, qrels, settings)
+        return cls(index, questions, qrels if labels else {}, settings)
 
     def __len__(self) -> int:
         """Return the number of questions."""

@@ -14,6 +14,7 @@ from ..graph.knowledge_graph import GROUPS
 from ..retrievers.records import Query, Rows
 from .evidence_pairs import PairFeatures
 from .features import STATIC
+from .judging import Judge
 from .query_state import conditioned_query
 from .question_view import QuestionView
 from .settings import SUB_INDEXES, EnvironmentSettings
@@ -44,6 +45,8 @@ class QuestionWorld:
         self.settings = settings
         self.gold = gold
         self.answer = answer
+        self.judge: Judge | None = None
+        """Rewards episodes in place of the labels, where it is set."""
         self._place: dict[int, int] = {}
         self._count = 0
         self._rows = np.zeros(64, np.int64)
@@ -86,6 +89,11 @@ class QuestionWorld:
     def adjacency(self) -> NDArray[np.uint8]:
         """Links among the passages in view, uint8 [n, n]: bit ``r`` of [a, b] says that a links to b by Relation r."""
         return self._adjacency[: self._count, : self._count]
+
+    def set_gold(self, gold: frozenset[int]) -> None:
+        """Let other rows count as supporting, in the episodes that begin from now on."""
+        self.gold = gold
+        self._gold[: self._count] = [row in gold for row in self.rows.tolist()]
 
     def place(self, row: int) -> int:
         """Return the place of a row that is in view."""

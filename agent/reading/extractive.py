@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -14,9 +13,8 @@ from ...retrievers.records import Passage
 from .answer_text import normalise_answer, overlap_f1
 from .candidate_features import AnswerCandidates, read_candidates
 from .network import ReaderNetwork, log_softmax_by_owner
-from .passage_reading import PassageReading
+from .passage_reading import PassageAnalyser
 from .protocol import Answer, ReadingTask
-from .word_vectors import WordVectors
 
 UNREAD = 1e-3
 """What the likelihood of an answer that is not among the candidates is at least."""
@@ -24,8 +22,6 @@ UNREAD = 1e-3
 NEAR = 0.6
 """F1 from which a candidate stands for an answer that no candidate is equal to."""
 
-_REMEMBERED = 8192
-"""Passages whose analysis is kept (about 50 kB each)."""
 _BATCH = 64
 
 
@@ -37,20 +33,18 @@ class ExtractiveReader:
 
     Args:
         network: in evaluation mode.
-        vectors: word vectors.
+        analyser: of passages, where there is one to share.
     """
 
     name = "built-in extractive reader"
 
-    def __init__(self, network: ReaderNetwork, vectors: WordVectors | None = None) -> None:
+    def __init__(self, network: ReaderNetwork, analyser: PassageAnalyser | None = None) -> None:
         self.network = network
-        self.vectors = vectors if vectors is not None else WordVectors()
-        self._analysed = lru_cache(_REMEMBERED)(self._analyse)
+        self._analyser = analyser if analyser is not None else PassageAnalyser()
 
     def candidates(self, question: str, passages: Sequence[Passage]) -> AnswerCandidates:
         """Return everything that could be the answer."""
-        analysed = [self._analysed(passage.title, passage.text) for passage in passages]
-        return read_candidates(question, analysed, self.vectors)
+        return read_candidates(question, self._analyser.read(passages), self._analyser.vectors)
 
     def probabilities(self, candidates: Sequence[AnswerCandidates]) -> list[NDArray[np.float64]]:
         """Return the probability of every candidate of every question, float64 [n] each."""
@@ -94,9 +88,6 @@ class ExtractiveReader:
         if number < 0:
             return Answer(text, total[chosen])
         return Answer(text, total[chosen], passages[number].id, start, end)
-
-    def _analyse(self, title: str, text: str) -> PassageReading:
-        return PassageReading.of(title, text, self.vectors)
 
 
 def as_batch(candidates: Sequence[AnswerCandidates]) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -41,6 +41,7 @@ class ReaderNetwork(nn.Module):
         nn.init.normal_(self.slots, std=DIMENSION**-0.5)
         self.mean = nn.Buffer(torch.zeros(len(FEATURES)))
         self.scale = nn.Buffer(torch.ones(len(FEATURES)))
+        self.temperature = nn.Buffer(torch.ones(()))
         self.hidden = nn.Sequential(
             nn.Linear(len(FEATURES) + w + 2 * len(SLOTS) * w, settings.width),
             nn.ReLU(),
@@ -65,7 +66,7 @@ class ReaderNetwork(nn.Module):
         agreement = around * asked.unsqueeze(1)
         inputs = ((features - self.mean) / self.scale, asked, around.flatten(1), agreement.flatten(1))
         scores: Tensor = self.out(self.hidden(torch.cat(inputs, dim=1))).squeeze(1)
-        return scores
+        return scores / self.temperature
 
 
 def log_softmax_by_owner(scores: Tensor, owner: Tensor, owners: int) -> Tensor:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...retrievers.chunking import sentence_spans
-from ...retrievers.records import Vectors
+from ...retrievers.records import Passage, Vectors
 from ...retrievers.titles import strip_parenthesis
 from .answer_text import normalise_answer
 from .candidates import KINDS, Candidate, find_candidates
@@ -42,6 +44,8 @@ BASE = (
 WINDOW = 6
 """Word pieces on either side of a candidate that count as its surroundings."""
 
+_REMEMBERED = 8192
+"""Passages whose analysis is kept (about 50 kB each)."""
 _WEIGHTS = np.float32(0.85) ** np.arange(WINDOW, dtype=np.float32)
 _PARENTHESIS = re.compile(r"\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
 _BORN = re.compile(r"\b(?:born|b\.|né|née)\b", re.IGNORECASE)
@@ -106,6 +110,25 @@ class PassageReading:
             name, text, candidates, answers, base, around, sentence_of, sentences, pieces,
             times_of(text, dates), tuple(countries_of(text)),
         )  # fmt: skip
+
+
+class PassageAnalyser:
+    """Analyses passages, each once; readers may share one, and so may threads.
+
+    Args:
+        vectors: word vectors; loaded when None.
+    """
+
+    def __init__(self, vectors: WordVectors | None = None) -> None:
+        self.vectors = vectors if vectors is not None else WordVectors()
+        self._read = lru_cache(_REMEMBERED)(self._analyse)
+
+    def read(self, passages: Sequence[Passage]) -> list[PassageReading]:
+        """Return the analyses of passages."""
+        return [self._read(passage.title, passage.text) for passage in passages]
+
+    def _analyse(self, title: str, text: str) -> PassageReading:
+        return PassageReading.of(title, text, self.vectors)
 
 
 def surroundings(pieces: Pieces, spans: list[tuple[int, int]]) -> Vectors:
@@ -180,7 +203,7 @@ def _base_features(
         features[k, c.kind] = 1
         features[k, len(KINDS) :] = (
             c.dropped[0],
-            -c.dropped[1],
+            c.dropped[1],
             1 / (1 + sentence_of[k]),
             c.start / max(len(text), 1),
             bool(inside),

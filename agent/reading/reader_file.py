@@ -18,7 +18,8 @@ from ...retrievers.atomic_file import write_atomically, write_json
 from .candidate_features import FEATURES, SLOTS
 from .extractive import ExtractiveReader
 from .network import ReaderNetwork, ReaderSettings
-from .word_vectors import DIMENSION, WordVectors
+from .passage_reading import PassageAnalyser
+from .word_vectors import DIMENSION
 
 FORMAT = 1
 _SEEN = {"features": list(FEATURES), "slots": list(SLOTS), "word_vectors": DIMENSION}
@@ -38,7 +39,7 @@ def save_reader(folder: Path, reader: ExtractiveReader, training: Mapping[str, A
     write_json(folder / "reader.json", description)
 
 
-def load_reader(folder: Path, vectors: WordVectors | None = None) -> ExtractiveReader:
+def load_reader(folder: Path, analyser: PassageAnalyser | None = None) -> ExtractiveReader:
     """Load a reader.
 
     Raises:
@@ -56,6 +57,6 @@ def load_reader(folder: Path, vectors: WordVectors | None = None) -> ExtractiveR
     except (OSError, SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
         what = shorten(str(error), 200)
         raise PolicyError(f"the reader in {folder} is damaged ({what}): train it again") from error
-    if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
+    if not all(bool(torch.isfinite(p).all()) for p in network.state_dict().values()):
         raise PolicyError(f"the reader in {folder} has weights that are not finite: train it again")
-    return ExtractiveReader(network.eval(), vectors)
+    return ExtractiveReader(network.eval(), analyser)

@@ -12,9 +12,9 @@ from torch import nn
 
 from ...retrievers.records import Passage
 from .candidate_features import AnswerCandidates
-from .extractive import ExtractiveReader, as_batch, standing_for
+from .extractive import UNREAD, ExtractiveReader, as_batch, standing_for
 from .network import ReaderNetwork, ReaderSettings, log_softmax_by_owner, log_sum_by_owner
-from .word_vectors import WordVectors
+from .passage_reading import PassageAnalyser
 
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 1e-2
@@ -22,6 +22,7 @@ QUESTIONS_PER_STEP = 24
 INCOMPLETE = 0.25
 """Share of the questions that are read with part of their evidence only: a reader should know when it cannot know."""
 
+TEMPERATURES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 MOST_EXTRA = 2
 """Passages beside the evidence that a question is read with at most."""
 
@@ -42,7 +43,7 @@ def train_reader(
     seed: int,
     *,
     settings: ReaderSettings | None = None,
-    vectors: WordVectors | None = None,
+    analyser: PassageAnalyser | None = None,
     done: Callable[[int], None] | None = None,
 ) -> ExtractiveReader:
     """Train a reader; the same examples and seed give the same reader.
@@ -55,13 +56,13 @@ def train_reader(
         epochs: passes over them.
         seed: of everything random.
         settings: sizes of the network.
-        vectors: word vectors, where they are loaded already.
+        analyser: of passages, where there is one to share.
         done: called with the number of examples that were analysed.
     """
     generator = np.random.default_rng([seed, 7])
     torch.manual_seed(int(generator.integers(2**31)))
     network = ReaderNetwork(settings or ReaderSettings())
-    reader = ExtractiveReader(network.eval(), vectors)
+    reader = ExtractiveReader(network.eval(), analyser)
     read: list[AnswerCandidates] = []
     for number, example in enumerate(examples, start=1):
         read.append(reader.candidates(example.question, _evidence(example, generator)))
@@ -74,6 +75,30 @@ def train_reader(
     _fit(network, read, right, epochs, generator)
     network.eval()
     return reader
+
+
+def calibrate(reader: ExtractiveReader, examples: Sequence[ReadingExample], seed: int) -> float:
+    """Set the temperature that makes the reader's likelihood of answers it has not learned highest; returns it.
+
+    Temperature scaling (Guo et al. 2017, arXiv:1706.04599): a reader of a few hundred questions is too sure of itself,
+    and what it is wrongly sure of would mislead a search that it rewards. 1 at least.
+
+    Args:
+        reader: is changed in place.
+        examples: that it was not trained on; none leave it as it is.
+        seed: of how the evidence is presented.
+    """
+    generator = np.random.default_rng([seed, 8])
+    read = [reader.candidates(example.question, _evidence(example, generator)) for example in examples]
+    right = [_targets(example.answer, candidates) for example, candidates in zip(examples, read, strict=True)]
+    losses = []
+    for temperature in TEMPERATURES if examples else ():
+        reader.network.temperature.fill_(temperature)
+        chances = zip(reader.probabilities(read), right, strict=True)
+        losses.append(-np.mean([np.log(UNREAD + (1 - UNREAD) * p[mask].sum()) for p, mask in chances]))
+    chosen = TEMPERATURES[int(np.argmin(losses))] if losses else 1.0
+    reader.network.temperature.fill_(chosen)
+    return chosen
 
 
 def _fit(
