@@ -128,5 +128,5 @@ def log_sum_exp_by(values: Tensor, group: Tensor, groups: int) -> Tensor:
 
 def _entropy_by(log_weights: Tensor, group: Tensor, groups: int) -> Tensor:
     """Return the entropy [g] of normalised weights given as logarithms [z]; a weight of 0 adds nothing."""
-    finite = log_weights.clamp(min=-60.0)  # e^-60 is nothing, and 0 * -inf has no gradient
+    finite = torch.where(log_weights > -60.0, log_weights, 0.0)  # e^-60 is nothing, and 0 * -inf has no gradient
     return torch.zeros(groups, dtype=log_weights.dtype).index_add(0, group, -finite.exp() * finite)
