@@ -167,6 +167,13 @@ def _add_train(subcommands: Any) -> None:
         help="decides which policy is kept (default: a tenth of the questions)",
     )
     parser.add_argument(
+        "--hop-encoder",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="encoder that `trailhound tune` made, for queries that hold evidence (default: the index's)",
+    )
+    parser.add_argument(
         "--recipe", default=None, metavar="NAME|FILE", help="settings: a name of runs/recipes or a .toml"
     )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting of the recipe")

@@ -86,6 +86,7 @@ def train(parsed: argparse.Namespace) -> None:
             sources,
             parsed.out,
             validation=validation,
+            hop_encoder=parsed.hop_encoder,
             recipe=recipe,
             seed=parsed.seed,
             warn=bar.warn,

@@ -112,14 +112,16 @@ class PolicySystem:
             )
         self._index = index
         self._network = policy.network
+        self._hop_encoder = policy.hop_encoder(threads=1)
         self._settings = replace(policy.settings, expand_everything=True) if exhaustive else policy.settings
         wide = "exhaustive search, ranked by the " if self._settings.expand_everything else ""
         self.name = f"{wide}policy {label}"
 
     def rank(self, question: str, limit: int) -> Ranked:
         """Return at most ``limit`` passages."""
-        view = QuestionView.of(self._index, question)
-        world = QuestionWorld(self._index, view, self._settings)
+        hop = self._hop_encoder
+        view = QuestionView.of(self._index, question, hop_vector=None if hop is None else hop.encode([question])[0])
+        world = QuestionWorld(self._index, view, self._settings, hop_encoder=hop)
         outcome = search_worlds(self._network, self._settings, [world], lanes=1, explain=explain)[0]
         return Ranked(
             outcome.ranking[:limit],
