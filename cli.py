@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"trailhound {__version__}")
     subcommands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_add_demo, _add_index, _add_train, _add_evaluate, _add_search):
+    for add in (_add_demo, _add_index, _add_tune, _add_train, _add_evaluate, _add_search):
         add(subcommands)
     return parser
 
@@ -138,6 +138,39 @@ def _add_index(subcommands: Any) -> None:
     )
 
 
+def _add_tune(subcommands: Any) -> None:
+    parser = _command(
+        subcommands,
+        "tune",
+        commands.tune,
+        "tune the encoder of queries that hold evidence, on labelled questions; indexes stay as they are",
+        "  trailhound tune --index w.index --questions data/w --split train --out runs/w-hop\n"
+        "  trailhound train --index w.index --questions data/w --split train --hop-encoder runs/w-hop --out runs/w",
+    )
+    _add_sources(parser)
+    parser.add_argument("--epochs", type=_positive, default=4, metavar="N", help="default: 4")
+    parser.add_argument("--rank", type=_positive, default=8, metavar="N", help="of the change of the weights")
+    parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu, or cuda where there is a GPU")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the result; goes on if interrupted"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+
+
+def _add_sources(parser: argparse.ArgumentParser) -> None:
+    """Add what both ``tune`` and ``train`` learn from."""
+    parser.add_argument("--index", type=Path, action="append", required=True, metavar="INDEX", help="may be repeated")
+    parser.add_argument(
+        "--questions",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="DIR",
+        help="one per --index: queries.jsonl with qrels/, or a native file",
+    )
+    parser.add_argument("--split", required=True, metavar="SPLIT", help="of every questions folder")
+
+
 def _add_train(subcommands: Any) -> None:
     parser = _command(
         subcommands,
@@ -149,16 +182,7 @@ def _add_train(subcommands: Any) -> None:
         "  trailhound train --index a.index --questions a --index b.index --questions b --split train --out runs/both\n"
         "  trailhound train --index w.index --questions data/w --split train --out runs/w --set ppo_iterations=20",
     )
-    parser.add_argument("--index", type=Path, action="append", required=True, metavar="INDEX", help="may be repeated")
-    parser.add_argument(
-        "--questions",
-        type=Path,
-        action="append",
-        required=True,
-        metavar="DIR",
-        help="one per --index: queries.jsonl with qrels/, or a native file",
-    )
-    parser.add_argument("--split", required=True, metavar="SPLIT", help="of every questions folder")
+    _add_sources(parser)
     parser.add_argument(
         "--validation",
         action="append",

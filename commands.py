@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from .console import ProgressBar, print_table
 from .errors import QuestionsError
 
 if TYPE_CHECKING:
+    from .agent.training import TrainingSource
     from .graph.index import Index
 
 
@@ -61,23 +63,49 @@ def index(parsed: argparse.Namespace) -> None:
     )
 
 
-def train(parsed: argparse.Namespace) -> None:
-    """Train a policy."""
-    from .agent.recipe import load_recipe
-    from .agent.training import TrainingSource, train
+def tune(parsed: argparse.Namespace) -> None:
+    """Tune the hop encoder."""
+    from .agent.tuning import TuningSettings, tune
+
+    _set_threads(parsed.threads or os.cpu_count() or 1)
+    _, sources = _sources(parsed)
+    settings = TuningSettings(epochs=parsed.epochs, rank=parsed.rank)
+    with ProgressBar(parsed.quiet) as bar:
+        figures = tune(
+            sources,
+            parsed.out,
+            settings=settings,
+            seed=parsed.seed,
+            device=parsed.device,
+            warn=bar.warn,
+            progress=bar.report,
+        )
+    print(f"{parsed.out}: {', '.join(f'{name} {value:.3f}' for name, value in figures.items())}")
+
+
+def _sources(parsed: argparse.Namespace) -> tuple[list[Index], list[TrainingSource]]:
+    """Open what ``tune`` and ``train`` learn from."""
+    from .agent.training import TrainingSource
 
     if len(parsed.index) != len(parsed.questions):
         raise WrongUseError(
             f"{len(parsed.index)} --index and {len(parsed.questions)} --questions: give one of each for every corpus"
         )
+    indexes = [_open(path, parsed.threads) for path in parsed.index]
+    pairs = zip(indexes, parsed.questions, strict=True)
+    return indexes, [TrainingSource(index, folder, parsed.split) for index, folder in pairs]
+
+
+def train(parsed: argparse.Namespace) -> None:
+    """Train a policy."""
+    from .agent.recipe import load_recipe
+    from .agent.training import TrainingSource, train
+
     overrides = dict(_setting(text) for text in parsed.set)
     held_out = [_folder_and_split(text) for text in parsed.validation]
     recipe = load_recipe(parsed.recipe, overrides)
     _set_threads(parsed.threads or 1)
-    indexes = [_open(path, parsed.threads) for path in parsed.index]
-    sources = [
-        TrainingSource(index, folder, parsed.split) for index, folder in zip(indexes, parsed.questions, strict=True)
-    ]
+    indexes, sources = _sources(parsed)
     validation = [
         TrainingSource(_index_of(folder, parsed.questions, indexes), folder, split) for folder, split in held_out
     ]

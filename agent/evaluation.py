@@ -15,7 +15,7 @@ from ..retrievers.atomic_file import write_json
 from ..retrievers.protocols import Progress
 from ..retrievers.questions import load_questions
 from ..retrievers.records import Qrels, Question, Run
-from .metrics import evaluate_run, mean
+from .metrics import evaluate_run, mean, recall
 from .run_file import write_run
 from .systems import Ranked, System, open_system
 
@@ -126,7 +126,13 @@ def _figures(
 ) -> Evaluation:
     per_question = evaluate_run(qrels, run)
     for question, found, latency in zip(questions, ranked, latencies, strict=True):
-        per_question[question.id] |= {"actions": found.actions, "calls": found.calls, "latency_ms": latency}
+        taken = recall(list(run[question.id])[: found.taken], qrels.get(question.id, {}), found.taken)
+        per_question[question.id] |= {
+            "actions": found.actions,
+            "calls": found.calls,
+            "return": taken - found.spent,
+            "latency_ms": latency,
+        }
     kinds = sorted({question.type for question in questions if question.type is not None})
     by_type = {kind: _summary({q.id: per_question[q.id] for q in questions if q.type == kind}) for kind in kinds}
     return Evaluation(name, _summary(per_question), by_type, run)
@@ -135,7 +141,7 @@ def _figures(
 def _summary(per_question: dict[str, dict[str, float]]) -> dict[str, float]:
     figures = mean(per_question)
     latencies = [values["latency_ms"] for values in per_question.values()]
-    for name in ("actions", "calls"):
+    for name in ("actions", "calls", "return"):
         figures[f"{name}_mean"] = figures.pop(name)
     del figures["latency_ms"]
     figures["latency_ms_p50"], figures["latency_ms_p95"] = np.percentile(latencies, [50, 95]).tolist()

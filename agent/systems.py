@@ -35,6 +35,7 @@ class Ranked:
         decisions: the path; of a fixed system, its steps.
         actions: actions taken, or steps of the fixed pipeline.
         calls: sub-index calls and hops.
+        spent: what the policy paid for them, in recall (0 for a fixed system).
     """
 
     rows: Rows
@@ -43,6 +44,7 @@ class Ranked:
     decisions: tuple[Decision, ...] = ()
     actions: int = 0
     calls: int = 0
+    spent: float = 0.0
 
 
 class System(Protocol):
@@ -130,6 +132,7 @@ class PolicySystem:
             tuple(outcome.decisions),
             len(outcome.decisions),
             outcome.calls,
+            outcome.recall - outcome.total_reward,
         )
 
 
