@@ -7,7 +7,7 @@ question together with one derived from its labels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -27,13 +27,17 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
     Args:
         env: the lanes to collect from.
         beta: weight of L_ML; 0 is plain PPO.
+        stepped: called after every gradient step.
         kwargs: what MaskablePPO takes.
     """
 
     policy: SearchPolicy
 
-    def __init__(self, env: SearchVecEnv, beta: float, **kwargs: Any) -> None:
+    def __init__(
+        self, env: SearchVecEnv, beta: float, stepped: Callable[[], None] | None = None, **kwargs: Any
+    ) -> None:
         self.beta = beta
+        self._stepped = stepped
         self.lanes_env = env
         self.statistics: dict[str, float] = {}
         """Means over the last update: losses, entropies, effective paths, clipping, approximate KL."""
@@ -77,6 +81,8 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
                 self.policy.optimizer.step()
+                if self._stepped is not None:
+                    self._stepped()
             else:
                 continue
             break

@@ -43,6 +43,9 @@ class Recipe(BaseModel):
     rounds: int = Field(2, ge=0, le=8)
     dropout: float = Field(0.2, ge=0, lt=1)
 
+    # the weights that are validated and kept: see WeightAverage
+    average: float = Field(0.99, ge=0, lt=1)
+
     # warm start
     imitation_epochs: int = Field(9, ge=0)
     imitation_learning_rate: float = Field(2e-3, gt=0)

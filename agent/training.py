@@ -26,6 +26,7 @@ from ..retrievers.adapter import Adapter, load_adapter
 from ..retrievers.atomic_file import write_json
 from ..retrievers.encoder import MiniLMEncoder
 from ..retrievers.protocols import Progress
+from .averaging import WeightAverage
 from .checkpoint import Progressed, load_checkpoint, save_checkpoint
 from .imitation import imitate_epoch
 from .network import PolicyNetwork
@@ -142,6 +143,7 @@ class _Run:
         torch.manual_seed(seed)
         dimension = sources[0].index.encoder.dimension
         self.network = PolicyNetwork(recipe.network(dimension))
+        self.average = WeightAverage(self.network, recipe.average)
         self.progressed = Progressed()
 
     def claim(self, resume: bool) -> None:
@@ -162,7 +164,8 @@ class _Run:
             self.out.mkdir(parents=True, exist_ok=True)
             write_json(path, self._describe)
         if self._checkpoint.exists():
-            self.progressed = load_checkpoint(self._checkpoint, self.network)
+            self.progressed = load_checkpoint(self._checkpoint, self.network, average=self.average.network)
+            self.average.steps = self.progressed.averaged
 
     def finish(self) -> TrainingReport:
         """Run the rounds that are left and write ``metrics.json``."""
@@ -204,6 +207,7 @@ class _Run:
                 recipe.imitation_lanes,
                 recipe.wide_share,
                 recipe.wander,
+                self.average.update,
                 self._stage(f"imitation {number + 1}/{recipe.imitation_epochs}", len(self.worlds)),
             )
             self._end_round("imitation", {"loss": loss}, optimizer, started, log)
@@ -239,6 +243,7 @@ class _Run:
         model = SearchPPO(
             env,
             recipe.beta,
+            self.average.update,
             n_steps=recipe.ppo_steps,
             batch_size=recipe.minibatch,
             n_epochs=recipe.ppo_passes,
@@ -264,7 +269,7 @@ class _Run:
         log: RunLog,
     ) -> None:
         """Validate, keep the policy if it is the best so far, log, and write the checkpoint."""
-        validated = validate(self.network, self.settings, self.held_out)
+        validated = validate(self.average.network, self.settings, self.held_out)
         number = self.progressed.rounds
         if validated["score"] > self.progressed.peak:
             self.progressed.peak_round, self.progressed.peak = number, validated["score"]
@@ -272,14 +277,16 @@ class _Run:
         if validated["score"] >= self.progressed.peak - 0.25 / len(self.held_out):
             self.progressed.kept_round, self.progressed.kept = number, validated
             training = {**self._describe, "round": number, "phase": phase, "validation_figures": validated}
-            save_policy(self.out, self.network, self.settings, self.encoder, training, self.adapter)
+            save_policy(self.out, self.average.network, self.settings, self.encoder, training, self.adapter)
         self.progressed.rounds += 1
         self.progressed.seconds += time.monotonic() - started
         log.write(number, phase, {**figures, **{f"validation_{k}": v for k, v in validated.items()}})
         if self.progressed.rounds == self.recipe.imitation_epochs:
             # PPO sets out from the policy kept so far; in the checkpoint, because PPO's first round may replace it
             self.network.load_state_dict(load_policy(self.out).network.state_dict())
-        save_checkpoint(self._checkpoint, self.network, optimizer, self.progressed)
+            self.average.restart()
+        self.progressed.averaged = self.average.steps
+        save_checkpoint(self._checkpoint, self.network, optimizer, self.progressed, self.average.network)
 
     def _seeded(self, number: int) -> np.random.Generator:
         """Return this round's generator, and seed torch from it."""
