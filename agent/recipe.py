@@ -24,7 +24,8 @@ class Recipe(BaseModel):
     # the environment: see EnvironmentSettings
     expand_size: int = Field(5, ge=1, le=100)
     pages: int = Field(2, ge=1, le=10)
-    hop_size: int = Field(8, ge=1, le=100)
+    hop_size: int = Field(8, ge=1, le=1000)
+    hop_depth: int = Field(1, ge=1, le=8)
     max_candidates: int = Field(48, ge=2, le=1000)
     max_evidence: int = Field(5, ge=1, le=50)
     max_steps: int = Field(20, ge=1, le=500)

@@ -10,6 +10,7 @@ from ..errors import QuestionsError
 from ..graph.index import Index
 from ..retrievers.questions import load_questions
 from ..retrievers.records import Qrels, Question
+from .fact_world import fact_world
 from .question_view import QuestionView
 from .settings import EnvironmentSettings
 from .world import QuestionWorld
@@ -48,7 +49,9 @@ class QuestionSet:
             for question in questions
         ]
         self._worlds: dict[int, QuestionWorld] = {}
-        self._vectors = index.encoder.encode([question.text for question in questions])
+        self._vectors = None
+        if index.facts is None:  # else a world encodes its own question, without the fact that it asks for
+            self._vectors = index.encoder.encode([question.text for question in questions])
 
     @classmethod
     def load(
@@ -71,6 +74,9 @@ class QuestionSet:
         """Return the world of a question, the same object every time."""
         if number not in self._worlds:
             item = self.items[number]
+            if self._vectors is None:
+                self._worlds[number] = fact_world(self.index, item.question.text, item.question.answer, self.settings)
+                return self._worlds[number]
             view = QuestionView.of(self.index, item.question.text, self._vectors[number])
             self._worlds[number] = QuestionWorld(self.index, view, self.settings, item.gold)
         return self._worlds[number]
