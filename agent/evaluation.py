@@ -15,6 +15,7 @@ from ..retrievers.atomic_file import write_json
 from ..retrievers.protocols import Progress
 from ..retrievers.questions import load_questions
 from ..retrievers.records import Qrels, Question, Run
+from .fact_evaluation import fact_figures, rank_facts
 from .metrics import evaluate_run, mean
 from .run_file import write_run
 from .systems import Ranked, System, open_system
@@ -66,7 +67,8 @@ def evaluate(
 
     Args:
         index: an opened index, or the folder of one.
-        questions: a folder with ``queries.jsonl`` and ``qrels/SPLIT.tsv``.
+        questions: a folder with ``queries.jsonl`` and ``qrels/SPLIT.tsv``, or with ``SPLIT.txt`` of triples over a
+            knowledge graph, for which the figures are hits@k and mrr too (see :func:`fact_figures`).
         split: which of its splits.
         policy: the folder of a trained policy; the shipped one when None.
         system: see :class:`SearchAgent`.
@@ -81,12 +83,17 @@ def evaluate(
     """
     opened = index if isinstance(index, Index) else Index.open(index)
     _hold_folders(run_file, json_file)
-    asked, qrels = load_questions(Path(questions), split, warn)
-    _hold_labels(opened, qrels, Path(questions), warn)
+    folder = Path(questions)
+    asked, qrels = load_questions(folder, split, warn)
+    _hold_labels(opened, qrels, folder, warn)
     chosen = open_system(opened, system, None if policy is None else Path(policy))
-    ranked, latencies = _rank_all(chosen, asked, progress)
+    if opened.facts is None:
+        ranked, latencies = _rank_all(chosen, asked, progress)
+    else:
+        ranked, latencies = rank_facts(chosen, opened, asked, progress)
     run = {question.id: _named(opened, found) for question, found in zip(asked, ranked, strict=True)}
-    evaluation = _figures(chosen.name, asked, qrels, run, ranked, latencies)
+    measured = evaluate_run(qrels, run) if opened.facts is None else fact_figures(opened, folder, asked, ranked, warn)
+    evaluation = _figures(chosen.name, asked, measured, run, ranked, latencies)
     if json_file is not None:
         write_json(Path(json_file), evaluation.to_json())
     if run_file is not None:
@@ -122,9 +129,13 @@ def _named(index: Index, ranked: Ranked) -> dict[str, float]:
 
 
 def _figures(
-    name: str, questions: list[Question], qrels: Qrels, run: Run, ranked: list[Ranked], latencies: list[float]
+    name: str,
+    questions: list[Question],
+    per_question: dict[str, dict[str, float]],
+    run: Run,
+    ranked: list[Ranked],
+    latencies: list[float],
 ) -> Evaluation:
-    per_question = evaluate_run(qrels, run)
     for question, found, latency in zip(questions, ranked, latencies, strict=True):
         per_question[question.id] |= {"actions": found.actions, "calls": found.calls, "latency_ms": latency}
     kinds = sorted({question.type for question in questions if question.type is not None})

@@ -43,6 +43,7 @@ class Recipe(BaseModel):
     width: int = Field(64, ge=4)
     rounds: int = Field(2, ge=0, le=8)
     dropout: float = Field(0.2, ge=0, lt=1)
+    embedding: bool = True
 
     # warm start
     imitation_epochs: int = Field(9, ge=0)
@@ -84,7 +85,7 @@ class Recipe(BaseModel):
 
     def network(self, question_dimension: int) -> NetworkSettings:
         """Return the network's part."""
-        names = {f.name for f in fields(NetworkSettings)} - {"question_dimension"}
+        names = {f.name for f in fields(NetworkSettings)} - {"question_dimension", "fact_kinds", "fact_scale"}
         return NetworkSettings(question_dimension, **{name: getattr(self, name) for name in names})
 
 

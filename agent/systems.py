@@ -9,16 +9,18 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..envs.fact_world import fact_world
 from ..envs.question_view import QuestionView
 from ..envs.world import QuestionWorld
 from ..errors import PolicyError
+from ..graph.fact_memory import FactMemory
 from ..graph.index import Index
 from ..graph.pagerank import PageRank
 from ..retrievers.fusion import reciprocal_rank_fusion
 from ..retrievers.records import Hits, Query, Rows
 from .explanation import explain
 from .policy_file import LoadedPolicy, load_policy
-from .rollout import Decision, search_worlds
+from .rollout import Decision, Explain, search_worlds
 
 FIXED = ("lexical", "dense", "hybrid", "ppr")
 SYSTEMS = (*FIXED, "exhaustive", "policy")
@@ -112,15 +114,30 @@ class PolicySystem:
             )
         self._index = index
         self._network = policy.network
+        if index.facts is not None:
+            self._network.remember(FactMemory(index.facts))
         self._settings = replace(policy.settings, expand_everything=True) if exhaustive else policy.settings
         wide = "exhaustive search, ranked by the " if self._settings.expand_everything else ""
         self.name = f"{wide}policy {label}"
 
     def rank(self, question: str, limit: int) -> Ranked:
         """Return at most ``limit`` passages."""
-        view = QuestionView.of(self._index, question)
-        world = QuestionWorld(self._index, view, self._settings)
-        outcome = search_worlds(self._network, self._settings, [world], lanes=1, explain=explain)[0]
+        return self.rank_world(self._world(question), limit, explain)
+
+    def rank_fact(self, question: str, answer: str, limit: int) -> Ranked:
+        """Answer a question of a test: rank at most ``limit`` entities while the fact that gives ``answer`` is hidden.
+
+        The head, which is evidence because the walk sets out from it, is the last answer to be given.
+        """
+        world = fact_world(self._index, question, answer, self._settings)
+        found = self.rank_world(world, len(self._index), None)
+        head = found.rows == world.asked.head
+        order = np.argsort(head, kind="stable")[:limit]
+        return replace(found, rows=found.rows[order], scores=np.sort(found.scores)[::-1][:limit])
+
+    def rank_world(self, world: QuestionWorld, limit: int, words: Explain | None) -> Ranked:
+        """Search a world; ``words`` explains each action."""
+        outcome = search_worlds(self._network, self._settings, [world], lanes=1, explain=words)[0]
         return Ranked(
             outcome.ranking[:limit],
             outcome.scores[:limit],
@@ -129,6 +146,11 @@ class PolicySystem:
             len(outcome.decisions),
             outcome.calls,
         )
+
+    def _world(self, question: str) -> QuestionWorld:
+        if self._index.facts is not None:
+            return fact_world(self._index, question, None, self._settings)
+        return QuestionWorld(self._index, QuestionView.of(self._index, question), self._settings)
 
 
 def shipped_policy() -> Path | None:

@@ -59,11 +59,7 @@ class FactWorld(QuestionWorld):
         self.hidden = hidden
         self.known = np.array([row for row in facts.answers(query).tolist() if row != answer], np.int64)
         self._count = len(index)
-
-    @property
-    def rows(self) -> Rows:
-        """Rows of the entities, int64 [N], each its own place."""
-        return np.arange(self._count)
+        self._rows = facts.rows
 
     @property
     def static(self) -> NDArray[np.float32]:
@@ -152,7 +148,7 @@ class FactWorld(QuestionWorld):
         """Return the number of neighbours by relation group, int64 [len(GROUPS)]."""
         _, kind, target = self._edges(np.array([evidence]))
         stated = kind < len(self.facts.relations)
-        by_group = {"mentions": len(np.unique(target[stated])), "mentioned_by": len(np.unique(target[~stated]))}
+        by_group = {"mentions": len(self._distinct(target[stated])), "mentioned_by": len(self._distinct(target[~stated]))}
         return np.array([by_group.get(group, 0) for group in GROUPS])
 
     def query(self, after: int) -> Query:
@@ -174,11 +170,9 @@ class FactWorld(QuestionWorld):
         source, kind, target = (array[at] for array in self.facts.edges)
         if self.hidden is None or self.answer is None:
             return source, kind, target
-        ends = ((self.asked.head, self.asked.kind, self.answer),)
-        ends += ((self.answer, self.facts.inverse(self.asked.kind), self.asked.head),)
-        seen = np.ones(len(at), np.bool_)
-        for head, asked, tail in ends:
-            seen &= ~((source == head) & (kind == asked) & (target == tail))
+        head, asked, answer = self.asked.head, self.asked.kind, self.answer
+        seen = ~((source == head) & (kind == asked) & (target == answer))
+        seen &= ~((source == answer) & (kind == self.facts.inverse(asked)) & (target == head))
         return source[seen], kind[seen], target[seen]
 
     def _distances(self, start: int, group: int) -> NDArray[np.int64]:
@@ -188,13 +182,19 @@ class FactWorld(QuestionWorld):
         if GROUPS[group] not in ("mentions", "mentioned_by"):
             return distance
         _, kind, target = self._edges(np.array([start]))
-        front = np.unique(target[(kind < len(self.facts.relations)) == (GROUPS[group] == "mentions")])
+        front = self._distinct(target[(kind < len(self.facts.relations)) == (GROUPS[group] == "mentions")])
         for depth in range(1, self.settings.hop_depth + 1):
             front = front[distance[front] < 0]
             distance[front] = depth
             if depth < self.settings.hop_depth and len(front):
-                front = np.unique(self._edges(front)[2])
+                front = self._distinct(self._edges(front)[2])
         return distance
+
+    def _distinct(self, rows: Rows) -> Rows:
+        """Return each of some rows once, ascending; faster than numpy's, which sorts."""
+        found = np.zeros(self._count, np.bool_)
+        found[rows] = True
+        return np.flatnonzero(found)
 
 
 def fact_world(index: Index, text: str, answer: str | None, settings: EnvironmentSettings) -> FactWorld:

@@ -168,6 +168,11 @@ class Facts:
         return keys[order], order
 
     @cached_property
+    def rows(self) -> Rows:
+        """Every entity's row, int64 [N]."""
+        return np.arange(len(self.entities))
+
+    @cached_property
     def offsets(self) -> NDArray[np.int64]:
         """Where the edges of each entity begin in ``edges``, int64 [N + 1]."""
         return np.searchsorted(self.edges[0], np.arange(len(self.entities) + 1))
@@ -185,6 +190,19 @@ class Facts:
             KeyError: when there is no such entity.
         """
         return self._rows[name]
+
+    @cached_property
+    def entity_names(self) -> frozenset[str]:
+        """The names of the entities."""
+        return frozenset(self.entities)
+
+    def knows(self, text: str) -> bool:
+        """Return whether :meth:`parse` can read ``text``."""
+        try:
+            self.parse(text)
+        except QuestionsError:
+            return False
+        return True
 
     def parse(self, text: str) -> FactQuery:
         """Read ``HEAD relation``; the names may be written with spaces for ``_``, and in any case.
