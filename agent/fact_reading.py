@@ -24,14 +24,18 @@ class FactReading(nn.Module):
         kinds: of edges.
         scale: turns an inner product of query and entity into a logit.
         width: of candidate states, d.
+        fact_dropout: share of the facts that a step of training does not see.
+        known_dropout: share of its searches that do not see which answers are known.
 
     Attributes:
         trust: weight of the vectors' log-likelihood in the score of taking a candidate; begins at 1.
     """
 
-    def __init__(self, kinds: int, scale: float, width: int) -> None:
+    def __init__(self, kinds: int, scale: float, width: int, fact_dropout: float, known_dropout: float) -> None:
         super().__init__()
         self.kinds = kinds
+        self.fact_dropout = fact_dropout
+        self.known_dropout = known_dropout
         self.scale = scale
         self.trust = nn.Parameter(torch.ones(()))
         self.read = nn.Linear(2, width)
@@ -68,6 +72,7 @@ class FactReading(nn.Module):
         states: Tensor,
         observation: dict[str, Tensor],
         question: Tensor,
+        trace: list[tuple[Tensor, Tensor]] | None = None,
     ) -> Tensor:
         """Pass messages along all facts of the graph, through entities out of view too: [b, k, d].
 
@@ -90,8 +95,10 @@ class FactReading(nn.Module):
         evidence = _by_row((slots >= 0).unsqueeze(2).float(), sources, memory.entities).squeeze(2) > 0  # [a, N]
         asked = self.code(observation["question"][active].float()).argmax(dim=1)
         heads = rows[active, head[active]]
-        links = memory.links(heads, asked, known)
-        out = graph(nodes, evidence, links, question[active])
+        if self.training:  # a walk must not depend on single facts, nor on what is known of the answer already
+            known = known & (torch.rand(len(known), 1) >= self.known_dropout)
+        links = memory.links(heads, asked, known, self.fact_dropout if self.training else 0.0)
+        out = graph(nodes, evidence, links, question[active], trace)
         back = out.gather(1, place.unsqueeze(2).expand(-1, -1, out.shape[2]))  # [a, k, d]
         return states.index_copy(0, active, back)
 

@@ -33,6 +33,8 @@ class NetworkSettings:
         dropout: on the question vector, in training.
         fact_kinds: kinds of edges of the knowledge graph that it reasons over; 0 for texts.
         fact_scale: what an inner product of a query and an entity is multiplied by to be a logit.
+        fact_dropout: share of its facts that a step of training does not see.
+        known_dropout: share of the searches of such a step that do not see which answers are known.
         embedding: whether the vectors of the knowledge graph are used (or left out: the ablation).
     """
 
@@ -44,6 +46,8 @@ class NetworkSettings:
     fact_kinds: int = 0
     fact_scale: float = 1.0
     embedding: bool = True
+    fact_dropout: float = 0.2
+    known_dropout: float = 0.5
 
 
 class PolicyNetwork(nn.Module):
@@ -58,7 +62,11 @@ class PolicyNetwork(nn.Module):
         d, q = settings.width, settings.question_width
         self.dropout = nn.Dropout(settings.dropout)
         self.question = nn.Linear(settings.fact_kinds or settings.question_dimension, q)
-        self.facts = FactReading(settings.fact_kinds, settings.fact_scale, d) if settings.fact_kinds else None
+        self.facts: FactReading | None = None
+        if settings.fact_kinds:
+            self.facts = FactReading(
+                settings.fact_kinds, settings.fact_scale, d, settings.fact_dropout, settings.known_dropout
+            )
         self.memory: FactMemory | None = None
         self.candidate = nn.Sequential(
             nn.Linear(len(STATIC) + len(DYNAMIC) + q, d), nn.ReLU(), nn.Linear(d, d), nn.ReLU()
@@ -95,8 +103,10 @@ class PolicyNetwork(nn.Module):
         """Give the network the facts of the index that it searches; needed where ``fact_kinds`` is set."""
         self.memory = memory
 
-    def scores(self, observation: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return unmasked logits [b, a] and values [b]."""
+    def scores(
+        self, observation: dict[str, Tensor], trace: list[tuple[Tensor, Tensor]] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return unmasked logits [b, a] and values [b]; ``trace`` is handed to the graph neural network."""
         slots = observation["candidate_rows"].shape[1]
         observation = _in_use(observation)
         present = observation["candidate_rows"] >= 0  # [b, k]
@@ -105,7 +115,7 @@ class PolicyNetwork(nn.Module):
         if self.facts is not None:
             asked = self.facts.code(asked)
         question = self.question(self.dropout(asked))  # [b, q]
-        states = self._candidates(observation, question, present)  # [b, k, d]
+        states = self._candidates(observation, question, present, trace)  # [b, k, d]
         held = states.gather(1, taken.clamp(min=0).unsqueeze(2).expand(-1, -1, states.shape[2]))  # [b, e, d]
         held = held * (taken >= 0).unsqueeze(2)
         search = self._search(states, held, present, taken, question, observation["budget"].float())  # [b, d]
@@ -115,12 +125,18 @@ class PolicyNetwork(nn.Module):
         ).squeeze(2)  # [b, k]
         if self.facts is not None and self.settings.embedding:
             takes = takes + self.facts.trust * self.facts.likelihood(observation)
-        takes = nn.functional.pad(takes, (0, slots - takes.shape[1]))
+        takes = nn.functional.pad(takes * present, (0, slots - takes.shape[1]))
         logits = torch.cat((self.stop_score(search), operators, takes), dim=1)
         # detached: after the warm start the value head is still untrained, and its error must not undo the trunk
         return logits, self.value(search.detach()).squeeze(1)
 
-    def _candidates(self, observation: dict[str, Tensor], question: Tensor, present: Tensor) -> Tensor:
+    def _candidates(
+        self,
+        observation: dict[str, Tensor],
+        question: Tensor,
+        present: Tensor,
+        trace: list[tuple[Tensor, Tensor]] | None,
+    ) -> Tensor:
         """Encode candidates by their features, beside each evidence, and among their links: [b, k, d]."""
         features = observation["candidates"].float()  # [b, k, features]
         if self.facts is not None:
@@ -150,7 +166,8 @@ class PolicyNetwork(nn.Module):
         if self.graph is None:
             return states
         if self.facts is not None:
-            return self.facts.walk(self.graph, self._facts(), states, observation, question) * present.unsqueeze(2)
+            walked = self.facts.walk(self.graph, self._facts(), states, observation, question, trace)
+            return walked * present.unsqueeze(2)
         return self._pass_messages(states, observation, question) * present.unsqueeze(2)
 
     def _facts(self) -> FactMemory:
@@ -199,8 +216,9 @@ class PolicyNetwork(nn.Module):
 
 
 def _in_use(observation: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Leave out the slots that are empty in every search: candidates fill them from the first one on."""
-    k = max(int((observation["candidate_rows"] >= 0).sum(dim=1).max()), 1)
+    """Leave out the last slots, where they are empty in every search: candidates fill them from the first one on."""
+    used = (observation["candidate_rows"] >= 0).any(dim=0).nonzero()
+    k = int(used.max()) + 1 if len(used) else 1
     return {
         **observation,
         "candidates": observation["candidates"][:, :k],

@@ -44,6 +44,8 @@ class Recipe(BaseModel):
     rounds: int = Field(2, ge=0, le=8)
     dropout: float = Field(0.2, ge=0, lt=1)
     embedding: bool = True
+    fact_dropout: float = Field(0.2, ge=0, lt=1)
+    known_dropout: float = Field(0.5, ge=0, le=1)
 
     # warm start
     imitation_epochs: int = Field(9, ge=0)
@@ -72,6 +74,9 @@ class Recipe(BaseModel):
     # the questions
     most_repeats: int = Field(4, ge=1)
     """How often a question of a small source may be repeated, so that several sources weigh more alike."""
+
+    epoch_questions: int = Field(0, ge=0)
+    """Questions to an epoch of imitation at least: fewer are repeated until there are so many."""
 
     # stopping
     held_out: float = Field(0.1, gt=0, lt=0.9)

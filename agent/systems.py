@@ -19,6 +19,7 @@ from ..graph.pagerank import PageRank
 from ..retrievers.fusion import reciprocal_rank_fusion
 from ..retrievers.records import Hits, Query, Rows
 from .explanation import explain
+from .fact_explanation import FactExplanation
 from .policy_file import LoadedPolicy, load_policy
 from .rollout import Decision, Explain, search_worlds
 
@@ -122,7 +123,8 @@ class PolicySystem:
 
     def rank(self, question: str, limit: int) -> Ranked:
         """Return at most ``limit`` passages."""
-        return self.rank_world(self._world(question), limit, explain)
+        words = explain if self._index.facts is None else FactExplanation(self._network)
+        return self.rank_world(self._world(question), limit, words)
 
     def rank_fact(self, question: str, answer: str, limit: int) -> Ranked:
         """Answer a question of a test: rank at most ``limit`` entities while the fact that gives ``answer`` is hidden.

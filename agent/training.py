@@ -131,6 +131,7 @@ class _Run:
         if not self.worlds or not self.held_out:
             raise QuestionsError("there are too few questions with supporting passages in the index to train on")
         self.worlds = _balanced(self.worlds, recipe.most_repeats)
+        self.worlds *= max(1, -(-recipe.epoch_questions // len(self.worlds)))
         torch.manual_seed(seed)
         self.network = network_for(sources[0].index, recipe)
         self.progressed = Progressed()

@@ -164,6 +164,10 @@ class FactWorld(QuestionWorld):
         features[target[~stated], _MENTIONS] = 1
         return features
 
+    def visible_edges(self) -> tuple[Rows, NDArray[np.int64], Rows]:
+        """Return source, kind and target of every edge that can be seen."""
+        return self._edges(self.rows)
+
     def _edges(self, rows: Rows) -> tuple[Rows, NDArray[np.int64], Rows]:
         """Return source, kind and target of every edge of ``rows`` that can be seen."""
         at = self.facts.edges_of(rows)

@@ -35,7 +35,7 @@ class QuestionConditionedGNN(nn.Module):
         x_i' = x_i + \mathrm{LN}\bigl(\mathrm{MLP}[m_i ; x_i ; x_i^0]\bigr), \qquad
         x_i^0 \mathrel{+}= \ell(q) \text{ where } i \text{ is evidence}
 
-    with :math:`\alpha(q) = G q` anew in every round, and a node that nobody sends to hearing 0. Labelling the source
+    with :math:`\alpha(q) = G q` anew in every round; a node that nobody sends to keeps its state. Labelling the source
     and going on from its label by edges that the question weighs is NBFNet (Zhu et al. 2021, arXiv:2106.06935,
     section 3.2), the weights of relations by the query are RED-GNN's (Zhang and Yao 2022, arXiv:2108.06040, eq. 4),
     the question in the message GFM-RAG's (Luo et al. 2025, arXiv:2502.01113, section 3.2). What is new is that a
@@ -64,7 +64,14 @@ class QuestionConditionedGNN(nn.Module):
         )
         self.norm = nn.ModuleList(nn.LayerNorm(width) for _ in range(rounds))
 
-    def forward(self, nodes: Tensor, evidence: Tensor, links: TypedLinks, question: Tensor) -> Tensor:
+    def forward(
+        self,
+        nodes: Tensor,
+        evidence: Tensor,
+        links: TypedLinks,
+        question: Tensor,
+        trace: list[tuple[Tensor, Tensor]] | None = None,
+    ) -> Tensor:
         """Return the new node states [b, n, d].
 
         Args:
@@ -72,19 +79,29 @@ class QuestionConditionedGNN(nn.Module):
             evidence: which nodes are evidence, bool [b, n].
             links: the edges.
             question: projected question of each search [b, question_width].
+            trace: is given, of every round, the weights of kinds [g, t, h] and the matrices [g, h, n, n] by which
+                nodes (receiver, then sender) hear each other; for searches that share their links.
         """
         nodes = nodes + self.label(question).unsqueeze(1) * evidence.unsqueeze(2)
         first = nodes
-        scale = _heard(links, *nodes.shape[:2]).clamp(min=1).rsqrt().unsqueeze(2)  # [b or 1, n, 1]
+        count = _heard(links, *nodes.shape[:2]).unsqueeze(2)  # [b or 1, n, 1]
+        scale = count.clamp(min=1).rsqrt()
         asked, ask = _different(question) if links.owners is None else (question, None)
         for gate, send, receive, norm in zip(self.gate, self.send, self.receive, self.norm, strict=True):
             gates = gate(asked).reshape(-1, self.kinds, self.heads)  # [g, t, h]
             values = send(nodes).reshape(*nodes.shape[:2], self.heads, -1)  # [b, n, h, d/h]
-            heard = self._share(values, gates, links, ask) if ask is not None else _own(values, gates, links)
-            nodes = nodes + norm(receive(torch.cat((heard * scale, nodes, first), dim=2)))
+            heard = _own(values, gates, links) if ask is None else self._share(values, gates, links, ask, trace)
+            nodes = nodes + norm(receive(torch.cat((heard * scale, nodes, first), dim=2))) * (count > 0)
         return nodes
 
-    def _share(self, values: Tensor, gates: Tensor, links: TypedLinks, ask: Tensor) -> Tensor:
+    def _share(
+        self,
+        values: Tensor,
+        gates: Tensor,
+        links: TypedLinks,
+        ask: Tensor,
+        trace: list[tuple[Tensor, Tensor]] | None,
+    ) -> Tensor:
         """Add up what nodes hear over edges that all searches share [b, n, d]; ``ask`` [b] numbers the questions."""
         b, n, h, w = values.shape
         g = len(gates)
@@ -93,6 +110,8 @@ class QuestionConditionedGNN(nn.Module):
         pairs = links.receivers * n + links.senders
         matrices = weights.new_zeros(n * n, g * h).index_add(0, pairs, weights)
         matrices = matrices.reshape(n, n, g, h).permute(2, 3, 0, 1).contiguous()  # [g, h, n, n]
+        if trace is not None:
+            trace.append((gates, matrices))
         order = torch.argsort(ask, stable=True)
         parts = []
         for matrix, part in zip(matrices, values[order].split(torch.bincount(ask, minlength=g).tolist()), strict=True):

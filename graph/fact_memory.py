@@ -24,8 +24,13 @@ class FactMemory:
         self._source, self._kind, self._target = (torch.from_numpy(a.copy()) for a in (source, kind, target))
         self._keys = self._source * self.kinds + self._kind  # ascending
         self._count = len(facts.relations)
+        self._facts = len(facts)
+        # both readings of a fact have its number, and each its place beside the other
+        self._fact = torch.from_numpy(facts.edge_facts.copy())
+        order = torch.argsort(self._fact, stable=True).reshape(-1, 2)
+        self._turned = torch.empty_like(self._fact).scatter_(0, order.reshape(-1), order.flip(1).reshape(-1))
 
-    def links(self, head: Tensor, asked: Tensor, known: Tensor) -> TypedLinks:
+    def links(self, head: Tensor, asked: Tensor, known: Tensor, dropout: float = 0.0) -> TypedLinks:
         """Return all facts as links, with those that must not be seen.
 
         A fact that answers the question and whose answer is not known to the search is hidden, read either way.
@@ -34,6 +39,7 @@ class FactMemory:
             head: row of the head of each search, int64 [b].
             asked: the kind of edge that it asks for, int64 [b].
             known: the answers it may know, bool [b, N].
+            dropout: share of the facts that no search sees, drawn by torch's generator.
         """
         key = head * self.kinds + asked
         first, last = torch.searchsorted(self._keys, key), torch.searchsorted(self._keys, key, right=True)
@@ -52,4 +58,8 @@ class FactMemory:
                 torch.cat((kind, inverse)),
             )
         )
-        return TypedLinks(self._source, self._target, self._kind, None, hidden)
+        if not dropout:
+            return TypedLinks(self._source, self._target, self._kind, None, hidden)
+        kept = (torch.rand(self._facts) >= dropout)[self._fact]  # [2 m]
+        lost = ~kept[torch.cat((at[unseen], self._turned[at[unseen]]))]
+        return TypedLinks(self._source[kept], self._target[kept], self._kind[kept], None, hidden[:, ~lost])

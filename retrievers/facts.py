@@ -135,11 +135,21 @@ class Facts:
     @cached_property
     def edges(self) -> tuple[Rows, NDArray[np.int64], Rows]:
         """Every fact read either way: source, kind and target, int64 [2 m] each, sorted by source, kind, target."""
-        source = np.concatenate((self.heads, self.tails))
-        target = np.concatenate((self.tails, self.heads))
-        kind = np.concatenate((self.kinds, self.kinds + len(self.relations)))
+        source, kind, target = self._both
         order = np.lexsort((target, kind, source))
         return source[order], kind[order], target[order]
+
+    @cached_property
+    def edge_facts(self) -> Rows:
+        """The number of the fact of each of ``edges``, int64 [2 m]."""
+        source, kind, target = self._both
+        return np.lexsort((target, kind, source)) % len(self)
+
+    @property
+    def _both(self) -> tuple[Rows, NDArray[np.int64], Rows]:
+        source = np.concatenate((self.heads, self.tails))
+        target = np.concatenate((self.tails, self.heads))
+        return source, np.concatenate((self.kinds, self.kinds + len(self.relations))), target
 
     @cached_property
     def _edge_keys(self) -> NDArray[np.int64]:
