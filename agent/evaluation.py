@@ -15,6 +15,7 @@ from ..retrievers.atomic_file import write_json
 from ..retrievers.protocols import Progress
 from ..retrievers.questions import load_questions
 from ..retrievers.records import Qrels, Question, Run
+from .fact_evaluation import fact_figures, rank_facts
 from .metrics import evaluate_run, mean, recall
 from .run_file import write_run
 from .systems import Ranked, System, open_system
@@ -66,7 +67,8 @@ def evaluate(
 
     Args:
         index: an opened index, or the folder of one.
-        questions: a folder with ``queries.jsonl`` and ``qrels/SPLIT.tsv``.
+        questions: a folder with ``queries.jsonl`` and ``qrels/SPLIT.tsv``, or with ``SPLIT.txt`` of triples over a
+            knowledge graph, for which the figures are hits@k and mrr too (see :func:`fact_figures`).
         split: which of its splits.
         policy: the folder of a trained policy; the shipped one when None.
         system: see :class:`SearchAgent`.
@@ -81,12 +83,23 @@ def evaluate(
     """
     opened = index if isinstance(index, Index) else Index.open(index)
     _hold_folders(run_file, json_file)
-    asked, qrels = load_questions(Path(questions), split, warn)
-    _hold_labels(opened, qrels, Path(questions), warn)
+    folder = Path(questions)
+    asked, qrels = load_questions(folder, split, warn)
+    _hold_labels(opened, qrels, folder, warn)
     chosen = open_system(opened, system, None if policy is None else Path(policy))
-    ranked, latencies = _rank_all(chosen, asked, progress)
+    if opened.facts is None:
+        ranked, latencies = _rank_all(chosen, asked, progress)
+    else:
+        ranked, latencies = rank_facts(chosen, opened, asked, progress)
     run = {question.id: _named(opened, found) for question, found in zip(asked, ranked, strict=True)}
-    evaluation = _figures(chosen.name, asked, qrels, run, ranked, latencies)
+    if opened.facts is None:
+        measured = evaluate_run(qrels, run)
+        for question, found in zip(asked, ranked, strict=True):
+            taken = recall(list(run[question.id]), qrels[question.id], found.taken)
+            measured[question.id]["return_mean"] = taken - found.spent
+    else:
+        measured = fact_figures(opened, folder, asked, ranked, warn)
+    evaluation = _figures(chosen.name, asked, measured, run, ranked, latencies)
     if json_file is not None:
         write_json(Path(json_file), evaluation.to_json())
     if run_file is not None:
@@ -122,17 +135,15 @@ def _named(index: Index, ranked: Ranked) -> dict[str, float]:
 
 
 def _figures(
-    name: str, questions: list[Question], qrels: Qrels, run: Run, ranked: list[Ranked], latencies: list[float]
+    name: str,
+    questions: list[Question],
+    per_question: dict[str, dict[str, float]],
+    run: Run,
+    ranked: list[Ranked],
+    latencies: list[float],
 ) -> Evaluation:
-    per_question = evaluate_run(qrels, run)
     for question, found, latency in zip(questions, ranked, latencies, strict=True):
-        taken = recall(list(run[question.id])[: found.taken], qrels.get(question.id, {}), found.taken)
-        per_question[question.id] |= {
-            "actions": found.actions,
-            "calls": found.calls,
-            "return": taken - found.spent,
-            "latency_ms": latency,
-        }
+        per_question[question.id] |= {"actions": found.actions, "calls": found.calls, "latency_ms": latency}
     kinds = sorted({question.type for question in questions if question.type is not None})
     by_type = {kind: _summary({q.id: per_question[q.id] for q in questions if q.type == kind}) for kind in kinds}
     return Evaluation(name, _summary(per_question), by_type, run)
@@ -141,7 +152,7 @@ def _figures(
 def _summary(per_question: dict[str, dict[str, float]]) -> dict[str, float]:
     figures = mean(per_question)
     latencies = [values["latency_ms"] for values in per_question.values()]
-    for name in ("actions", "calls", "return"):
+    for name in ("actions", "calls"):
         figures[f"{name}_mean"] = figures.pop(name)
     del figures["latency_ms"]
     figures["latency_ms_p50"], figures["latency_ms_p95"] = np.percentile(latencies, [50, 95]).tolist()

@@ -46,6 +46,8 @@ class Outcome:
         recall: share of the supporting passages taken.
         calls: sub-index calls and hops.
         decisions: the path.
+        last_takes: the policy's scores for taking each slot when it last could take one, float32 [slots]: what the
+            rest of the frontier is ranked by. Of a state where nothing can be taken it never learned to score any.
     """
 
     ranking: Rows
@@ -55,6 +57,7 @@ class Outcome:
     recall: float
     calls: int
     decisions: list[Decision] = field(default_factory=list)
+    last_takes: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
 
 def as_tensors(observation: Observation) -> dict[str, Tensor]:
@@ -126,6 +129,8 @@ def _advance(
     probability = float(1 / np.exp(legal - legal[action]).sum())
     words = explain(batch, lane, action) if explain is not None else ("", "")
     before = state.count
+    if batch.mask[lane, batch.layout.take :].any() or not len(outcome.last_takes):
+        outcome.last_takes = logits[batch.layout.take : batch.layout.take + before].copy()
     reward, ended = batch.act(lane, action)
     outcome.total_reward += reward
     if action >= batch.layout.take:
@@ -134,18 +139,15 @@ def _advance(
         rows = tuple(state.world.rows[state.places[before : state.count]].tolist())
     outcome.decisions.append(Decision(batch.layout.decode(action)[0], probability, rows, *words))
     if ended:
-        _rank(batch, lane, outcome, logits, before)
+        _rank(batch, lane, outcome)
     return ended
 
 
-def _rank(batch: SearchBatch, lane: int, outcome: Outcome, logits: NDArray[np.float32], scored: int) -> None:
-    """Rank the evidence in the order taken, then the frontier by the policy's last scores for taking it.
-
-    ``logits`` speak of the first ``scored`` slots.
-    """
+def _rank(batch: SearchBatch, lane: int, outcome: Outcome) -> None:
+    """Rank the evidence in the order taken, then the frontier by the policy's last scores for taking it."""
     state = batch.lane(lane)
-    takes = logits[batch.layout.take : batch.layout.take + state.count].astype(np.float64)
-    takes[scored:] = -np.inf  # what the very last action brought came too late to be scored: it stands last
+    takes = np.full(state.count, -np.inf)  # what came too late to be scored stands last
+    takes[: len(outcome.last_takes)] = outcome.last_takes
     rest = [slot for slot in np.argsort(-takes, kind="stable").tolist() if slot not in state.evidence]
     order = [*state.evidence, *rest]
     outcome.ranking = state.world.rows[state.places[order]]

@@ -10,7 +10,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from stable_baselines3.common.logger import Logger
 from ..envs.question_set import QuestionSet
 from ..envs.world import QuestionWorld
 from ..errors import PolicyError, QuestionsError, RecipeError
+from ..graph.fact_memory import FactMemory
 from ..graph.index import Index
 from ..retrievers.adapter import Adapter, load_adapter
 from ..retrievers.atomic_file import write_json
@@ -140,9 +141,9 @@ class _Run:
         if not self.worlds or not self.held_out:
             raise QuestionsError("there are too few questions with supporting passages in the index to train on")
         self.worlds = _balanced(self.worlds, recipe.most_repeats)
+        self.worlds *= max(1, -(-recipe.epoch_questions // len(self.worlds)))
         torch.manual_seed(seed)
-        dimension = sources[0].index.encoder.dimension
-        self.network = PolicyNetwork(recipe.network(dimension))
+        self.network = network_for(sources[0].index, recipe)
         self.average = WeightAverage(self.network, recipe.average)
         self.progressed = Progressed()
 
@@ -314,6 +315,17 @@ class _Run:
         aside = set(order[: max(1, round(len(order) * self.recipe.held_out))].tolist())
         self.held_out = [world for k, world in enumerate(self.worlds) if k in aside]
         self.worlds = [world for k, world in enumerate(self.worlds) if k not in aside]
+
+
+def network_for(index: Index, recipe: Recipe) -> PolicyNetwork:
+    """Return an untrained network that fits an index."""
+    settings = recipe.network(index.encoder.dimension)
+    if index.facts is None:
+        return PolicyNetwork(settings)
+    scale = index.fact_encoder.scale
+    network = PolicyNetwork(replace(settings, fact_kinds=index.facts.kind_count, fact_scale=scale))
+    network.remember(FactMemory(index.facts))
+    return network
 
 
 def _read_json(path: Path) -> Any:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..envs.fact_world import FactWorld
 from ..envs.settings import EnvironmentSettings
 from ..envs.world import QuestionWorld
+from ..retrievers.records import Rows
 from .network import PolicyNetwork
 from .rollout import search_worlds
 
@@ -19,7 +21,8 @@ def validate(
 ) -> dict[str, float]:
     """Search every world greedily; returns recall@5, all_recall@5, return, calls and the ``score``.
 
-    The score decides which policy is kept: recall among the first five less the price paid for it.
+    The score decides which policy is kept: recall among the first five less the price paid for it; over a knowledge
+    graph the reciprocal rank of the answer (as ``mrr``) less that price.
     """
     network.eval()
     outcomes = search_worlds(network, settings, worlds)
@@ -34,10 +37,24 @@ def validate(
         prices.append(outcome.recall - outcome.total_reward)
         calls.append(outcome.calls)
     recall = float(np.mean(recalls))
+    answered = [
+        reciprocal_rank(world, outcome.ranking)
+        for outcome, world in zip(outcomes, worlds, strict=True)
+        if isinstance(world, FactWorld)
+    ]
+    quality = {"mrr": float(np.mean(answered))} if answered else {}
     return {
+        **quality,
         "recall@5": recall,
         "all_recall@5": float(np.mean(complete)),
         "return": float(np.mean(returns)),
         "calls": float(np.mean(calls)),
-        "score": recall - float(np.mean(prices)),
+        "score": quality.get("mrr", recall) - float(np.mean(prices)),
     }
+
+
+def reciprocal_rank(world: FactWorld, ranking: Rows) -> float:
+    """Return 1 / the answer's rank among the entities that are not known answers, nor the head; 0 when unranked."""
+    passed_over = {world.asked.head, *world.known.tolist()} - {world.answer}
+    rows = [row for row in ranking.tolist() if row not in passed_over]
+    return 1 / (rows.index(world.answer) + 1) if world.answer in rows else 0.0

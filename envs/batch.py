@@ -232,12 +232,12 @@ class SearchBatch:
             self._candidates[lane, first:last, _FOUND_AT] = state.steps / self.settings.max_steps
             self.observation["candidate_rows"][lane, first:last] = world.rows[new]
             held = state.places[:last]
-            self._adjacency[lane, :last, :last] = world.adjacency[held[:, None], held]
+            self._adjacency[lane, :last, :last] = world.links_among(held)
             for order, slot in enumerate(state.evidence):
                 self._links[lane, order, first:last] = world.pair(int(state.places[slot]))[new]
             self._refresh_coverage(lane, state, first)
             if len(state.evidence) < self._e:
-                self.mask[lane, self.layout.take + first : self.layout.take + last] = True
+                self.mask[lane, self.layout.take + first : self.layout.take + last] = world.may_take[new]
             if last == self._k:
                 self.mask[lane, 1 : self.layout.take] = False
         slots = state.slot_of[places]

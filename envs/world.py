@@ -90,6 +90,15 @@ class QuestionWorld:
         """Links among the passages in view, uint8 [n, n]: bit ``r`` of [a, b] says that a links to b by Relation r."""
         return self._adjacency[: self._count, : self._count]
 
+    @property
+    def may_take(self) -> NDArray[np.bool_]:
+        """Whether each passage in view may be taken, bool [n]."""
+        return np.ones(self._count, np.bool_)
+
+    def links_among(self, places: Rows) -> NDArray[np.uint8]:
+        """Return ``adjacency`` among some places, uint8 [m, m]."""
+        return self.adjacency[places[:, None], places]
+
     def place(self, row: int) -> int:
         """Return the place of a row that is in view."""
         return self._place[row]
