@@ -13,6 +13,7 @@ from . import __version__, commands
 from .commands import WrongUseError
 from .errors import TrailhoundError
 
+_SUPERVISIONS = ("passages", "none")
 _SYSTEMS = ("lexical", "dense", "hybrid", "ppr", "exhaustive", "policy")
 
 
@@ -143,22 +144,29 @@ def _add_train(subcommands: Any) -> None:
         subcommands,
         "train",
         commands.train,
-        "train a search policy on labelled questions",
+        "train a search policy on labelled questions, or on none",
         "  trailhound train --index w.index --questions data/2wiki-train --split train \\\n"
         "      --validation data/2wiki-train:validation --out runs/2wiki --seed 0\n"
         "  trailhound train --index a.index --questions a --index b.index --questions b --split train --out runs/both\n"
-        "  trailhound train --index w.index --questions data/w --split train --out runs/w --set ppo_iterations=20",
+        "  trailhound train --index w.index --questions data/w --split train --out runs/w --set ppo_iterations=20\n"
+        "  trailhound train --index w.index --supervision none --out runs/w",
     )
     parser.add_argument("--index", type=Path, action="append", required=True, metavar="INDEX", help="may be repeated")
     parser.add_argument(
         "--questions",
         type=Path,
         action="append",
-        required=True,
+        default=[],
         metavar="DIR",
         help="one per --index: queries.jsonl with qrels/, or a native file",
     )
-    parser.add_argument("--split", required=True, metavar="SPLIT", help="of every questions folder")
+    parser.add_argument("--split", default=None, metavar="SPLIT", help="of every questions folder")
+    parser.add_argument(
+        "--supervision",
+        choices=_SUPERVISIONS,
+        default="passages",
+        help="what is known: supporting passages (default), or none: questions are made from the corpus itself",
+    )
     parser.add_argument(
         "--validation",
         action="append",

@@ -13,6 +13,8 @@ from .console import ProgressBar, print_table
 from .errors import QuestionsError
 
 if TYPE_CHECKING:
+    from .agent.recipe import Recipe
+    from .agent.training import TrainingSource
     from .graph.index import Index
 
 
@@ -64,24 +66,16 @@ def index(parsed: argparse.Namespace) -> None:
 def train(parsed: argparse.Namespace) -> None:
     """Train a policy."""
     from .agent.recipe import load_recipe
-    from .agent.training import TrainingSource, train
+    from .agent.training import train
 
-    if len(parsed.index) != len(parsed.questions):
-        raise WrongUseError(
-            f"{len(parsed.index)} --index and {len(parsed.questions)} --questions: give one of each for every corpus"
-        )
+    _hold_supervision(parsed)
     overrides = dict(_setting(text) for text in parsed.set)
     held_out = [_folder_and_split(text) for text in parsed.validation]
     recipe = load_recipe(parsed.recipe, overrides)
     _set_threads(parsed.threads or 1)
     indexes = [_open(path, parsed.threads) for path in parsed.index]
-    sources = [
-        TrainingSource(index, folder, parsed.split) for index, folder in zip(indexes, parsed.questions, strict=True)
-    ]
-    validation = [
-        TrainingSource(_index_of(folder, parsed.questions, indexes), folder, split) for folder, split in held_out
-    ]
     with ProgressBar(parsed.quiet) as bar:
+        sources, validation = _sources(parsed, indexes, held_out, recipe, bar)
         report = train(
             sources,
             parsed.out,
@@ -93,6 +87,45 @@ def train(parsed: argparse.Namespace) -> None:
         )
     figures = ", ".join(f"{name} {value:.3f}" for name, value in report.metrics.items() if name != "kept_round")
     print(f"{parsed.out}: {figures} on validation, {report.seconds:.0f} s")
+
+
+def _hold_supervision(parsed: argparse.Namespace) -> None:
+    """Refuse a command line that gives too much or too little to learn from."""
+    if parsed.supervision == "none":
+        if parsed.questions or parsed.split or parsed.validation:
+            raise WrongUseError(
+                "--supervision none makes its own questions: leave --questions, --split and --validation out"
+            )
+        return
+    if not parsed.split:
+        raise WrongUseError("--split is missing: name the split of the questions to train on, such as train")
+    if len(parsed.index) != len(parsed.questions):
+        raise WrongUseError(
+            f"{len(parsed.index)} --index and {len(parsed.questions)} --questions: give one of each for every corpus,"
+            " or train without questions by --supervision none"
+        )
+
+
+def _sources(
+    parsed: argparse.Namespace,
+    indexes: list[Index],
+    held_out: list[tuple[Path, str]],
+    recipe: Recipe,
+    bar: ProgressBar,
+) -> tuple[list[TrainingSource], list[TrainingSource]]:
+    """Return what to learn from and what to validate on."""
+    from .agent.self_supervision import made_sources
+    from .agent.training import TrainingSource
+
+    if parsed.supervision == "none":
+        return made_sources(indexes, parsed.out, recipe, parsed.seed, bar.report)
+    sources = [
+        TrainingSource(index, folder, parsed.split) for index, folder in zip(indexes, parsed.questions, strict=True)
+    ]
+    validation = [
+        TrainingSource(_index_of(folder, parsed.questions, indexes), folder, split) for folder, split in held_out
+    ]
+    return sources, validation
 
 
 def evaluate(parsed: argparse.Namespace) -> None:

@@ -71,6 +71,9 @@ class Recipe(BaseModel):
     most_repeats: int = Field(4, ge=1)
     """How often a question of a small source may be repeated, so that several sources weigh more alike."""
 
+    made_questions: int = Field(1200, ge=20)
+    """Questions to make from each corpus when there is no supervision; ``held_out`` of them are for validation."""
+
     # stopping
     held_out: float = Field(0.1, gt=0, lt=0.9)
     """Share of the training questions used for validation when none is given."""
