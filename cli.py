@@ -204,6 +204,9 @@ def _add_evaluate(subcommands: Any) -> None:
         "--run-file", type=Path, default=None, metavar="FILE", help="write the rankings in TREC's format"
     )
     parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the figures as one flat object")
+    parser.add_argument(
+        "--reliability", type=Path, default=None, metavar="FILE.svg", help="draw how far its confidence can be trusted"
+    )
 
 
 def _add_search(subcommands: Any) -> None:

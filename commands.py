@@ -143,6 +143,7 @@ def evaluate(parsed: argparse.Namespace) -> None:
             system=parsed.system,
             run_file=parsed.run_file,
             json_file=parsed.json,
+            reliability_file=parsed.reliability,
             warn=bar.warn,
             progress=bar.report,
         )
@@ -177,6 +178,8 @@ def search(parsed: argparse.Namespace) -> None:
         print(printable(f"{mark} [{evidence.rank}] {passage.title or passage.id}  ({place})"))
         print(f"      {printable(_shortened(passage.text))}")
     print(f"\nanswered by the {result.answered_by} in {result.milliseconds:.0f} ms, {result.calls} calls")
+    if result.confidence is not None:
+        print(f"confidence that the evidence is complete: {result.confidence:.2f}")
 
 
 def _open(path: Path, threads: int | None) -> Index:

@@ -35,6 +35,7 @@ class Ranked:
         decisions: the path; of a fixed system, its steps.
         actions: actions taken, or steps of the fixed pipeline.
         calls: sub-index calls and hops.
+        confidence: that what was taken is all the evidence; None where the system does not say.
     """
 
     rows: Rows
@@ -43,6 +44,7 @@ class Ranked:
     decisions: tuple[Decision, ...] = ()
     actions: int = 0
     calls: int = 0
+    confidence: float | None = None
 
 
 class System(Protocol):
@@ -112,6 +114,7 @@ class PolicySystem:
             )
         self._index = index
         self._network = policy.network
+        self._confidence = policy.confidence
         self._settings = replace(policy.settings, expand_everything=True) if exhaustive else policy.settings
         wide = "exhaustive search, ranked by the " if self._settings.expand_everything else ""
         self.name = f"{wide}policy {label}"
@@ -128,6 +131,7 @@ class PolicySystem:
             tuple(outcome.decisions),
             len(outcome.decisions),
             outcome.calls,
+            None if self._confidence is None else self._confidence.of(outcome.signals),
         )
 
 

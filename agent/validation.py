@@ -8,6 +8,7 @@ import numpy as np
 
 from ..envs.settings import EnvironmentSettings
 from ..envs.world import QuestionWorld
+from .confidence import DRAWS, Confidence, fit_confidence
 from .network import PolicyNetwork
 from .rollout import search_worlds
 
@@ -41,3 +42,22 @@ def validate(
         "calls": float(np.mean(calls)),
         "score": recall - float(np.mean(prices)),
     }
+
+
+def calibrate(
+    network: PolicyNetwork,
+    settings: EnvironmentSettings,
+    worlds: Sequence[QuestionWorld],
+    rng: np.random.Generator,
+) -> Confidence:
+    """Fit how sure the policy is that its evidence is complete, on searches of ``worlds`` (with supporting passages).
+
+    Each is searched greedily, and ``DRAWS`` times by drawing from the policy: its own failures are few.
+    """
+    network.eval()
+    searched = [world for world in worlds if world.gold]
+    outcomes = search_worlds(network, settings, searched)
+    for _ in range(DRAWS):
+        outcomes += search_worlds(network, settings, searched, draw=rng)
+    complete = np.array([outcome.recall > 1 - 1e-6 for outcome in outcomes])
+    return fit_confidence(np.array([outcome.signals for outcome in outcomes]), complete)

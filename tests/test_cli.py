@@ -295,19 +295,24 @@ def test_train_evaluate_and_search_with_the_policy(
 ) -> None:
     capsys.readouterr()
     files = ["--run-file", tmp_path / "wiki.trec", "--json", tmp_path / "wiki.json"]
+    files += ["--reliability", tmp_path / "wiki.svg"]
     over = ["--index", wiki, "--questions", corpus, "--split", "dev"]
     assert code_of("evaluate", *over, "--policy", run, *files) == 0
     output, errors = capsys.readouterr()
     figures = json.loads((tmp_path / "wiki.json").read_text())
     assert set(figures) >= KEYS
     assert figures["questions"] == 6
+    assert 0 <= figures["calibration_error"] <= 1
+    ElementTree.parse(tmp_path / "wiki.svg")
     assert set(read_run(tmp_path / "wiki.trec")) == set(generate(64, 24, 5).splits["dev"])
     assert f"policy {run}"[:40] in output
     assert re.search(r"^  \w+: recall@5 [\d.]+ over \d questions$", output, re.MULTILINE)
     assert "answering questions ...\n" in errors
 
     assert code_of("search", wiki, "Who is it?", "--policy", run) == 0
-    assert re.search(f"answered by the policy {run} in ", capsys.readouterr().out)
+    output = capsys.readouterr().out
+    assert re.search(f"answered by the policy {run} in ", output)
+    assert re.search(r"\nconfidence that the evidence is complete: [01]\.\d\d\n$", output)
 
 
 def test_training_says_what_it_reached_and_goes_on_where_it_was(
