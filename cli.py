@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"trailhound {__version__}")
     subcommands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_add_demo, _add_index, _add_train, _add_evaluate, _add_search):
+    for add in (_add_demo, _add_index, _add_tune, _add_train, _add_evaluate, _add_search):
         add(subcommands)
     return parser
 
@@ -139,6 +139,40 @@ def _add_index(subcommands: Any) -> None:
     )
 
 
+def _add_tune(subcommands: Any) -> None:
+    parser = _command(
+        subcommands,
+        "tune",
+        commands.tune,
+        "tune the encoder of queries that hold evidence, on labelled questions; indexes stay as they are",
+        "  trailhound tune --index w.index --questions data/w --split train --out runs/w-hop\n"
+        "  trailhound train --index w.index --questions data/w --split train --hop-encoder runs/w-hop --out runs/w",
+    )
+    _add_sources(parser, required=True)
+    parser.add_argument("--epochs", type=_positive, default=4, metavar="N", help="default: 4")
+    parser.add_argument("--rank", type=_positive, default=8, metavar="N", help="of the change of the weights")
+    parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu, or cuda where there is a GPU")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the result; goes on if interrupted"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+
+
+def _add_sources(parser: argparse.ArgumentParser, required: bool) -> None:
+    """Add what both ``tune`` and ``train`` learn from."""
+    parser.add_argument("--index", type=Path, action="append", required=True, metavar="INDEX", help="may be repeated")
+    parser.add_argument(
+        "--questions",
+        type=Path,
+        action="append",
+        default=None if required else [],
+        required=required,
+        metavar="DIR",
+        help="one per --index: queries.jsonl with qrels/, or a native file",
+    )
+    parser.add_argument("--split", required=required, metavar="SPLIT", help="of every questions folder")
+
+
 def _add_train(subcommands: Any) -> None:
     parser = _command(
         subcommands,
@@ -151,16 +185,7 @@ def _add_train(subcommands: Any) -> None:
         "  trailhound train --index w.index --questions data/w --split train --out runs/w --set ppo_iterations=20\n"
         "  trailhound train --index w.index --supervision none --out runs/w",
     )
-    parser.add_argument("--index", type=Path, action="append", required=True, metavar="INDEX", help="may be repeated")
-    parser.add_argument(
-        "--questions",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="one per --index: queries.jsonl with qrels/, or a native file",
-    )
-    parser.add_argument("--split", default=None, metavar="SPLIT", help="of every questions folder")
+    _add_sources(parser, required=False)
     parser.add_argument(
         "--supervision",
         choices=_SUPERVISIONS,
@@ -173,6 +198,13 @@ def _add_train(subcommands: Any) -> None:
         default=[],
         metavar="DIR:SPLIT",
         help="decides which policy is kept (default: a tenth of the questions)",
+    )
+    parser.add_argument(
+        "--hop-encoder",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="encoder that `trailhound tune` made, for queries that hold evidence (default: the index's)",
     )
     parser.add_argument(
         "--recipe", default=None, metavar="NAME|FILE", help="settings: a name of runs/recipes or a .toml"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,6 +64,39 @@ def index(parsed: argparse.Namespace) -> None:
     )
 
 
+def tune(parsed: argparse.Namespace) -> None:
+    """Tune the hop encoder."""
+    from .agent.tuning import TuningSettings, tune
+
+    _set_threads(parsed.threads or os.cpu_count() or 1)
+    _, sources = _sources(parsed)
+    settings = TuningSettings(epochs=parsed.epochs, rank=parsed.rank)
+    with ProgressBar(parsed.quiet) as bar:
+        figures = tune(
+            sources,
+            parsed.out,
+            settings=settings,
+            seed=parsed.seed,
+            device=parsed.device,
+            warn=bar.warn,
+            progress=bar.report,
+        )
+    print(f"{parsed.out}: {', '.join(f'{name} {value:.3f}' for name, value in figures.items())}")
+
+
+def _sources(parsed: argparse.Namespace) -> tuple[list[Index], list[TrainingSource]]:
+    """Open what ``tune`` and ``train`` learn from."""
+    from .agent.training import TrainingSource
+
+    if len(parsed.index) != len(parsed.questions):
+        raise WrongUseError(
+            f"{len(parsed.index)} --index and {len(parsed.questions)} --questions: give one of each for every corpus"
+        )
+    indexes = [_open(path, parsed.threads) for path in parsed.index]
+    pairs = zip(indexes, parsed.questions, strict=True)
+    return indexes, [TrainingSource(index, folder, parsed.split) for index, folder in pairs]
+
+
 def train(parsed: argparse.Namespace) -> None:
     """Train a policy."""
     from .agent.recipe import load_recipe
@@ -73,13 +107,16 @@ def train(parsed: argparse.Namespace) -> None:
     held_out = [_folder_and_split(text) for text in parsed.validation]
     recipe = load_recipe(parsed.recipe, overrides)
     _set_threads(parsed.threads or 1)
-    indexes = [_open(path, parsed.threads) for path in parsed.index]
     with ProgressBar(parsed.quiet) as bar:
-        sources, validation = _sources(parsed, indexes, held_out, recipe, bar)
+        if parsed.supervision == "none":
+            sources, validation = _made_sources(parsed, recipe, bar)
+        else:
+            sources, validation = _labelled_sources(parsed, held_out)
         report = train(
             sources,
             parsed.out,
             validation=validation,
+            hop_encoder=parsed.hop_encoder,
             recipe=recipe,
             seed=parsed.seed,
             warn=bar.warn,
@@ -90,42 +127,37 @@ def train(parsed: argparse.Namespace) -> None:
 
 
 def _hold_supervision(parsed: argparse.Namespace) -> None:
-    """Refuse a command line that gives too much or too little to learn from."""
-    if parsed.supervision == "none":
-        if parsed.questions or parsed.split or parsed.validation:
-            raise WrongUseError(
-                "--supervision none makes its own questions: leave --questions, --split and --validation out"
-            )
-        return
-    if not parsed.split:
-        raise WrongUseError("--split is missing: name the split of the questions to train on, such as train")
-    if len(parsed.index) != len(parsed.questions):
+    """Refuse questions where none are wanted, and none where some are."""
+    given = bool(parsed.questions or parsed.split or parsed.validation)
+    if parsed.supervision == "none" and given:
         raise WrongUseError(
-            f"{len(parsed.index)} --index and {len(parsed.questions)} --questions: give one of each for every corpus,"
-            " or train without questions by --supervision none"
+            "--supervision none makes its own questions: leave --questions, --split and --validation out"
         )
+    if parsed.supervision != "none" and not (parsed.questions and parsed.split):
+        raise WrongUseError("--questions and --split are missing: give both, or train without by --supervision none")
 
 
-def _sources(
-    parsed: argparse.Namespace,
-    indexes: list[Index],
-    held_out: list[tuple[Path, str]],
-    recipe: Recipe,
-    bar: ProgressBar,
+def _labelled_sources(
+    parsed: argparse.Namespace, held_out: list[tuple[Path, str]]
 ) -> tuple[list[TrainingSource], list[TrainingSource]]:
-    """Return what to learn from and what to validate on."""
-    from .agent.self_supervision import made_sources
+    """Return what to learn from and what to validate on, where there are questions."""
     from .agent.training import TrainingSource
 
-    if parsed.supervision == "none":
-        return made_sources(indexes, parsed.out, recipe, parsed.seed, bar.report)
-    sources = [
-        TrainingSource(index, folder, parsed.split) for index, folder in zip(indexes, parsed.questions, strict=True)
-    ]
+    indexes, sources = _sources(parsed)
     validation = [
         TrainingSource(_index_of(folder, parsed.questions, indexes), folder, split) for folder, split in held_out
     ]
     return sources, validation
+
+
+def _made_sources(
+    parsed: argparse.Namespace, recipe: Recipe, bar: ProgressBar
+) -> tuple[list[TrainingSource], list[TrainingSource]]:
+    """Return what to learn from and what to validate on, where there are none."""
+    from .agent.self_supervision import made_sources
+
+    indexes = [_open(path, parsed.threads) for path in parsed.index]
+    return made_sources(indexes, parsed.out, recipe, parsed.seed, bar.report)
 
 
 def evaluate(parsed: argparse.Namespace) -> None:

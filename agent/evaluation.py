@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -17,7 +17,7 @@ from ..retrievers.protocols import Progress
 from ..retrievers.questions import load_questions
 from ..retrievers.records import Qrels, Question, Run
 from .confidence import brier_score, calibration_error
-from .metrics import evaluate_run, mean
+from .metrics import evaluate_run, mean, recall
 from .reliability_diagram import write_reliability
 from .run_file import write_run
 from .systems import Ranked, System, open_system
@@ -138,10 +138,15 @@ def _figures(
 ) -> Evaluation:
     per_question = evaluate_run(qrels, run)
     for question, found, latency in zip(questions, ranked, latencies, strict=True):
-        per_question[question.id] |= {"actions": found.actions, "calls": found.calls, "latency_ms": latency}
+        taken = recall(list(run[question.id])[: found.taken], qrels.get(question.id, {}), found.taken)
+        per_question[question.id] |= {
+            "actions": found.actions,
+            "calls": found.calls,
+            "return": taken - found.spent,
+            "latency_ms": latency,
+        }
         if found.confidence is not None:
-            complete = _took_all(qrels[question.id], list(run[question.id])[: found.taken])
-            per_question[question.id] |= {"confidence": found.confidence, "complete": complete}
+            per_question[question.id] |= {"confidence": found.confidence, "complete": float(taken > 1 - 1e-9)}
     kinds = sorted({question.type for question in questions if question.type is not None})
     by_type = {kind: _summary({q.id: per_question[q.id] for q in questions if q.type == kind}) for kind in kinds}
     sure = [values for values in (per_question[q.id] for q in questions) if "confidence" in values]
@@ -151,14 +156,10 @@ def _figures(
     )
 
 
-def _took_all(labels: Mapping[str, int], taken: Sequence[str]) -> bool:
-    return all(passage in taken for passage, relevance in labels.items() if relevance > 0)
-
-
 def _summary(per_question: dict[str, dict[str, float]]) -> dict[str, float]:
     figures = mean(per_question)
     latencies = [values["latency_ms"] for values in per_question.values()]
-    for name in ("actions", "calls"):
+    for name in ("actions", "calls", "return"):
         figures[f"{name}_mean"] = figures.pop(name)
     del figures["latency_ms"]
     figures["latency_ms_p50"], figures["latency_ms_p95"] = np.percentile(latencies, [50, 95]).tolist()

@@ -36,6 +36,7 @@ class Ranked:
         actions: actions taken, or steps of the fixed pipeline.
         calls: sub-index calls and hops.
         confidence: that what was taken is all the evidence; None where the system does not say.
+        spent: what the policy paid for them, in recall (0 for a fixed system).
     """
 
     rows: Rows
@@ -44,6 +45,7 @@ class Ranked:
     decisions: tuple[Decision, ...] = ()
     actions: int = 0
     calls: int = 0
+    spent: float = 0.0
     confidence: float | None = None
 
 
@@ -115,14 +117,16 @@ class PolicySystem:
         self._index = index
         self._network = policy.network
         self._confidence = policy.confidence
+        self._hop_encoder = policy.hop_encoder(threads=1)
         self._settings = replace(policy.settings, expand_everything=True) if exhaustive else policy.settings
         wide = "exhaustive search, ranked by the " if self._settings.expand_everything else ""
         self.name = f"{wide}policy {label}"
 
     def rank(self, question: str, limit: int) -> Ranked:
         """Return at most ``limit`` passages."""
-        view = QuestionView.of(self._index, question)
-        world = QuestionWorld(self._index, view, self._settings)
+        hop = self._hop_encoder
+        view = QuestionView.of(self._index, question, hop_vector=None if hop is None else hop.encode([question])[0])
+        world = QuestionWorld(self._index, view, self._settings, hop_encoder=hop)
         outcome = search_worlds(self._network, self._settings, [world], lanes=1, explain=explain)[0]
         return Ranked(
             outcome.ranking[:limit],
@@ -131,6 +135,7 @@ class PolicySystem:
             tuple(outcome.decisions),
             len(outcome.decisions),
             outcome.calls,
+            outcome.recall - outcome.total_reward,
             None if self._confidence is None else self._confidence.of(outcome.signals),
         )
 

@@ -22,7 +22,9 @@ from ..envs.question_set import QuestionSet
 from ..envs.world import QuestionWorld
 from ..errors import PolicyError, QuestionsError, RecipeError
 from ..graph.index import Index
+from ..retrievers.adapter import Adapter, load_adapter
 from ..retrievers.atomic_file import write_json
+from ..retrievers.encoder import MiniLMEncoder
 from ..retrievers.protocols import Progress
 from .checkpoint import Progressed, load_checkpoint, save_checkpoint
 from .imitation import imitate_epoch
@@ -58,6 +60,7 @@ def train(
     out: Path,
     *,
     validation: Sequence[TrainingSource] = (),
+    hop_encoder: Path | None = None,
     recipe: Recipe | None = None,
     seed: int = 0,
     resume: bool = True,
@@ -72,6 +75,7 @@ def train(
         sources: what to learn from; their indexes must share an encoder.
         out: folder of the run; a run of the same settings that was interrupted there goes on.
         validation: what decides which policy is kept, and when to stop.
+        hop_encoder: folder of an encoder that ``tune`` made, for queries that hold evidence; copied into the policy.
         recipe: settings; the defaults when None.
         seed: of everything random.
         resume: go on with an interrupted run; otherwise an unfinished run in ``out`` is an error.
@@ -83,7 +87,8 @@ def train(
         PolicyError: when ``out`` holds another run, or its checkpoint is damaged.
         RecipeError: when the seed is negative or too large, or the recipe has no round of either kind.
     """
-    run = _Run(sources, Path(out), validation, recipe or Recipe(), seed, warn, progress)
+    adapter = None if hop_encoder is None else load_adapter(Path(hop_encoder))
+    run = _Run(sources, Path(out), validation, adapter, recipe or Recipe(), seed, warn, progress)
     run.claim(resume)
     return run.finish()
 
@@ -96,6 +101,7 @@ class _Run:
         sources: Sequence[TrainingSource],
         out: Path,
         validation: Sequence[TrainingSource],
+        adapter: Adapter | None,
         recipe: Recipe,
         seed: int,
         warn: Callable[[str], None] | None,
@@ -113,6 +119,8 @@ class _Run:
         self.seed = seed
         self.settings = recipe.environment()
         self.encoder = encoders[0]
+        self.adapter = adapter
+        self._hop_encoder = None if adapter is None else MiniLMEncoder(None, adapter)
         self._warn = warn
         self._progress = progress
         self._describe = {
@@ -121,6 +129,7 @@ class _Run:
             "sources": [_describe(source) for source in sources],
             "validation": [_describe(source) for source in validation],
             "encoder": self.encoder,
+            "hop_encoder": None if adapter is None else adapter.digest,
         }
         self.worlds = self._load(sources)
         self.held_out = self._load(validation)
@@ -270,7 +279,7 @@ class _Run:
         if validated["score"] >= self.progressed.peak - 0.25 / len(self.held_out):
             self.progressed.kept_round, self.progressed.kept = number, validated
             training = {**self._describe, "round": number, "phase": phase, "validation_figures": validated}
-            save_policy(self.out, self.network, self.settings, self.encoder, training)
+            save_policy(self.out, self.network, self.settings, self.encoder, training, self.adapter)
         self.progressed.rounds += 1
         self.progressed.seconds += time.monotonic() - started
         log.write(number, phase, {**figures, **{f"validation_{k}": v for k, v in validated.items()}})
@@ -294,7 +303,9 @@ class _Run:
         """Return the worlds of every question that has a supporting passage."""
         worlds = []
         for source in sources:
-            questions = QuestionSet.load(source.index, source.questions, source.split, self.settings, self._warn)
+            questions = QuestionSet.load(
+                source.index, source.questions, source.split, self.settings, self._warn, self._hop_encoder
+            )
             worlds += [questions.world(k) for k in range(len(questions)) if questions.items[k].gold]
         return worlds
 

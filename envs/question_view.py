@@ -23,6 +23,7 @@ class QuestionView:
     Attributes:
         text: the question.
         vector: float32 [d].
+        hop_vector: float32 [d], by the tuned hop encoder; ``vector`` where there is none.
         terms: uint32 [t], its analysed terms, sorted.
         weights: float32 [t], their idf, scaled to sum to 1.
         named: row -> the features ``named_exactly .. named_position``, float32 [5], of the titles it names.
@@ -30,18 +31,23 @@ class QuestionView:
 
     text: str
     vector: Vectors
+    hop_vector: Vectors
     terms: NDArray[np.uint32]
     weights: NDArray[np.float32]
     named: dict[int, NDArray[np.float32]]
 
     @classmethod
-    def of(cls, index: Index, text: str, vector: Vectors | None = None) -> QuestionView:
+    def of(
+        cls, index: Index, text: str, vector: Vectors | None = None, hop_vector: Vectors | None = None
+    ) -> QuestionView:
         """Analyse ``text`` over ``index``; encodes it unless its vector is given."""
         if vector is None:
             vector = index.encoder.encode([text])[0]
+        if hop_vector is None:
+            hop_vector = vector
         terms = term_hashes(text)
         idf = index.terms.idf(terms)
-        return cls(text, vector, terms, idf / max(float(idf.sum()), 1e-9), _named_titles(index, text))
+        return cls(text, vector, hop_vector, terms, idf / max(float(idf.sum()), 1e-9), _named_titles(index, text))
 
     def agreement(self, terms: NDArray[np.uint32]) -> float:
         """Return the weighted share of the question's terms that are among ``terms``."""
@@ -56,6 +62,7 @@ class QuestionView:
         features = np.zeros((len(rows), len(STATIC)), np.float32)
         hits = np.zeros((len(rows), len(self.terms)), np.float32)
         features[:, 0] = similarity(index, rows, self.vector)
+        features[:, 13] = similarity(index, rows, self.hop_vector)
         features[:, 9] = np.log1p(index.graph.in_degree[rows]) / 4
         features[:, 10] = np.log1p(index.graph.out_degree[rows]) / 4
         for k, (row, passage) in enumerate(zip(rows.tolist(), passages, strict=True)):

@@ -136,8 +136,8 @@ def test_python_m_trailhound_in_a_process_of_its_own() -> None:
             ["train", "--index", "a", "--questions", "a", "--questions", "b", "--split", "s", "--out", "o"],
             "1 --index and 2 --questions: give one of each for every corpus",
         ),
-        (["train", "--index", "a", "--questions", "a", "--out", "o"], "--split is missing"),
-        (["train", "--index", "a", "--split", "s", "--out", "o"], "or train without questions by --supervision none"),
+        (["train", "--index", "a", "--questions", "a", "--out", "o"], "--questions and --split are missing: give both"),
+        (["train", "--index", "a", "--split", "s", "--out", "o"], "or train without by --supervision none"),
         (["train", "--index", "a", "--supervision", "some", "--out", "o"], "invalid choice: 'some'"),
         (
             ["train", "--index", "a", "--supervision", "none", "--split", "s", "--out", "o"],

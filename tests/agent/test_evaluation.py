@@ -17,6 +17,7 @@ KEYS = {
     "recall@2",
     "recall@5",
     "recall@10",
+    "recall@20",
     "all_recall@5",
     "ndcg@10",
     "mrr",
@@ -25,6 +26,7 @@ KEYS = {
     "latency_ms_p95",
     "actions_mean",
     "calls_mean",
+    "return_mean",
     "questions",
 }
 SURE = {"confidence_mean", "complete_mean", "calibration_error", "brier_score"}
