@@ -14,7 +14,7 @@ from .commands import WrongUseError
 from .errors import TrailhoundError
 
 _SUPERVISIONS = ("passages", "none")
-_SYSTEMS = ("lexical", "dense", "hybrid", "ppr", "exhaustive", "policy")
+_SYSTEMS = ("lexical", "dense", "hybrid", "hops", "hops2", "ppr", "exhaustive", "policy")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -119,8 +119,8 @@ class SearchAgent:
     Args:
         index: an opened index, or the folder of one.
         policy: the folder of a trained policy; the one that ships with the package when None.
-        system: one of ``lexical``, ``dense``, ``hybrid``, ``ppr``, ``exhaustive``, ``policy``; without it the policy,
-            or ``hybrid`` when the shipped policy was not trained for the index's encoder.
+        system: one of ``lexical``, ``dense``, ``hybrid``, ``hops``, ``hops2``, ``ppr``, ``exhaustive``, ``policy``;
+            without it the policy, or ``hybrid`` when the shipped policy was not trained for the index's encoder.
 
     Attributes:
         answered_by: which policy or fixed system answers.

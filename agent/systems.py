@@ -17,10 +17,14 @@ from ..graph.pagerank import PageRank
 from ..retrievers.fusion import reciprocal_rank_fusion
 from ..retrievers.records import Hits, Query, Rows
 from .explanation import explain
+from .fixed_hops import follow_mentions
 from .policy_file import LoadedPolicy, load_policy
 from .rollout import Decision, search_worlds
 
-FIXED = ("lexical", "dense", "hybrid", "ppr")
+HOPS = {"hops": 1, "hops2": 2}
+"""The systems that follow every mention, with how many hops they make."""
+
+FIXED = ("lexical", "dense", "hybrid", *HOPS, "ppr")
 SYSTEMS = (*FIXED, "exhaustive", "policy")
 DEPTH = 50
 """Passages that each part of a fixed system ranks before fusion."""
@@ -61,7 +65,7 @@ class System(Protocol):
 
 
 class FixedSystem:
-    """Lexical, dense, their reciprocal rank fusion, or personalised PageRank from both over the title mentions."""
+    """Lexical, dense, their reciprocal rank fusion; from both, a fixed number of hops or personalised PageRank."""
 
     def __init__(self, index: Index, kind: str) -> None:
         self._index = index
@@ -83,11 +87,28 @@ class FixedSystem:
             ("ask the dense index", index.dense.search(query, wide)),
         ]
         fused = reciprocal_rank_fusion([hits for _, hits in steps], wide)
+        if self._kind in HOPS:
+            return self._follow(query, fused, steps, limit)
         if self._pagerank is None:
             steps.append(("fuse the two rankings", Hits(fused.rows[:limit], fused.scores[:limit])))
             return _ranked(steps, calls=2)
         steps.append(("walk the graph from what was found and named", self._walk(question, fused, limit)))
         return _ranked(steps)
+
+    def _follow(self, query: Query, fused: Hits, steps: list[tuple[str, Hits]], limit: int) -> Ranked:
+        """Follow every mention, a fixed number of hops from what the question names and what fusion ranks highest."""
+        assert query.vector is not None
+        named = self._index.entity.search(query, 5)
+        steps.append(("ask the entity index", named))
+        ranking, followed = follow_mentions(
+            self._index, fused, named.rows, query.vector, HOPS[self._kind], max(limit, 1)
+        )
+        titles = self._index.store.passages([source for source, _ in followed])
+        for passage, (_, rows) in zip(titles, followed, strict=True):
+            words = f"follow the mentions in {passage.title or passage.id}"
+            steps.append((words, Hits(rows, np.ones(len(rows), np.float32))))
+        steps.append(("rank by the fixed rule", ranking))
+        return _ranked(steps, calls=len(steps) - 1)
 
     def _walk(self, question: str, fused: Hits, limit: int) -> Hits:
         """Walk from what the question names and what fusion ranks highest."""
