@@ -4,8 +4,8 @@
     python benchmarks/cost_curve.py --sets 2wiki --seeds 0 --indexes /work/idx
 
 Trains one policy for each price, for each ablation at the recipe's own price and for each seed, and keeps them in
---work. Costs are sub-index calls and hops, and milliseconds to the ranking (median), of `trailhound evaluate` on the dev
-split.
+--work. Costs are sub-index calls and hops, and milliseconds to the ranking (median), of `trailhound evaluate` on the
+dev split.
 """
 
 from __future__ import annotations
@@ -26,26 +26,27 @@ FIXED = ("lexical", "dense", "hybrid", "hops", "hops2", "ppr")
 
 ABLATIONS = {
     "imitation alone": ["--set", "ppo_iterations=0"],
-    "PPO alone (beta 0)": ["--set", "beta=0"],
-    "PPO + marginal likelihood": [],
+    "PPO alone": ["--set", "beta=0"],
 }
+"""At the recipe's own price; the policy of that price has both, PPO and marginal likelihood."""
 
 FIGURES = ("recall@5", "all_recall@5", "return", "calls_mean", "latency_ms_p50", "calibration_error", "brier_score")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What to learn from, what to measure on."""
+    """What to learn from, at which price, what to measure on."""
 
     recipe: str
+    price: float
     train: str
     validation: str | None
     corpus: str
 
 
 SETTINGS = {
-    "2wiki": Setting("2wiki", "2wiki-train", "2wiki-train:validation", "2wiki"),
-    "hotpotqa": Setting("hotpotqa", "hotpotqa", None, "hotpotqa"),
+    "2wiki": Setting("2wiki", 0.01, "2wiki-train", "2wiki-train:validation", "2wiki"),
+    "hotpotqa": Setting("hotpotqa", 0.002, "hotpotqa", None, "hotpotqa"),
 }
 
 
@@ -100,10 +101,11 @@ def measure(bench: Bench, name: str, seeds: list[int], prices: list[float]) -> d
             figures = bench.evaluate(setting, f"{name}-{price}-{seed}-figures", ["--policy", str(out)])
             results.setdefault(f"policy, price {price:g}", []).append(figures)
         for label, extra in ABLATIONS.items():
-            out = bench.train(setting, bench.work / f"{name}-{label.split()[0]}-{len(extra)}-{seed}-own", seed, extra)
+            out = bench.train(setting, bench.work / f"{name}-{label.replace(' ', '-')}-{seed}", seed, extra)
             figures = bench.evaluate(setting, f"{out.name}-figures", ["--policy", str(out)])
             results.setdefault(label, []).append(figures)
-        arguments = ["--policy", str(out), "--system", "exhaustive"]
+        whole = bench.train(setting, bench.work / f"{name}-{setting.price}-{seed}", seed, [])
+        arguments = ["--policy", str(whole), "--system", "exhaustive"]
         figures = bench.evaluate(setting, f"{name}-exhaustive-{seed}", arguments)
         results.setdefault("exhaustive", []).append(figures)
     return results
@@ -161,8 +163,9 @@ def _plot(name: str, results: dict[str, list[dict[str, float]]], axis: str, said
         y = at((0, share))[1]
         parts.append(f'<path d="M0 {y:.1f} H{width}" stroke="#ddd"/>')
         parts.append(f'<text x="-8" y="{y + 4:.1f}" text-anchor="end">{share}</text>')
-    for tick in range(6):
-        x, value = tick * width / 5, tick * most / 5
+    step = next(size for size in (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 1e9) if most / size <= 7)
+    for tick in range(int(most / step) + 1):
+        x, value = tick * step / most * width, tick * step
         parts.append(f'<text x="{x:.1f}" y="{height + 18}" text-anchor="middle">{value:.3g}</text>')
     parts.append(f'<text x="{width / 2}" y="{height + 38}" text-anchor="middle">{said}</text>')
     curve = sorted(at(point) for system, point in points.items() if system.startswith("policy"))
