@@ -30,7 +30,7 @@ ABLATIONS = {
 }
 """At the recipe's own price; the policy of that price has both, PPO and marginal likelihood."""
 
-FIGURES = ("recall@5", "all_recall@5", "return", "calls_mean", "latency_ms_p50", "calibration_error", "brier_score")
+FIGURES = ("recall@5", "all_recall@5", "return_mean", "calls_mean", "latency_ms_p50", "calibration_error", "brier_score")
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,8 @@ def measure(bench: Bench, name: str, seeds: list[int], prices: list[float]) -> d
     """Return system -> its figures, one for each seed (a fixed system has one)."""
     setting = SETTINGS[name]
     results = {kind: [bench.evaluate(setting, f"{name}-{kind}", ["--system", kind])] for kind in FIXED}
+    for runs in results.values():
+        del runs[0]["return_mean"]  # a fixed system takes nothing: there is no return to speak of
     for seed in seeds:
         for price in prices:
             out = bench.train(setting, bench.work / f"{name}-{price}-{seed}", seed, ["--set", f"price_per_ms={price}"])
@@ -123,7 +125,8 @@ def _cell(name: str, runs: list[dict[str, float]]) -> str:
     values = [figures[name] for figures in runs if name in figures]
     if not values:
         return ""
-    scale, digits = (100, 2) if "@" in name else (1, 3 if name in {"return", "calibration_error", "brier_score"} else 2)
+    scale = 100 if "@" in name else 1
+    digits = 2 if "@" in name or name in {"calls_mean", "latency_ms_p50"} else 3
     mean = f"{scale * statistics.mean(values):.{digits}f}"
     return mean if len(values) == 1 else f"{mean} ± {scale * statistics.stdev(values):.{digits}f}"
 
