@@ -30,7 +30,15 @@ ABLATIONS = {
 }
 """At the recipe's own price; the policy of that price has both, PPO and marginal likelihood."""
 
-FIGURES = ("recall@5", "all_recall@5", "return_mean", "calls_mean", "latency_ms_p50", "calibration_error", "brier_score")
+FIGURES = (
+    "recall@5",
+    "all_recall@5",
+    "return_mean",
+    "calls_mean",
+    "latency_ms_p50",
+    "calibration_error",
+    "brier_score",
+)
 
 
 @dataclass(frozen=True)
