@@ -13,7 +13,8 @@ from . import __version__, commands
 from .commands import WrongUseError
 from .errors import TrailhoundError
 
-_SYSTEMS = ("lexical", "dense", "hybrid", "ppr", "exhaustive", "policy")
+_SUPERVISIONS = ("passages", "none")
+_SYSTEMS = ("lexical", "dense", "hybrid", "hops", "hops2", "ppr", "exhaustive", "policy")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -147,7 +148,7 @@ def _add_tune(subcommands: Any) -> None:
         "  trailhound tune --index w.index --questions data/w --split train --out runs/w-hop\n"
         "  trailhound train --index w.index --questions data/w --split train --hop-encoder runs/w-hop --out runs/w",
     )
-    _add_sources(parser)
+    _add_sources(parser, required=True)
     parser.add_argument("--epochs", type=_positive, default=4, metavar="N", help="default: 4")
     parser.add_argument("--rank", type=_positive, default=8, metavar="N", help="of the change of the weights")
     parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu, or cuda where there is a GPU")
@@ -157,18 +158,19 @@ def _add_tune(subcommands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
 
 
-def _add_sources(parser: argparse.ArgumentParser) -> None:
+def _add_sources(parser: argparse.ArgumentParser, required: bool) -> None:
     """Add what both ``tune`` and ``train`` learn from."""
     parser.add_argument("--index", type=Path, action="append", required=True, metavar="INDEX", help="may be repeated")
     parser.add_argument(
         "--questions",
         type=Path,
         action="append",
-        required=True,
+        default=None if required else [],
+        required=required,
         metavar="DIR",
         help="one per --index: queries.jsonl with qrels/, or a native file",
     )
-    parser.add_argument("--split", required=True, metavar="SPLIT", help="of every questions folder")
+    parser.add_argument("--split", required=required, metavar="SPLIT", help="of every questions folder")
 
 
 def _add_train(subcommands: Any) -> None:
@@ -176,13 +178,20 @@ def _add_train(subcommands: Any) -> None:
         subcommands,
         "train",
         commands.train,
-        "train a search policy on labelled questions",
+        "train a search policy on labelled questions, or on none",
         "  trailhound train --index w.index --questions data/2wiki-train --split train \\\n"
         "      --validation data/2wiki-train:validation --out runs/2wiki --seed 0\n"
         "  trailhound train --index a.index --questions a --index b.index --questions b --split train --out runs/both\n"
-        "  trailhound train --index w.index --questions data/w --split train --out runs/w --set ppo_iterations=20",
+        "  trailhound train --index w.index --questions data/w --split train --out runs/w --set ppo_iterations=20\n"
+        "  trailhound train --index w.index --supervision none --out runs/w",
     )
-    _add_sources(parser)
+    _add_sources(parser, required=False)
+    parser.add_argument(
+        "--supervision",
+        choices=_SUPERVISIONS,
+        default="passages",
+        help="what is known: supporting passages (default), or none: questions are made from the corpus itself",
+    )
     parser.add_argument(
         "--validation",
         action="append",
@@ -227,6 +236,9 @@ def _add_evaluate(subcommands: Any) -> None:
         "--run-file", type=Path, default=None, metavar="FILE", help="write the rankings in TREC's format"
     )
     parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the figures as one flat object")
+    parser.add_argument(
+        "--reliability", type=Path, default=None, metavar="FILE.svg", help="draw how far its confidence can be trusted"
+    )
 
 
 def _add_search(subcommands: Any) -> None:

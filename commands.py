@@ -14,6 +14,7 @@ from .console import ProgressBar, print_table
 from .errors import QuestionsError
 
 if TYPE_CHECKING:
+    from .agent.recipe import Recipe
     from .agent.training import TrainingSource
     from .graph.index import Index
 
@@ -99,17 +100,18 @@ def _sources(parsed: argparse.Namespace) -> tuple[list[Index], list[TrainingSour
 def train(parsed: argparse.Namespace) -> None:
     """Train a policy."""
     from .agent.recipe import load_recipe
-    from .agent.training import TrainingSource, train
+    from .agent.training import train
 
+    _hold_supervision(parsed)
     overrides = dict(_setting(text) for text in parsed.set)
     held_out = [_folder_and_split(text) for text in parsed.validation]
     recipe = load_recipe(parsed.recipe, overrides)
     _set_threads(parsed.threads or 1)
-    indexes, sources = _sources(parsed)
-    validation = [
-        TrainingSource(_index_of(folder, parsed.questions, indexes), folder, split) for folder, split in held_out
-    ]
     with ProgressBar(parsed.quiet) as bar:
+        if parsed.supervision == "none":
+            sources, validation = _made_sources(parsed, recipe, bar)
+        else:
+            sources, validation = _labelled_sources(parsed, held_out)
         report = train(
             sources,
             parsed.out,
@@ -122,6 +124,40 @@ def train(parsed: argparse.Namespace) -> None:
         )
     figures = ", ".join(f"{name} {value:.3f}" for name, value in report.metrics.items() if name != "kept_round")
     print(f"{parsed.out}: {figures} on validation, {report.seconds:.0f} s")
+
+
+def _hold_supervision(parsed: argparse.Namespace) -> None:
+    """Refuse questions where none are wanted, and none where some are."""
+    given = bool(parsed.questions or parsed.split or parsed.validation)
+    if parsed.supervision == "none" and given:
+        raise WrongUseError(
+            "--supervision none makes its own questions: leave --questions, --split and --validation out"
+        )
+    if parsed.supervision != "none" and not (parsed.questions and parsed.split):
+        raise WrongUseError("--questions and --split are missing: give both, or train without by --supervision none")
+
+
+def _labelled_sources(
+    parsed: argparse.Namespace, held_out: list[tuple[Path, str]]
+) -> tuple[list[TrainingSource], list[TrainingSource]]:
+    """Return what to learn from and what to validate on, where there are questions."""
+    from .agent.training import TrainingSource
+
+    indexes, sources = _sources(parsed)
+    validation = [
+        TrainingSource(_index_of(folder, parsed.questions, indexes), folder, split) for folder, split in held_out
+    ]
+    return sources, validation
+
+
+def _made_sources(
+    parsed: argparse.Namespace, recipe: Recipe, bar: ProgressBar
+) -> tuple[list[TrainingSource], list[TrainingSource]]:
+    """Return what to learn from and what to validate on, where there are none."""
+    from .agent.self_supervision import made_sources
+
+    indexes = [_open(path, parsed.threads) for path in parsed.index]
+    return made_sources(indexes, parsed.out, recipe, parsed.seed, bar.report)
 
 
 def evaluate(parsed: argparse.Namespace) -> None:
@@ -139,6 +175,7 @@ def evaluate(parsed: argparse.Namespace) -> None:
             system=parsed.system,
             run_file=parsed.run_file,
             json_file=parsed.json,
+            reliability_file=parsed.reliability,
             warn=bar.warn,
             progress=bar.report,
         )
@@ -173,6 +210,8 @@ def search(parsed: argparse.Namespace) -> None:
         print(printable(f"{mark} [{evidence.rank}] {passage.title or passage.id}  ({place})"))
         print(f"      {printable(_shortened(passage.text))}")
     print(f"\nanswered by the {result.answered_by} in {result.milliseconds:.0f} ms, {result.calls} calls")
+    if result.confidence is not None:
+        print(f"confidence that the evidence is complete: {result.confidence:.2f}")
 
 
 def _open(path: Path, threads: int | None) -> Index:

@@ -81,6 +81,9 @@ class Recipe(BaseModel):
     epoch_questions: int = Field(0, ge=0)
     """Questions to an epoch of imitation at least: fewer are repeated until there are so many."""
 
+    made_questions: int = Field(1200, ge=20)
+    """Questions to make from each corpus when there is no supervision; ``held_out`` of them are for validation."""
+
     # stopping
     held_out: float = Field(0.1, gt=0, lt=0.9)
     """Share of the training questions used for validation when none is given."""

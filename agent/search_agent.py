@@ -69,6 +69,8 @@ class SearchResult:
         answered_by: which policy or fixed system this is from.
         milliseconds: that the search took.
         calls: sub-index calls and hops.
+        confidence: the probability that the passages taken are all the evidence there is; None for a fixed system, and
+            for a policy whose training did not come to its end.
     """
 
     question: str
@@ -77,6 +79,7 @@ class SearchResult:
     answered_by: str
     milliseconds: float
     calls: int
+    confidence: float | None = None
 
     def context(self, token_budget: int, count_tokens: Callable[[str], int] | None = None) -> str:
         """Pack the evidence into a prompt: ``[rank] title``, then its text; whole sentences, best passages first.
@@ -116,8 +119,8 @@ class SearchAgent:
     Args:
         index: an opened index, or the folder of one.
         policy: the folder of a trained policy; the one that ships with the package when None.
-        system: one of ``lexical``, ``dense``, ``hybrid``, ``ppr``, ``exhaustive``, ``policy``; without it the policy,
-            or ``hybrid`` when the shipped policy was not trained for the index's encoder.
+        system: one of ``lexical``, ``dense``, ``hybrid``, ``hops``, ``hops2``, ``ppr``, ``exhaustive``, ``policy``;
+            without it the policy, or ``hybrid`` when the shipped policy was not trained for the index's encoder.
 
     Attributes:
         answered_by: which policy or fixed system answers.
@@ -150,7 +153,7 @@ class SearchAgent:
         ranked = self._system.rank(text, limit)
         evidence, path = self._evidence(ranked), tuple(self._step(decision) for decision in ranked.decisions)
         milliseconds = (perf_counter() - started) * 1000
-        return SearchResult(question, evidence, path, self.answered_by, milliseconds, ranked.calls)
+        return SearchResult(question, evidence, path, self.answered_by, milliseconds, ranked.calls, ranked.confidence)
 
     def search_many(
         self,

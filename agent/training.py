@@ -31,11 +31,11 @@ from .averaging import WeightAverage
 from .checkpoint import Progressed, load_checkpoint, save_checkpoint
 from .imitation import imitate_epoch
 from .network import PolicyNetwork
-from .policy_file import load_policy, save_policy
+from .policy_file import load_policy, save_confidence, save_policy
 from .ppo import SearchPPO
 from .recipe import Recipe
 from .run_log import RunLog
-from .validation import validate
+from .validation import calibrate, validate
 from .vector_env import SearchVecEnv
 
 
@@ -177,8 +177,15 @@ class _Run:
         finally:
             log.close()
         metrics = {**self.progressed.kept, "kept_round": float(self.progressed.kept_round)}
+        self._calibrate()
         write_json(self.out / "metrics.json", {**metrics, "seconds": round(self.progressed.seconds, 1)})
         return TrainingReport(self.out, metrics, self.progressed.seconds)
+
+    def _calibrate(self) -> None:
+        """Fit how sure the kept policy is of its searches, on the validation questions."""
+        policy = load_policy(self.out)
+        draws = self._seeded(2**31 + 2)
+        save_confidence(self.out, calibrate(policy.network, self.settings, self.held_out, draws))
 
     @property
     def _checkpoint(self) -> Path:

@@ -10,6 +10,7 @@ from ..envs.fact_world import FactWorld
 from ..envs.settings import EnvironmentSettings
 from ..envs.world import QuestionWorld
 from ..retrievers.records import Rows
+from .confidence import DRAWS, Confidence, fit_confidence
 from .network import PolicyNetwork
 from .rollout import search_worlds
 
@@ -58,3 +59,22 @@ def reciprocal_rank(world: FactWorld, ranking: Rows) -> float:
     passed_over = {world.asked.head, *world.known.tolist()} - {world.answer}
     rows = [row for row in ranking.tolist() if row not in passed_over]
     return 1 / (rows.index(world.answer) + 1) if world.answer in rows else 0.0
+
+
+def calibrate(
+    network: PolicyNetwork,
+    settings: EnvironmentSettings,
+    worlds: Sequence[QuestionWorld],
+    rng: np.random.Generator,
+) -> Confidence:
+    """Fit how sure the policy is that its evidence is complete, on searches of ``worlds`` (with supporting passages).
+
+    Each is searched greedily, and ``DRAWS`` times by drawing from the policy: its own failures are few.
+    """
+    network.eval()
+    searched = [world for world in worlds if world.gold]
+    outcomes = search_worlds(network, settings, searched)
+    for _ in range(DRAWS):
+        outcomes += search_worlds(network, settings, searched, draw=rng)
+    complete = np.array([outcome.recall > 1 - 1e-6 for outcome in outcomes])
+    return fit_confidence(np.array([outcome.signals for outcome in outcomes]), complete)
