@@ -44,9 +44,9 @@ def evidence_sets(world: QuestionWorld) -> list[EvidenceSet]:
 
     Empty when no passage in reach holds the answer.
     """
-    if not world.answer:
+    if not world.answer_text:
         return []
-    answer = normalise_answer(world.answer)
+    answer = normalise_answer(world.answer_text)
     names = _named_groups(world)
     if answer in {"yes", "no"} or set(answer.split()) <= set(normalise_answer(world.view.text).split()):
         sets = _compared(world, names)
@@ -74,7 +74,7 @@ def _linked(world: QuestionWorld, row: int) -> list[int]:
 def _searched(world: QuestionWorld) -> list[int]:
     index = world.index
     lexical = index.lexical.search(Query(world.view.text), _SEARCHED).rows.tolist()
-    dense = index.dense.search(world.query(-1), _SEARCHED).rows.tolist()
+    dense = index.dense.search(world.query(()), _SEARCHED).rows.tolist()
     return list(dict.fromkeys(row for pair in zip(lexical, dense, strict=False) for row in pair))
 
 

@@ -8,7 +8,7 @@ sampled only; the other paths are how L_ML knows of evidence that no episode fou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
         beta: weight of L_ML; 0 is plain PPO.
         beam_width: paths of each question that a beam search adds to those sampled; 0 adds none.
         answers: knows the likely evidence of questions without labels; None where labels are known.
+        stepped: called after every gradient step.
         kwargs: what MaskablePPO takes.
     """
 
@@ -44,11 +45,13 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
         beta: float,
         beam_width: int = 0,
         answers: AnswerSupervision | None = None,
+        stepped: Callable[[], None] | None = None,
         **kwargs: Any,
     ) -> None:
         self.beta = beta
         self.beam_width = beam_width
         self.answers = answers
+        self._stepped = stepped
         self.lanes_env = env
         self.statistics: dict[str, float] = {}
         """Means over the last update: losses, entropies, effective paths, clipping, approximate KL."""
@@ -94,6 +97,8 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
                 self.policy.optimizer.step()
+                if self._stepped is not None:
+                    self._stepped()
             else:
                 continue
             break

@@ -74,6 +74,8 @@ class SearchResult:
         answered_by: which policy or fixed system this is from.
         milliseconds: that the search took.
         calls: sub-index calls and hops.
+        confidence: the probability that the passages taken are all the evidence there is; None for a fixed system, and
+            for a policy whose training did not come to its end.
         answer: what the reader makes of the evidence; None when there is no reader, or nothing to read.
     """
 
@@ -83,6 +85,7 @@ class SearchResult:
     answered_by: str
     milliseconds: float
     calls: int
+    confidence: float | None = None
     answer: Answer | None = None
 
     def context(self, token_budget: int, count_tokens: Callable[[str], int] | None = None) -> str:
@@ -123,8 +126,8 @@ class SearchAgent:
     Args:
         index: an opened index, or the folder of one.
         policy: the folder of a trained policy; the one that ships with the package when None.
-        system: one of ``lexical``, ``dense``, ``hybrid``, ``ppr``, ``exhaustive``, ``policy``; without it the policy,
-            or ``hybrid`` when the shipped policy was not trained for the index's encoder.
+        system: one of ``lexical``, ``dense``, ``hybrid``, ``hops``, ``hops2``, ``ppr``, ``exhaustive``, ``policy``;
+            without it the policy, or ``hybrid`` when the shipped policy was not trained for the index's encoder.
 
     The policy's own reader answers, or the one that ships with the package.
 
@@ -160,11 +163,13 @@ class SearchAgent:
         ranked = self._system.rank(text, limit)
         evidence, path = self._evidence(ranked), tuple(self._step(decision) for decision in ranked.decisions)
         answer = None
-        if self._reader is not None:
+        if self._reader is not None and self.index.facts is None:  # facts are answered by where the walk ends
             read = [found.passage for found in evidence[: ranked.taken or READ]]
             answer = self._reader.answer(text, read)
         milliseconds = (perf_counter() - started) * 1000
-        return SearchResult(question, evidence, path, self.answered_by, milliseconds, ranked.calls, answer)
+        return SearchResult(
+            question, evidence, path, self.answered_by, milliseconds, ranked.calls, ranked.confidence, answer
+        )
 
     def search_many(
         self,

@@ -10,7 +10,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +21,22 @@ from stable_baselines3.common.logger import Logger
 from ..envs.question_set import QuestionSet
 from ..envs.world import QuestionWorld
 from ..errors import PolicyError, QuestionsError, RecipeError
+from ..graph.fact_memory import FactMemory
 from ..graph.index import Index
+from ..retrievers.adapter import Adapter, load_adapter
 from ..retrievers.atomic_file import write_json
+from ..retrievers.encoder import MiniLMEncoder
 from ..retrievers.protocols import Progress
+from .averaging import WeightAverage
 from .checkpoint import Progressed, load_checkpoint, save_checkpoint
 from .imitation import imitate_epoch
 from .network import PolicyNetwork
-from .policy_file import load_policy, save_policy
+from .policy_file import load_policy, save_confidence, save_policy
 from .ppo import SearchPPO
 from .recipe import Recipe
 from .run_log import RunLog
 from .supervision import Supervision
-from .validation import validate
+from .validation import calibrate, validate
 from .vector_env import SearchVecEnv
 
 
@@ -59,6 +63,7 @@ def train(
     out: Path,
     *,
     validation: Sequence[TrainingSource] = (),
+    hop_encoder: Path | None = None,
     recipe: Recipe | None = None,
     seed: int = 0,
     supervision: str = "passages",
@@ -75,6 +80,7 @@ def train(
         sources: what to learn from; their indexes must share an encoder.
         out: folder of the run; a run of the same settings that was interrupted there goes on.
         validation: what decides which policy is kept, and when to stop.
+        hop_encoder: folder of an encoder that ``tune`` made, for queries that hold evidence; copied into the policy.
         recipe: settings; the defaults when None.
         seed: of everything random.
         supervision: ``passages``: the labels say what supports the answer. ``answers``: only the questions' answers are
@@ -91,9 +97,10 @@ def train(
         RecipeError: when the seed is negative or too large, the recipe has no round of either kind, or there is no
             such supervision.
     """
+    adapter = None if hop_encoder is None else load_adapter(Path(hop_encoder))
     chosen = recipe or Recipe()
     supervised = Supervision(supervision, reader, Path(out), chosen.reader_epochs, seed)
-    run = _Run(sources, Path(out), validation, chosen, seed, supervised, warn, progress)
+    run = _Run(sources, Path(out), validation, adapter, chosen, seed, supervised, warn, progress)
     run.claim(resume)
     return run.finish()
 
@@ -106,6 +113,7 @@ class _Run:
         sources: Sequence[TrainingSource],
         out: Path,
         validation: Sequence[TrainingSource],
+        adapter: Adapter | None,
         recipe: Recipe,
         seed: int,
         supervision: Supervision,
@@ -125,6 +133,8 @@ class _Run:
         self.settings = recipe.environment()
         self.encoder = encoders[0]
         self.supervision = supervision
+        self.adapter = adapter
+        self._hop_encoder = None if adapter is None else MiniLMEncoder(None, adapter)
         self._warn = warn
         self._progress = progress
         self._describe = {
@@ -134,6 +144,7 @@ class _Run:
             "validation": [_describe(source) for source in validation],
             "encoder": self.encoder,
             **supervision.describe(),
+            "hop_encoder": None if adapter is None else adapter.digest,
         }
         self.worlds = self._load(sources)
         self.held_out = self._load(validation)
@@ -143,8 +154,8 @@ class _Run:
         if not self.worlds or not self.held_out:
             raise QuestionsError(f"there are too few questions with {supervision.wants} to train on")
         torch.manual_seed(seed)
-        dimension = sources[0].index.encoder.dimension
-        self.network = PolicyNetwork(recipe.network(dimension))
+        self.network = network_for(sources[0].index, recipe)
+        self.average = WeightAverage(self.network, recipe.average)
         self.progressed = Progressed()
 
     def claim(self, resume: bool) -> None:
@@ -165,12 +176,14 @@ class _Run:
             self.out.mkdir(parents=True, exist_ok=True)
             write_json(path, self._describe)
         if self._checkpoint.exists():
-            self.progressed = load_checkpoint(self._checkpoint, self.network)
+            self.progressed = load_checkpoint(self._checkpoint, self.network, average=self.average.network)
+            self.average.steps = self.progressed.averaged
 
     def finish(self) -> TrainingReport:
         """Run the rounds that are left and write ``metrics.json``."""
         self.worlds = self.supervision.prepare(self.worlds, self.held_out, self._progress)
         self.worlds = _balanced(self.worlds, self.recipe.most_repeats)
+        self.worlds *= max(1, -(-self.recipe.epoch_questions // len(self.worlds)))
         log = RunLog(self.out, self.progressed.rounds)
         try:
             self._imitate(log)
@@ -178,8 +191,16 @@ class _Run:
         finally:
             log.close()
         metrics = {**self.progressed.kept, "kept_round": float(self.progressed.kept_round)}
+        if self.supervision.labels:  # what is complete, only labels can say
+            self._calibrate()
         write_json(self.out / "metrics.json", {**metrics, "seconds": round(self.progressed.seconds, 1)})
         return TrainingReport(self.out, metrics, self.progressed.seconds)
+
+    def _calibrate(self) -> None:
+        """Fit how sure the kept policy is of its searches, on the validation questions."""
+        policy = load_policy(self.out)
+        draws = self._seeded(2**31 + 2)
+        save_confidence(self.out, calibrate(policy.network, self.settings, self.held_out, draws))
 
     @property
     def _checkpoint(self) -> Path:
@@ -209,6 +230,7 @@ class _Run:
                 recipe.imitation_lanes,
                 recipe.wide_share,
                 recipe.wander,
+                self.average.update,
                 self._stage(f"imitation {number + 1}/{recipe.imitation_epochs}", len(self.worlds)),
             )
             self._end_round("imitation", {"loss": loss}, optimizer, started, log)
@@ -246,6 +268,7 @@ class _Run:
             recipe.beta,
             recipe.beam_width,
             self.supervision.answers,
+            self.average.update,
             n_steps=recipe.ppo_steps,
             batch_size=recipe.minibatch,
             n_epochs=recipe.ppo_passes,
@@ -271,7 +294,7 @@ class _Run:
         log: RunLog,
     ) -> None:
         """Validate, keep the policy if it is the best so far, log, and write the checkpoint."""
-        validated = validate(self.network, self.settings, self.held_out)
+        validated = validate(self.average.network, self.settings, self.held_out)
         number = self.progressed.rounds
         if validated["score"] > self.progressed.peak:
             self.progressed.peak_round, self.progressed.peak = number, validated["score"]
@@ -279,14 +302,16 @@ class _Run:
         if validated["score"] >= self.progressed.peak - 0.25 / len(self.held_out):
             self.progressed.kept_round, self.progressed.kept = number, validated
             training = {**self._describe, "round": number, "phase": phase, "validation_figures": validated}
-            save_policy(self.out, self.network, self.settings, self.encoder, training)
+            save_policy(self.out, self.average.network, self.settings, self.encoder, training, self.adapter)
         self.progressed.rounds += 1
         self.progressed.seconds += time.monotonic() - started
         log.write(number, phase, {**figures, **{f"validation_{k}": v for k, v in validated.items()}})
         if self.progressed.rounds == self.recipe.imitation_epochs:
             # PPO sets out from the policy kept so far; in the checkpoint, because PPO's first round may replace it
             self.network.load_state_dict(load_policy(self.out).network.state_dict())
-        save_checkpoint(self._checkpoint, self.network, optimizer, self.progressed)
+            self.average.restart()
+        self.progressed.averaged = self.average.steps
+        save_checkpoint(self._checkpoint, self.network, optimizer, self.progressed, self.average.network)
 
     def _seeded(self, number: int) -> np.random.Generator:
         """Return this round's generator, and seed torch from it."""
@@ -304,7 +329,13 @@ class _Run:
         worlds = []
         for source in sources:
             questions = QuestionSet.load(
-                source.index, source.questions, source.split, self.settings, self._warn, self.supervision.labels
+                source.index,
+                source.questions,
+                source.split,
+                self.settings,
+                self._warn,
+                self._hop_encoder,
+                self.supervision.labels,
             )
             worlds += [questions.world(k) for k in range(len(questions))]
         return [world for world in worlds if self.supervision.teaches(world)]
@@ -314,6 +345,17 @@ class _Run:
         aside = set(order[: max(1, round(len(order) * self.recipe.held_out))].tolist())
         self.held_out = [world for k, world in enumerate(self.worlds) if k in aside]
         self.worlds = [world for k, world in enumerate(self.worlds) if k not in aside]
+
+
+def network_for(index: Index, recipe: Recipe) -> PolicyNetwork:
+    """Return an untrained network that fits an index."""
+    settings = recipe.network(index.encoder.dimension)
+    if index.facts is None:
+        return PolicyNetwork(settings)
+    scale = index.fact_encoder.scale
+    network = PolicyNetwork(replace(settings, fact_kinds=index.facts.kind_count, fact_scale=scale))
+    network.remember(FactMemory(index.facts))
+    return network
 
 
 def _read_json(path: Path) -> Any:

@@ -54,13 +54,18 @@ class Lane:
 
     @property
     def state(self) -> int:
-        """Slot of the evidence that conditions the next query, -1 when there is none."""
+        """Slot of the latest evidence, which tells query states apart, -1 when there is none."""
         return self.evidence[-1] if self.evidence else -1
 
     @property
     def taken_rows(self) -> tuple[int, ...]:
         """Rows of the evidence in the order it was taken."""
         return tuple(self.world.rows[self.places[self.evidence]].tolist())
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """Places of the evidence in its world, in the order taken."""
+        return tuple(self.places[self.evidence].tolist())
 
 
 class SearchBatch:
@@ -187,12 +192,11 @@ class SearchBatch:
         key = (sub_index, after)
         page = state.pages.get(key, 0)
         state.pages[key] = page + 1
-        after_place = int(state.places[after]) if after >= 0 else -1
-        places = state.world.expand(sub_index, after_place, page)
+        places = state.world.expand(sub_index, state.held, page)
         column = sub_index if after < 0 else len(SUB_INDEXES) + len(GROUPS) + sub_index
         self._reveal(lane, state, places, column, page * self.settings.expand_size)
         if sub_index == _DENSE and after >= 0:
-            self._update_conditioned(lane, state, after_place)
+            self._update_conditioned(lane, state)
         self._refresh_expands(lane, state)
 
     def _hop(self, lane: int, state: Lane, evidence: int, group: int) -> None:
@@ -254,12 +258,12 @@ class SearchBatch:
             self._candidates[lane, first:last, _FOUND_AT] = state.steps / self.settings.max_steps
             self.observation["candidate_rows"][lane, first:last] = world.rows[new]
             held = state.places[:last]
-            self._adjacency[lane, :last, :last] = world.adjacency[held[:, None], held]
+            self._adjacency[lane, :last, :last] = world.links_among(held)
             for order, slot in enumerate(state.evidence):
                 self._links[lane, order, first:last] = world.pair(int(state.places[slot]))[new]
             self._refresh_coverage(lane, state, first)
             if len(state.evidence) < self._e:
-                self.mask[lane, self.layout.take + first : self.layout.take + last] = True
+                self.mask[lane, self.layout.take + first : self.layout.take + last] = world.may_take[new]
             if last == self._k:
                 self.mask[lane, 1 : self.layout.take] = False
         slots = state.slot_of[places]
@@ -268,8 +272,8 @@ class SearchBatch:
         target = self._candidates[lane, :, _FOUND + column]
         target[slots[here]] = np.maximum(target[slots[here]], ranks[here])
 
-    def _update_conditioned(self, lane: int, state: Lane, after: int) -> None:
-        similarity = state.world.conditioned_similarity(after, state.places[: state.count])
+    def _update_conditioned(self, lane: int, state: Lane) -> None:
+        similarity = state.world.conditioned_similarity(state.held, state.places[: state.count])
         column = self._candidates[lane, : state.count, _CONDITIONED]
         np.maximum(column, similarity, out=column)
 
