@@ -19,8 +19,11 @@ from ..retrievers.records import Qrels, Question, Run
 from .confidence import brier_score, calibration_error
 from .fact_evaluation import fact_figures, rank_facts
 from .metrics import evaluate_run, mean, recall
+from .reading.answer_text import exact_match, f1_score
+from .reading.opening import answering_reader
 from .reliability_diagram import write_reliability
 from .run_file import write_run
+from .search_agent import READ
 from .systems import Ranked, System, open_system
 
 DEPTH = 100
@@ -106,7 +109,8 @@ def evaluate(
         measured = _passage_figures(asked, qrels, run, ranked)
     else:
         measured = fact_figures(opened, folder, asked, ranked, warn)
-    evaluation = _figures(chosen.name, asked, measured, run, ranked, latencies)
+    answers = _judged_answers(opened, asked, ranked, None if policy is None else Path(policy))
+    evaluation = _figures(chosen.name, asked, measured, run, ranked, latencies, answers)
     if json_file is not None:
         write_json(Path(json_file), evaluation.to_json())
     if reliability_file is not None:
@@ -156,6 +160,22 @@ def _passage_figures(
     return figures
 
 
+def _judged_answers(
+    index: Index, questions: list[Question], ranked: list[Ranked], policy: Path | None
+) -> dict[str, dict[str, float]]:
+    """Return exact match and F1 of the reader's answers, by question; empty unless every question has its answer."""
+    reader = answering_reader(policy)
+    if reader is None or not all(question.answer for question in questions):
+        return {}
+    judged = {}
+    for question, found in zip(questions, ranked, strict=True):
+        read = index.store.passages(found.rows[: found.taken or READ].tolist())
+        answer = reader.answer(question.text, read)
+        text, gold = answer.text if answer is not None else "", question.answer or ""
+        judged[question.id] = {"answer_exact_match": exact_match(text, gold), "answer_f1": f1_score(text, gold)}
+    return judged
+
+
 def _figures(
     name: str,
     questions: list[Question],
@@ -163,9 +183,11 @@ def _figures(
     run: Run,
     ranked: list[Ranked],
     latencies: list[float],
+    answers: dict[str, dict[str, float]],
 ) -> Evaluation:
     for question, found, latency in zip(questions, ranked, latencies, strict=True):
         per_question[question.id] |= {"actions": found.actions, "calls": found.calls, "latency_ms": latency}
+        per_question[question.id] |= answers.get(question.id, {})
     kinds = sorted({question.type for question in questions if question.type is not None})
     by_type = {kind: _summary({q.id: per_question[q.id] for q in questions if q.type == kind}) for kind in kinds}
     sure = [values for values in (per_question[q.id] for q in questions) if "confidence" in values]

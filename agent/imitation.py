@@ -52,7 +52,7 @@ def imitate_epoch(
         stepped: called after every gradient step.
         done: called with the number of questions begun.
     """
-    batch = SearchBatch(settings, lanes, network.settings.question_dimension)
+    batch = SearchBatch(settings, lanes, network.settings.question_dimension, judged=False)
     waiting = iter(enumerate(worlds))
 
     def refill(lane: int) -> bool:

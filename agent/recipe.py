@@ -73,6 +73,12 @@ class Recipe(BaseModel):
     gae_lambda: float = Field(0.95, ge=0, le=1)
     target_kl: float = Field(0.03, gt=0)
     beta: float = Field(0.1, ge=0)
+    beam_width: int = Field(2, ge=0, le=16)
+    """Paths of a question that a beam search adds to those sampled."""
+
+    # the reader
+    reader_epochs: int = Field(7, ge=0)
+    """Passes over the questions with answers that the built-in reader is trained with; 0 trains none."""
 
     # the questions
     most_repeats: int = Field(4, ge=1)

@@ -35,6 +35,7 @@ from .policy_file import load_policy, save_confidence, save_policy
 from .ppo import SearchPPO
 from .recipe import Recipe
 from .run_log import RunLog
+from .supervision import Supervision
 from .validation import calibrate, validate
 from .vector_env import SearchVecEnv
 
@@ -65,11 +66,13 @@ def train(
     hop_encoder: Path | None = None,
     recipe: Recipe | None = None,
     seed: int = 0,
+    supervision: str = "passages",
+    reader: str | None = None,
     resume: bool = True,
     warn: Callable[[str], None] | None = None,
     progress: Progress | None = None,
 ) -> TrainingReport:
-    """Train a policy on the labelled questions of one or more indexes.
+    """Train a policy on the questions of one or more indexes, and a reader where they have answers.
 
     Without ``validation`` a share of the training questions (``recipe.held_out``) is set aside for it.
 
@@ -80,6 +83,10 @@ def train(
         hop_encoder: folder of an encoder that ``tune`` made, for queries that hold evidence; copied into the policy.
         recipe: settings; the defaults when None.
         seed: of everything random.
+        supervision: ``passages``: the labels say what supports the answer. ``answers``: only the questions' answers are
+            known, and of the labels nothing is looked at but which questions belong to a split.
+        reader: judges paths, see :func:`.reading.opening.open_reader`; by default, or as ``coverage``, the labels do,
+            and with answers only readers that are trained in the run.
         resume: go on with an interrupted run; otherwise an unfinished run in ``out`` is an error.
         warn: hears of question ids that were left out as ambiguous; without it they are errors.
         progress: told of every stage.
@@ -87,10 +94,13 @@ def train(
     Raises:
         QuestionsError: when there is nothing to learn from, or the indexes do not share an encoder.
         PolicyError: when ``out`` holds another run, or its checkpoint is damaged.
-        RecipeError: when the seed is negative or too large, or the recipe has no round of either kind.
+        RecipeError: when the seed is negative or too large, the recipe has no round of either kind, or there is no
+            such supervision.
     """
+    chosen = recipe or Recipe()
     adapter = None if hop_encoder is None else load_adapter(Path(hop_encoder))
-    run = _Run(sources, Path(out), validation, adapter, recipe or Recipe(), seed, warn, progress)
+    supervised = Supervision(supervision, reader, Path(out), chosen.reader_epochs, seed)
+    run = _Run(sources, Path(out), validation, adapter, chosen, seed, supervised, warn, progress)
     run.claim(resume)
     return run.finish()
 
@@ -106,6 +116,7 @@ class _Run:
         adapter: Adapter | None,
         recipe: Recipe,
         seed: int,
+        supervision: Supervision,
         warn: Callable[[str], None] | None,
         progress: Progress | None,
     ) -> None:
@@ -123,6 +134,7 @@ class _Run:
         self.encoder = encoders[0]
         self.adapter = adapter
         self._hop_encoder = None if adapter is None else MiniLMEncoder(None, adapter)
+        self.supervision = supervision
         self._warn = warn
         self._progress = progress
         self._describe = {
@@ -132,6 +144,7 @@ class _Run:
             "validation": [_describe(source) for source in validation],
             "encoder": self.encoder,
             "hop_encoder": None if adapter is None else adapter.digest,
+            **supervision.describe(),
         }
         self.worlds = self._load(sources)
         self.held_out = self._load(validation)
@@ -139,9 +152,7 @@ class _Run:
             self._set_aside()
         self._describe["labelled_questions"] = [len(self.worlds), len(self.held_out)]
         if not self.worlds or not self.held_out:
-            raise QuestionsError("there are too few questions with supporting passages in the index to train on")
-        self.worlds = _balanced(self.worlds, recipe.most_repeats)
-        self.worlds *= max(1, -(-recipe.epoch_questions // len(self.worlds)))
+            raise QuestionsError(f"there are too few questions with {supervision.wants} to train on")
         torch.manual_seed(seed)
         self.network = network_for(sources[0].index, recipe)
         self.average = WeightAverage(self.network, recipe.average)
@@ -170,6 +181,9 @@ class _Run:
 
     def finish(self) -> TrainingReport:
         """Run the rounds that are left and write ``metrics.json``."""
+        self.worlds = self.supervision.prepare(self.worlds, self.held_out, self._progress)
+        self.worlds = _balanced(self.worlds, self.recipe.most_repeats)
+        self.worlds *= max(1, -(-self.recipe.epoch_questions // len(self.worlds)))
         log = RunLog(self.out, self.progressed.rounds)
         try:
             self._imitate(log)
@@ -209,7 +223,7 @@ class _Run:
                 self.network,
                 optimizer,
                 self.settings,
-                [self.worlds[k] for k in generator.permutation(len(self.worlds))],
+                self.supervision.drawn([self.worlds[k] for k in generator.permutation(len(self.worlds))], generator),
                 recipe.own_share * min(1.0, 2 * share),
                 generator,
                 recipe.imitation_lanes,
@@ -252,6 +266,8 @@ class _Run:
             env,
             recipe.beta,
             self.average.update,
+            recipe.beam_width,
+            self.supervision.answers,
             n_steps=recipe.ppo_steps,
             batch_size=recipe.minibatch,
             n_epochs=recipe.ppo_passes,
@@ -308,14 +324,20 @@ class _Run:
         return None if report is None else (lambda done: report(name, done, total))
 
     def _load(self, sources: Sequence[TrainingSource]) -> list[QuestionWorld]:
-        """Return the worlds of every question that has a supporting passage."""
+        """Return the worlds of every question that can be learned from."""
         worlds = []
         for source in sources:
             questions = QuestionSet.load(
-                source.index, source.questions, source.split, self.settings, self._warn, self._hop_encoder
+                source.index,
+                source.questions,
+                source.split,
+                self.settings,
+                self._warn,
+                self._hop_encoder,
+                self.supervision.labels,
             )
-            worlds += [questions.world(k) for k in range(len(questions)) if questions.items[k].gold]
-        return worlds
+            worlds += [questions.world(k) for k in range(len(questions))]
+        return [world for world in worlds if self.supervision.teaches(world)]
 
     def _set_aside(self) -> None:
         order = np.random.default_rng([self.seed, 2**31]).permutation(len(self.worlds))

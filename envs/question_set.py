@@ -72,10 +72,14 @@ class QuestionSet:
         settings: EnvironmentSettings,
         warn: Callable[[str], None] | None = None,
         hop_encoder: Encoder | None = None,
+        labels: bool = True,
     ) -> QuestionSet:
-        """Load ``folder``'s ``split``, see :func:`trailhound.retrievers.questions.load_questions`."""
+        """Load ``folder``'s ``split``, see :func:`trailhound.retrievers.questions.load_questions`.
+
+        Without ``labels`` the qrels say which questions belong to the split, and nothing else of them is kept.
+        """
         questions, qrels = load_questions(folder, split, warn)
-        return cls(index, questions, qrels, settings, hop_encoder)
+        return cls(index, questions, qrels if labels else {}, settings, hop_encoder)
 
     def __len__(self) -> int:
         """Return the number of questions."""
@@ -89,7 +93,9 @@ class QuestionSet:
                 self._worlds[number] = fact_world(self.index, item.question.text, item.question.answer, self.settings)
                 return self._worlds[number]
             view = QuestionView.of(self.index, item.question.text, self._vectors[number], self._hop_vectors[number])
-            self._worlds[number] = QuestionWorld(self.index, view, self.settings, item.gold, self._hop_encoder)
+            self._worlds[number] = QuestionWorld(
+                self.index, view, self.settings, item.gold, self._hop_encoder, item.question.answer
+            )
         return self._worlds[number]
 
 
