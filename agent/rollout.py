@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -142,7 +143,7 @@ def _best(chances: NDArray[np.float64], layout: ActionLayout) -> int:
     equally right; the likeliest single action may be to stop where all that it believes is that more must be asked.
     """
     parts = (0, layout.expand, layout.take, len(chances))
-    mass = [chances[first:last].sum() for first, last in zip(parts, parts[1:], strict=False)]
+    mass = [chances[first:last].sum() for first, last in pairwise(parts)]
     kind = int(np.argmax(mass))
     return parts[kind] + int(chances[parts[kind] : parts[kind + 1]].argmax())
 
