@@ -136,7 +136,7 @@ def _opinions(network: PolicyNetwork, batch: SearchBatch, active: list[int]) -> 
     return [_Opinion(logits[k], chances[k], float(values[k])) for k in range(len(active))]
 
 
-def _best(chances: NDArray[np.float64], layout: ActionLayout) -> int:
+def best_action(chances: NDArray[np.float64], layout: ActionLayout) -> int:
     """Return the best action of the likeliest kind: to stop, to ask, or to take.
 
     What to ask and which to take first is latent in training, so the policy spreads its mass over actions that are
@@ -159,7 +159,7 @@ def _advance(
     """Take the best legal action in one lane, or draw one; on the end of the episode fill in the outcome."""
     state = batch.lane(lane)
     chances = opinion.chances
-    action = _best(chances, batch.layout) if draw is None else int(draw.choice(len(chances), p=chances))
+    action = best_action(chances, batch.layout) if draw is None else int(draw.choice(len(chances), p=chances))
     words = explain(batch, lane, action) if explain is not None else ("", "")
     before = state.count
     if batch.mask[lane, batch.layout.take :].any() or not len(outcome.last_takes):
