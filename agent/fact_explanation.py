@@ -42,7 +42,10 @@ class FactExplanation:
         if kind == "hop":
             start = facts.entities[int(state.places[state.evidence[slot]])]
             first = "about it" if group else "it states"
-            return f"walk up to {batch.settings.hop_depth} facts from {start}, first what is {first}", f"the walk is at {start}"
+            return (
+                f"walk up to {batch.settings.hop_depth} facts from {start}, first what is {first}",
+                f"the walk is at {start}",
+            )
         if kind == "take":
             name = facts.entities[int(state.places[slot])]
             if int(state.places[slot]) == world.asked.head:

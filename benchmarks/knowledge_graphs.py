@@ -89,7 +89,10 @@ def ceiling(data: Path, graph: str) -> dict[str, float] | None:
 def row(graph: str, variant: str, runs: list[dict[str, float]], best: dict[str, float] | None) -> str:
     """Return one line of the table: mean and standard deviation over seeds."""
     cells = [_cell([100 * figures[name] for figures in runs]) for name in SHOWN]
-    cells += [_cell([figures["latency_ms_p50"] for figures in runs]), _cell([figures["train_seconds"] for figures in runs])]
+    cells += [
+        _cell([figures["latency_ms_p50"] for figures in runs]),
+        _cell([figures["train_seconds"] for figures in runs]),
+    ]
     cells.append("" if best is None else f"{100 * best['hits@1']:.1f} / {100 * best['mrr']:.1f}")
     return f"| {graph} | {variant} | {' | '.join(cells)} |"
 

@@ -148,7 +148,10 @@ class FactWorld(QuestionWorld):
         """Return the number of neighbours by relation group, int64 [len(GROUPS)]."""
         _, kind, target = self._edges(np.array([evidence]))
         stated = kind < len(self.facts.relations)
-        by_group = {"mentions": len(self._distinct(target[stated])), "mentioned_by": len(self._distinct(target[~stated]))}
+        by_group = {
+            "mentions": len(self._distinct(target[stated])),
+            "mentioned_by": len(self._distinct(target[~stated])),
+        }
         return np.array([by_group.get(group, 0) for group in GROUPS])
 
     def query(self, after: int) -> Query:

@@ -64,7 +64,12 @@ def test_searches_in_one_batch_are_as_if_alone() -> None:
     assert links.owners is not None
     for search in range(SEARCHES):
         mine = links.owners == search
-        own = TypedLinks(links.senders[mine], links.receivers[mine], links.kinds[mine], torch.zeros(int(mine.sum()), dtype=torch.long))
+        own = TypedLinks(
+            links.senders[mine],
+            links.receivers[mine],
+            links.kinds[mine],
+            torch.zeros(int(mine.sum()), dtype=torch.long),
+        )
         part = slice(search, search + 1)
         alone = network()(nodes[part], evidence[part], own, question[part])
         assert torch.allclose(together[part], alone, atol=1e-5)
@@ -159,7 +164,7 @@ def test_two_messages_by_hand() -> None:
 
 
 def test_traced_matrices_hold_the_gates_of_the_edges() -> None:
-    nodes, evidence, links, question = inputs()
+    nodes, evidence, _, question = inputs()
     shared = TypedLinks(torch.tensor([0, 0]), torch.tensor([1, 1]), torch.tensor([2, 3]))
     trace: list[tuple[Tensor, Tensor]] = []
     network()(nodes[:1], evidence[:1], shared, question[:1], trace)

@@ -15,7 +15,9 @@ from trailhound.retrievers.facts import (
     read_triples,
 )
 
-LINES = "oslo\tcapital_of\tnorway\nnorway\tneighborOf\tsweden\noslo\tlocated_in\tnorway\nstockholm\tcapital_of\tsweden\n"
+LINES = (
+    "oslo\tcapital_of\tnorway\nnorway\tneighborOf\tsweden\noslo\tlocated_in\tnorway\nstockholm\tcapital_of\tsweden\n"
+)
 
 
 def facts_of(folder: Path, text: str = LINES) -> tuple[Facts, list[str]]:
@@ -29,13 +31,20 @@ def test_entities_and_relations_are_numbered_as_they_come(tmp_path: Path) -> Non
     facts, warnings = facts_of(tmp_path)
     assert facts.entities == ("oslo", "norway", "sweden", "stockholm")
     assert facts.relations == ("capital_of", "neighborOf", "located_in")
-    assert (facts.heads.tolist(), facts.kinds.tolist(), facts.tails.tolist()) == ([0, 1, 0, 3], [0, 1, 2, 0], [1, 2, 1, 2])
+    assert (facts.heads.tolist(), facts.kinds.tolist(), facts.tails.tolist()) == (
+        [0, 1, 0, 3],
+        [0, 1, 2, 0],
+        [1, 2, 1, 2],
+    )
     assert warnings == []
 
 
 def test_an_underscore_before_a_known_relation_is_its_inverse_and_each_fact_counts_once(tmp_path: Path) -> None:
     facts, _ = facts_of(tmp_path, "a\tr\tb\nb\t_r\ta\nc\t_r\td\nc\t_lonely\td\n")
-    named = [(facts.entities[h], facts.relations[k], facts.entities[t]) for h, k, t in zip(facts.heads, facts.kinds, facts.tails, strict=True)]
+    named = [
+        (facts.entities[h], facts.relations[k], facts.entities[t])
+        for h, k, t in zip(facts.heads, facts.kinds, facts.tails, strict=True)
+    ]
     assert named == [("a", "r", "b"), ("d", "r", "c"), ("c", "_lonely", "d")]
 
 
@@ -47,9 +56,11 @@ def test_facts_of_an_entity_about_itself_are_left_out_with_a_warning(tmp_path: P
     assert "'a'" in warnings[0]
 
 
-@pytest.mark.parametrize(("text", "says"), [("a\tb\n", ":1"), ("a\tr\tb\n\na\t\tb\n", ":3"), ("", "no facts"), ("a\tr\ta\n", "no facts")])
+@pytest.mark.parametrize(
+    ("text", "says"), [("a\tb\n", ":1"), ("a\tr\tb\n\na\t\tb\n", ":3"), ("", "no facts"), ("a\tr\ta\n", "no facts")]
+)
 def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, says: str) -> None:
-    with pytest.raises(CorpusError, match="graph.txt") as error:
+    with pytest.raises(CorpusError, match=r"graph\.txt") as error:
         facts_of(tmp_path, text)
     assert says in str(error.value)
 
@@ -90,7 +101,11 @@ def test_names_with_spaces_are_heads_too(tmp_path: Path) -> None:
     assert facts.parse("new in") == FactQuery(2, 0)
 
 
-@given(st.lists(st.tuples(*[st.sampled_from("abcde"), st.sampled_from("rs"), st.sampled_from("abcde")]), min_size=1, max_size=25))
+@given(
+    st.lists(
+        st.tuples(*[st.sampled_from("abcde"), st.sampled_from("rs"), st.sampled_from("abcde")]), min_size=1, max_size=25
+    )
+)
 def test_edges_are_those_of_networkx_read_either_way(triples: list[tuple[str, str, str]]) -> None:
     triples = list(dict.fromkeys(t for t in triples if t[0] != t[2]))
     if not triples:
@@ -100,7 +115,10 @@ def test_edges_are_those_of_networkx_read_either_way(triples: list[tuple[str, st
     for head, relation, tail in triples:
         graph.add_edge(head, tail, key=relation)
         graph.add_edge(tail, head, key=f"_{relation}")
-    seen = sorted((facts.entities[s], facts.entities[t], facts.kind_name(k)) for s, k, t in zip(*(a.tolist() for a in facts.edges), strict=True))
+    seen = sorted(
+        (facts.entities[s], facts.entities[t], facts.kind_name(k))
+        for s, k, t in zip(*(a.tolist() for a in facts.edges), strict=True)
+    )
     assert seen == sorted(graph.edges(keys=True))
     for row, entity in enumerate(facts.entities):
         at = facts.edges_of(np.array([row]))
