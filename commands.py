@@ -56,6 +56,10 @@ def index(parsed: argparse.Namespace) -> None:
             warn=bar.warn,
             progress=bar.report,
         )
+    if index.facts is not None:
+        relations = len(index.facts.relations)
+        print(f"{parsed.out}: {len(index):,} entities, {relations:,} relations, {len(index.facts):,} facts")
+        return
     print(
         f"{parsed.out}: {index.store.documents:,} documents, {len(index):,} passages, {len(index.graph.edges):,} links"
     )
@@ -72,9 +76,11 @@ def train(parsed: argparse.Namespace) -> None:
         )
     overrides = dict(_setting(text) for text in parsed.set)
     held_out = [_folder_and_split(text) for text in parsed.validation]
-    recipe = load_recipe(parsed.recipe, overrides)
+    load_recipe(parsed.recipe, overrides)  # what is wrong with it is said before any index is opened
     _set_threads(parsed.threads or 1)
     indexes = [_open(path, parsed.threads) for path in parsed.index]
+    over_facts = all(index.facts is not None for index in indexes)
+    recipe = load_recipe(parsed.recipe or ("kg" if over_facts else None), overrides)
     sources = [
         TrainingSource(index, folder, parsed.split) for index, folder in zip(indexes, parsed.questions, strict=True)
     ]

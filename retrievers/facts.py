@@ -186,7 +186,7 @@ class Facts:
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
         """Where the edges of each entity begin in ``edges``, int64 [N + 1]."""
-        return np.searchsorted(self.edges[0], np.arange(len(self.entities) + 1)).astype(np.int64)
+        return np.asarray(np.searchsorted(self.edges[0], np.arange(len(self.entities) + 1)), np.int64)
 
     def edges_of(self, rows: Rows) -> Rows:
         """Return the places in ``edges`` of all edges whose source is among ``rows``, int64 [k]."""
