@@ -13,7 +13,8 @@ from . import __version__, commands
 from .commands import WrongUseError
 from .errors import TrailhoundError
 
-_SYSTEMS = ("lexical", "dense", "hybrid", "ppr", "exhaustive", "policy")
+_SUPERVISIONS = ("passages", "answers", "none")
+_SYSTEMS = ("lexical", "dense", "hybrid", "hops", "hops2", "ppr", "exhaustive", "policy")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -69,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"trailhound {__version__}")
     subcommands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_add_demo, _add_index, _add_train, _add_evaluate, _add_search):
+    for add in (_add_demo, _add_index, _add_tune, _add_train, _add_evaluate, _add_search):
         add(subcommands)
     return parser
 
@@ -139,34 +140,81 @@ def _add_index(subcommands: Any) -> None:
     )
 
 
-def _add_train(subcommands: Any) -> None:
+def _add_tune(subcommands: Any) -> None:
     parser = _command(
         subcommands,
-        "train",
-        commands.train,
-        "train a search policy on labelled questions",
-        "  trailhound train --index w.index --questions data/2wiki-train --split train \\\n"
-        "      --validation data/2wiki-train:validation --out runs/2wiki --seed 0\n"
-        "  trailhound train --index a.index --questions a --index b.index --questions b --split train --out runs/both\n"
-        "  trailhound train --index w.index --questions data/w --split train --out runs/w --set ppo_iterations=20\n"
-        "  trailhound train --index umls.index --questions data/kg/umls --split train --recipe kg --out runs/umls",
+        "tune",
+        commands.tune,
+        "tune the encoder of queries that hold evidence, on labelled questions; indexes stay as they are",
+        "  trailhound tune --index w.index --questions data/w --split train --out runs/w-hop\n"
+        "  trailhound train --index w.index --questions data/w --split train --hop-encoder runs/w-hop --out runs/w",
     )
+    _add_sources(parser, required=True)
+    parser.add_argument("--epochs", type=_positive, default=4, metavar="N", help="default: 4")
+    parser.add_argument("--rank", type=_positive, default=8, metavar="N", help="of the change of the weights")
+    parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu, or cuda where there is a GPU")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the result; goes on if interrupted"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+
+
+def _add_sources(parser: argparse.ArgumentParser, required: bool) -> None:
+    """Add what both ``tune`` and ``train`` learn from."""
     parser.add_argument("--index", type=Path, action="append", required=True, metavar="INDEX", help="may be repeated")
     parser.add_argument(
         "--questions",
         type=Path,
         action="append",
-        required=True,
+        default=None if required else [],
+        required=required,
         metavar="DIR",
         help="one per --index: queries.jsonl with qrels/, a native file, or a folder of SPLIT.txt triples",
     )
-    parser.add_argument("--split", required=True, metavar="SPLIT", help="of every questions folder")
+    parser.add_argument("--split", required=required, metavar="SPLIT", help="of every questions folder")
+
+
+def _add_train(subcommands: Any) -> None:
+    parser = _command(
+        subcommands,
+        "train",
+        commands.train,
+        "train a search policy on labelled questions, or on none",
+        "  trailhound train --index w.index --questions data/2wiki-train --split train \\\n"
+        "      --validation data/2wiki-train:validation --out runs/2wiki --seed 0\n"
+        "  trailhound train --index a.index --questions a --index b.index --questions b --split train --out runs/both\n"
+        "  trailhound train --index w.index --questions data/w --split train --out runs/w --set ppo_iterations=20\n"
+        "  trailhound train --index w.index --supervision none --out runs/w\n"
+        "  trailhound train --index umls.index --questions data/kg/umls --split train --recipe kg --out runs/umls",
+    )
+    _add_sources(parser, required=False)
+    parser.add_argument(
+        "--supervision",
+        choices=_SUPERVISIONS,
+        default="passages",
+        help="what is known: the supporting passages (default), the answers alone, or none: questions are made from"
+        " the corpus itself",
+    )
     parser.add_argument(
         "--validation",
         action="append",
         default=[],
         metavar="DIR:SPLIT",
         help="decides which policy is kept (default: a tenth of the questions)",
+    )
+    parser.add_argument(
+        "--hop-encoder",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="encoder that `trailhound tune` made, for queries that hold evidence (default: the index's)",
+    )
+    parser.add_argument(
+        "--reader",
+        default=None,
+        metavar="READER",
+        help="judges paths: coverage, builtin, a folder of a reader or of a transformers model, or URL#MODEL"
+        " (default: coverage with passages, readers trained in the run with answers)",
     )
     parser.add_argument(
         "--recipe", default=None, metavar="NAME|FILE", help="settings: a name of runs/recipes or a .toml"
@@ -203,6 +251,9 @@ def _add_evaluate(subcommands: Any) -> None:
         "--run-file", type=Path, default=None, metavar="FILE", help="write the rankings in TREC's format"
     )
     parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the figures as one flat object")
+    parser.add_argument(
+        "--reliability", type=Path, default=None, metavar="FILE.svg", help="draw how far its confidence can be trusted"
+    )
 
 
 def _add_search(subcommands: Any) -> None:

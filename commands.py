@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,9 @@ from .console import ProgressBar, print_table
 from .errors import QuestionsError
 
 if TYPE_CHECKING:
+    from .agent.recipe import Recipe
+    from .agent.search_agent import SearchResult
+    from .agent.training import TrainingSource
     from .graph.index import Index
 
 
@@ -65,40 +69,104 @@ def index(parsed: argparse.Namespace) -> None:
     )
 
 
-def train(parsed: argparse.Namespace) -> None:
-    """Train a policy."""
-    from .agent.recipe import load_recipe
-    from .agent.training import TrainingSource, train
+def tune(parsed: argparse.Namespace) -> None:
+    """Tune the hop encoder."""
+    from .agent.tuning import TuningSettings, tune
+
+    _set_threads(parsed.threads or os.cpu_count() or 1)
+    _, sources = _sources(parsed)
+    settings = TuningSettings(epochs=parsed.epochs, rank=parsed.rank)
+    with ProgressBar(parsed.quiet) as bar:
+        figures = tune(
+            sources,
+            parsed.out,
+            settings=settings,
+            seed=parsed.seed,
+            device=parsed.device,
+            warn=bar.warn,
+            progress=bar.report,
+        )
+    print(f"{parsed.out}: {', '.join(f'{name} {value:.3f}' for name, value in figures.items())}")
+
+
+def _sources(parsed: argparse.Namespace) -> tuple[list[Index], list[TrainingSource]]:
+    """Open what ``tune`` and ``train`` learn from."""
+    from .agent.training import TrainingSource
 
     if len(parsed.index) != len(parsed.questions):
         raise WrongUseError(
             f"{len(parsed.index)} --index and {len(parsed.questions)} --questions: give one of each for every corpus"
         )
+    indexes = [_open(path, parsed.threads) for path in parsed.index]
+    pairs = zip(indexes, parsed.questions, strict=True)
+    return indexes, [TrainingSource(index, folder, parsed.split) for index, folder in pairs]
+
+
+def train(parsed: argparse.Namespace) -> None:
+    """Train a policy."""
+    from .agent.recipe import load_recipe
+    from .agent.training import train
+
+    _hold_supervision(parsed)
     overrides = dict(_setting(text) for text in parsed.set)
     held_out = [_folder_and_split(text) for text in parsed.validation]
-    load_recipe(parsed.recipe, overrides)  # what is wrong with it is said before any index is opened
+    recipe = load_recipe(parsed.recipe, overrides)
     _set_threads(parsed.threads or 1)
-    indexes = [_open(path, parsed.threads) for path in parsed.index]
-    over_facts = all(index.facts is not None for index in indexes)
-    recipe = load_recipe(parsed.recipe or ("kg" if over_facts else None), overrides)
-    sources = [
-        TrainingSource(index, folder, parsed.split) for index, folder in zip(indexes, parsed.questions, strict=True)
-    ]
-    validation = [
-        TrainingSource(_index_of(folder, parsed.questions, indexes), folder, split) for folder, split in held_out
-    ]
     with ProgressBar(parsed.quiet) as bar:
+        if parsed.supervision == "none":
+            sources, validation = _made_sources(parsed, recipe, bar)
+        else:
+            sources, validation = _labelled_sources(parsed, held_out)
+            if parsed.recipe is None and all(source.index.facts is not None for source in sources):
+                recipe = load_recipe("kg", overrides)
         report = train(
             sources,
             parsed.out,
             validation=validation,
+            hop_encoder=parsed.hop_encoder,
             recipe=recipe,
             seed=parsed.seed,
+            supervision="passages" if parsed.supervision == "none" else parsed.supervision,  # made with labels
+            reader=parsed.reader,
             warn=bar.warn,
             progress=bar.report,
         )
     figures = ", ".join(f"{name} {value:.3f}" for name, value in report.metrics.items() if name != "kept_round")
     print(f"{parsed.out}: {figures} on validation, {report.seconds:.0f} s")
+
+
+def _hold_supervision(parsed: argparse.Namespace) -> None:
+    """Refuse questions where none are wanted, and none where some are."""
+    given = bool(parsed.questions or parsed.split or parsed.validation)
+    if parsed.supervision == "none" and given:
+        raise WrongUseError(
+            "--supervision none makes its own questions: leave --questions, --split and --validation out"
+        )
+    if parsed.supervision != "none" and not (parsed.questions and parsed.split):
+        raise WrongUseError("--questions and --split are missing: give both, or train without by --supervision none")
+
+
+def _labelled_sources(
+    parsed: argparse.Namespace, held_out: list[tuple[Path, str]]
+) -> tuple[list[TrainingSource], list[TrainingSource]]:
+    """Return what to learn from and what to validate on, where there are questions."""
+    from .agent.training import TrainingSource
+
+    indexes, sources = _sources(parsed)
+    validation = [
+        TrainingSource(_index_of(folder, parsed.questions, indexes), folder, split) for folder, split in held_out
+    ]
+    return sources, validation
+
+
+def _made_sources(
+    parsed: argparse.Namespace, recipe: Recipe, bar: ProgressBar
+) -> tuple[list[TrainingSource], list[TrainingSource]]:
+    """Return what to learn from and what to validate on, where there are none."""
+    from .agent.self_supervision import made_sources
+
+    indexes = [_open(path, parsed.threads) for path in parsed.index]
+    return made_sources(indexes, parsed.out, recipe, parsed.seed, bar.report)
 
 
 def evaluate(parsed: argparse.Namespace) -> None:
@@ -116,10 +184,14 @@ def evaluate(parsed: argparse.Namespace) -> None:
             system=parsed.system,
             run_file=parsed.run_file,
             json_file=parsed.json,
+            reliability_file=parsed.reliability,
             warn=bar.warn,
             progress=bar.report,
         )
     print_table([evaluation])
+    if "answer_f1" in evaluation.figures:
+        exact, f1 = (100 * evaluation.figures[name] for name in ("answer_exact_match", "answer_f1"))
+        print(f"  answers: exact match {exact:.1f}, F1 {f1:.1f}")
     for kind, figures in evaluation.by_type.items():
         print(f"  {kind}: recall@5 {100 * figures['recall@5']:.1f} over {figures['questions']:.0f} questions")
 
@@ -143,6 +215,9 @@ def search(parsed: argparse.Namespace) -> None:
         return
     print(draw_path(result))
     print()
+    if result.answer is not None:
+        print(printable(_answer_line(result)))
+        print()
     for evidence in result.evidence:
         passage = evidence.passage
         mark = "✓" if evidence.taken else " "
@@ -150,6 +225,21 @@ def search(parsed: argparse.Namespace) -> None:
         print(printable(f"{mark} [{evidence.rank}] {passage.title or passage.id}  ({place})"))
         print(f"      {printable(_shortened(passage.text))}")
     print(f"\nanswered by the {result.answered_by} in {result.milliseconds:.0f} ms, {result.calls} calls")
+    if result.confidence is not None:
+        print(f"confidence that the evidence is complete: {result.confidence:.2f}")
+
+
+def _answer_line(result: SearchResult) -> str:
+    """Say the answer, how sure the reader is, and where it stands."""
+    answer = result.answer
+    assert answer is not None
+    line = f"answer: {answer.text} ({answer.probability:.2f})"
+    found = [evidence for evidence in result.evidence if evidence.passage.id == answer.passage]
+    if not found:
+        return line
+    passage = found[0].passage
+    place = f"{passage.start + answer.start}-{passage.start + answer.end}"
+    return f"{line}, read in [{found[0].rank}] {passage.title or passage.id} ({passage.source}, {place})"
 
 
 def _open(path: Path, threads: int | None) -> Index:

@@ -8,6 +8,7 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import QuestionsError
 from ..graph.index import Index
@@ -15,9 +16,14 @@ from ..retrievers.atomic_file import write_json
 from ..retrievers.protocols import Progress
 from ..retrievers.questions import load_questions
 from ..retrievers.records import Qrels, Question, Run
+from .confidence import brier_score, calibration_error
 from .fact_evaluation import fact_figures, rank_facts
-from .metrics import evaluate_run, mean
+from .metrics import evaluate_run, mean, recall
+from .reading.answer_text import exact_match, f1_score
+from .reading.opening import answering_reader
+from .reliability_diagram import write_reliability
 from .run_file import write_run
+from .search_agent import READ
 from .systems import Ranked, System, open_system
 
 DEPTH = 100
@@ -33,12 +39,16 @@ class Evaluation:
         figures: metric -> value over all questions.
         by_type: type of question -> metric -> value; empty when the questions have no types.
         run: the rankings.
+        confidences, complete: of each question, in order: how sure the system was that it took all the evidence, and
+            whether it did; empty where the system does not say.
     """
 
     system: str
     figures: dict[str, float]
     by_type: dict[str, dict[str, float]]
     run: Run
+    confidences: NDArray[np.float64]
+    complete: NDArray[np.bool_]
 
     def to_json(self) -> dict[str, float | str]:
         """Return one flat object; a figure of one type is called ``metric[type]``."""
@@ -57,6 +67,7 @@ def evaluate(
     system: str | None = None,
     run_file: Path | str | None = None,
     json_file: Path | str | None = None,
+    reliability_file: Path | str | None = None,
     warn: Callable[[str], None] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -74,15 +85,17 @@ def evaluate(
         system: see :class:`SearchAgent`.
         run_file: where to write the rankings in TREC's format.
         json_file: where to write :meth:`Evaluation.to_json`.
+        reliability_file: where to draw the reliability diagram of the system's confidence, as SVG.
         warn: hears of labels that the index does not have, and of question ids that were left out as ambiguous.
         progress: hears of every question.
 
     Raises:
         QuestionsError: when the split cannot be read, the index has none of the passages it names, or the folder of
             a file to write is not there.
+        PolicyError: when a reliability diagram is asked for, and the system does not say how sure it is.
     """
     opened = index if isinstance(index, Index) else Index.open(index)
-    _hold_folders(run_file, json_file)
+    _hold_folders(run_file, json_file, reliability_file)
     folder = Path(questions)
     asked, qrels = load_questions(folder, split, warn)
     _hold_labels(opened, qrels, folder, warn)
@@ -92,10 +105,16 @@ def evaluate(
     else:
         ranked, latencies = rank_facts(chosen, opened, asked, progress)
     run = {question.id: _named(opened, found) for question, found in zip(asked, ranked, strict=True)}
-    measured = evaluate_run(qrels, run) if opened.facts is None else fact_figures(opened, folder, asked, ranked, warn)
-    evaluation = _figures(chosen.name, asked, measured, run, ranked, latencies)
+    if opened.facts is None:
+        measured = _passage_figures(asked, qrels, run, ranked)
+    else:
+        measured = fact_figures(opened, folder, asked, ranked, warn)
+    answers = _judged_answers(opened, asked, ranked, None if policy is None else Path(policy))
+    evaluation = _figures(chosen.name, asked, measured, run, ranked, latencies, answers)
     if json_file is not None:
         write_json(Path(json_file), evaluation.to_json())
+    if reliability_file is not None:
+        write_reliability(Path(reliability_file), chosen.name, evaluation.confidences, evaluation.complete)
     if run_file is not None:
         write_run(Path(run_file), run, "trailhound")
     return evaluation
@@ -128,6 +147,35 @@ def _named(index: Index, ranked: Ranked) -> dict[str, float]:
     return {passage.id: float(score) for passage, score in zip(passages, ranked.scores, strict=True)}
 
 
+def _passage_figures(
+    questions: list[Question], qrels: Qrels, run: Run, ranked: list[Ranked]
+) -> dict[str, dict[str, float]]:
+    """Return question id -> metric -> value, with the return, and how sure a policy was beside how right it was."""
+    figures = evaluate_run(qrels, run)
+    for question, found in zip(questions, ranked, strict=True):
+        taken = recall(list(run[question.id])[: found.taken], qrels.get(question.id, {}), found.taken)
+        figures[question.id]["return"] = taken - found.spent
+        if found.confidence is not None:
+            figures[question.id] |= {"confidence": found.confidence, "complete": float(taken > 1 - 1e-9)}
+    return figures
+
+
+def _judged_answers(
+    index: Index, questions: list[Question], ranked: list[Ranked], policy: Path | None
+) -> dict[str, dict[str, float]]:
+    """Return exact match and F1 of the reader's answers, by question; empty unless every question has its answer."""
+    reader = answering_reader(policy)
+    if reader is None or not all(question.answer for question in questions):
+        return {}
+    judged = {}
+    for question, found in zip(questions, ranked, strict=True):
+        read = index.store.passages(found.rows[: found.taken or READ].tolist())
+        answer = reader.answer(question.text, read)
+        text, gold = answer.text if answer is not None else "", question.answer or ""
+        judged[question.id] = {"answer_exact_match": exact_match(text, gold), "answer_f1": f1_score(text, gold)}
+    return judged
+
+
 def _figures(
     name: str,
     questions: list[Question],
@@ -135,21 +183,34 @@ def _figures(
     run: Run,
     ranked: list[Ranked],
     latencies: list[float],
+    answers: dict[str, dict[str, float]],
 ) -> Evaluation:
     for question, found, latency in zip(questions, ranked, latencies, strict=True):
         per_question[question.id] |= {"actions": found.actions, "calls": found.calls, "latency_ms": latency}
+        per_question[question.id] |= answers.get(question.id, {})
     kinds = sorted({question.type for question in questions if question.type is not None})
     by_type = {kind: _summary({q.id: per_question[q.id] for q in questions if q.type == kind}) for kind in kinds}
-    return Evaluation(name, _summary(per_question), by_type, run)
+    sure = [values for values in (per_question[q.id] for q in questions) if "confidence" in values]
+    confidences = np.array([values["confidence"] for values in sure])
+    return Evaluation(
+        name, _summary(per_question), by_type, run, confidences, np.array([values["complete"] == 1 for values in sure])
+    )
 
 
 def _summary(per_question: dict[str, dict[str, float]]) -> dict[str, float]:
     figures = mean(per_question)
     latencies = [values["latency_ms"] for values in per_question.values()]
-    for name in ("actions", "calls"):
-        figures[f"{name}_mean"] = figures.pop(name)
+    for name in ("actions", "calls", "return"):
+        if name in figures:
+            figures[f"{name}_mean"] = figures.pop(name)
     del figures["latency_ms"]
     figures["latency_ms_p50"], figures["latency_ms_p95"] = np.percentile(latencies, [50, 95]).tolist()
+    if "confidence" in figures:
+        figures["confidence_mean"] = figures.pop("confidence")
+        figures["complete_mean"] = figures.pop("complete")
+        sure = np.array([(values["confidence"], values["complete"]) for values in per_question.values()])
+        figures["calibration_error"] = calibration_error(sure[:, 0], sure[:, 1] == 1)
+        figures["brier_score"] = brier_score(sure[:, 0], sure[:, 1] == 1)
     figures["questions"] = len(per_question)
     return figures
 

@@ -53,12 +53,11 @@ def _value(batch: SearchBatch, state: Lane, action: int) -> float:
     if kind == "hop":
         places = world.hop(int(state.places[state.evidence[first]]), second)
         return _gain(state, places) / max(batch.settings.hop_ms, 1e-3)
-    after = int(state.places[state.state]) if state.evidence else -1
     page = state.pages.get((first, state.state), 0)
     cost = max(batch.settings.expand_ms[first], 1e-3)
     pages = 1 if first == _ENTITY else batch.settings.pages
     for ahead in range(page, pages):
-        gain = _gain(state, world.expand(first, after, ahead))
+        gain = _gain(state, world.expand(first, state.held, ahead))
         if gain:
             return gain / (cost * (ahead - page + 1))
     return 0.0

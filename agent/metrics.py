@@ -83,8 +83,8 @@ def evaluate_run(qrels: Qrels, run: Run) -> dict[str, dict[str, float]]:
     Results of questions without labels are passed over.
 
     Returns:
-        question id -> metric -> value in [0, 1]; the metrics are recall@2, recall@5, recall@10, all_recall@5,
-        ndcg@10, mrr and failure_rate@5.
+        question id -> metric -> value in [0, 1]; the metrics are recall@2, recall@5, recall@10, recall@20,
+        all_recall@5, ndcg@10, mrr and failure_rate@5.
     """
     return {question: _evaluate(rank(run.get(question, {})), labels) for question, labels in qrels.items()}
 
@@ -106,6 +106,7 @@ def _evaluate(ranking: Sequence[str], labels: Labels) -> dict[str, float]:
         "recall@2": recall(ranking, labels, 2),
         "recall@5": recall(ranking, labels, 5),
         "recall@10": recall(ranking, labels, 10),
+        "recall@20": recall(ranking, labels, 20),
         "all_recall@5": all_recall(ranking, labels, 5),
         "ndcg@10": ndcg(ranking, labels, 10),
         "mrr": reciprocal_rank(ranking, labels),

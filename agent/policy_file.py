@@ -16,7 +16,11 @@ from safetensors.torch import load_file, save
 from ..envs.features import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC
 from ..envs.settings import EnvironmentSettings
 from ..errors import PolicyError
+from ..retrievers.adapter import Adapter, load_adapter, save_adapter
 from ..retrievers.atomic_file import write_atomically, write_json
+from ..retrievers.encoder import MiniLMEncoder
+from ..retrievers.protocols import Encoder
+from .confidence import Confidence
 from .network import NetworkSettings, PolicyNetwork
 
 FORMAT = 1
@@ -32,12 +36,20 @@ class LoadedPolicy:
         settings: the environment it was trained in.
         encoder: name of the encoder whose vectors it knows.
         training: what ``policy.json`` says of its training.
+        confidence: how sure it is that its evidence is complete; None where training did not come to its end.
+        adapter: what makes the built-in encoder its hop encoder.
     """
 
     network: PolicyNetwork
     settings: EnvironmentSettings
     encoder: str
     training: Mapping[str, Any]
+    adapter: Adapter | None = None
+    confidence: Confidence | None = None
+
+    def hop_encoder(self, threads: int | None = None) -> Encoder | None:
+        """Load the hop encoder that the policy was trained with, if it was."""
+        return None if self.adapter is None else MiniLMEncoder(threads, self.adapter)
 
 
 def save_policy(
@@ -46,20 +58,33 @@ def save_policy(
     settings: EnvironmentSettings,
     encoder: str,
     training: Mapping[str, Any],
+    adapter: Adapter | None = None,
 ) -> None:
     """Write a policy; each file appears whole or not at all, the description last."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
     write_atomically(folder / "policy.safetensors", save(weights))
+    if adapter is not None:
+        save_adapter(folder, adapter)
     description = {
         "format": FORMAT,
         "encoder": encoder,
+        "hop_encoder": None if adapter is None else adapter.digest,
         "features": FEATURES,
         "network": asdict(network.settings),
         "environment": asdict(settings),
         "training": dict(training),
     }
     write_json(folder / "policy.json", description)
+
+
+def save_confidence(folder: Path, confidence: Confidence) -> None:
+    """Add to a saved policy how sure it is of its searches.
+
+    Raises:
+        PolicyError: when the folder holds no policy.
+    """
+    write_json(folder / "policy.json", _read_description(folder) | {"confidence": confidence.to_json()})
 
 
 def load_policy(folder: Path) -> LoadedPolicy:
@@ -76,13 +101,26 @@ def load_policy(folder: Path) -> LoadedPolicy:
         encoder, training = str(description["encoder"]), dict(description["training"])
         network = PolicyNetwork(NetworkSettings(**description["network"]))
         settings = EnvironmentSettings(**description["environment"])
+        fitted = description.get("confidence")
+        confidence = None if fitted is None else Confidence.from_json(fitted)
         network.load_state_dict(load_file(folder / "policy.safetensors"))
     except (OSError, SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
         what = shorten(str(error), 200)  # torch's are many lines long
         raise PolicyError(f"the policy in {folder} is damaged ({what}): train it again") from error
     if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
         raise PolicyError(f"the policy in {folder} has weights that are not finite: train it again")
-    return LoadedPolicy(network.eval(), settings, encoder, training)
+    adapter = _load_hop_encoder(folder, description)
+    return LoadedPolicy(network.eval(), settings, encoder, training, adapter, confidence)
+
+
+def _load_hop_encoder(folder: Path, description: Mapping[str, Any]) -> Adapter | None:
+    wanted = description.get("hop_encoder")
+    if wanted is None:
+        return None
+    adapter = load_adapter(folder)
+    if adapter.digest != wanted:
+        raise PolicyError(f"the hop encoder in {folder} is not the one that the policy was trained with: train again")
+    return adapter
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

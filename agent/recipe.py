@@ -47,6 +47,9 @@ class Recipe(BaseModel):
     fact_dropout: float = Field(0.2, ge=0, lt=1)
     known_dropout: float = Field(0.5, ge=0, le=1)
 
+    # the weights that are validated and kept: see WeightAverage
+    average: float = Field(0.99, ge=0, lt=1)
+
     # warm start
     imitation_epochs: int = Field(9, ge=0)
     imitation_learning_rate: float = Field(2e-3, gt=0)
@@ -70,6 +73,12 @@ class Recipe(BaseModel):
     gae_lambda: float = Field(0.95, ge=0, le=1)
     target_kl: float = Field(0.03, gt=0)
     beta: float = Field(0.1, ge=0)
+    beam_width: int = Field(2, ge=0, le=16)
+    """Paths of a question that a beam search adds to those sampled."""
+
+    # the reader
+    reader_epochs: int = Field(7, ge=0)
+    """Passes over the questions with answers that the built-in reader is trained with; 0 trains none."""
 
     # the questions
     most_repeats: int = Field(4, ge=1)
@@ -77,6 +86,9 @@ class Recipe(BaseModel):
 
     epoch_questions: int = Field(0, ge=0)
     """Questions to an epoch of imitation at least: fewer are repeated until there are so many."""
+
+    made_questions: int = Field(1200, ge=20)
+    """Questions to make from each corpus when there is no supervision; ``held_out`` of them are for validation."""
 
     # stopping
     held_out: float = Field(0.1, gt=0, lt=0.9)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..envs.batch import Observation, SearchBatch
-from ..envs.settings import EnvironmentSettings
+from ..envs.settings import ActionLayout, EnvironmentSettings
 from ..envs.world import QuestionWorld
 from ..retrievers.records import Rows
+from .confidence import SIGNALS, search_signals
 from .network import PolicyNetwork
 
 Explain = Callable[[SearchBatch, int, int], tuple[str, str]]
@@ -48,6 +49,7 @@ class Outcome:
         decisions: the path.
         last_takes: the policy's scores for taking each slot when it last could take one, float32 [slots]: what the
             rest of the frontier is ranked by. Of a state where nothing can be taken it never learned to score any.
+        signals: of how sure the policy was in the end, see :mod:`.confidence`, float64 [len(SIGNALS)].
     """
 
     ranking: Rows
@@ -58,6 +60,7 @@ class Outcome:
     calls: int
     decisions: list[Decision] = field(default_factory=list)
     last_takes: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    signals: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(SIGNALS)))
 
 
 def as_tensors(observation: Observation) -> dict[str, Tensor]:
@@ -72,6 +75,7 @@ def search_worlds(
     lanes: int = 64,
     done: Callable[[int], None] | None = None,
     explain: Explain | None = None,
+    draw: np.random.Generator | None = None,
 ) -> list[Outcome]:
     """Search every world greedily, ``lanes`` at a time; the outcomes are in the order of the worlds.
 
@@ -82,6 +86,7 @@ def search_worlds(
         lanes: episodes side by side.
         done: called with the number of finished episodes.
         explain: puts each action into words before it is done.
+        draw: if given, actions are drawn by it from the policy in place of the likeliest.
     """
     batch = SearchBatch(settings, lanes, network.settings.question_dimension)
     waiting: Iterator[tuple[int, QuestionWorld]] = iter(enumerate(worlds))
@@ -99,10 +104,9 @@ def search_worlds(
         refill(lane)
     while running:
         active = sorted(running)
-        logits = _legal_scores(network, batch, active)
-        for position, lane in enumerate(active):
+        for lane, opinion in zip(active, _opinions(network, batch, active), strict=True):
             number, outcome = running[lane]
-            if _advance(batch, lane, outcome, logits[position], explain):
+            if _advance(batch, lane, outcome, opinion, explain, draw):
                 del running[lane]
                 outcomes[number] = outcome
                 if done is not None:
@@ -111,35 +115,68 @@ def search_worlds(
     return [outcomes[number] for number in range(len(outcomes))]
 
 
+@dataclass(frozen=True, slots=True)
+class _Opinion:
+    """What the policy thinks of a state: unmasked logits [actions], chances of the legal actions [actions], value."""
+
+    logits: NDArray[np.float32]
+    chances: NDArray[np.float64]
+    value: float
+
+
 @torch.inference_mode()
-def _legal_scores(network: PolicyNetwork, batch: SearchBatch, active: list[int]) -> NDArray[np.float32]:
-    """Return the unmasked logits of the active lanes, float32 [active, actions]."""
+def _opinions(network: PolicyNetwork, batch: SearchBatch, active: list[int]) -> list[_Opinion]:
+    """Return what the policy thinks of the states of the active lanes."""
     observation = {name: array[active] for name, array in batch.observation.items()}
-    logits, _ = network.scores(as_tensors(observation))
-    return np.asarray(logits.numpy())
+    logits, values = (np.asarray(tensor.numpy()) for tensor in network.scores(as_tensors(observation)))
+    legal = np.where(batch.mask[active], logits.astype(np.float64), -np.inf)
+    odds = np.exp(legal - legal.max(axis=1, keepdims=True))
+    chances = odds / odds.sum(axis=1, keepdims=True)
+    return [_Opinion(logits[k], chances[k], float(values[k])) for k in range(len(active))]
+
+
+def _best(chances: NDArray[np.float64], layout: ActionLayout) -> int:
+    """Return the best action of the likeliest kind: to stop, to ask, or to take.
+
+    What to ask and which to take first is latent in training, so the policy spreads its mass over actions that are
+    equally right; the likeliest single action may be to stop where all that it believes is that more must be asked.
+    """
+    parts = (0, layout.expand, layout.take, len(chances))
+    mass = [chances[first:last].sum() for first, last in zip(parts, parts[1:], strict=False)]
+    kind = int(np.argmax(mass))
+    return parts[kind] + int(chances[parts[kind] : parts[kind + 1]].argmax())
 
 
 def _advance(
-    batch: SearchBatch, lane: int, outcome: Outcome, logits: NDArray[np.float32], explain: Explain | None
+    batch: SearchBatch,
+    lane: int,
+    outcome: Outcome,
+    opinion: _Opinion,
+    explain: Explain | None,
+    draw: np.random.Generator | None,
 ) -> bool:
-    """Take the best legal action in one lane; on the end of the episode fill in the outcome."""
+    """Take the best legal action in one lane, or draw one; on the end of the episode fill in the outcome."""
     state = batch.lane(lane)
-    legal = np.where(batch.mask[lane], logits, -np.inf)
-    action = int(legal.argmax())
-    probability = float(1 / np.exp(legal - legal[action]).sum())
+    chances = opinion.chances
+    action = _best(chances, batch.layout) if draw is None else int(draw.choice(len(chances), p=chances))
     words = explain(batch, lane, action) if explain is not None else ("", "")
     before = state.count
     if batch.mask[lane, batch.layout.take :].any() or not len(outcome.last_takes):
-        outcome.last_takes = logits[batch.layout.take : batch.layout.take + before].copy()
+        outcome.last_takes = opinion.logits[batch.layout.take : batch.layout.take + before].copy()
     reward, ended = batch.act(lane, action)
     outcome.total_reward += reward
     if action >= batch.layout.take:
         rows = (int(state.world.rows[state.places[action - batch.layout.take]]),)
     else:
         rows = tuple(state.world.rows[state.places[before : state.count]].tolist())
-    outcome.decisions.append(Decision(batch.layout.decode(action)[0], probability, rows, *words))
+    outcome.decisions.append(Decision(batch.layout.decode(action)[0], float(chances[action]), rows, *words))
     if ended:
         _rank(batch, lane, outcome)
+        takes = [decision.probability for decision in outcome.decisions if decision.kind == "take"]
+        left = float(chances[batch.layout.take :].max(initial=0.0)) if action == 0 else 0.0
+        outcome.signals = search_signals(
+            state, batch.settings.max_evidence, float(chances[0]), takes, left, opinion.value
+        )
     return ended
 
 

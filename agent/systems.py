@@ -20,10 +20,14 @@ from ..retrievers.fusion import reciprocal_rank_fusion
 from ..retrievers.records import Hits, Query, Rows
 from .explanation import explain
 from .fact_explanation import FactExplanation
+from .fixed_hops import follow_mentions
 from .policy_file import LoadedPolicy, load_policy
 from .rollout import Decision, Explain, search_worlds
 
-FIXED = ("lexical", "dense", "hybrid", "ppr")
+HOPS = {"hops": 1, "hops2": 2}
+"""The systems that follow every mention, with how many hops they make."""
+
+FIXED = ("lexical", "dense", "hybrid", *HOPS, "ppr")
 SYSTEMS = (*FIXED, "exhaustive", "policy")
 DEPTH = 50
 """Passages that each part of a fixed system ranks before fusion."""
@@ -38,6 +42,8 @@ class Ranked:
         decisions: the path; of a fixed system, its steps.
         actions: actions taken, or steps of the fixed pipeline.
         calls: sub-index calls and hops.
+        confidence: that what was taken is all the evidence; None where the system does not say.
+        spent: what the policy paid for them, in recall (0 for a fixed system).
     """
 
     rows: Rows
@@ -46,6 +52,8 @@ class Ranked:
     decisions: tuple[Decision, ...] = ()
     actions: int = 0
     calls: int = 0
+    spent: float = 0.0
+    confidence: float | None = None
 
 
 class System(Protocol):
@@ -60,7 +68,7 @@ class System(Protocol):
 
 
 class FixedSystem:
-    """Lexical, dense, their reciprocal rank fusion, or personalised PageRank from both over the title mentions."""
+    """Lexical, dense, their reciprocal rank fusion; from both, a fixed number of hops or personalised PageRank."""
 
     def __init__(self, index: Index, kind: str) -> None:
         self._index = index
@@ -82,11 +90,28 @@ class FixedSystem:
             ("ask the dense index", index.dense.search(query, wide)),
         ]
         fused = reciprocal_rank_fusion([hits for _, hits in steps], wide)
+        if self._kind in HOPS:
+            return self._follow(query, fused, steps, limit)
         if self._pagerank is None:
             steps.append(("fuse the two rankings", Hits(fused.rows[:limit], fused.scores[:limit])))
             return _ranked(steps, calls=2)
         steps.append(("walk the graph from what was found and named", self._walk(question, fused, limit)))
         return _ranked(steps)
+
+    def _follow(self, query: Query, fused: Hits, steps: list[tuple[str, Hits]], limit: int) -> Ranked:
+        """Follow every mention, a fixed number of hops from what the question names and what fusion ranks highest."""
+        assert query.vector is not None
+        named = self._index.entity.search(query, 5)
+        steps.append(("ask the entity index", named))
+        ranking, followed = follow_mentions(
+            self._index, fused, named.rows, query.vector, HOPS[self._kind], max(limit, 1)
+        )
+        titles = self._index.store.passages([source for source, _ in followed])
+        for passage, (_, rows) in zip(titles, followed, strict=True):
+            words = f"follow the mentions in {passage.title or passage.id}"
+            steps.append((words, Hits(rows, np.ones(len(rows), np.float32))))
+        steps.append(("rank by the fixed rule", ranking))
+        return _ranked(steps, calls=len(steps) - 1)
 
     def _walk(self, question: str, fused: Hits, limit: int) -> Hits:
         """Walk from what the question names and what fusion ranks highest."""
@@ -115,6 +140,8 @@ class PolicySystem:
             )
         self._index = index
         self._network = policy.network
+        self._confidence = policy.confidence
+        self._hop_encoder = policy.hop_encoder(threads=1)
         if index.facts is not None:
             self._network.remember(FactMemory(index.facts))
         self._settings = replace(policy.settings, expand_everything=True) if exhaustive else policy.settings
@@ -147,12 +174,16 @@ class PolicySystem:
             tuple(outcome.decisions),
             len(outcome.decisions),
             outcome.calls,
+            outcome.recall - outcome.total_reward,
+            None if self._confidence is None else self._confidence.of(outcome.signals),
         )
 
     def _world(self, question: str) -> QuestionWorld:
         if self._index.facts is not None:
             return fact_world(self._index, question, None, self._settings)
-        return QuestionWorld(self._index, QuestionView.of(self._index, question), self._settings)
+        hop = self._hop_encoder
+        view = QuestionView.of(self._index, question, hop_vector=None if hop is None else hop.encode([question])[0])
+        return QuestionWorld(self._index, view, self._settings, hop_encoder=hop)
 
 
 def shipped_policy() -> Path | None:

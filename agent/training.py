@@ -23,16 +23,20 @@ from ..envs.world import QuestionWorld
 from ..errors import PolicyError, QuestionsError, RecipeError
 from ..graph.fact_memory import FactMemory
 from ..graph.index import Index
+from ..retrievers.adapter import Adapter, load_adapter
 from ..retrievers.atomic_file import write_json
+from ..retrievers.encoder import MiniLMEncoder
 from ..retrievers.protocols import Progress
+from .averaging import WeightAverage
 from .checkpoint import Progressed, load_checkpoint, save_checkpoint
 from .imitation import imitate_epoch
 from .network import PolicyNetwork
-from .policy_file import load_policy, save_policy
+from .policy_file import load_policy, save_confidence, save_policy
 from .ppo import SearchPPO
 from .recipe import Recipe
 from .run_log import RunLog
-from .validation import validate
+from .supervision import Supervision
+from .validation import calibrate, validate
 from .vector_env import SearchVecEnv
 
 
@@ -59,13 +63,16 @@ def train(
     out: Path,
     *,
     validation: Sequence[TrainingSource] = (),
+    hop_encoder: Path | None = None,
     recipe: Recipe | None = None,
     seed: int = 0,
+    supervision: str = "passages",
+    reader: str | None = None,
     resume: bool = True,
     warn: Callable[[str], None] | None = None,
     progress: Progress | None = None,
 ) -> TrainingReport:
-    """Train a policy on the labelled questions of one or more indexes.
+    """Train a policy on the questions of one or more indexes, and a reader where they have answers.
 
     Without ``validation`` a share of the training questions (``recipe.held_out``) is set aside for it.
 
@@ -73,8 +80,13 @@ def train(
         sources: what to learn from; their indexes must share an encoder.
         out: folder of the run; a run of the same settings that was interrupted there goes on.
         validation: what decides which policy is kept, and when to stop.
+        hop_encoder: folder of an encoder that ``tune`` made, for queries that hold evidence; copied into the policy.
         recipe: settings; the defaults when None.
         seed: of everything random.
+        supervision: ``passages``: the labels say what supports the answer. ``answers``: only the questions' answers are
+            known, and of the labels nothing is looked at but which questions belong to a split.
+        reader: judges paths, see :func:`.reading.opening.open_reader`; by default, or as ``coverage``, the labels do,
+            and with answers only readers that are trained in the run.
         resume: go on with an interrupted run; otherwise an unfinished run in ``out`` is an error.
         warn: hears of question ids that were left out as ambiguous; without it they are errors.
         progress: told of every stage.
@@ -82,9 +94,13 @@ def train(
     Raises:
         QuestionsError: when there is nothing to learn from, or the indexes do not share an encoder.
         PolicyError: when ``out`` holds another run, or its checkpoint is damaged.
-        RecipeError: when the seed is negative or too large, or the recipe has no round of either kind.
+        RecipeError: when the seed is negative or too large, the recipe has no round of either kind, or there is no
+            such supervision.
     """
-    run = _Run(sources, Path(out), validation, recipe or Recipe(), seed, warn, progress)
+    chosen = recipe or Recipe()
+    adapter = None if hop_encoder is None else load_adapter(Path(hop_encoder))
+    supervised = Supervision(supervision, reader, Path(out), chosen.reader_epochs, seed)
+    run = _Run(sources, Path(out), validation, adapter, chosen, seed, supervised, warn, progress)
     run.claim(resume)
     return run.finish()
 
@@ -97,8 +113,10 @@ class _Run:
         sources: Sequence[TrainingSource],
         out: Path,
         validation: Sequence[TrainingSource],
+        adapter: Adapter | None,
         recipe: Recipe,
         seed: int,
+        supervision: Supervision,
         warn: Callable[[str], None] | None,
         progress: Progress | None,
     ) -> None:
@@ -114,6 +132,9 @@ class _Run:
         self.seed = seed
         self.settings = recipe.environment()
         self.encoder = encoders[0]
+        self.adapter = adapter
+        self._hop_encoder = None if adapter is None else MiniLMEncoder(None, adapter)
+        self.supervision = supervision
         self._warn = warn
         self._progress = progress
         self._describe = {
@@ -122,6 +143,8 @@ class _Run:
             "sources": [_describe(source) for source in sources],
             "validation": [_describe(source) for source in validation],
             "encoder": self.encoder,
+            "hop_encoder": None if adapter is None else adapter.digest,
+            **supervision.describe(),
         }
         self.worlds = self._load(sources)
         self.held_out = self._load(validation)
@@ -129,11 +152,10 @@ class _Run:
             self._set_aside()
         self._describe["labelled_questions"] = [len(self.worlds), len(self.held_out)]
         if not self.worlds or not self.held_out:
-            raise QuestionsError("there are too few questions with supporting passages in the index to train on")
-        self.worlds = _balanced(self.worlds, recipe.most_repeats)
-        self.worlds *= max(1, -(-recipe.epoch_questions // len(self.worlds)))
+            raise QuestionsError(f"there are too few questions with {supervision.wants} to train on")
         torch.manual_seed(seed)
         self.network = network_for(sources[0].index, recipe)
+        self.average = WeightAverage(self.network, recipe.average)
         self.progressed = Progressed()
 
     def claim(self, resume: bool) -> None:
@@ -154,10 +176,14 @@ class _Run:
             self.out.mkdir(parents=True, exist_ok=True)
             write_json(path, self._describe)
         if self._checkpoint.exists():
-            self.progressed = load_checkpoint(self._checkpoint, self.network)
+            self.progressed = load_checkpoint(self._checkpoint, self.network, average=self.average.network)
+            self.average.steps = self.progressed.averaged
 
     def finish(self) -> TrainingReport:
         """Run the rounds that are left and write ``metrics.json``."""
+        self.worlds = self.supervision.prepare(self.worlds, self.held_out, self._progress)
+        self.worlds = _balanced(self.worlds, self.recipe.most_repeats)
+        self.worlds *= max(1, -(-self.recipe.epoch_questions // len(self.worlds)))
         log = RunLog(self.out, self.progressed.rounds)
         try:
             self._imitate(log)
@@ -165,8 +191,16 @@ class _Run:
         finally:
             log.close()
         metrics = {**self.progressed.kept, "kept_round": float(self.progressed.kept_round)}
+        self._calibrate()
         write_json(self.out / "metrics.json", {**metrics, "seconds": round(self.progressed.seconds, 1)})
         return TrainingReport(self.out, metrics, self.progressed.seconds)
+
+    def _calibrate(self) -> None:
+        """Fit how sure the kept policy is of its searches, on the validation questions."""
+        policy = load_policy(self.out)
+        policy.network.memory = self.network.memory
+        draws = self._seeded(2**31 + 2)
+        save_confidence(self.out, calibrate(policy.network, self.settings, self.held_out, draws))
 
     @property
     def _checkpoint(self) -> Path:
@@ -190,12 +224,13 @@ class _Run:
                 self.network,
                 optimizer,
                 self.settings,
-                [self.worlds[k] for k in generator.permutation(len(self.worlds))],
+                self.supervision.drawn([self.worlds[k] for k in generator.permutation(len(self.worlds))], generator),
                 recipe.own_share * min(1.0, 2 * share),
                 generator,
                 recipe.imitation_lanes,
                 recipe.wide_share,
                 recipe.wander,
+                self.average.update,
                 self._stage(f"imitation {number + 1}/{recipe.imitation_epochs}", len(self.worlds)),
             )
             self._end_round("imitation", {"loss": loss}, optimizer, started, log)
@@ -231,6 +266,9 @@ class _Run:
         model = SearchPPO(
             env,
             recipe.beta,
+            self.average.update,
+            recipe.beam_width,
+            self.supervision.answers,
             n_steps=recipe.ppo_steps,
             batch_size=recipe.minibatch,
             n_epochs=recipe.ppo_passes,
@@ -256,7 +294,7 @@ class _Run:
         log: RunLog,
     ) -> None:
         """Validate, keep the policy if it is the best so far, log, and write the checkpoint."""
-        validated = validate(self.network, self.settings, self.held_out)
+        validated = validate(self.average.network, self.settings, self.held_out)
         number = self.progressed.rounds
         if validated["score"] > self.progressed.peak:
             self.progressed.peak_round, self.progressed.peak = number, validated["score"]
@@ -264,14 +302,16 @@ class _Run:
         if validated["score"] >= self.progressed.peak - 0.25 / len(self.held_out):
             self.progressed.kept_round, self.progressed.kept = number, validated
             training = {**self._describe, "round": number, "phase": phase, "validation_figures": validated}
-            save_policy(self.out, self.network, self.settings, self.encoder, training)
+            save_policy(self.out, self.average.network, self.settings, self.encoder, training, self.adapter)
         self.progressed.rounds += 1
         self.progressed.seconds += time.monotonic() - started
         log.write(number, phase, {**figures, **{f"validation_{k}": v for k, v in validated.items()}})
         if self.progressed.rounds == self.recipe.imitation_epochs:
             # PPO sets out from the policy kept so far; in the checkpoint, because PPO's first round may replace it
             self.network.load_state_dict(load_policy(self.out).network.state_dict())
-        save_checkpoint(self._checkpoint, self.network, optimizer, self.progressed)
+            self.average.restart()
+        self.progressed.averaged = self.average.steps
+        save_checkpoint(self._checkpoint, self.network, optimizer, self.progressed, self.average.network)
 
     def _seeded(self, number: int) -> np.random.Generator:
         """Return this round's generator, and seed torch from it."""
@@ -285,12 +325,20 @@ class _Run:
         return None if report is None else (lambda done: report(name, done, total))
 
     def _load(self, sources: Sequence[TrainingSource]) -> list[QuestionWorld]:
-        """Return the worlds of every question that has a supporting passage."""
+        """Return the worlds of every question that can be learned from."""
         worlds = []
         for source in sources:
-            questions = QuestionSet.load(source.index, source.questions, source.split, self.settings, self._warn)
-            worlds += [questions.world(k) for k in range(len(questions)) if questions.items[k].gold]
-        return worlds
+            questions = QuestionSet.load(
+                source.index,
+                source.questions,
+                source.split,
+                self.settings,
+                self._warn,
+                self._hop_encoder,
+                self.supervision.labels,
+            )
+            worlds += [questions.world(k) for k in range(len(questions))]
+        return [world for world in worlds if self.supervision.teaches(world)]
 
     def _set_aside(self) -> None:
         order = np.random.default_rng([self.seed, 2**31]).permutation(len(self.worlds))

@@ -11,7 +11,7 @@ from ..graph.index import Index
 from ..graph.knowledge_graph import Links, Relation
 from ..retrievers.chunking import sentence_spans
 from ..retrievers.records import Rows
-from ..retrievers.terms import term_hashes
+from ..retrievers.terms import among, term_hashes
 from .features import PAIR
 from .question_view import QuestionView
 from .similarity import similarity
@@ -114,12 +114,7 @@ class PairFeatures:
 
 def _overlap(index: Index, rows: Rows, terms: NDArray[np.uint32]) -> NDArray[np.float32]:
     """Return the idf-weighted share of each row's terms that are among ``terms``, float32 [n]."""
-    lists = [index.terms.terms(row) for row in rows.tolist()]
-    sizes = np.array([len(found) for found in lists])
-    if not sizes.sum():
-        return np.zeros(len(rows), np.float32)
-    everything = np.concatenate(lists)
-    owner = np.repeat(np.arange(len(rows)), sizes)
+    everything, owner = index.terms.terms_of(rows)
     idf = index.terms.idf(everything)
-    shared = np.bincount(owner, idf * np.isin(everything, terms), len(rows))
+    shared = np.bincount(owner, idf * among(everything, terms), len(rows))
     return np.asarray(shared / np.maximum(np.bincount(owner, idf, len(rows)), 1e-9), np.float32)

@@ -54,7 +54,7 @@ class FactWorld(QuestionWorld):
         gold = frozenset() if answer is None else frozenset((query.head, answer))
         super().__init__(index, view, settings, gold)
         self.asked = query
-        self.answer = answer
+        self.answer_row = answer
         self.facts = facts
         self.hidden = hidden
         self.known = np.array([row for row in facts.answers(query).tolist() if row != answer], np.int64)
@@ -113,22 +113,22 @@ class FactWorld(QuestionWorld):
         """Return the place of a row: itself."""
         return row
 
-    def expand(self, sub_index: int, after: int, page: int) -> Rows:
+    def expand(self, sub_index: int, held: tuple[int, ...], page: int) -> Rows:
         """Ask a sub-index: ``entity`` names the head, ``dense`` compares vectors, ``lexical`` finds nothing.
 
         The texts of entities state all facts, the hidden one too: they are for people, and never searched here.
         """
         name = SUB_INDEXES[sub_index]
         if name == "entity":
-            return np.array([self.asked.head] if after < 0 and page == 0 else [], np.int64)
+            return np.array([self.asked.head] if not held and page == 0 else [], np.int64)
         if name == "lexical":
             return np.zeros(0, np.int64)
-        if (sub_index, -1) not in self._asked:
+        if (sub_index, ()) not in self._asked:
             closeness = similarity(self.index, self.rows, self.view.vector)
             best = np.argsort(-closeness, kind="stable")[: self.settings.pages * self.settings.expand_size]
-            self._asked[sub_index, -1] = best.astype(np.int64)
+            self._asked[sub_index, ()] = best.astype(np.int64)
         size = self.settings.expand_size
-        return self._asked[sub_index, -1][page * size : (page + 1) * size]
+        return self._asked[sub_index, ()][page * size : (page + 1) * size]
 
     def hop(self, evidence: int, group: int) -> Rows:
         """Follow up to ``hop_depth`` facts from an entity, the first one as ``group`` says; nearest first.
@@ -154,7 +154,7 @@ class FactWorld(QuestionWorld):
         }
         return np.array([by_group.get(group, 0) for group in GROUPS])
 
-    def query(self, after: int) -> Query:
+    def query(self, held: tuple[int, ...]) -> Query:
         """Return the query: it stays the same whatever the evidence is."""
         return Query(self.view.text, self.view.vector)
 
@@ -175,9 +175,9 @@ class FactWorld(QuestionWorld):
         """Return source, kind and target of every edge of ``rows`` that can be seen."""
         at = self.facts.edges_of(rows)
         source, kind, target = (array[at] for array in self.facts.edges)
-        if self.hidden is None or self.answer is None:
+        if self.hidden is None or self.answer_row is None:
             return source, kind, target
-        head, asked, answer = self.asked.head, self.asked.kind, self.answer
+        head, asked, answer = self.asked.head, self.asked.kind, self.answer_row
         seen = ~((source == head) & (kind == asked) & (target == answer))
         seen &= ~((source == answer) & (kind == self.facts.inverse(asked)) & (target == head))
         return source[seen], kind[seen], target[seen]
@@ -224,5 +224,5 @@ def fact_world(index: Index, text: str, answer: str | None, settings: Environmen
         hidden = facts.number(query, row)
     nothing = np.zeros(0, np.float32)
     vector = encoder.query_vector(query, hidden)
-    view = QuestionView(text, vector, nothing.astype(np.uint32), nothing, {})
+    view = QuestionView(text, vector, vector, nothing.astype(np.uint32), nothing, {})
     return FactWorld(index, view, settings, facts, query, row, hidden)

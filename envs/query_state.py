@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..retrievers.chunking import sentence_spans
 from ..retrievers.records import Passage
 from ..retrievers.terms import term_hashes
 from .question_view import QuestionView
 
 SENTENCES = 1
-"""Sentences of the evidence that join the question."""
+"""Sentences of each evidence that join the question."""
+
+MOST_EVIDENCE = 3
+"""Pieces of evidence, the latest, that join the question for an encoder tuned to read them."""
 
 
-def conditioned_query(view: QuestionView, evidence: Passage) -> str:
-    """Return the question with the title and the sentences of ``evidence`` that agree with it most, in order.
+def conditioned_query(view: QuestionView, held: Sequence[Passage]) -> str:
+    """Return the question with what it needs of the evidence ``held``, in the order taken.
+
+    Of each, that is the title and the sentences that agree with the question most.
 
     Appending the bridge sentence moves the query towards what the evidence leads to, and one sentence encodes in
     a fraction of the time of a passage.
     """
+    return " ".join((view.text, *(_bridge(view, evidence) for evidence in held)))
+
+
+def _bridge(view: QuestionView, evidence: Passage) -> str:
     spans = sentence_spans(evidence.text)
     agreements = [view.agreement(term_hashes(evidence.text[start:end])) for start, end in spans]
     best = sorted(sorted(range(len(spans)), key=lambda k: -agreements[k])[:SENTENCES])
     bridge = " ".join(evidence.text[spans[k][0] : spans[k][1]] for k in best)
-    return f"{view.text} {evidence.title}. {bridge}" if evidence.title else f"{view.text} {bridge}"
+    return f"{evidence.title}. {bridge}" if evidence.title else bridge

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import QuestionsError
 from ..graph.index import Index
+from ..retrievers.protocols import Encoder
 from ..retrievers.questions import load_questions
 from ..retrievers.records import Qrels, Question
 from .fact_world import fact_world
@@ -32,13 +33,19 @@ class QuestionSet:
         questions: the questions.
         qrels: their labels; a passage above 0 is supporting.
         settings: sizes of pages and hops.
+        hop_encoder: see :class:`QuestionWorld`.
 
     Raises:
         QuestionsError: when there is no question, or a label names a passage that the index does not have.
     """
 
     def __init__(
-        self, index: Index, questions: Sequence[Question], qrels: Qrels, settings: EnvironmentSettings
+        self,
+        index: Index,
+        questions: Sequence[Question],
+        qrels: Qrels,
+        settings: EnvironmentSettings,
+        hop_encoder: Encoder | None = None,
     ) -> None:
         if not questions:
             raise QuestionsError("there is no question: queries.jsonl or the split is empty")
@@ -49,9 +56,12 @@ class QuestionSet:
             for question in questions
         ]
         self._worlds: dict[int, QuestionWorld] = {}
-        self._vectors = None
+        self._hop_encoder = hop_encoder
+        self._vectors = self._hop_vectors = None
         if index.facts is None:  # else a world encodes its own question, without the fact that it asks for
-            self._vectors = index.encoder.encode([question.text for question in questions])
+            texts = [question.text for question in questions]
+            self._vectors = index.encoder.encode(texts)
+            self._hop_vectors = self._vectors if hop_encoder is None else hop_encoder.encode(texts)
 
     @classmethod
     def load(
@@ -61,10 +71,15 @@ class QuestionSet:
         split: str,
         settings: EnvironmentSettings,
         warn: Callable[[str], None] | None = None,
+        hop_encoder: Encoder | None = None,
+        labels: bool = True,
     ) -> QuestionSet:
-        """Load ``folder``'s ``split``, see :func:`trailhound.retrievers.questions.load_questions`."""
+        """Load ``folder``'s ``split``, see :func:`trailhound.retrievers.questions.load_questions`.
+
+        Without ``labels`` the qrels say which questions belong to the split, and nothing else of them is kept.
+        """
         questions, qrels = load_questions(folder, split, warn)
-        return cls(index, questions, qrels, settings)
+        return cls(index, questions, qrels if labels else {}, settings, hop_encoder)
 
     def __len__(self) -> int:
         """Return the number of questions."""
@@ -74,11 +89,13 @@ class QuestionSet:
         """Return the world of a question, the same object every time."""
         if number not in self._worlds:
             item = self.items[number]
-            if self._vectors is None:
+            if self._vectors is None or self._hop_vectors is None:
                 self._worlds[number] = fact_world(self.index, item.question.text, item.question.answer, self.settings)
                 return self._worlds[number]
-            view = QuestionView.of(self.index, item.question.text, self._vectors[number])
-            self._worlds[number] = QuestionWorld(self.index, view, self.settings, item.gold)
+            view = QuestionView.of(self.index, item.question.text, self._vectors[number], self._hop_vectors[number])
+            self._worlds[number] = QuestionWorld(
+                self.index, view, self.settings, item.gold, self._hop_encoder, item.question.answer
+            )
         return self._worlds[number]
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..graph.index import Index
 from ..retrievers.records import Rows, Vectors
-from ..retrievers.terms import term_hashes
+from ..retrievers.terms import among, term_hashes
 from .features import STATIC
 from .similarity import similarity
 
@@ -23,6 +23,7 @@ class QuestionView:
     Attributes:
         text: the question.
         vector: float32 [d].
+        hop_vector: float32 [d], by the tuned hop encoder; ``vector`` where there is none.
         terms: uint32 [t], its analysed terms, sorted.
         weights: float32 [t], their idf, scaled to sum to 1.
         named: row -> the features ``named_exactly .. named_position``, float32 [5], of the titles it names.
@@ -30,22 +31,27 @@ class QuestionView:
 
     text: str
     vector: Vectors
+    hop_vector: Vectors
     terms: NDArray[np.uint32]
     weights: NDArray[np.float32]
     named: dict[int, NDArray[np.float32]]
 
     @classmethod
-    def of(cls, index: Index, text: str, vector: Vectors | None = None) -> QuestionView:
+    def of(
+        cls, index: Index, text: str, vector: Vectors | None = None, hop_vector: Vectors | None = None
+    ) -> QuestionView:
         """Analyse ``text`` over ``index``; encodes it unless its vector is given."""
         if vector is None:
             vector = index.encoder.encode([text])[0]
+        if hop_vector is None:
+            hop_vector = vector
         terms = term_hashes(text)
         idf = index.terms.idf(terms)
-        return cls(text, vector, terms, idf / max(float(idf.sum()), 1e-9), _named_titles(index, text))
+        return cls(text, vector, hop_vector, terms, idf / max(float(idf.sum()), 1e-9), _named_titles(index, text))
 
     def agreement(self, terms: NDArray[np.uint32]) -> float:
-        """Return the weighted share of the question's terms that are among ``terms``."""
-        return float(self.weights[np.isin(self.terms, terms)].sum())
+        """Return the weighted share of the question's terms that are among ``terms``, sorted."""
+        return float(self.weights[among(self.terms, terms)].sum())
 
     def static_features(self, index: Index, rows: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the static features float32 [n, len(STATIC)] and the term hits float32 [n, t] of ``rows``.
@@ -56,15 +62,19 @@ class QuestionView:
         features = np.zeros((len(rows), len(STATIC)), np.float32)
         hits = np.zeros((len(rows), len(self.terms)), np.float32)
         features[:, 0] = similarity(index, rows, self.vector)
+        features[:, 13] = similarity(index, rows, self.hop_vector)
         features[:, 9] = np.log1p(index.graph.in_degree[rows]) / 4
         features[:, 10] = np.log1p(index.graph.out_degree[rows]) / 4
+        terms, owner = index.terms.terms_of(rows)
+        asked = among(terms, self.terms)
+        place = np.searchsorted(self.terms, terms[asked])
+        hits[owner[asked], place] = self.weights[place]
         for k, (row, passage) in enumerate(zip(rows.tolist(), passages, strict=True)):
-            hits[k] = np.where(np.isin(self.terms, index.terms.terms(row)), self.weights, 0)
             features[k, 11] = np.log1p(passage.text.count(" ") + 1) / 6
             if passage.title:
                 title = term_hashes(passage.title)
                 title_idf = index.terms.idf(title)
-                inside = np.isin(title, self.terms)
+                inside = among(title, self.terms)
                 features[k, 2] = title_idf[inside].sum() / max(float(title_idf.sum()), 1e-9)
                 features[k, 3] = self.agreement(title)
                 features[k, 12] = 1

@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 
 from ..graph.index import Index
 from ..graph.knowledge_graph import GROUPS
+from ..retrievers.protocols import Encoder
 from ..retrievers.records import Query, Rows
 from .evidence_pairs import PairFeatures
 from .features import STATIC
-from .query_state import conditioned_query
+from .judging import Judge
+from .query_state import MOST_EVIDENCE, conditioned_query
 from .question_view import QuestionView
 from .settings import SUB_INDEXES, EnvironmentSettings
 from .similarity import similarity
+
+_DENSE = SUB_INDEXES.index("dense")
 
 
 class QuestionWorld:
@@ -28,6 +32,8 @@ class QuestionWorld:
         view: the analysed question.
         settings: sizes of pages and hops.
         gold: rows of the supporting passages, where they are known.
+        hop_encoder: encodes queries in place of the index's encoder; tuned to read them with the evidence.
+        answer: to the question, where it is known.
     """
 
     def __init__(
@@ -36,11 +42,17 @@ class QuestionWorld:
         view: QuestionView,
         settings: EnvironmentSettings,
         gold: frozenset[int] = frozenset(),
+        hop_encoder: Encoder | None = None,
+        answer: str | None = None,
     ) -> None:
         self.index = index
+        self._hop_encoder = hop_encoder
         self.view = view
         self.settings = settings
         self.gold = gold
+        self.answer = answer
+        self.judge: Judge | None = None
+        """Rewards episodes in place of the labels, where it is set."""
         self._place: dict[int, int] = {}
         self._count = 0
         self._rows = np.zeros(64, np.int64)
@@ -48,11 +60,11 @@ class QuestionWorld:
         self._hits = np.zeros((64, len(view.terms)), np.float32)
         self._gold = np.zeros(64, np.bool_)
         self._adjacency = np.zeros((64, 64), np.uint8)
-        self._asked: dict[tuple[int, int], Rows] = {}
-        self._pages: dict[tuple[int, int, int], Rows] = {}
+        self._asked: dict[tuple[int, tuple[int, ...]], Rows] = {}
+        self._pages: dict[tuple[int, tuple[int, ...], int], Rows] = {}
         self._hops: dict[tuple[int, int], Rows] = {}
-        self._queries: dict[int, Query] = {-1: Query(view.text, view.vector)}
-        self._texts: dict[int, str] = {-1: view.text}
+        self._queries: dict[tuple[int, ...], Query] = {(): Query(view.text, view.hop_vector)}
+        self._texts: dict[tuple[int, ...], str] = {(): view.text}
         self._pairs = PairFeatures(index, view)
 
     def __len__(self) -> int:
@@ -93,18 +105,23 @@ class QuestionWorld:
         """Return ``adjacency`` among some places, uint8 [m, m]."""
         return self.adjacency[places[:, None], places]
 
+    def set_gold(self, gold: frozenset[int]) -> None:
+        """Let other rows count as supporting, in the episodes that begin from now on."""
+        self.gold = gold
+        self._gold[: self._count] = [row in gold for row in self.rows.tolist()]
+
     def place(self, row: int) -> int:
         """Return the place of a row that is in view."""
         return self._place[row]
 
-    def expand(self, sub_index: int, after: int, page: int) -> Rows:
-        """Ask a sub-index in the query state that follows evidence ``after`` (-1: the question alone).
+    def expand(self, sub_index: int, held: tuple[int, ...], page: int) -> Rows:
+        """Ask a sub-index in the query state of the evidence at the places ``held``, in the order taken.
 
         Returns places in the world, int64 [m], best first.
         """
-        key = (sub_index, after, page)
+        key = (sub_index, self._read(sub_index, held), page)
         if key not in self._pages:
-            rows = self._ask(sub_index, after)
+            rows = self._ask(*key[:2])
             size = self.settings.expand_size
             self._pages[key] = self._bring(rows[page * size : (page + 1) * size])
         return self._pages[key]
@@ -126,23 +143,29 @@ class QuestionWorld:
         row = int(self._rows[evidence])
         return np.array([len(self.index.graph.neighbours(row, group).rows) for group in GROUPS])
 
-    def query(self, after: int) -> Query:
-        """Return the query of the state that follows evidence ``after``, with its vector."""
-        if after not in self._queries:
-            text = self._text(after)
-            self._queries[after] = Query(text, self.index.encoder.encode([text])[0])
-        return self._queries[after]
+    def query(self, held: tuple[int, ...]) -> Query:
+        """Return the query of the state of the evidence ``held``, with its vector."""
+        if held not in self._queries:
+            text = self._text(held)
+            encoder = self.index.encoder if self._hop_encoder is None else self._hop_encoder
+            self._queries[held] = Query(text, encoder.encode([text])[0])
+        return self._queries[held]
 
-    def _text(self, after: int) -> str:
-        """Return the text of the query of the state that follows evidence ``after``."""
-        if after not in self._texts:
-            passage = self.index.store.passage(int(self._rows[after]))
-            self._texts[after] = conditioned_query(self.view, passage)
-        return self._texts[after]
+    def _text(self, held: tuple[int, ...]) -> str:
+        """Return the text of the query of the state of the evidence ``held``."""
+        if held not in self._texts:
+            passages = self.index.store.passages(self._rows[list(held)].tolist())
+            self._texts[held] = conditioned_query(self.view, passages)
+        return self._texts[held]
 
-    def conditioned_similarity(self, after: int, places: Rows) -> NDArray[np.float32]:
-        """Return the cosine of each passage with the query conditioned on evidence ``after``, float32 [m]."""
-        vector = self.query(after).vector
+    def _read(self, sub_index: int, held: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the part of the evidence ``held`` that the query to a sub-index holds."""
+        tuned = self._hop_encoder is not None and SUB_INDEXES[sub_index] == "dense"
+        return held[-MOST_EVIDENCE:] if tuned else held[-1:]
+
+    def conditioned_similarity(self, held: tuple[int, ...], places: Rows) -> NDArray[np.float32]:
+        """Return the cosine of each passage with the query conditioned on the evidence ``held``, float32 [m]."""
+        vector = self.query(self._read(_DENSE, held)).vector
         assert vector is not None  # every query of a world carries its vector
         return similarity(self.index, self._rows[places], vector)
 
@@ -150,16 +173,16 @@ class QuestionWorld:
         """Return the features of every passage in view beside one evidence, float32 [n, len(PAIR)]."""
         return self._pairs.beside(evidence, self.rows)
 
-    def _ask(self, sub_index: int, after: int) -> Rows:
-        key = (sub_index, after)
+    def _ask(self, sub_index: int, held: tuple[int, ...]) -> Rows:
+        key = (sub_index, held)
         if key not in self._asked:
             name = SUB_INDEXES[sub_index]
             limit = self.settings.pages * self.settings.expand_size
             # encoding is what costs most, and only the dense index compares vectors
-            query = self.query(after) if name == "dense" else Query(self._text(after))
-            rows = self.index.sub_indexes[name].search(query, limit + 1).rows
-            if after >= 0:
-                rows = rows[rows != self._rows[after]]
+            query = self.query(held) if name == "dense" else Query(self._text(held))
+            rows = self.index.sub_indexes[name].search(query, limit + len(held)).rows
+            if held:
+                rows = rows[~np.isin(rows, self._rows[list(held)])]
             self._asked[key] = rows[:limit]
         return self._asked[key]
 

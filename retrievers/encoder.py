@@ -14,9 +14,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import EncoderError
+from .adapter import Adapter
 from .minilm import converted_model, quiet_transformers
 from .protocols import Encoder, Progress
 from .records import Vectors
+
+BUILT_IN = "minilm-l6-v2-int8"
+"""Name of the built-in encoder; a tuned one's has its adapter's digest behind it."""
 
 MAX_TOKENS = 256
 """all-MiniLM-L6-v2 was trained on at most 256 word pieces (its model card); the rest of a text is unread."""
@@ -54,16 +58,17 @@ class MiniLMEncoder:
 
     Args:
         threads: texts encoded side by side; all cores when None.
+        adapter: a tuned change of the weights.
     """
 
-    name = "minilm-l6-v2-int8"
     dimension = 384
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, adapter: Adapter | None = None) -> None:
         import ctranslate2
         from tokenizers import Tokenizer
 
-        folder, tokenizer = converted_model()
+        self.name = BUILT_IN if adapter is None else f"{BUILT_IN}+{adapter.digest}"
+        folder, tokenizer = converted_model(adapter)
         self._threads = threads or os.cpu_count() or 1
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.no_padding()

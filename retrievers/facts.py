@@ -192,7 +192,9 @@ class Facts:
         """Return the places in ``edges`` of all edges whose source is among ``rows``, int64 [k]."""
         begins = self.offsets[rows]
         counts = self.offsets[rows + 1] - begins
-        return np.arange(int(counts.sum())) + np.repeat(begins - np.cumsum(counts) + counts, counts)
+        return np.asarray(
+            np.arange(int(counts.sum())) + np.repeat(begins - np.cumsum(counts) + counts, counts), np.int64
+        )
 
     def row(self, name: str) -> int:
         """Return the row of an entity by its exact name.

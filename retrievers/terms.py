@@ -50,6 +50,14 @@ def term_hashes(text: str) -> TermHashes:
     return np.array(_distinct(text), np.uint32)
 
 
+def among(hashes: TermHashes, known: TermHashes) -> NDArray[np.bool_]:
+    """Return whether each term is among the sorted terms ``known``, bool [k]."""
+    if not len(known):
+        return np.zeros(len(hashes), np.bool_)
+    place = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    return np.asarray(known[place] == hashes)
+
+
 class TermIndex:
     """The distinct terms of every passage, as sorted hashes in compressed rows.
 
@@ -105,6 +113,13 @@ class TermIndex:
         if not 0 <= row < len(self):
             raise IndexError(f"row {row} is not one of the {len(self)} passages")
         return self.hashes[self.offsets[row] : self.offsets[row + 1]]
+
+    def terms_of(self, rows: NDArray[np.int64]) -> tuple[TermHashes, NDArray[np.int64]]:
+        """Return the terms of several passages one after the other, and the place in ``rows`` that each belongs to."""
+        begins = self.offsets[rows]
+        counts = self.offsets[rows + 1] - begins
+        owner = np.repeat(np.arange(len(rows)), counts)
+        return self.hashes[np.arange(len(owner)) + np.repeat(begins - np.cumsum(counts) + counts, counts)], owner
 
     def document_frequency(self, hashes: TermHashes) -> NDArray[np.int64]:
         """Return the number of passages that have each term, int64 [k]; 0 for a term that never occurs."""

@@ -18,6 +18,7 @@ from trailhound.agent.run_file import read_run
 from trailhound.cli import main
 from trailhound.errors import IndexFolderError
 from trailhound.retrievers.corpus.encyclopedia import generate, write_beir
+from trailhound.retrievers.questions import load_questions
 
 COMMANDS = ["demo", "index", "train", "evaluate", "search"]
 TINY = ["width=16", "question_width=8", "max_candidates=24", "imitation_epochs=2", "imitation_lanes=8"]
@@ -134,6 +135,13 @@ def test_python_m_trailhound_in_a_process_of_its_own() -> None:
         (
             ["train", "--index", "a", "--questions", "a", "--questions", "b", "--split", "s", "--out", "o"],
             "1 --index and 2 --questions: give one of each for every corpus",
+        ),
+        (["train", "--index", "a", "--questions", "a", "--out", "o"], "--questions and --split are missing: give both"),
+        (["train", "--index", "a", "--split", "s", "--out", "o"], "or train without by --supervision none"),
+        (["train", "--index", "a", "--supervision", "some", "--out", "o"], "invalid choice: 'some'"),
+        (
+            ["train", "--index", "a", "--supervision", "none", "--split", "s", "--out", "o"],
+            "--supervision none makes its own questions: leave --questions, --split and --validation out",
         ),
         (
             ["train", "--index", "a", "--questions", "a", "--split", "s", "--out", "o", "--validation", "data"],
@@ -287,19 +295,24 @@ def test_train_evaluate_and_search_with_the_policy(
 ) -> None:
     capsys.readouterr()
     files = ["--run-file", tmp_path / "wiki.trec", "--json", tmp_path / "wiki.json"]
+    files += ["--reliability", tmp_path / "wiki.svg"]
     over = ["--index", wiki, "--questions", corpus, "--split", "dev"]
     assert code_of("evaluate", *over, "--policy", run, *files) == 0
     output, errors = capsys.readouterr()
     figures = json.loads((tmp_path / "wiki.json").read_text())
     assert set(figures) >= KEYS
     assert figures["questions"] == 6
+    assert 0 <= figures["calibration_error"] <= 1
+    ElementTree.parse(tmp_path / "wiki.svg")
     assert set(read_run(tmp_path / "wiki.trec")) == set(generate(64, 24, 5).splits["dev"])
     assert f"policy {run}"[:40] in output
     assert re.search(r"^  \w+: recall@5 [\d.]+ over \d questions$", output, re.MULTILINE)
     assert "answering questions ...\n" in errors
 
     assert code_of("search", wiki, "Who is it?", "--policy", run) == 0
-    assert re.search(f"answered by the policy {run} in ", capsys.readouterr().out)
+    output = capsys.readouterr().out
+    assert re.search(f"answered by the policy {run} in ", output)
+    assert re.search(r"\nconfidence that the evidence is complete: [01]\.\d\d\n$", output)
 
 
 def test_training_says_what_it_reached_and_goes_on_where_it_was(
@@ -311,6 +324,27 @@ def test_training_says_what_it_reached_and_goes_on_where_it_was(
     assert re.match(rf"{run}: recall@5 \d\.\d+, .* on validation, \d+ s\n", capsys.readouterr().out)
     assert code_of("train", *arguments, "--out", run, *SETTINGS, "--seed", "1") == 1
     assert "holds a run of other settings" in capsys.readouterr().err
+
+
+def test_training_without_questions(wiki: Path, corpus: Path, tmp_path: Path, capsys: Capture) -> None:
+    few = [*SETTINGS, "--set", "made_questions=30"]
+    over = ["train", "--index", wiki, "--supervision", "none", "--out", tmp_path / "run"]
+    assert code_of(*over, *few) == 0
+    output, errors = capsys.readouterr()
+    assert "making questions ...\n" in errors
+    assert "on validation" in output
+    made, qrels = load_questions(tmp_path / "run" / "questions", "train")
+    assert len(made) == 27
+    assert Index.open(wiki).store.has(next(iter(qrels[made[0].id])))
+    assert code_of(*over, *few) == 0, "finished: nothing is left to do"
+    evaluated = ["--index", wiki, "--questions", corpus, "--split", "dev", "--policy", tmp_path / "run"]
+    assert code_of("evaluate", *evaluated) == 0
+
+
+def test_training_without_questions_on_too_few_documents(notes: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert code_of("train", "--index", notes, "--supervision", "none", "--out", tmp_path / "run", "--quiet") == 1
+    assert "add documents" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_validation_over_several_indexes_must_say_which(

@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import ir_measures
 import pytest
 from ir_measures import RR, R, Success, nDCG
-from trailhound import Evaluation, Index, evaluate
+from trailhound import Evaluation, Index, SearchAgent, evaluate
 from trailhound.agent.run_file import read_run
 from trailhound.agent.systems import FIXED, SYSTEMS
 from trailhound.errors import PolicyError, QuestionsError
@@ -16,6 +17,7 @@ KEYS = {
     "recall@2",
     "recall@5",
     "recall@10",
+    "recall@20",
     "all_recall@5",
     "ndcg@10",
     "mrr",
@@ -24,8 +26,11 @@ KEYS = {
     "latency_ms_p95",
     "actions_mean",
     "calls_mean",
+    "return_mean",
     "questions",
 }
+SURE = {"confidence_mean", "complete_mean", "calibration_error", "brier_score"}
+"""What is told of a system that says how sure it is."""
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +93,7 @@ def test_the_json_is_one_flat_object_with_every_figure(evaluations: dict[str, Ev
         assert set(written) >= KEYS
         assert written["system"] == evaluation.system
         assert all(isinstance(value, int | float) for name, value in written.items() if name != "system")
-        assert set(evaluation.figures) == KEYS
+        assert set(evaluation.figures) == KEYS | (SURE if system in ("policy", "exhaustive") else set())
 
 
 def test_effort_and_latency(evaluations: dict[str, Evaluation], encyclopedia: Encyclopedia) -> None:
@@ -214,3 +219,35 @@ def test_a_run_file_that_cannot_hold_the_ids_leaves_the_figures(
     with pytest.raises(QuestionsError, match=r"'two words'.*white space"):
         evaluate(small_index, folder, "test", system="lexical", run_file=tmp_path / "r", json_file=tmp_path / "j.json")
     assert json.loads((tmp_path / "j.json").read_text())["questions"] == 1
+
+
+def test_confidence_is_held_against_what_was_taken(
+    evaluations: dict[str, Evaluation], encyclopedia: Encyclopedia, small_index: Index, tiny_run: Path
+) -> None:
+    agent = SearchAgent(small_index, tiny_run)
+    sure, complete = [], []
+    for question in encyclopedia.questions:
+        if question.id in encyclopedia.splits["dev"]:
+            result = agent.search(question.text, 50)
+            gold = {passage for passage, score in encyclopedia.splits["dev"][question.id].items() if score}
+            complete.append(gold <= {evidence.passage.id for evidence in result.evidence if evidence.taken})
+            sure.append(result.confidence)
+    evaluation = evaluations["policy"]
+    assert evaluation.complete.tolist() == complete
+    assert evaluation.confidences.tolist() == pytest.approx(sure)
+    figures = evaluation.figures
+    assert figures["confidence_mean"] == pytest.approx(sum(sure) / len(sure))
+    assert figures["complete_mean"] == pytest.approx(sum(complete) / len(complete))
+    brier = [(stated - true) ** 2 for stated, true in zip(sure, complete, strict=True)]
+    assert figures["brier_score"] == pytest.approx(sum(brier) / len(brier))
+    assert len(evaluations["hybrid"].confidences) == len(evaluations["hybrid"].complete) == 0
+
+
+def test_a_reliability_diagram_is_drawn_for_a_system_that_says_how_sure_it_is(
+    small_index: Index, corpus_folder: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    picture = tmp_path / "reliability.svg"
+    evaluate(small_index, corpus_folder, "dev", policy=tiny_run, reliability_file=picture)
+    assert ElementTree.parse(picture).getroot().tag.endswith("svg")
+    with pytest.raises(PolicyError, match="hybrid does not say how sure it is"):
+        evaluate(small_index, corpus_folder, "dev", system="hybrid", reliability_file=picture)

@@ -39,8 +39,7 @@ def brings_more(batch: SearchBatch) -> bool:
         if kind == "hop":
             places = state.world.hop(int(state.places[state.evidence[first]]), second)
         else:
-            after = int(state.places[state.state]) if state.evidence else -1
-            places = state.world.expand(first, after, state.pages.get((first, state.state), 0))
+            places = state.world.expand(first, state.held, state.pages.get((first, state.state), 0))
         if ({int(state.world.rows[place]) for place in places} - in_view) & state.world.gold:
             return True
     return False
@@ -129,7 +128,7 @@ def test_the_second_page_of_names_is_not_looked_for(small_index: Index) -> None:
         for row in rows:
             labels = {"q": {small_index.store.passage(row).id: 1}}
             world = QuestionSet(small_index, [question], labels, settings).world(0)
-            places = world.expand(ENTITY, -1, 0)
+            places = world.expand(ENTITY, (), 0)
             first = world.rows[places].tolist()
             batch = SearchBatch(settings, 1, 64)
             batch.start(0, world)

@@ -17,8 +17,8 @@ SCORES = st.sampled_from(CLOSE) | st.floats(-10, 10) | st.integers(-2, 2).map(fl
 LABELS = st.dictionaries(PASSAGES, st.integers(-3, 4)).filter(lambda labels: max(labels.values(), default=0) >= -1)
 QRELS = st.dictionaries(QUESTIONS, LABELS, min_size=1)
 RUNS = st.dictionaries(QUESTIONS, st.dictionaries(PASSAGES, SCORES))
-MEASURES = {"recall@2": R @ 2, "recall@5": R @ 5, "recall@10": R @ 10, "ndcg@10": nDCG @ 10, "mrr": RR}
-NAMES = ["recall@2", "recall@5", "recall@10", "all_recall@5", "ndcg@10", "mrr", "failure_rate@5"]
+MEASURES = {f"recall@{k}": R @ k for k in (2, 5, 10, 20)} | {"ndcg@10": nDCG @ 10, "mrr": RR}
+NAMES = ["recall@2", "recall@5", "recall@10", "recall@20", "all_recall@5", "ndcg@10", "mrr", "failure_rate@5"]
 
 
 def oracle(qrels: Qrels, run: Run) -> dict[str, dict[str, float]]:
@@ -57,6 +57,7 @@ def test_figures_worked_by_hand() -> None:
             "recall@2": 1 / 3,
             "recall@5": 2 / 3,
             "recall@10": 1.0,
+            "recall@20": 1.0,
             "all_recall@5": 0.0,
             "ndcg@10": gain / best,
             "mrr": 1 / 2,

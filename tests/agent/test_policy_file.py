@@ -18,9 +18,10 @@ import torch
 import trailhound
 from safetensors.torch import load_file, save_file
 from trailhound import EnvironmentSettings
+from trailhound.agent.confidence import Confidence
 from trailhound.agent.network import NetworkSettings, PolicyNetwork
 from trailhound.agent.paths import Steps
-from trailhound.agent.policy_file import load_policy, save_policy
+from trailhound.agent.policy_file import load_policy, save_confidence, save_policy
 from trailhound.agent.rollout import as_tensors
 from trailhound.errors import PolicyError
 from trailhound.retrievers.atomic_file import write_atomically
@@ -219,3 +220,35 @@ def test_a_write_that_was_killed_leaves_the_old_file(tmp_path: Path) -> None:
 def test_a_copied_policy_folder_is_a_policy(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "copy")
     assert load_policy(tmp_path / "copy").encoder == "some-encoder"
+
+
+SURE = Confidence((0.5,) * 6, (0.0,) * 6, (1.0,) * 6, -1.0, 40, 30)
+
+
+def test_confidence_joins_what_was_saved(folder: Path) -> None:
+    assert load_policy(folder).confidence is None
+    weights = (folder / "policy.safetensors").read_bytes()
+    save_confidence(folder, SURE)
+    loaded = load_policy(folder)
+    assert loaded.confidence == SURE
+    assert loaded.training == {"seed": 7}
+    assert (folder / "policy.safetensors").read_bytes() == weights
+    with pytest.raises(PolicyError, match="holds no policy"):
+        save_confidence(folder / "nowhere", SURE)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("weights", [0.5] * 5),
+        ("scales", [1.0] * 5 + [0.0]),
+        ("means", ["x"] * 6),
+        ("bias", None),
+        ("signals", ["stop"]),
+    ],
+)
+def test_damaged_confidence_is_refused(name: str, value: object, folder: Path) -> None:
+    save_confidence(folder, SURE)
+    change(folder, lambda description: description["confidence"].update({name: value}))
+    with pytest.raises(PolicyError, match="is damaged"):
+        load_policy(folder)

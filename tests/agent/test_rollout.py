@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from trailhound import EnvironmentSettings, Index
+from trailhound.agent.confidence import SIGNALS
 from trailhound.agent.network import NetworkSettings, PolicyNetwork
 from trailhound.agent.policy_file import load_policy
 from trailhound.agent.rollout import Outcome, as_tensors, search_worlds, strictly_decreasing
@@ -215,3 +216,37 @@ def _action_of(network: PolicyNetwork, batch: SearchBatch) -> int:
     action = int(log_probabilities.argmax())
     batch.act(0, action)
     return action
+
+
+def test_drawn_searches_follow_the_policys_probabilities(
+    network: PolicyNetwork, settings: EnvironmentSettings, asked: list[QuestionWorld], outcomes: list[Outcome]
+) -> None:
+    first = outcomes[0].decisions[0]
+    times = 400
+    drawn = search_worlds(network, settings, [asked[0]] * times, draw=np.random.default_rng(0))
+    kinds = [(outcome.decisions[0].kind, outcome.decisions[0].rows) for outcome in drawn]
+    share = kinds.count((first.kind, first.rows)) / times
+    assert share == pytest.approx(first.probability, abs=3 * (0.25 / times) ** 0.5)
+    again = search_worlds(network, settings, [asked[0]] * times, draw=np.random.default_rng(0))
+    assert [outcome.total_reward for outcome in again] == [outcome.total_reward for outcome in drawn]
+
+
+def test_signals_are_of_the_end_of_the_search(
+    network: PolicyNetwork, settings: EnvironmentSettings, outcomes: list[Outcome]
+) -> None:
+    at = {name: k for k, name in enumerate(SIGNALS)}
+    for outcome in outcomes:
+        signals = outcome.signals
+        last = outcome.decisions[-1]
+        takes = [decision.probability for decision in outcome.decisions if decision.kind == "take"]
+        assert len(takes) == outcome.taken
+        assert signals[at["evidence"]] == pytest.approx(outcome.taken / settings.max_evidence)
+        assert signals[at["weakest_take"]] == pytest.approx(max(np.log(min(takes, default=1)), -6))
+        if last.kind == "stop":
+            assert 1 / (1 + np.exp(-signals[at["stop"]])) == pytest.approx(last.probability, abs=1e-3)
+            assert np.exp(signals[at["best_left"]]) <= 1 - last.probability + 1e-5
+        else:
+            assert signals[at["best_left"]] == pytest.approx(-12)
+        assert -1e-6 <= signals[at["uncovered"]] <= 1
+        if not takes:
+            assert signals[at["uncovered"]] == 1

@@ -207,7 +207,15 @@ def test_to_json_is_plain_and_comes_back_equal(results: list[SearchResult]) -> N
         assert value["question"] == result.question
         assert value["evidence"][0]["passage"]["id"] == result.evidence[0].passage.id
         assert value["path"][0]["action"] == result.path[0].action
-        assert set(value) == {"question", "evidence", "path", "answered_by", "milliseconds", "calls"}
+        assert set(value) == {"question", "evidence", "path", "answered_by", "milliseconds", "calls", "confidence"}
+
+
+def test_a_policy_says_how_sure_it_is_and_a_fixed_system_does_not(
+    results: list[SearchResult], small_index: Index
+) -> None:
+    assert all(result.confidence is not None and 0 < result.confidence < 1 for result in results)
+    assert len({result.confidence for result in results}) > 1
+    assert SearchAgent(small_index, system="hybrid").search("Who founded it?").confidence is None
 
 
 def result_of(*passages: tuple[str, str]) -> SearchResult:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from trailhound import EnvironmentSettings
+from trailhound.agent.confidence import DRAWS
 from trailhound.agent.network import NetworkSettings, PolicyNetwork
 from trailhound.agent.rollout import search_worlds
-from trailhound.agent.validation import TOP, validate
+from trailhound.agent.validation import TOP, calibrate, validate
 from trailhound.envs.world import QuestionWorld
 
 
@@ -87,3 +88,16 @@ def test_dropout_does_not_disturb_it(
     network.train()
     assert validate(network, settings, worlds[:8]) == first
     assert not network.training
+
+
+def test_calibration_is_fitted_on_greedy_and_drawn_searches_alike_for_one_seed(
+    network: PolicyNetwork, worlds: list[QuestionWorld], settings: EnvironmentSettings
+) -> None:
+    few = [*worlds[:6], QuestionWorld(worlds[0].index, worlds[0].view, settings)]
+    fitted = calibrate(network, settings, few, np.random.default_rng(0))
+    assert fitted.searches == 6 * (1 + DRAWS), "a question without labels teaches nothing"
+    assert calibrate(network, settings, few, np.random.default_rng(0)) == fitted
+    assert calibrate(network, settings, few, np.random.default_rng(1)) != fitted
+    outcomes = search_worlds(network.eval(), settings, few[:6])
+    greedy = sum(outcome.recall == 1 for outcome in outcomes)
+    assert greedy <= fitted.complete <= greedy + 6 * DRAWS

@@ -190,7 +190,7 @@ def test_pages_turn_and_found_ranks_go_on(worlds: Worlds) -> None:
     chosen = EnvironmentSettings(expand_size=4, pages=3, max_candidates=60)
     world = worlds.fresh(2, chosen)
     batch = started(chosen, world)
-    lexical = world.index.lexical.search(world.query(-1), 12).rows.tolist()
+    lexical = world.index.lexical.search(world.query(()), 12).rows.tolist()
     for page in range(3):
         assert batch.observation["operators"][0, 0].tolist() == pytest.approx([page / 3, page / 4, 0, 0])
         batch.act(0, 1)
@@ -208,8 +208,8 @@ def test_the_best_rank_of_each_operator_is_kept(worlds: Worlds) -> None:
     batch = started(chosen, world)
     batch.act(0, 1)
     batch.act(0, 2)
-    dense = world.index.dense.search(world.query(-1), 5).rows.tolist()
-    lexical = world.index.lexical.search(world.query(-1), 5).rows.tolist()
+    dense = world.index.dense.search(world.query(()), 5).rows.tolist()
+    lexical = world.index.lexical.search(world.query(()), 5).rows.tolist()
     rows = batch.observation["candidate_rows"][0].tolist()
     assert rows[: rows.index(-1)] == list(dict.fromkeys([*lexical, *dense]))
     for slot, row in enumerate(rows[: rows.index(-1)]):
@@ -232,7 +232,7 @@ def test_the_query_changes_with_the_evidence(worlds: Worlds) -> None:
     before = state.count
     batch.act(0, 2)
     evidence = int(state.places[0])
-    query = world.query(evidence)
+    query = world.query((evidence,))
     assert query.text.startswith(world.view.text)
     assert query.text != world.view.text
     row = int(world.rows[evidence])
@@ -293,7 +293,7 @@ def test_expand_everything_asks_everything(worlds: Worlds) -> None:
     wanted: set[int] = set()
     for name in SUB_INDEXES:
         limit = 5 if name == "entity" else 10
-        wanted |= set(world.index.sub_indexes[name].search(world.query(-1), limit).rows.tolist())
+        wanted |= set(world.index.sub_indexes[name].search(world.query(()), limit).rows.tolist())
     assert set(batch.observation["candidate_rows"][0, : state.count].tolist()) == wanted
     assert not batch.mask[0, 1 : layout.take].any()
     spent = state.spent

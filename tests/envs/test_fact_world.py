@@ -149,13 +149,13 @@ def test_an_episode_walks_from_the_head_to_the_answer(index: Index) -> None:
 def test_sub_indexes_answer_without_the_texts_that_state_the_asked_fact(index: Index) -> None:
     world = fact_world(index, "anna grandmother_of", "dora", SETTINGS)
     lexical, dense, entity = range(3)
-    assert world.expand(lexical, -1, 0).tolist() == []
-    assert world.expand(entity, -1, 0).tolist() == [row(index, "anna")]
-    assert world.expand(entity, -1, 1).tolist() == world.expand(entity, 0, 0).tolist() == []
+    assert world.expand(lexical, (), 0).tolist() == []
+    assert world.expand(entity, (), 0).tolist() == [row(index, "anna")]
+    assert world.expand(entity, (), 1).tolist() == world.expand(entity, (0,), 0).tolist() == []
     closeness = index.dense.vectors @ world.view.vector
     best = np.argsort(-closeness, kind="stable")
-    assert world.expand(dense, -1, 0).tolist() == best[:5].tolist()
-    assert world.expand(dense, 0, 1).tolist() == best[5:10].tolist()
+    assert world.expand(dense, (), 0).tolist() == best[:5].tolist()
+    assert world.expand(dense, (0,), 1).tolist() == best[5:10].tolist()
 
 
 def test_question_sets_and_the_gymnasium_environment_take_triples(index: Index, folder: Path) -> None:

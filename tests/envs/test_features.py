@@ -102,9 +102,9 @@ def test_pair_features_by_hand(towns: Index, view: QuestionView) -> None:
 
 def test_the_query_takes_up_the_sentence_that_agrees_most(towns: Index, view: QuestionView) -> None:
     person = towns.store.passage(1)
-    assert conditioned_query(view, person) == f"{QUESTION} Ada Marl. Her mother was Jane Marl."
+    assert conditioned_query(view, [person]) == f"{QUESTION} Ada Marl. Her mother was Jane Marl."
     bare = towns.store.passage(3)
-    assert conditioned_query(view, bare) == f"{QUESTION} Nothing at all is said here."
+    assert conditioned_query(view, [bare]) == f"{QUESTION} Nothing at all is said here."
 
 
 def test_a_given_vector_is_not_encoded_again(towns: Index) -> None:
@@ -161,7 +161,7 @@ def test_a_world_grows_beyond_its_first_size(small_index: Index, tmp_path: Path)
     settings = EnvironmentSettings(expand_size=100)
     view = QuestionView.of(small_index, "Which town has a harbour?")
     world = QuestionWorld(small_index, view, settings, frozenset([5]))
-    places = world.expand(1, -1, 0)
+    places = world.expand(1, (), 0)
     assert places.tolist() == list(range(100))
     assert len(world) == 100
     assert [world.place(int(row)) for row in world.rows] == list(range(100))
@@ -169,4 +169,4 @@ def test_a_world_grows_beyond_its_first_size(small_index: Index, tmp_path: Path)
     features, hits = view.static_features(small_index, world.rows)
     np.testing.assert_array_equal(world.static, features)
     np.testing.assert_array_equal(world.hits, hits)
-    assert world.expand(1, -1, 0) is places
+    assert world.expand(1, (), 0) is places

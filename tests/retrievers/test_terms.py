@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from trailhound.errors import DamagedIndexError
-from trailhound.retrievers.terms import TermHashes, TermIndex, analyse, term_hashes
+from trailhound.retrievers.terms import TermHashes, TermIndex, among, analyse, term_hashes
 
 TEXTS = ["The cats are running", "a cat ran", "Dogs, dogs and more DOGS!", "", "of the and"]
 
@@ -142,3 +142,19 @@ def test_a_type_that_numpy_does_not_have_is_damage(tmp_path: Path) -> None:
     (tmp_path / "terms").write_bytes(len(header).to_bytes(8, "little") + header + b"ab")
     with pytest.raises(DamagedIndexError, match="cannot be read"):
         TermIndex.load(tmp_path / "terms")
+
+
+def test_membership_is_that_of_a_set() -> None:
+    known = np.array([2, 5, 9], np.uint32)
+    assert among(np.array([9, 1, 2, 10, 5], np.uint32), known).tolist() == [True, False, True, False, True]
+    assert among(known, known[:0]).tolist() == [False, False, False]
+    assert among(known[:0], known).tolist() == []
+
+
+def test_terms_of_several_passages_are_those_of_each() -> None:
+    index = TermIndex.build(["a red house", "", "the red river runs", "house"])
+    rows = np.array([2, 1, 0, 2])
+    terms, owner = index.terms_of(rows)
+    for place, row in enumerate(rows):
+        np.testing.assert_array_equal(terms[owner == place], index.terms(int(row)))
+    assert len(index.terms_of(rows[:0])[0]) == 0

@@ -1,0 +1,298 @@
+r"""Tunes the hop encoder: the query side of the built-in encoder learns to read a question with its evidence.
+
+Queries conditioned on the path are those of multi-hop dense retrieval (Xiong et al. 2021, arXiv:2009.12756, section
+2.2). The passages' vectors stay as they are, so no index has to be encoded again, and the change of the weights has low
+rank, so that it travels with a policy. For a state with evidence E, a missing supporting passage p and negatives N
+
+.. math::
+    L = - \log \frac{e^{s(q, E, p) / \tau}}{e^{s(q, E, p) / \tau} + \sum_{n \in N} e^{s(q, E, n) / \tau}},
+
+averaged over the missing passages, none of which is a negative of another: their order is latent. N is every other
+passage of the corpus where that is cheap, and otherwise the passages of the batch together with mined hard negatives,
+the passages nearest to the batch's questions.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..envs.question_set import QuestionSet
+from ..envs.settings import EnvironmentSettings
+from ..errors import EncoderError, PolicyError, QuestionsError, RecipeError
+from ..graph.index import Index
+from ..retrievers.adapter import save_adapter
+from ..retrievers.atomic_file import write_json
+from ..retrievers.encoder import BUILT_IN
+from ..retrievers.protocols import Progress
+from ..retrievers.records import Query
+from .checkpoint import Progressed, load_checkpoint, save_checkpoint
+from .low_rank import TunableEncoder, learning_rate
+from .run_log import RunLog
+from .training import TrainingSource
+from .tuning_states import QueryState, TuningQuestion, draw_state, state_given, tuning_questions
+
+CHECKED_AT = 10
+"""Validation is recall of the missing passages among so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class TuningSettings:
+    """How the hop encoder is tuned.
+
+    Attributes:
+        epochs: passes over the questions, each of which draws one state of every question.
+        rank: of the change of every linear layer.
+        learning_rate: highest of the schedule.
+        batch: states in a gradient step.
+        temperature: tau.
+        dropout: inside the transformer.
+        exact_negatives: up to so many passages of a corpus, all of them are negatives.
+        hard_negatives: passages nearest to each question that are negatives in a larger corpus.
+        held_out: share of the questions that decide which epoch is kept.
+    """
+
+    epochs: int = 4
+    rank: int = 8
+    learning_rate: float = 1e-3
+    batch: int = 32
+    temperature: float = 0.05
+    dropout: float = 0.05
+    exact_negatives: int = 100_000
+    hard_negatives: int = 64
+    held_out: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained."""
+        for name in ("epochs", "rank", "batch", "exact_negatives", "hard_negatives"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        for name in ("learning_rate", "temperature", "held_out"):
+            if not 0 < getattr(self, name) < 1:
+                raise RecipeError(f"{name} must be above 0 and below 1, not {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise RecipeError(f"dropout must be from 0 to below 1, not {self.dropout}")
+
+
+def tune(
+    sources: Sequence[TrainingSource],
+    out: Path,
+    *,
+    settings: TuningSettings | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    warn: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, float]:
+    """Tune a hop encoder on labelled questions; returns the validation figures of the epoch that is kept.
+
+    An interrupted run goes on when it is called again with the same arguments.
+
+    Args:
+        sources: labelled questions over indexes made with the built-in encoder.
+        out: folder of the result, for ``train(hop_encoder=...)``.
+        settings: the defaults when None.
+        seed: of everything random.
+        device: ``cpu`` or one that torch knows.
+        warn: hears of question ids that were left out as ambiguous.
+        progress: told of every batch.
+
+    Raises:
+        EncoderError: when an index was made with another encoder.
+        QuestionsError: when there are too few labelled questions.
+        PolicyError: when ``out`` holds a run of other settings.
+        RecipeError: when there is no such device.
+    """
+    return _Tuning(sources, Path(out), settings or TuningSettings(), seed, device, warn, progress).finish()
+
+
+class _Tuning:
+    """One tuning run in its folder."""
+
+    def __init__(
+        self,
+        sources: Sequence[TrainingSource],
+        out: Path,
+        settings: TuningSettings,
+        seed: int,
+        device: str,
+        warn: Callable[[str], None] | None,
+        progress: Progress | None,
+    ) -> None:
+        self._out, self._settings, self._seed, self._progress = out, settings, seed, progress
+        self._device = _device(device)
+        self._indexes = [_checked(source.index) for source in sources]
+        self._describe = {
+            "settings": asdict(settings),
+            "seed": seed,
+            "sources": [
+                {"questions": source.questions.name, "split": source.split, "passages": len(source.index)}
+                for source in sources
+            ],
+        }
+        questions = []
+        for number, source in enumerate(sources):
+            found = QuestionSet.load(source.index, source.questions, source.split, EnvironmentSettings(), warn)
+            questions += tuning_questions(number, source.index, found)
+        order = np.random.default_rng([seed, 2**31]).permutation(len(questions))
+        aside = max(1, round(len(questions) * settings.held_out))
+        self._held_out = [questions[k] for k in order[:aside]]
+        self._questions = [questions[k] for k in order[aside:]]
+        if not self._questions:
+            raise QuestionsError("there are too few questions with supporting passages in the index to tune on")
+        self._vectors = [torch.from_numpy(np.array(i.dense.vectors)).to(self._device) for i in self._indexes]
+        self._hard: dict[tuple[int, str], NDArray[np.int64]] = {}
+        self._encoder = TunableEncoder(settings.rank, seed, settings.dropout, device)
+        self._optimizer = torch.optim.AdamW(self._encoder.parameters(), lr=settings.learning_rate, weight_decay=0.01)
+
+    def finish(self) -> dict[str, float]:
+        """Run the epochs that are left; the encoder of the best one is in the folder."""
+        self._claim()
+        checkpoint = self._out / "checkpoint.safetensors"
+        progressed = Progressed()
+        if checkpoint.exists():
+            progressed = load_checkpoint(checkpoint, self._encoder, self._optimizer)
+        untuned = progressed.kept["untuned_score"] if progressed.rounds else self._validate()["score"]
+        log = RunLog(self._out, progressed.rounds)
+        try:
+            while progressed.rounds < self._settings.epochs:
+                started = time.monotonic()
+                figures = {"loss": self._epoch(progressed.rounds), **self._validate(), "untuned_score": untuned}
+                if figures["score"] > progressed.peak:
+                    progressed.peak, progressed.peak_round = figures["score"], progressed.rounds
+                    progressed.kept_round, progressed.kept = progressed.rounds, figures
+                    save_adapter(self._out, self._encoder.adapter({**self._describe, "figures": figures}))
+                log.write(progressed.rounds, "tuning", figures)
+                progressed.rounds += 1
+                progressed.seconds += time.monotonic() - started
+                save_checkpoint(checkpoint, self._encoder, self._optimizer, progressed)
+        finally:
+            log.close()
+        return {**progressed.kept, "epoch": float(progressed.kept_round), "seconds": progressed.seconds}
+
+    def _claim(self) -> None:
+        """Make the folder this run's, or go on with the run that is there."""
+        path = self._out / "tuning.json"
+        if path.exists():
+            if json.loads(path.read_text("utf-8")) != json.loads(json.dumps(self._describe)):
+                raise PolicyError(f"{self._out} holds a run of other settings: choose another folder or delete it")
+            return
+        self._out.mkdir(parents=True, exist_ok=True)
+        write_json(path, self._describe)
+
+    def _epoch(self, number: int) -> float:
+        """Learn from one state of every question; returns the mean loss."""
+        generator = np.random.default_rng([self._seed, number])
+        torch.manual_seed(int(generator.integers(2**31)))
+        settings, encoder = self._settings, self._encoder
+        states = [draw_state(self._questions[k], generator) for k in generator.permutation(len(self._questions))]
+        batches = self._batches(states, generator)
+        losses = []
+        encoder.train()
+        for done, batch in enumerate(batches):
+            rate = learning_rate(number * len(batches) + done, settings.epochs * len(batches), settings.learning_rate)
+            for group in self._optimizer.param_groups:
+                group["lr"] = rate
+            loss = self._loss(batch)
+            self._optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
+            self._optimizer.step()
+            losses.append(loss.item())
+            if self._progress is not None:
+                self._progress(f"tuning, epoch {number + 1}/{settings.epochs}", done + 1, len(batches))
+        return float(np.mean(losses))
+
+    def _batches(self, states: Sequence[QueryState], generator: np.random.Generator) -> list[list[QueryState]]:
+        """Split states into batches of one index and of like length, in random order."""
+        size = self._settings.batch
+        batches = []
+        for source in range(len(self._indexes)):
+            mine = [state for state in states if state.question.source == source]
+            for first in range(0, len(mine), 8 * size):  # sorted in parts only, so that batches differ by epoch
+                part = mine[first : first + 8 * size]
+                lengths = self._encoder.lengths([state.text for state in part])
+                part = [part[k] for k in np.argsort(lengths, kind="stable")]
+                batches += [part[k : k + size] for k in range(0, len(part), size)]
+        return [batches[k] for k in generator.permutation(len(batches))]
+
+    def _loss(self, batch: Sequence[QueryState]) -> Tensor:
+        """Return the loss of a batch of states of one index."""
+        source = batch[0].question.source
+        rows = self._negatives(batch)
+        vectors = self._vectors[source] if rows is None else self._vectors[source][torch.from_numpy(rows)]
+        place = None if rows is None else {int(row): k for k, row in enumerate(rows)}
+        queries = self._encoder([state.text for state in batch])  # [b, d]
+        scores = queries @ vectors.T / self._settings.temperature  # [b, n]
+        supporting = torch.zeros(scores.shape, dtype=torch.bool)
+        missing = torch.zeros(scores.shape, dtype=torch.bool)
+        for k, state in enumerate(batch):
+            at = [row if place is None else place[row] for row in (*state.missing, *state.held)]
+            supporting[k, at] = True
+            missing[k, at[: len(state.missing)]] = True
+        supporting, missing = supporting.to(scores.device), missing.to(scores.device)
+        negatives = torch.logsumexp(scores.masked_fill(supporting, -torch.inf), dim=1, keepdim=True)  # [b, 1]
+        losses = nn.functional.softplus(negatives - scores) * missing  # -log of positive against negatives
+        return (losses.sum(dim=1) / missing.sum(dim=1)).mean()
+
+    def _negatives(self, batch: Sequence[QueryState]) -> NDArray[np.int64] | None:
+        """Return the rows that the batch is scored against, None for all: its passages and mined hard negatives."""
+        source = batch[0].question.source
+        if len(self._indexes[source]) <= self._settings.exact_negatives:
+            return None
+        own = np.array([row for state in batch for row in (*state.missing, *state.held)], np.int64)
+        return np.unique(np.concatenate([own, *(self._mined(state.question) for state in batch)]))
+
+    def _mined(self, question: TuningQuestion) -> NDArray[np.int64]:
+        """Return the passages nearest to a question by the encoder as it was."""
+        key = (question.source, question.view.text)
+        if key not in self._hard:
+            query = Query(question.view.text, question.view.vector)
+            found = self._indexes[question.source].dense.search(query, self._settings.hard_negatives)
+            self._hard[key] = found.rows
+        return self._hard[key]
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        """Return the recall of missing passages given the question alone, and given one piece of evidence."""
+        self._encoder.eval()
+        bare = [state_given(question, ()) for question in self._held_out]
+        after = [state_given(q, (k,)) for q in self._held_out if len(q.gold) > 1 for k in range(len(q.gold))]
+        first = self._recall(bare)
+        then = self._recall(after) if after else first
+        return {"recall_question": first, "recall_given_evidence": then, "score": (first + then) / 2}
+
+    def _recall(self, states: Sequence[QueryState]) -> float:
+        found = []
+        for first in range(0, len(states), 64):
+            part = states[first : first + 64]
+            for state, query in zip(part, self._encoder([state.text for state in part]), strict=True):
+                scores = self._vectors[state.question.source] @ query
+                scores[list(state.held)] = -1
+                top = set(torch.topk(scores, min(CHECKED_AT, len(scores))).indices.tolist())
+                found.append(len(top.intersection(state.missing)) / len(state.missing))
+        return float(np.mean(found))
+
+
+def _device(name: str) -> torch.device:
+    try:
+        return torch.zeros(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise RecipeError(f"torch cannot compute on {name!r} here: give cpu, or cuda where there is a GPU") from error
+
+
+def _checked(index: Index) -> Index:
+    if index.encoder_name != BUILT_IN:
+        raise EncoderError(
+            f"{index.path} was built with the encoder {index.encoder_name!r}; only the built-in one can be tuned:"
+            " build the index with --encoder minilm"
+        )
+    return index

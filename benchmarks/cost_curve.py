@@ -1,0 +1,223 @@
+"""Recall against cost: the policy at several prices, beside every fixed pipeline and what is left without its parts.
+
+    python benchmarks/cost_curve.py --data ../shared/data --work runs/cost --json runs/cost.json --svg docs/cost.svg
+    python benchmarks/cost_curve.py --sets 2wiki --seeds 0 --indexes /work/idx
+
+Trains one policy for each price, for each ablation at the recipe's own price and for each seed, and keeps them in
+--work. Costs are sub-index calls and hops, and milliseconds to the ranking (median), of `trailhound evaluate` on the
+dev split.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+PRICES = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05)
+"""Recall that a millisecond is worth."""
+
+FIXED = ("lexical", "dense", "hybrid", "hops", "hops2", "ppr")
+
+ABLATIONS = {
+    "imitation alone": ["--set", "ppo_iterations=0"],
+    "PPO alone": ["--set", "beta=0"],
+}
+"""At the recipe's own price; the policy of that price has both, PPO and marginal likelihood."""
+
+FIGURES = (
+    "recall@5",
+    "all_recall@5",
+    "return_mean",
+    "calls_mean",
+    "latency_ms_p50",
+    "calibration_error",
+    "brier_score",
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What to learn from, at which price, what to measure on."""
+
+    recipe: str
+    price: float
+    train: str
+    validation: str | None
+    corpus: str
+
+
+SETTINGS = {
+    "2wiki": Setting("2wiki", 0.01, "2wiki-train", "2wiki-train:validation", "2wiki"),
+    "hotpotqa": Setting("hotpotqa", 0.002, "hotpotqa", None, "hotpotqa"),
+}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where everything lies, and how large the runs are."""
+
+    data: Path
+    work: Path
+    indexes: Path
+    more: list[str]
+
+    def index(self, corpus: str) -> Path:
+        """Index a corpus, unless it is there."""
+        place = self.indexes / f"{corpus}.index"
+        if not place.exists():
+            run(["index", str(self.data / corpus), "--out", str(place)])
+        return place
+
+    def train(self, setting: Setting, out: Path, seed: int, extra: list[str]) -> Path:
+        """Train a policy, unless it is there."""
+        if not (out / "metrics.json").exists():
+            over = ["--index", str(self.index(setting.train)), "--questions", str(self.data / setting.train)]
+            validation = ["--validation", str(self.data / setting.validation)] if setting.validation else []
+            recipe = ["--recipe", setting.recipe, "--seed", str(seed), *self.more, *extra]
+            run(["train", *over, "--split", "train", *validation, *recipe, "--out", str(out)])
+        return out
+
+    def evaluate(self, setting: Setting, label: str, arguments: list[str]) -> dict[str, float]:
+        """Evaluate one system on the dev split, unless it was."""
+        figures = self.work / f"{label}.json"
+        if not figures.exists():
+            over = ["--index", str(self.index(setting.corpus)), "--questions", str(self.data / setting.corpus)]
+            run(["evaluate", *over, "--split", "dev", "--json", str(figures), *arguments])
+        read = json.loads(figures.read_text())
+        return {name: read[name] for name in FIGURES if name in read}
+
+
+def run(arguments: list[str]) -> None:
+    """Run one trailhound command, on one thread."""
+    command = [sys.executable, "-m", "trailhound", *arguments, "--threads", "1", "--quiet"]
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+
+
+def measure(bench: Bench, name: str, seeds: list[int], prices: list[float]) -> dict[str, list[dict[str, float]]]:
+    """Return system -> its figures, one for each seed (a fixed system has one)."""
+    setting = SETTINGS[name]
+    results = {kind: [bench.evaluate(setting, f"{name}-{kind}", ["--system", kind])] for kind in FIXED}
+    for runs in results.values():
+        del runs[0]["return_mean"]  # a fixed system takes nothing: there is no return to speak of
+    for seed in seeds:
+        for price in prices:
+            out = bench.train(setting, bench.work / f"{name}-{price}-{seed}", seed, ["--set", f"price_per_ms={price}"])
+            figures = bench.evaluate(setting, f"{name}-{price}-{seed}-figures", ["--policy", str(out)])
+            results.setdefault(f"policy, price {price:g}", []).append(figures)
+        for label, extra in ABLATIONS.items():
+            out = bench.train(setting, bench.work / f"{name}-{label.replace(' ', '-')}-{seed}", seed, extra)
+            figures = bench.evaluate(setting, f"{out.name}-figures", ["--policy", str(out)])
+            results.setdefault(label, []).append(figures)
+        whole = bench.train(setting, bench.work / f"{name}-{setting.price}-{seed}", seed, [])
+        arguments = ["--policy", str(whole), "--system", "exhaustive"]
+        figures = bench.evaluate(setting, f"{name}-exhaustive-{seed}", arguments)
+        results.setdefault("exhaustive", []).append(figures)
+    return results
+
+
+def table(results: dict[str, list[dict[str, float]]]) -> str:
+    """Return mean and spread (standard deviation over seeds) as a Markdown table."""
+    lines = [f"| system | {' | '.join(FIGURES)} |", "|---" * (len(FIGURES) + 1) + "|"]
+    for system, runs in results.items():
+        lines.append(f"| {system} | {' | '.join(_cell(name, runs) for name in FIGURES)} |")
+    return "\n".join(lines)
+
+
+def _cell(name: str, runs: list[dict[str, float]]) -> str:
+    values = [figures[name] for figures in runs if name in figures]
+    if not values:
+        return ""
+    scale = 100 if "@" in name else 1
+    digits = 2 if "@" in name or name in {"calls_mean", "latency_ms_p50"} else 3
+    mean = f"{scale * statistics.mean(values):.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ± {scale * statistics.stdev(values):.{digits}f}"
+
+
+def draw(everything: dict[str, dict[str, list[dict[str, float]]]]) -> str:
+    """Return the curves as one SVG: recall@5 over calls and over milliseconds, a row for each set."""
+    width, height, left, top = 420, 300, 70, 50
+    parts = []
+    for row, (name, results) in enumerate(everything.items()):
+        for column, (axis, said) in enumerate(
+            (("calls_mean", "calls per question"), ("latency_ms_p50", "milliseconds per question (median)"))
+        ):
+            place = f"translate({left + column * (width + 90)} {top + row * (height + 110)})"
+            parts.append(f'<g transform="{place}">{_plot(name, results, axis, said, width, height)}</g>')
+    size = f'width="{left + 2 * width + 150}" height="{top + len(everything) * (height + 110)}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">\n'
+    return head + f'<rect {size} fill="#fff"/>\n' + "\n".join(parts) + "\n</svg>\n"
+
+
+def _plot(name: str, results: dict[str, list[dict[str, float]]], axis: str, said: str, width: int, height: int) -> str:
+    """Return one plot: dots of the fixed systems and ablations, a line through the policy's prices."""
+    points = {
+        system: (
+            statistics.mean(figures[axis] for figures in runs),
+            100 * statistics.mean(figures["recall@5"] for figures in runs),
+        )
+        for system, runs in results.items()
+    }
+    most = 1.08 * max(x for x, _ in points.values())
+    least = 5 * int(min(y for _, y in points.values()) / 5)
+
+    def at(point: tuple[float, float]) -> tuple[float, float]:
+        return point[0] / most * width, height * (1 - (point[1] - least) / (100 - least))
+
+    parts = [f'<text x="0" y="-18" font-size="14" font-weight="bold">{escape(name)}: recall@5 against {said}</text>']
+    for share in range(least, 101, 5):
+        y = at((0, share))[1]
+        parts.append(f'<path d="M0 {y:.1f} H{width}" stroke="#ddd"/>')
+        parts.append(f'<text x="-8" y="{y + 4:.1f}" text-anchor="end">{share}</text>')
+    step = next(size for size in (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 1e9) if most / size <= 7)
+    for tick in range(int(most / step) + 1):
+        x, value = tick * step / most * width, tick * step
+        parts.append(f'<text x="{x:.1f}" y="{height + 18}" text-anchor="middle">{value:.3g}</text>')
+    parts.append(f'<text x="{width / 2}" y="{height + 38}" text-anchor="middle">{said}</text>')
+    curve = sorted(at(point) for system, point in points.items() if system.startswith("policy"))
+    if curve:
+        line = " L".join(f"{x:.1f} {y:.1f}" for x, y in curve)
+        parts.append(f'<path d="M{line}" stroke="#14568c" stroke-width="2" fill="none"/>')
+    for system, point in points.items():
+        x, y = at(point)
+        colour = "#14568c" if system.startswith("policy") else "#2a8f4f" if system in ABLATIONS else "#c0392b"
+        side = f'x="{x + 7:.1f}"' if x < 0.75 * width else f'x="{x - 7:.1f}" text-anchor="end"'
+        label = system.removeprefix("policy, price ") if system.startswith("policy") else system
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>')
+        parts.append(f'<text {side} y="{y + 4:.1f}" font-size="10" fill="{colour}">{escape(label)}</text>')
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--work", type=Path, default=Path("runs/cost"))
+    parser.add_argument("--indexes", type=Path, default=None, help="where NAME.index lie (default: --work)")
+    parser.add_argument("--sets", nargs="+", choices=tuple(SETTINGS), default=list(SETTINGS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--prices", nargs="+", type=float, default=list(PRICES))
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of every recipe")
+    parser.add_argument("--json", type=Path, default=None)
+    parser.add_argument("--svg", type=Path, default=None)
+    parsed = parser.parse_args()
+    parsed.work.mkdir(parents=True, exist_ok=True)
+    more = [part for setting in parsed.set for part in ("--set", setting)]
+    bench = Bench(parsed.data, parsed.work, parsed.indexes or parsed.work, more)
+    everything = {}
+    for name in parsed.sets:
+        everything[name] = measure(bench, name, parsed.seeds, parsed.prices)
+        print(f"\n{name}, seeds {' '.join(map(str, parsed.seeds))}\n\n{table(everything[name])}", flush=True)
+        if parsed.json:
+            parsed.json.write_text(json.dumps(everything, indent=2) + "\n")
+        if parsed.svg:
+            parsed.svg.write_text(draw(everything))
+
+
+if __name__ == "__main__":
+    main()

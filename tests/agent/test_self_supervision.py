@@ -1,0 +1,59 @@
+"""Training without questions: they are made once, kept in the folder of the run, and learned from like any others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from trailhound import Index, Recipe, TrainingSource, train
+from trailhound.agent.policy_file import load_policy
+from trailhound.agent.self_supervision import made_sources
+from trailhound.agent.validation import validate
+from trailhound.envs.question_set import QuestionSet
+from trailhound.retrievers.questions import load_questions
+
+
+@pytest.fixture(scope="module")
+def recipe(tiny_recipe: Recipe) -> Recipe:
+    return tiny_recipe.model_copy(update={"made_questions": 80, "ppo_iterations": 0})
+
+
+def texts(source: TrainingSource) -> list[str]:
+    return [question.text for question in load_questions(source.questions, source.split)[0]]
+
+
+def test_questions_are_made_once_and_found_again(small_index: Index, recipe: Recipe, tmp_path: Path) -> None:
+    sources, validation = made_sources([small_index], tmp_path, recipe, 0)
+    assert (len(texts(sources[0])), len(texts(validation[0]))) == (72, 8)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert made_sources([small_index], tmp_path, recipe, 0) == (sources, validation)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_the_seed_decides_which_questions(small_index: Index, recipe: Recipe, tmp_path: Path) -> None:
+    made = [made_sources([small_index], tmp_path / folder, recipe, seed)[0][0] for folder, seed in
+            (("a", 0), ("b", 0), ("c", 1))]  # fmt: skip
+    assert texts(made[0]) == texts(made[1])
+    assert texts(made[0]) != texts(made[2])
+
+
+def test_several_corpora_have_questions_of_their_own(small_index: Index, recipe: Recipe, tmp_path: Path) -> None:
+    sources, _ = made_sources([small_index, small_index], tmp_path, recipe, 0)
+    assert [source.questions for source in sources] == [tmp_path / "questions" / "0", tmp_path / "questions" / "1"]
+    assert texts(sources[0]) != texts(sources[1])
+
+
+def test_what_is_learned_from_made_questions_holds_for_questions_of_people(
+    small_index: Index, corpus_folder: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    sources, validation = made_sources([small_index], tmp_path, recipe, 0)
+    train(sources, tmp_path, validation=validation, recipe=recipe)
+    policy = load_policy(tmp_path)
+    asked = QuestionSet.load(small_index, corpus_folder, "train", policy.settings)
+    worlds = [asked.world(number) for number in range(len(asked))]
+    untrained = recipe.model_copy(update={"imitation_epochs": 1, "imitation_learning_rate": 1e-9})
+    train(sources, tmp_path / "untrained", validation=validation, recipe=untrained)
+    nothing = validate(load_policy(tmp_path / "untrained").network, policy.settings, worlds)
+    learned = validate(policy.network, policy.settings, worlds)
+    assert learned["recall@5"] > nothing["recall@5"] + 0.2
+    assert learned["recall@5"] > 0.6
