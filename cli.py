@@ -13,7 +13,7 @@ from . import __version__, commands
 from .commands import WrongUseError
 from .errors import TrailhoundError
 
-_SUPERVISIONS = ("passages", "none")
+_SUPERVISIONS = ("passages", "answers", "none")
 _SYSTEMS = ("lexical", "dense", "hybrid", "hops", "hops2", "ppr", "exhaustive", "policy")
 
 
@@ -190,7 +190,8 @@ def _add_train(subcommands: Any) -> None:
         "--supervision",
         choices=_SUPERVISIONS,
         default="passages",
-        help="what is known: supporting passages (default), or none: questions are made from the corpus itself",
+        help="what is known: the supporting passages (default), the answers alone, or none: questions are made from"
+        " the corpus itself",
     )
     parser.add_argument(
         "--validation",
@@ -205,6 +206,13 @@ def _add_train(subcommands: Any) -> None:
         default=None,
         metavar="DIR",
         help="encoder that `trailhound tune` made, for queries that hold evidence (default: the index's)",
+    )
+    parser.add_argument(
+        "--reader",
+        default=None,
+        metavar="READER",
+        help="judges paths: coverage, builtin, a folder of a reader or of a transformers model, or URL#MODEL"
+        " (default: coverage with passages, readers trained in the run with answers)",
     )
     parser.add_argument(
         "--recipe", default=None, metavar="NAME|FILE", help="settings: a name of runs/recipes or a .toml"

@@ -15,6 +15,7 @@ from .errors import QuestionsError
 
 if TYPE_CHECKING:
     from .agent.recipe import Recipe
+    from .agent.search_agent import SearchResult
     from .agent.training import TrainingSource
     from .graph.index import Index
 
@@ -119,6 +120,8 @@ def train(parsed: argparse.Namespace) -> None:
             hop_encoder=parsed.hop_encoder,
             recipe=recipe,
             seed=parsed.seed,
+            supervision="passages" if parsed.supervision == "none" else parsed.supervision,  # made with labels
+            reader=parsed.reader,
             warn=bar.warn,
             progress=bar.report,
         )
@@ -180,6 +183,9 @@ def evaluate(parsed: argparse.Namespace) -> None:
             progress=bar.report,
         )
     print_table([evaluation])
+    if "answer_f1" in evaluation.figures:
+        exact, f1 = (100 * evaluation.figures[name] for name in ("answer_exact_match", "answer_f1"))
+        print(f"  answers: exact match {exact:.1f}, F1 {f1:.1f}")
     for kind, figures in evaluation.by_type.items():
         print(f"  {kind}: recall@5 {100 * figures['recall@5']:.1f} over {figures['questions']:.0f} questions")
 
@@ -203,6 +209,9 @@ def search(parsed: argparse.Namespace) -> None:
         return
     print(draw_path(result))
     print()
+    if result.answer is not None:
+        print(printable(_answer_line(result)))
+        print()
     for evidence in result.evidence:
         passage = evidence.passage
         mark = "✓" if evidence.taken else " "
@@ -212,6 +221,19 @@ def search(parsed: argparse.Namespace) -> None:
     print(f"\nanswered by the {result.answered_by} in {result.milliseconds:.0f} ms, {result.calls} calls")
     if result.confidence is not None:
         print(f"confidence that the evidence is complete: {result.confidence:.2f}")
+
+
+def _answer_line(result: SearchResult) -> str:
+    """Say the answer, how sure the reader is, and where it stands."""
+    answer = result.answer
+    assert answer is not None
+    line = f"answer: {answer.text} ({answer.probability:.2f})"
+    found = [evidence for evidence in result.evidence if evidence.passage.id == answer.passage]
+    if not found:
+        return line
+    passage = found[0].passage
+    place = f"{passage.start + answer.start}-{passage.start + answer.end}"
+    return f"{line}, read in [{found[0].rank}] {passage.title or passage.id} ({passage.source}, {place})"
 
 
 def _open(path: Path, threads: int | None) -> Index:

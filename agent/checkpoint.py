@@ -28,6 +28,7 @@ class Progressed:
         kept_round: the round whose policy is kept, the last one within a hair of the peak.
         kept: its validation figures.
         seconds: time spent training so far.
+        averaged: gradient steps in the average of the weights.
     """
 
     rounds: int = 0
@@ -36,38 +37,54 @@ class Progressed:
     kept_round: int = -1
     kept: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    averaged: int = 0
 
 
-def save_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, progressed: Progressed) -> None:
-    """Write weights, optimizer and progress atomically."""
+def save_checkpoint(
+    path: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progressed: Progressed,
+    average: nn.Module | None = None,
+) -> None:
+    """Write weights, their average, optimizer and progress atomically."""
     tensors: dict[str, Tensor] = {
         f"network.{name}": tensor.detach().contiguous() for name, tensor in network.state_dict().items()
     }
+    if average is not None:
+        tensors |= {f"average.{name}": tensor.contiguous() for name, tensor in average.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
         for name, value in state.items():
             tensors[f"optimizer.{number}.{name}"] = torch.as_tensor(value).contiguous()
     write_atomically(path, save(tensors, metadata={"progressed": json.dumps(asdict(progressed))}))
 
 
-def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> Progressed:
-    """Restore weights (and the optimizer, when given) in place and return the progress.
+def load_checkpoint(
+    path: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer | None = None,
+    average: nn.Module | None = None,
+) -> Progressed:
+    """Restore weights (and their average and the optimizer, when given) in place and return the progress.
 
     Raises:
         PolicyError: when the file is damaged.
     """
-    weights: dict[str, Tensor] = {}
+    weights: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}}
     states: dict[int, dict[str, Tensor]] = {}
     try:
         with safe_open(path, framework="pt") as file:
             progressed = Progressed(**json.loads(file.metadata()["progressed"]))
             for name in file.keys():  # noqa: SIM118 - a safe_open handle is no mapping
                 kind, _, rest = name.partition(".")
-                if kind == "network":
-                    weights[rest] = file.get_tensor(name)
+                if kind in weights:
+                    weights[kind][rest] = file.get_tensor(name)
                 else:
                     number, _, part = rest.partition(".")
                     states.setdefault(int(number), {})[part] = file.get_tensor(name)
-        network.load_state_dict(weights)
+        network.load_state_dict(weights["network"])
+        if average is not None:
+            average.load_state_dict(weights["average"])
     except (SafetensorError, OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         raise PolicyError(
             f"the checkpoint {path} is damaged ({shorten(str(error), 200)}): delete the run's folder and train again"

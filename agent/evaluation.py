@@ -17,9 +17,13 @@ from ..retrievers.protocols import Progress
 from ..retrievers.questions import load_questions
 from ..retrievers.records import Qrels, Question, Run
 from .confidence import brier_score, calibration_error
+from .fact_evaluation import fact_figures, rank_facts
 from .metrics import evaluate_run, mean, recall
+from .reading.answer_text import exact_match, f1_score
+from .reading.opening import answering_reader
 from .reliability_diagram import write_reliability
 from .run_file import write_run
+from .search_agent import READ
 from .systems import Ranked, System, open_system
 
 DEPTH = 100
@@ -74,7 +78,8 @@ def evaluate(
 
     Args:
         index: an opened index, or the folder of one.
-        questions: a folder with ``queries.jsonl`` and ``qrels/SPLIT.tsv``.
+        questions: a folder with ``queries.jsonl`` and ``qrels/SPLIT.tsv``, or with ``SPLIT.txt`` of triples over a
+            knowledge graph, for which the figures are hits@k and mrr too (see :func:`fact_figures`).
         split: which of its splits.
         policy: the folder of a trained policy; the shipped one when None.
         system: see :class:`SearchAgent`.
@@ -91,12 +96,21 @@ def evaluate(
     """
     opened = index if isinstance(index, Index) else Index.open(index)
     _hold_folders(run_file, json_file, reliability_file)
-    asked, qrels = load_questions(Path(questions), split, warn)
-    _hold_labels(opened, qrels, Path(questions), warn)
+    folder = Path(questions)
+    asked, qrels = load_questions(folder, split, warn)
+    _hold_labels(opened, qrels, folder, warn)
     chosen = open_system(opened, system, None if policy is None else Path(policy))
-    ranked, latencies = _rank_all(chosen, asked, progress)
+    if opened.facts is None:
+        ranked, latencies = _rank_all(chosen, asked, progress)
+    else:
+        ranked, latencies = rank_facts(chosen, opened, asked, progress)
     run = {question.id: _named(opened, found) for question, found in zip(asked, ranked, strict=True)}
-    evaluation = _figures(chosen.name, asked, qrels, run, ranked, latencies)
+    if opened.facts is None:
+        measured = _passage_figures(asked, qrels, run, ranked)
+    else:
+        measured = fact_figures(opened, folder, asked, ranked, warn)
+    answers = _judged_answers(opened, asked, ranked, None if policy is None else Path(policy))
+    evaluation = _figures(chosen.name, asked, measured, run, ranked, latencies, answers)
     if json_file is not None:
         write_json(Path(json_file), evaluation.to_json())
     if reliability_file is not None:
@@ -133,20 +147,47 @@ def _named(index: Index, ranked: Ranked) -> dict[str, float]:
     return {passage.id: float(score) for passage, score in zip(passages, ranked.scores, strict=True)}
 
 
-def _figures(
-    name: str, questions: list[Question], qrels: Qrels, run: Run, ranked: list[Ranked], latencies: list[float]
-) -> Evaluation:
-    per_question = evaluate_run(qrels, run)
-    for question, found, latency in zip(questions, ranked, latencies, strict=True):
+def _passage_figures(
+    questions: list[Question], qrels: Qrels, run: Run, ranked: list[Ranked]
+) -> dict[str, dict[str, float]]:
+    """Return question id -> metric -> value, with the return, and how sure a policy was beside how right it was."""
+    figures = evaluate_run(qrels, run)
+    for question, found in zip(questions, ranked, strict=True):
         taken = recall(list(run[question.id])[: found.taken], qrels.get(question.id, {}), found.taken)
-        per_question[question.id] |= {
-            "actions": found.actions,
-            "calls": found.calls,
-            "return": taken - found.spent,
-            "latency_ms": latency,
-        }
+        figures[question.id]["return"] = taken - found.spent
         if found.confidence is not None:
-            per_question[question.id] |= {"confidence": found.confidence, "complete": float(taken > 1 - 1e-9)}
+            figures[question.id] |= {"confidence": found.confidence, "complete": float(taken > 1 - 1e-9)}
+    return figures
+
+
+def _judged_answers(
+    index: Index, questions: list[Question], ranked: list[Ranked], policy: Path | None
+) -> dict[str, dict[str, float]]:
+    """Return exact match and F1 of the reader's answers, by question; empty unless every question has its answer."""
+    reader = answering_reader(policy)
+    if reader is None or not all(question.answer for question in questions):
+        return {}
+    judged = {}
+    for question, found in zip(questions, ranked, strict=True):
+        read = index.store.passages(found.rows[: found.taken or READ].tolist())
+        answer = reader.answer(question.text, read)
+        text, gold = answer.text if answer is not None else "", question.answer or ""
+        judged[question.id] = {"answer_exact_match": exact_match(text, gold), "answer_f1": f1_score(text, gold)}
+    return judged
+
+
+def _figures(
+    name: str,
+    questions: list[Question],
+    per_question: dict[str, dict[str, float]],
+    run: Run,
+    ranked: list[Ranked],
+    latencies: list[float],
+    answers: dict[str, dict[str, float]],
+) -> Evaluation:
+    for question, found, latency in zip(questions, ranked, latencies, strict=True):
+        per_question[question.id] |= {"actions": found.actions, "calls": found.calls, "latency_ms": latency}
+        per_question[question.id] |= answers.get(question.id, {})
     kinds = sorted({question.type for question in questions if question.type is not None})
     by_type = {kind: _summary({q.id: per_question[q.id] for q in questions if q.type == kind}) for kind in kinds}
     sure = [values for values in (per_question[q.id] for q in questions) if "confidence" in values]
@@ -160,7 +201,8 @@ def _summary(per_question: dict[str, dict[str, float]]) -> dict[str, float]:
     figures = mean(per_question)
     latencies = [values["latency_ms"] for values in per_question.values()]
     for name in ("actions", "calls", "return"):
-        figures[f"{name}_mean"] = figures.pop(name)
+        if name in figures:
+            figures[f"{name}_mean"] = figures.pop(name)
     del figures["latency_ms"]
     figures["latency_ms_p50"], figures["latency_ms_p95"] = np.percentile(latencies, [50, 95]).tolist()
     if "confidence" in figures:

@@ -32,6 +32,7 @@ def imitate_epoch(
     lanes: int = 32,
     wide_share: float = 0.0,
     wander: float = 0.0,
+    stepped: Callable[[], None] | None = None,
     done: Callable[[int], None] | None = None,
 ) -> float:
     """Run one episode per world and learn from every step; returns the mean loss.
@@ -48,9 +49,10 @@ def imitate_epoch(
             made among many more candidates than the expert would bring.
         wander: probability of an operator drawn at random in place of any other action, so that choices are also
             made among a few more candidates than are needed.
+        stepped: called after every gradient step.
         done: called with the number of questions begun.
     """
-    batch = SearchBatch(settings, lanes, network.settings.question_dimension)
+    batch = SearchBatch(settings, lanes, network.settings.question_dimension, judged=False)
     waiting = iter(enumerate(worlds))
 
     def refill(lane: int) -> bool:
@@ -69,6 +71,8 @@ def imitate_epoch(
         good = np.stack([expert_actions(batch, lane) for lane in active])
         loss, log_probabilities = _learn(network, optimizer, batch, active, good)
         losses.append(loss)
+        if stepped is not None:
+            stepped()
         actions = _draw(log_probabilities, good, own_share, generator)
         _wander(actions, batch.mask[active, : batch.layout.take], wander, generator)
         ended = [batch.act(lane, int(action))[1] for lane, action in zip(active, actions, strict=True)]

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from ..envs.features import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC
 from ..envs.settings import SUB_INDEXES
-from ..graph.encoder import QuestionConditionedGNN
+from ..graph.encoder import QuestionConditionedGNN, TypedLinks
+from ..graph.fact_memory import FactMemory
 from ..graph.knowledge_graph import GROUPS, Relation
+from .fact_reading import FactReading
 
 ILLEGAL = -1e9
 """Logit of an action that is not legal; finite, so that gradients stay finite."""
@@ -29,6 +31,11 @@ class NetworkSettings:
         width: of candidate and search states, d.
         rounds: of message passing; 0 leaves the graph neural network out (the ablation).
         dropout: on the question vector, in training.
+        fact_kinds: kinds of edges of the knowledge graph that it reasons over; 0 for texts.
+        fact_scale: what an inner product of a query and an entity is multiplied by to be a logit.
+        fact_dropout: share of its facts that a step of training does not see.
+        known_dropout: share of the searches of such a step that do not see which answers are known.
+        embedding: whether the vectors of the knowledge graph are used (or left out: the ablation).
     """
 
     question_dimension: int = 384
@@ -36,6 +43,11 @@ class NetworkSettings:
     width: int = 64
     rounds: int = 2
     dropout: float = 0.2
+    fact_kinds: int = 0
+    fact_scale: float = 1.0
+    embedding: bool = True
+    fact_dropout: float = 0.2
+    known_dropout: float = 0.5
 
 
 class PolicyNetwork(nn.Module):
@@ -49,7 +61,13 @@ class PolicyNetwork(nn.Module):
         self.settings = settings
         d, q = settings.width, settings.question_width
         self.dropout = nn.Dropout(settings.dropout)
-        self.question = nn.Linear(settings.question_dimension, q)
+        self.question = nn.Linear(settings.fact_kinds or settings.question_dimension, q)
+        self.facts: FactReading | None = None
+        if settings.fact_kinds:
+            self.facts = FactReading(
+                settings.fact_kinds, settings.fact_scale, d, settings.fact_dropout, settings.known_dropout
+            )
+        self.memory: FactMemory | None = None
         self.candidate = nn.Sequential(
             nn.Linear(len(STATIC) + len(DYNAMIC) + q, d), nn.ReLU(), nn.Linear(d, d), nn.ReLU()
         )
@@ -57,7 +75,8 @@ class PolicyNetwork(nn.Module):
         self.pair_candidate = nn.Linear(d, d)
         self.pair_evidence = nn.Linear(d, d)
         self.pair_out = nn.Linear(2 * d, d)
-        self.graph = QuestionConditionedGNN(d, 2 * len(Relation), q, settings.rounds) if settings.rounds else None
+        kinds = settings.fact_kinds or 2 * len(Relation)
+        self.graph = QuestionConditionedGNN(d, kinds, q, settings.rounds) if settings.rounds else None
         self.search = nn.Sequential(nn.Linear(3 * d + q + len(BUDGET), d), nn.ReLU(), nn.Linear(d, d), nn.ReLU())
         self.operator = nn.Embedding(len(SUB_INDEXES) + len(GROUPS), d)
         self.operator_features = nn.Linear(len(OPERATOR), d)
@@ -80,12 +99,23 @@ class PolicyNetwork(nn.Module):
         logits, value = self.scores(observation)
         return torch.log_softmax(logits.masked_fill(~mask, ILLEGAL), dim=1), value
 
-    def scores(self, observation: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return unmasked logits [b, a] and values [b]."""
+    def remember(self, memory: FactMemory) -> None:
+        """Give the network the facts of the index that it searches; needed where ``fact_kinds`` is set."""
+        self.memory = memory
+
+    def scores(
+        self, observation: dict[str, Tensor], trace: list[tuple[Tensor, Tensor]] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return unmasked logits [b, a] and values [b]; ``trace`` is handed to the graph neural network."""
+        slots = observation["candidate_rows"].shape[1]
+        observation = _in_use(observation)
         present = observation["candidate_rows"] >= 0  # [b, k]
         taken = observation["evidence"]  # [b, e]
-        question = self.question(self.dropout(observation["question"].float()))  # [b, q]
-        states = self._candidates(observation, question, present)  # [b, k, d]
+        asked = observation["question"].float()
+        if self.facts is not None:
+            asked = self.facts.code(asked)
+        question = self.question(self.dropout(asked))  # [b, q]
+        states = self._candidates(observation, question, present, trace)  # [b, k, d]
         held = states.gather(1, taken.clamp(min=0).unsqueeze(2).expand(-1, -1, states.shape[2]))  # [b, e, d]
         held = held * (taken >= 0).unsqueeze(2)
         search = self._search(states, held, present, taken, question, observation["budget"].float())  # [b, d]
@@ -93,13 +123,24 @@ class PolicyNetwork(nn.Module):
         takes = self.take_score(
             torch.relu(self.take_candidate(states) + self.take_search(search).unsqueeze(1))
         ).squeeze(2)  # [b, k]
+        if self.facts is not None and self.settings.embedding:
+            takes = takes + self.facts.trust * self.facts.likelihood(observation)
+        takes = nn.functional.pad(takes * present, (0, slots - takes.shape[1]))
         logits = torch.cat((self.stop_score(search), operators, takes), dim=1)
         # detached: after the warm start the value head is still untrained, and its error must not undo the trunk
         return logits, self.value(search.detach()).squeeze(1)
 
-    def _candidates(self, observation: dict[str, Tensor], question: Tensor, present: Tensor) -> Tensor:
+    def _candidates(
+        self,
+        observation: dict[str, Tensor],
+        question: Tensor,
+        present: Tensor,
+        trace: list[tuple[Tensor, Tensor]] | None,
+    ) -> Tensor:
         """Encode candidates by their features, beside each evidence, and among their links: [b, k, d]."""
         features = observation["candidates"].float()  # [b, k, features]
+        if self.facts is not None:
+            features = self.facts.without_vectors(features)
         k = features.shape[1]
         states: Tensor = self.candidate(
             torch.cat((features, question.unsqueeze(1).expand(-1, k, -1)), dim=2)
@@ -119,30 +160,38 @@ class PolicyNetwork(nn.Module):
         last = (slots >= 0).sum(dim=1).clamp(min=1) - 1  # [b]
         newest = beside[torch.arange(len(beside)), last]  # [b, k, d]
         states = states + self.pair_out(torch.cat((beside.amax(dim=1), newest), dim=2))
+        if self.facts is not None:
+            states = states + self.facts.inputs(observation, self.settings.embedding)
         states = states * present.unsqueeze(2)
         if self.graph is None:
             return states
-        return self._pass_messages(states, observation["adjacency"], question) * present.unsqueeze(2)
+        if self.facts is not None:
+            walked = self.facts.walk(self.graph, self._facts(), states, observation, question, trace)
+            return walked * present.unsqueeze(2)
+        return self._pass_messages(states, observation, question) * present.unsqueeze(2)
 
-    def _pass_messages(self, states: Tensor, adjacency: Tensor, question: Tensor) -> Tensor:
+    def _facts(self) -> FactMemory:
+        if self.memory is None:
+            raise RuntimeError("the network reasons over a knowledge graph: call remember(memory) first")
+        return self.memory
+
+    def _pass_messages(self, states: Tensor, observation: dict[str, Tensor], question: Tensor) -> Tensor:
         """Pass messages along the typed links, in both directions: [b, k, d]."""
         assert self.graph is not None
-        b, k, d = states.shape
+        adjacency = observation["adjacency"]
         where = adjacency.nonzero()  # [m, 3]: search, source, target
         bits = adjacency[where[:, 0], where[:, 1], where[:, 2]]  # [m]
-        senders, receivers, types = [], [], []
+        owners, senders, receivers, kinds = [], [], [], []
         for relation in Relation:
-            has = (bits & (1 << relation)) > 0
-            source = where[has, 0] * k + where[has, 1]
-            target = where[has, 0] * k + where[has, 2]
+            search, source, target = where[(bits & (1 << relation)) > 0].T
             kind = torch.full_like(source, int(relation))
+            owners += [search, search]
             senders += [source, target]
             receivers += [target, source]
-            types += [kind, kind + len(Relation)]
-        edges = torch.stack((torch.cat(senders), torch.cat(receivers)))  # [2, m']
-        graph = torch.arange(b).repeat_interleave(k)  # [b * k]
-        out: Tensor = self.graph(states.reshape(b * k, d), edges, torch.cat(types), question, graph)
-        return out.reshape(b, k, d)
+            kinds += [kind, kind + len(Relation)]
+        links = TypedLinks(torch.cat(senders), torch.cat(receivers), torch.cat(kinds), torch.cat(owners))
+        out: Tensor = self.graph(states, _evidence(observation), links, question)
+        return out
 
     def _search(
         self, states: Tensor, held: Tensor, present: Tensor, taken: Tensor, question: Tensor, budget: Tensor
@@ -164,3 +213,23 @@ class PolicyNetwork(nn.Module):
         states = torch.cat((expands, hops.reshape(b, e * len(GROUPS), d)), dim=1)  # [b, o, d]
         hidden = torch.relu(states + self.operator_features(features) + self.operator_search(search).unsqueeze(1))
         return torch.as_tensor(self.operator_score(hidden).squeeze(2))
+
+
+def _in_use(observation: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Leave out the last slots, where they are empty in every search: candidates fill them from the first one on."""
+    used = (observation["candidate_rows"] >= 0).any(dim=0).nonzero()
+    k = int(used.max()) + 1 if len(used) else 1
+    return {
+        **observation,
+        "candidates": observation["candidates"][:, :k],
+        "candidate_rows": observation["candidate_rows"][:, :k],
+        "links": observation["links"][:, :, :k],
+        "adjacency": observation["adjacency"][:, :k, :k],
+    }
+
+
+def _evidence(observation: dict[str, Tensor]) -> Tensor:
+    """Return which candidates are evidence, bool [b, k]."""
+    taken = observation["evidence"]  # [b, e]
+    slots = torch.arange(observation["candidate_rows"].shape[1])
+    return torch.as_tensor((taken.unsqueeze(2) == slots).any(dim=1))

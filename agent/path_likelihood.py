@@ -1,19 +1,38 @@
 r"""The marginal likelihood of an answer over retrieval paths.
 
-A path z = (a_1 .. a_T) is latent. The policy gives it pi(z | q) = prod_t pi(a_t | s_t), a reader or the labels give
-p(y | z, q), and the answer's likelihood is the sum over the paths that are known for the question:
+**Model.** A path :math:`z = (a_1 .. a_T)` is latent. The policy draws it, :math:`\pi_\theta(z \mid q) = \prod_t
+\pi_\theta(a_t \mid s_t)` (an action leads to one state only, so nothing else is random), and a reader answers from what
+it found, :math:`p(y \mid z, q)`. The answer's likelihood sums the path out:
 
 .. math::
-    L_{ML}(\theta) = - \log \sum_{z \in Z(q)} p(y | z, q)\, \pi_\theta(z | q).
+    p_\theta(y \mid q) = \sum_z p(y \mid z, q)\, \pi_\theta(z \mid q).
 
-Its gradient weighs each path by its posterior among them,
+All paths cannot be listed. Over a set :math:`Z(q)` of *distinct* paths the sum is a lower bound, tight as the set
+holds the paths that matter: those the policy samples, those a beam search finds most probable, and those that the
+labels or the answer say lead to the evidence. The objective is its negative logarithm,
 
 .. math::
-    \nabla L_{ML} = - \sum_{z} w_z \nabla \log \pi_\theta(z | q), \qquad
-    w_z = \frac{p(y | z, q)\, \pi_\theta(z | q)}{\sum_{z'} p(y | z', q)\, \pi_\theta(z' | q)},
+    L_{ML}(\theta) = - \log \sum_{z \in Z(q)} p(y \mid z, q)\, \pi_\theta(z \mid q).
 
-which is what automatic differentiation of a log-sum-exp does. Paths must be distinct: a path that stood twice in
-Z(q) would count twice.
+A path that stood in :math:`Z(q)` twice would count twice, and the bound would not hold: sets are de-duplicated by their
+actions.
+
+**Gradient.** With :math:`\nabla \pi = \pi \nabla \log \pi` and a reader that does not depend on :math:`\theta`,
+
+.. math::
+    \nabla L_{ML} = - \sum_{z} w_z \nabla \log \pi_\theta(z \mid q), \qquad
+    w_z = \frac{p(y \mid z, q)\, \pi_\theta(z \mid q)}{\sum_{z' \in Z(q)} p(y \mid z', q)\, \pi_\theta(z' \mid q)}:
+
+every path is imitated as much as its posterior says, which is the M-step of expectation maximisation with the E-step
+taken anew at every gradient step. The weights are self-normalised: a constant factor of the reader cancels. Everything
+is computed in log-space, where automatic differentiation of a log-sum-exp gives this gradient. The order in which
+evidence is found stays latent: orders are different paths, and their likelihoods add up.
+
+**Collapse.** The posterior is also what can go wrong: a path that gets ahead is imitated more and gets further ahead
+until the policy knows no other, although the reader holds others to be as good. Entropy :math:`H(w)` and effective
+sample size :math:`1 / \sum_z w_z^2` are reported, beside the entropy :math:`H(r)` of the reader's own weights,
+:math:`r_z \propto p(y \mid z, q)`. Where :math:`H(w)` falls under a share :math:`\phi` of :math:`H(r)`, the hinge
+:math:`\max(0, \phi H(r) - H(w))` pushes back; above it, it is zero and the objective is the exact one.
 """
 
 from __future__ import annotations
@@ -27,20 +46,27 @@ from torch import Tensor
 READER_ERROR = 0.05
 """Chance that the coverage reader misjudges one supporting passage."""
 
+ENTROPY_FLOOR = 0.1
+"""Share of the reader's entropy over paths under which the posterior counts as collapsing."""
+
 
 @dataclass(frozen=True, slots=True)
 class PathLoss:
-    """The objective and what tells whether it is healthy.
+    """The objective and what tells whether it is healthy; means over the questions.
 
     Attributes:
-        loss: scalar, the mean of L_ML over the questions.
-        effective_paths: mean over questions of 1 / sum w_z^2; 1 means that one path has all the weight.
-        entropy: mean over questions of the entropy of w, in nats.
+        loss: scalar, L_ML.
+        collapse: scalar, the hinge on the posterior's entropy; 0 while paths stay as diverse as the reader wants them.
+        effective_paths: 1 / sum w_z^2; 1 means that one path has all the weight.
+        entropy: of w, in nats.
+        reader_entropy: of the reader's own weights over the same paths, in nats.
     """
 
     loss: Tensor
+    collapse: Tensor
     effective_paths: float
     entropy: float
+    reader_entropy: float
 
 
 def coverage_log_likelihood(found: int, missing: int, error: float = READER_ERROR) -> float:
@@ -72,16 +98,35 @@ def marginal_likelihood_loss(
         ValueError: when a question has no path of finite likelihood, and so no gradient.
     """
     joint = log_policy + log_reader  # [z]
-    highest = torch.full((questions,), -torch.inf, dtype=joint.dtype).scatter_reduce(
-        0, question_of_path, joint.detach(), "amax"
-    )  # [q]
-    if not questions or not torch.isfinite(highest).all():
-        without = torch.nonzero(~torch.isfinite(highest)).flatten().tolist()
+    evidence = log_sum_exp_by(joint, question_of_path, questions)  # [q]
+    if not questions or not torch.isfinite(evidence).all():
+        without = torch.nonzero(~torch.isfinite(evidence)).flatten().tolist()
         raise ValueError(f"questions {without} of {questions} have no path of finite likelihood: leave them out")
-    scaled = (joint - highest[question_of_path]).exp()  # [z], largest of a question is 1
-    total = torch.zeros(questions, dtype=joint.dtype).index_add(0, question_of_path, scaled)  # [q]
-    evidence = highest + total.log()  # [q]
-    weights = (scaled / total[question_of_path]).detach()  # [z]
+    log_weights = joint - evidence[question_of_path]  # [z]
+    weights = log_weights.detach().exp()
+    entropy = _entropy_by(log_weights, question_of_path, questions)  # [q]
+    with torch.no_grad():
+        log_own = log_reader - log_sum_exp_by(log_reader, question_of_path, questions)[question_of_path]
+        reader_entropy = _entropy_by(log_own, question_of_path, questions)
     squares = torch.zeros(questions, dtype=joint.dtype).index_add(0, question_of_path, weights**2)
-    entropy = -(weights * weights.clamp(min=1e-30).log()).sum() / questions
-    return PathLoss(-evidence.mean(), float((1 / squares).mean()), float(entropy))
+    return PathLoss(
+        -evidence.mean(),
+        (ENTROPY_FLOOR * reader_entropy - entropy).clamp(min=0).mean(),
+        float((1 / squares).mean()),
+        float(entropy.detach().mean()),
+        float(reader_entropy.mean()),
+    )
+
+
+def log_sum_exp_by(values: Tensor, group: Tensor, groups: int) -> Tensor:
+    """Return log sum exp of the values [z] of each group [g]; -inf for a group of none, or of -inf alone."""
+    highest = torch.full((groups,), -torch.inf, dtype=values.dtype).scatter_reduce(0, group, values.detach(), "amax")
+    shift = torch.where(torch.isfinite(highest), highest, 0.0)
+    total = torch.zeros(groups, dtype=values.dtype).index_add(0, group, (values - shift[group]).exp())
+    return shift + total.log()
+
+
+def _entropy_by(log_weights: Tensor, group: Tensor, groups: int) -> Tensor:
+    """Return the entropy [g] of normalised weights given as logarithms [z]; a weight of 0 adds nothing."""
+    finite = torch.where(log_weights > -60.0, log_weights, 0.0)  # e^-60 is nothing, and 0 * -inf has no gradient
+    return torch.zeros(groups, dtype=log_weights.dtype).index_add(0, group, -finite.exp() * finite)

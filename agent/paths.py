@@ -1,16 +1,20 @@
-"""Retrieval paths as training data: the steps of episodes, and which of them make a path of which question."""
+"""Retrieval paths as training data: the steps of episodes, and which of them make a path of which question.
+
+Paths come from three places: episodes that the policy sampled, a beam search for the paths it holds most probable, and
+shortest walks to sets of passages that the labels, or the answer, say are the evidence.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..envs.batch import Observation, SearchBatch
+from ..envs.batch import Lane, Observation, SearchBatch
 from ..envs.settings import EnvironmentSettings
 from ..envs.world import QuestionWorld
 from .expert import expert_actions
@@ -32,6 +36,10 @@ class Steps:
     masks: NDArray[np.bool_]
     actions: NDArray[np.int64]
 
+    def __len__(self) -> int:
+        """Return the number of steps."""
+        return len(self.actions)
+
     def joined(self, other: Steps) -> Steps:
         """Return these steps followed by ``other``'s."""
         return Steps(
@@ -50,6 +58,37 @@ class Path:
     log_reader: float
 
 
+class Recorder:
+    """Collects steps while episodes run."""
+
+    def __init__(self) -> None:
+        self._seen: list[Observation] = []
+        self._masks: list[NDArray[np.bool_]] = []
+        self._actions: list[int] = []
+
+    def note(self, batch: SearchBatch, lanes: Sequence[int], actions: Sequence[int]) -> list[int]:
+        """Note what each lane sees and is about to do; a lane may stand there twice. Returns where the steps stand."""
+        first = len(self._actions)
+        chosen = list(lanes)
+        self._seen.append({name: array[chosen] for name, array in batch.observation.items()})
+        self._masks.append(batch.mask[chosen])
+        self._actions += actions
+        return list(range(first, len(self._actions)))
+
+    def steps(self) -> Steps:
+        """Return everything noted so far, at least one step."""
+        observation = {name: np.concatenate([part[name] for part in self._seen]) for name in self._seen[0]}
+        return Steps(observation, np.concatenate(self._masks), np.array(self._actions))
+
+
+def log_reader(state: Lane) -> float:
+    """Return log p(y | z, q) of the evidence of an episode: from the question's judge, or else from the labels."""
+    judge = state.world.judge
+    if judge is not None:
+        return judge.log_likelihood(state.taken_rows)
+    return coverage_log_likelihood(state.found_gold, len(state.world.gold) - state.found_gold)
+
+
 def distinct(paths: Sequence[Path], actions: NDArray[np.int64]) -> dict[int, list[Path]]:
     """Group paths by question, each sequence of actions once."""
     grouped: dict[int, dict[bytes, Path]] = {}
@@ -65,33 +104,124 @@ def paths_from_labels(
     dimension: int,
     generator: np.random.Generator,
 ) -> tuple[Steps, list[Path]]:
-    """Walk one shortest path to the labelled evidence per question, choosing at random among right actions."""
-    batch = SearchBatch(settings, len(questions), dimension)
+    """Walk one shortest path to what counts as evidence per question, choosing at random among right actions.
+
+    Args:
+        worlds: of all questions.
+        questions: numbers of those to walk for; one that stands there twice is walked for twice.
+        settings: of the environment.
+        dimension: of the question vectors.
+        generator: chooses.
+    """
+    batch = SearchBatch(settings, len(questions), dimension, judged=False)
     for lane, question in enumerate(questions):
         batch.start(lane, worlds[question])
     active = list(range(len(questions)))
-    seen: list[Observation] = []
-    masks: list[NDArray[np.bool_]] = []
-    actions: list[int] = []
+    recorder = Recorder()
     steps: dict[int, list[int]] = {lane: [] for lane in active}
     while active:
-        seen.append({name: array[active] for name, array in batch.observation.items()})
-        masks.append(batch.mask[active])
-        going = []
-        for lane in active:
-            action = int(generator.choice(np.flatnonzero(expert_actions(batch, lane))))
-            steps[lane].append(len(actions))
-            actions.append(action)
-            if not batch.act(lane, action)[1]:
-                going.append(lane)
-        active = going
-    observation = {name: np.concatenate([part[name] for part in seen]) for name in seen[0]}
-    paths = []
-    for lane, question in enumerate(questions):
-        state = batch.lane(lane)
-        reader = coverage_log_likelihood(state.found_gold, len(state.world.gold) - state.found_gold)
-        paths.append(Path(question, np.array(steps[lane]), reader))
-    return Steps(observation, np.concatenate(masks), np.array(actions)), paths
+        actions = [int(generator.choice(np.flatnonzero(expert_actions(batch, lane)))) for lane in active]
+        for lane, at in zip(active, recorder.note(batch, active, actions), strict=True):
+            steps[lane].append(at)
+        ended = [batch.act(lane, action)[1] for lane, action in zip(active, actions, strict=True)]
+        active = [lane for lane, end in zip(active, ended, strict=True) if not end]
+    paths = [
+        Path(question, np.array(steps[lane]), log_reader(batch.lane(lane))) for lane, question in enumerate(questions)
+    ]
+    return recorder.steps(), paths
+
+
+@dataclass(slots=True)
+class _Beam:
+    """A path in the making: its lane, the log-probability of its steps, and where they stand."""
+
+    lane: int
+    score: float = 0.0
+    steps: list[int] = field(default_factory=list)
+
+
+def paths_from_beam(
+    network: PolicyNetwork,
+    worlds: Sequence[QuestionWorld],
+    questions: Sequence[int],
+    settings: EnvironmentSettings,
+    width: int,
+) -> tuple[Steps, list[Path]]:
+    """Search for the ``width`` most probable paths of each question, widest first, keeping ``width`` at every step.
+
+    Args:
+        network: in evaluation mode.
+        worlds: of all questions.
+        questions: numbers of those to search for.
+        settings: of the environment.
+        width: paths that are kept; every path is at most ``settings.max_steps`` long.
+    """
+    batch = SearchBatch(settings, len(questions) * width, network.settings.question_dimension, judged=False)
+    beams: dict[int, list[_Beam]] = {}
+    finished: dict[int, list[tuple[float, Path]]] = {question: [] for question in questions}
+    for number, question in enumerate(questions):
+        batch.start(number * width, worlds[question])
+        beams[question] = [_Beam(number * width)]
+    lanes_of = {question: range(number * width, (number + 1) * width) for number, question in enumerate(questions)}
+    recorder = Recorder()
+    while any(beams.values()):
+        log_probabilities = _log_probabilities(network, batch, [b.lane for held in beams.values() for b in held])
+        first = 0
+        grown: list[tuple[int, _Beam, int]] = []
+        for question, held in beams.items():
+            own = log_probabilities[first : first + len(held)]
+            first += len(held)
+            bar = [score for score, _ in finished[question]]
+            kept = _best_steps(held, own, bar, width)
+            grown += [(question, child, action) for child, action in _branched(batch, held, kept, lanes_of[question])]
+            beams[question] = []
+        if not grown:
+            break
+        at = recorder.note(batch, [child.lane for _, child, _ in grown], [action for _, _, action in grown])
+        for place, (question, child, action) in zip(at, grown, strict=True):
+            child.steps.append(place)
+            if batch.act(child.lane, action)[1]:
+                path = Path(question, np.array(child.steps), log_reader(batch.lane(child.lane)))
+                finished[question] = sorted([*finished[question], (child.score, path)], key=lambda f: -f[0])[:width]
+            else:
+                beams[question].append(child)
+    return recorder.steps(), [path for question in questions for _, path in finished[question]]
+
+
+@torch.inference_mode()
+def _log_probabilities(network: PolicyNetwork, batch: SearchBatch, lanes: list[int]) -> NDArray[np.float32]:
+    observation = {name: array[lanes] for name, array in batch.observation.items()}
+    return np.asarray(network(as_tensors(observation), torch.from_numpy(batch.mask[lanes]))[0].numpy())
+
+
+def _best_steps(
+    held: list[_Beam], log_probabilities: NDArray[np.float32], bar: list[float], width: int
+) -> list[tuple[float, int, int]]:
+    """Return (score, parent, action) of the best continuations that are not behind ``width`` finished paths."""
+    scores = log_probabilities.astype(np.float64) + np.array([[beam.score] for beam in held]).reshape(-1, 1)
+    order = np.argsort(-scores, axis=None, kind="stable")[:width]
+    rank = sorted([*bar, *scores.ravel()[order].tolist()], reverse=True)[:width]
+    steps = [(float(scores.ravel()[k]), *divmod(k, scores.shape[1])) for k in order.tolist()]
+    return [(score, parent, action) for score, parent, action in steps if score > -np.inf and score >= rank[-1]]
+
+
+def _branched(
+    batch: SearchBatch, held: list[_Beam], kept: list[tuple[float, int, int]], lanes: Sequence[int]
+) -> list[tuple[_Beam, int]]:
+    """Give each continuation a lane of its own: the parent's for its first, a copy for any other."""
+    parents = {parent for _, parent, _ in kept}
+    taken = {held[parent].lane for parent in parents}
+    free = [lane for lane in lanes if lane not in taken]
+    begun: set[int] = set()
+    children = []
+    for score, parent, action in kept:
+        lane = held[parent].lane
+        if parent in begun:
+            lane = free.pop()
+            batch.copy_lane(held[parent].lane, lane)
+        begun.add(parent)
+        children.append((_Beam(lane, score, list(held[parent].steps)), action))
+    return children
 
 
 def path_loss(network: PolicyNetwork, steps: Steps, paths: dict[int, list[Path]], questions: Sequence[int]) -> PathLoss:
@@ -103,6 +233,6 @@ def path_loss(network: PolicyNetwork, steps: Steps, paths: dict[int, list[Path]]
     log_probabilities, _ = network(as_tensors(observation), torch.from_numpy(steps.masks[at]))
     taken: Tensor = log_probabilities.gather(1, torch.from_numpy(steps.actions[at]).unsqueeze(1)).squeeze(1)
     log_policy = path_log_probabilities(taken, torch.from_numpy(owner), len(chosen))
-    log_reader = torch.tensor([path.log_reader for _, path in chosen])
+    likelihoods = torch.tensor([path.log_reader for _, path in chosen])
     question_of_path = torch.tensor([number for number, _ in chosen])
-    return marginal_likelihood_loss(log_policy, log_reader, question_of_path, len(questions))
+    return marginal_likelihood_loss(log_policy, likelihoods, question_of_path, len(questions))

@@ -2,12 +2,13 @@
 
 ``L = L_PPO + beta L_ML``: PPO (Schulman et al. 2017, arXiv:1707.06347, eq. 9) as sb3-contrib's MaskablePPO collects
 and clips it, and L_ML of :mod:`trailhound.agent.path_likelihood` over the paths that the rollout sampled for each
-question together with one derived from its labels.
+question together with those a beam search finds and those derived from its labels or its answer. PPO sees what was
+sampled only; the other paths are how L_ML knows of evidence that no episode found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,13 @@ import torch
 from sb3_contrib import MaskablePPO
 from torch import Tensor, nn
 
-from .path_likelihood import coverage_log_likelihood
-from .paths import Path, Steps, distinct, path_loss, paths_from_labels
+from .answer_supervision import AnswerSupervision
+from .paths import Path, Steps, distinct, path_loss, paths_from_beam, paths_from_labels
 from .policy import SearchPolicy
 from .vector_env import SearchVecEnv
+
+LIKELY_SETS = 3
+"""Sets of evidence of a question to which paths are derived from its answer."""
 
 
 class SearchPPO(MaskablePPO):  # type: ignore[misc]
@@ -27,13 +31,27 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
     Args:
         env: the lanes to collect from.
         beta: weight of L_ML; 0 is plain PPO.
+        stepped: called after every gradient step.
+        beam_width: paths of each question that a beam search adds to those sampled; 0 adds none.
+        answers: knows the likely evidence of questions without labels; None where labels are known.
         kwargs: what MaskablePPO takes.
     """
 
     policy: SearchPolicy
 
-    def __init__(self, env: SearchVecEnv, beta: float, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        env: SearchVecEnv,
+        beta: float,
+        stepped: Callable[[], None] | None = None,
+        beam_width: int = 0,
+        answers: AnswerSupervision | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.beta = beta
+        self._stepped = stepped
+        self.beam_width = beam_width
+        self.answers = answers
         self.lanes_env = env
         self.statistics: dict[str, float] = {}
         """Means over the last update: losses, entropies, effective paths, clipping, approximate KL."""
@@ -66,10 +84,12 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
                 group = next(groups)
                 if self.beta and group:
                     marginal = path_loss(self.policy.network, steps, paths, group)
-                    loss = loss + self.beta * marginal.loss
+                    loss = loss + self.beta * (marginal.loss + marginal.collapse)
                     record["marginal_likelihood_loss"] = float(marginal.loss.detach())
+                    record["path_collapse"] = float(marginal.collapse.detach())
                     record["effective_paths"] = marginal.effective_paths
                     record["path_entropy"] = marginal.entropy
+                    record["reader_path_entropy"] = marginal.reader_entropy
                 records.append(record)
                 if self.target_kl is not None and record["approximate_kl"] > 1.5 * self.target_kl:
                     break
@@ -77,6 +97,8 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
                 self.policy.optimizer.step()
+                if self._stepped is not None:
+                    self._stepped()
             else:
                 continue
             break
@@ -111,7 +133,7 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
         return loss, record
 
     def _gather_paths(self) -> tuple[Steps, dict[int, list[Path]]]:
-        """Collect the rollout's finished episodes and one path from labels for each of their questions."""
+        """Collect the paths of every question that the rollout finished: sampled, beamed, and derived; each once."""
         buffer = self.rollout_buffer
         next(iter(buffer.get(1)))  # makes the buffer lay its arrays out as [lane * steps + step]
         sampled = Steps(
@@ -123,20 +145,44 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
             Path(
                 episode.question,
                 np.arange(episode.first, episode.last + 1) + episode.lane * self.n_steps,
-                coverage_log_likelihood(episode.found, episode.missing),
+                episode.log_reader,
             )
             for episode in self.lanes_env.finished
         ]
         questions = sorted({path.question for path in paths})
-        env = self.lanes_env
-        generator = np.random.default_rng(self._seed)
-        labelled, from_labels = paths_from_labels(
-            env.worlds, questions, env.batch.settings, self.policy.network.settings.question_dimension, generator
-        )
-        offset = len(sampled.actions)
-        paths += [Path(path.question, path.steps + offset, path.log_reader) for path in from_labels]
-        steps = sampled.joined(labelled)
+        steps = sampled
+        for more, found in self._derived_paths(questions):
+            paths += [Path(path.question, path.steps + len(steps), path.log_reader) for path in found]
+            steps = steps.joined(more)
         return steps, distinct(paths, steps.actions)
+
+    def _derived_paths(self, questions: list[int]) -> Iterator[tuple[Steps, list[Path]]]:
+        """Yield the paths of a beam search, and those to each of the likeliest sets of evidence."""
+        env = self.lanes_env
+        settings, network = env.batch.settings, self.policy.network
+        if self.beam_width:
+            network.eval()
+            yield paths_from_beam(network, env.worlds, questions, settings, self.beam_width)
+            network.train()
+        generator = np.random.default_rng(self._seed)
+        for rank in range(LIKELY_SETS if self.answers is not None else 1):
+            known = self._believe(questions, rank)
+            if known:
+                yield paths_from_labels(env.worlds, known, settings, network.settings.question_dimension, generator)
+
+    def _believe(self, questions: list[int], rank: int) -> list[int]:
+        """Let each question's likely evidence of a rank count as its evidence; returns the questions that have it."""
+        if self.answers is None:
+            return questions
+        known = []
+        for question in questions:
+            world = self.lanes_env.worlds[question]
+            latent = self.answers.of(world)
+            likely = latent.best(LIKELY_SETS) if latent is not None else []
+            if rank < len(likely):
+                world.set_gold(frozenset(likely[rank]))
+                known.append(question)
+        return known
 
     def _question_groups(self, questions: list[int], generator: np.random.Generator) -> Iterator[list[int]]:
         """Split the questions over the minibatches of one pass."""

@@ -24,7 +24,8 @@ class Recipe(BaseModel):
     # the environment: see EnvironmentSettings
     expand_size: int = Field(5, ge=1, le=100)
     pages: int = Field(2, ge=1, le=10)
-    hop_size: int = Field(8, ge=1, le=100)
+    hop_size: int = Field(8, ge=1, le=1000)
+    hop_depth: int = Field(1, ge=1, le=8)
     max_candidates: int = Field(48, ge=2, le=1000)
     max_evidence: int = Field(5, ge=1, le=50)
     max_steps: int = Field(20, ge=1, le=500)
@@ -42,6 +43,12 @@ class Recipe(BaseModel):
     width: int = Field(64, ge=4)
     rounds: int = Field(2, ge=0, le=8)
     dropout: float = Field(0.2, ge=0, lt=1)
+    embedding: bool = True
+    fact_dropout: float = Field(0.2, ge=0, lt=1)
+    known_dropout: float = Field(0.5, ge=0, le=1)
+
+    # the weights that are validated and kept: see WeightAverage
+    average: float = Field(0.99, ge=0, lt=1)
 
     # warm start
     imitation_epochs: int = Field(9, ge=0)
@@ -66,10 +73,19 @@ class Recipe(BaseModel):
     gae_lambda: float = Field(0.95, ge=0, le=1)
     target_kl: float = Field(0.03, gt=0)
     beta: float = Field(0.1, ge=0)
+    beam_width: int = Field(2, ge=0, le=16)
+    """Paths of a question that a beam search adds to those sampled."""
+
+    # the reader
+    reader_epochs: int = Field(7, ge=0)
+    """Passes over the questions with answers that the built-in reader is trained with; 0 trains none."""
 
     # the questions
     most_repeats: int = Field(4, ge=1)
     """How often a question of a small source may be repeated, so that several sources weigh more alike."""
+
+    epoch_questions: int = Field(0, ge=0)
+    """Questions to an epoch of imitation at least: fewer are repeated until there are so many."""
 
     made_questions: int = Field(1200, ge=20)
     """Questions to make from each corpus when there is no supervision; ``held_out`` of them are for validation."""
@@ -86,7 +102,7 @@ class Recipe(BaseModel):
 
     def network(self, question_dimension: int) -> NetworkSettings:
         """Return the network's part."""
-        names = {f.name for f in fields(NetworkSettings)} - {"question_dimension"}
+        names = {f.name for f in fields(NetworkSettings)} - {"question_dimension", "fact_kinds", "fact_scale"}
         return NetworkSettings(question_dimension, **{name: getattr(self, name) for name in names})
 
 

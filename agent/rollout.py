@@ -47,6 +47,8 @@ class Outcome:
         recall: share of the supporting passages taken.
         calls: sub-index calls and hops.
         decisions: the path.
+        last_takes: the policy's scores for taking each slot when it last could take one, float32 [slots]: what the
+            rest of the frontier is ranked by. Of a state where nothing can be taken it never learned to score any.
         signals: of how sure the policy was in the end, see :mod:`.confidence`, float64 [len(SIGNALS)].
     """
 
@@ -57,6 +59,7 @@ class Outcome:
     recall: float
     calls: int
     decisions: list[Decision] = field(default_factory=list)
+    last_takes: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     signals: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(SIGNALS)))
 
 
@@ -146,6 +149,8 @@ def _advance(
     action = int(chances.argmax()) if draw is None else int(draw.choice(len(chances), p=chances))
     words = explain(batch, lane, action) if explain is not None else ("", "")
     before = state.count
+    if batch.mask[lane, batch.layout.take :].any() or not len(outcome.last_takes):
+        outcome.last_takes = opinion.logits[batch.layout.take : batch.layout.take + before].copy()
     reward, ended = batch.act(lane, action)
     outcome.total_reward += reward
     if action >= batch.layout.take:
@@ -154,7 +159,7 @@ def _advance(
         rows = tuple(state.world.rows[state.places[before : state.count]].tolist())
     outcome.decisions.append(Decision(batch.layout.decode(action)[0], float(chances[action]), rows, *words))
     if ended:
-        _rank(batch, lane, outcome, opinion.logits, before)
+        _rank(batch, lane, outcome)
         takes = [decision.probability for decision in outcome.decisions if decision.kind == "take"]
         left = float(chances[batch.layout.take :].max(initial=0.0)) if action == 0 else 0.0
         outcome.signals = search_signals(
@@ -163,14 +168,11 @@ def _advance(
     return ended
 
 
-def _rank(batch: SearchBatch, lane: int, outcome: Outcome, logits: NDArray[np.float32], scored: int) -> None:
-    """Rank the evidence in the order taken, then the frontier by the policy's last scores for taking it.
-
-    ``logits`` speak of the first ``scored`` slots.
-    """
+def _rank(batch: SearchBatch, lane: int, outcome: Outcome) -> None:
+    """Rank the evidence in the order taken, then the frontier by the policy's last scores for taking it."""
     state = batch.lane(lane)
-    takes = logits[batch.layout.take : batch.layout.take + state.count].astype(np.float64)
-    takes[scored:] = -np.inf  # what the very last action brought came too late to be scored: it stands last
+    takes = np.full(state.count, -np.inf)  # what came too late to be scored stands last
+    takes[: len(outcome.last_takes)] = outcome.last_takes
     rest = [slot for slot in np.argsort(-takes, kind="stable").tolist() if slot not in state.evidence]
     order = [*state.evidence, *rest]
     outcome.ranking = state.world.rows[state.places[order]]

@@ -14,8 +14,13 @@ from ..graph.index import Index
 from ..retrievers.chunking import sentence_spans
 from ..retrievers.corpus.normalise import normalise
 from ..retrievers.records import Passage
+from .reading.opening import answering_reader
+from .reading.protocol import Answer
 from .rollout import Decision
 from .systems import Ranked, open_system
+
+READ = 5
+"""Passages that are read for an answer where no policy took any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ class SearchResult:
         calls: sub-index calls and hops.
         confidence: the probability that the passages taken are all the evidence there is; None for a fixed system, and
             for a policy whose training did not come to its end.
+        answer: what the reader makes of the evidence; None when there is no reader, or nothing to read.
     """
 
     question: str
@@ -80,6 +86,7 @@ class SearchResult:
     milliseconds: float
     calls: int
     confidence: float | None = None
+    answer: Answer | None = None
 
     def context(self, token_budget: int, count_tokens: Callable[[str], int] | None = None) -> str:
         """Pack the evidence into a prompt: ``[rank] title``, then its text; whole sentences, best passages first.
@@ -122,6 +129,8 @@ class SearchAgent:
         system: one of ``lexical``, ``dense``, ``hybrid``, ``hops``, ``hops2``, ``ppr``, ``exhaustive``, ``policy``;
             without it the policy, or ``hybrid`` when the shipped policy was not trained for the index's encoder.
 
+    The policy's own reader answers, or the one that ships with the package.
+
     Attributes:
         answered_by: which policy or fixed system answers.
 
@@ -135,6 +144,7 @@ class SearchAgent:
         self.index = index if isinstance(index, Index) else Index.open(index)
         self._system = open_system(self.index, system, None if policy is None else Path(policy))
         self.answered_by = self._system.name
+        self._reader = answering_reader(None if policy is None else Path(policy))
 
     def search(self, question: str, limit: int = 10) -> SearchResult:
         """Find the evidence for a question.
@@ -152,8 +162,14 @@ class SearchAgent:
         started = perf_counter()
         ranked = self._system.rank(text, limit)
         evidence, path = self._evidence(ranked), tuple(self._step(decision) for decision in ranked.decisions)
+        answer = None
+        if self._reader is not None:
+            read = [found.passage for found in evidence[: ranked.taken or READ]]
+            answer = self._reader.answer(text, read)
         milliseconds = (perf_counter() - started) * 1000
-        return SearchResult(question, evidence, path, self.answered_by, milliseconds, ranked.calls, ranked.confidence)
+        return SearchResult(
+            question, evidence, path, self.answered_by, milliseconds, ranked.calls, ranked.confidence, answer
+        )
 
     def search_many(
         self,

@@ -9,17 +9,20 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..envs.fact_world import fact_world
 from ..envs.question_view import QuestionView
 from ..envs.world import QuestionWorld
 from ..errors import PolicyError
+from ..graph.fact_memory import FactMemory
 from ..graph.index import Index
 from ..graph.pagerank import PageRank
 from ..retrievers.fusion import reciprocal_rank_fusion
 from ..retrievers.records import Hits, Query, Rows
 from .explanation import explain
+from .fact_explanation import FactExplanation
 from .fixed_hops import follow_mentions
 from .policy_file import LoadedPolicy, load_policy
-from .rollout import Decision, search_worlds
+from .rollout import Decision, Explain, search_worlds
 
 HOPS = {"hops": 1, "hops2": 2}
 """The systems that follow every mention, with how many hops they make."""
@@ -139,16 +142,31 @@ class PolicySystem:
         self._network = policy.network
         self._confidence = policy.confidence
         self._hop_encoder = policy.hop_encoder(threads=1)
+        if index.facts is not None:
+            self._network.remember(FactMemory(index.facts))
         self._settings = replace(policy.settings, expand_everything=True) if exhaustive else policy.settings
         wide = "exhaustive search, ranked by the " if self._settings.expand_everything else ""
         self.name = f"{wide}policy {label}"
 
     def rank(self, question: str, limit: int) -> Ranked:
         """Return at most ``limit`` passages."""
-        hop = self._hop_encoder
-        view = QuestionView.of(self._index, question, hop_vector=None if hop is None else hop.encode([question])[0])
-        world = QuestionWorld(self._index, view, self._settings, hop_encoder=hop)
-        outcome = search_worlds(self._network, self._settings, [world], lanes=1, explain=explain)[0]
+        words = explain if self._index.facts is None else FactExplanation(self._network)
+        return self.rank_world(self._world(question), limit, words)
+
+    def rank_fact(self, question: str, answer: str, limit: int) -> Ranked:
+        """Answer a question of a test: rank at most ``limit`` entities while the fact that gives ``answer`` is hidden.
+
+        The head, which is evidence because the walk sets out from it, is the last answer to be given.
+        """
+        world = fact_world(self._index, question, answer, self._settings)
+        found = self.rank_world(world, len(self._index), None)
+        head = found.rows == world.asked.head
+        order = np.argsort(head, kind="stable")[:limit]
+        return replace(found, rows=found.rows[order], scores=np.sort(found.scores)[::-1][:limit])
+
+    def rank_world(self, world: QuestionWorld, limit: int, words: Explain | None) -> Ranked:
+        """Search a world; ``words`` explains each action."""
+        outcome = search_worlds(self._network, self._settings, [world], lanes=1, explain=words)[0]
         return Ranked(
             outcome.ranking[:limit],
             outcome.scores[:limit],
@@ -159,6 +177,13 @@ class PolicySystem:
             outcome.recall - outcome.total_reward,
             None if self._confidence is None else self._confidence.of(outcome.signals),
         )
+
+    def _world(self, question: str) -> QuestionWorld:
+        if self._index.facts is not None:
+            return fact_world(self._index, question, None, self._settings)
+        hop = self._hop_encoder
+        view = QuestionView.of(self._index, question, hop_vector=None if hop is None else hop.encode([question])[0])
+        return QuestionWorld(self._index, view, self._settings, hop_encoder=hop)
 
 
 def shipped_policy() -> Path | None:

@@ -10,7 +10,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,13 @@ from stable_baselines3.common.logger import Logger
 from ..envs.question_set import QuestionSet
 from ..envs.world import QuestionWorld
 from ..errors import PolicyError, QuestionsError, RecipeError
+from ..graph.fact_memory import FactMemory
 from ..graph.index import Index
 from ..retrievers.adapter import Adapter, load_adapter
 from ..retrievers.atomic_file import write_json
 from ..retrievers.encoder import MiniLMEncoder
 from ..retrievers.protocols import Progress
+from .averaging import WeightAverage
 from .checkpoint import Progressed, load_checkpoint, save_checkpoint
 from .imitation import imitate_epoch
 from .network import PolicyNetwork
@@ -33,6 +35,7 @@ from .policy_file import load_policy, save_confidence, save_policy
 from .ppo import SearchPPO
 from .recipe import Recipe
 from .run_log import RunLog
+from .supervision import Supervision
 from .validation import calibrate, validate
 from .vector_env import SearchVecEnv
 
@@ -63,11 +66,13 @@ def train(
     hop_encoder: Path | None = None,
     recipe: Recipe | None = None,
     seed: int = 0,
+    supervision: str = "passages",
+    reader: str | None = None,
     resume: bool = True,
     warn: Callable[[str], None] | None = None,
     progress: Progress | None = None,
 ) -> TrainingReport:
-    """Train a policy on the labelled questions of one or more indexes.
+    """Train a policy on the questions of one or more indexes, and a reader where they have answers.
 
     Without ``validation`` a share of the training questions (``recipe.held_out``) is set aside for it.
 
@@ -78,6 +83,10 @@ def train(
         hop_encoder: folder of an encoder that ``tune`` made, for queries that hold evidence; copied into the policy.
         recipe: settings; the defaults when None.
         seed: of everything random.
+        supervision: ``passages``: the labels say what supports the answer. ``answers``: only the questions' answers are
+            known, and of the labels nothing is looked at but which questions belong to a split.
+        reader: judges paths, see :func:`.reading.opening.open_reader`; by default, or as ``coverage``, the labels do,
+            and with answers only readers that are trained in the run.
         resume: go on with an interrupted run; otherwise an unfinished run in ``out`` is an error.
         warn: hears of question ids that were left out as ambiguous; without it they are errors.
         progress: told of every stage.
@@ -85,10 +94,13 @@ def train(
     Raises:
         QuestionsError: when there is nothing to learn from, or the indexes do not share an encoder.
         PolicyError: when ``out`` holds another run, or its checkpoint is damaged.
-        RecipeError: when the seed is negative or too large, or the recipe has no round of either kind.
+        RecipeError: when the seed is negative or too large, the recipe has no round of either kind, or there is no
+            such supervision.
     """
+    chosen = recipe or Recipe()
     adapter = None if hop_encoder is None else load_adapter(Path(hop_encoder))
-    run = _Run(sources, Path(out), validation, adapter, recipe or Recipe(), seed, warn, progress)
+    supervised = Supervision(supervision, reader, Path(out), chosen.reader_epochs, seed)
+    run = _Run(sources, Path(out), validation, adapter, chosen, seed, supervised, warn, progress)
     run.claim(resume)
     return run.finish()
 
@@ -104,6 +116,7 @@ class _Run:
         adapter: Adapter | None,
         recipe: Recipe,
         seed: int,
+        supervision: Supervision,
         warn: Callable[[str], None] | None,
         progress: Progress | None,
     ) -> None:
@@ -121,6 +134,7 @@ class _Run:
         self.encoder = encoders[0]
         self.adapter = adapter
         self._hop_encoder = None if adapter is None else MiniLMEncoder(None, adapter)
+        self.supervision = supervision
         self._warn = warn
         self._progress = progress
         self._describe = {
@@ -130,6 +144,7 @@ class _Run:
             "validation": [_describe(source) for source in validation],
             "encoder": self.encoder,
             "hop_encoder": None if adapter is None else adapter.digest,
+            **supervision.describe(),
         }
         self.worlds = self._load(sources)
         self.held_out = self._load(validation)
@@ -137,11 +152,10 @@ class _Run:
             self._set_aside()
         self._describe["labelled_questions"] = [len(self.worlds), len(self.held_out)]
         if not self.worlds or not self.held_out:
-            raise QuestionsError("there are too few questions with supporting passages in the index to train on")
-        self.worlds = _balanced(self.worlds, recipe.most_repeats)
+            raise QuestionsError(f"there are too few questions with {supervision.wants} to train on")
         torch.manual_seed(seed)
-        dimension = sources[0].index.encoder.dimension
-        self.network = PolicyNetwork(recipe.network(dimension))
+        self.network = network_for(sources[0].index, recipe)
+        self.average = WeightAverage(self.network, recipe.average)
         self.progressed = Progressed()
 
     def claim(self, resume: bool) -> None:
@@ -162,10 +176,14 @@ class _Run:
             self.out.mkdir(parents=True, exist_ok=True)
             write_json(path, self._describe)
         if self._checkpoint.exists():
-            self.progressed = load_checkpoint(self._checkpoint, self.network)
+            self.progressed = load_checkpoint(self._checkpoint, self.network, average=self.average.network)
+            self.average.steps = self.progressed.averaged
 
     def finish(self) -> TrainingReport:
         """Run the rounds that are left and write ``metrics.json``."""
+        self.worlds = self.supervision.prepare(self.worlds, self.held_out, self._progress)
+        self.worlds = _balanced(self.worlds, self.recipe.most_repeats)
+        self.worlds *= max(1, -(-self.recipe.epoch_questions // len(self.worlds)))
         log = RunLog(self.out, self.progressed.rounds)
         try:
             self._imitate(log)
@@ -205,12 +223,13 @@ class _Run:
                 self.network,
                 optimizer,
                 self.settings,
-                [self.worlds[k] for k in generator.permutation(len(self.worlds))],
+                self.supervision.drawn([self.worlds[k] for k in generator.permutation(len(self.worlds))], generator),
                 recipe.own_share * min(1.0, 2 * share),
                 generator,
                 recipe.imitation_lanes,
                 recipe.wide_share,
                 recipe.wander,
+                self.average.update,
                 self._stage(f"imitation {number + 1}/{recipe.imitation_epochs}", len(self.worlds)),
             )
             self._end_round("imitation", {"loss": loss}, optimizer, started, log)
@@ -246,6 +265,9 @@ class _Run:
         model = SearchPPO(
             env,
             recipe.beta,
+            self.average.update,
+            recipe.beam_width,
+            self.supervision.answers,
             n_steps=recipe.ppo_steps,
             batch_size=recipe.minibatch,
             n_epochs=recipe.ppo_passes,
@@ -271,7 +293,7 @@ class _Run:
         log: RunLog,
     ) -> None:
         """Validate, keep the policy if it is the best so far, log, and write the checkpoint."""
-        validated = validate(self.network, self.settings, self.held_out)
+        validated = validate(self.average.network, self.settings, self.held_out)
         number = self.progressed.rounds
         if validated["score"] > self.progressed.peak:
             self.progressed.peak_round, self.progressed.peak = number, validated["score"]
@@ -279,14 +301,16 @@ class _Run:
         if validated["score"] >= self.progressed.peak - 0.25 / len(self.held_out):
             self.progressed.kept_round, self.progressed.kept = number, validated
             training = {**self._describe, "round": number, "phase": phase, "validation_figures": validated}
-            save_policy(self.out, self.network, self.settings, self.encoder, training, self.adapter)
+            save_policy(self.out, self.average.network, self.settings, self.encoder, training, self.adapter)
         self.progressed.rounds += 1
         self.progressed.seconds += time.monotonic() - started
         log.write(number, phase, {**figures, **{f"validation_{k}": v for k, v in validated.items()}})
         if self.progressed.rounds == self.recipe.imitation_epochs:
             # PPO sets out from the policy kept so far; in the checkpoint, because PPO's first round may replace it
             self.network.load_state_dict(load_policy(self.out).network.state_dict())
-        save_checkpoint(self._checkpoint, self.network, optimizer, self.progressed)
+            self.average.restart()
+        self.progressed.averaged = self.average.steps
+        save_checkpoint(self._checkpoint, self.network, optimizer, self.progressed, self.average.network)
 
     def _seeded(self, number: int) -> np.random.Generator:
         """Return this round's generator, and seed torch from it."""
@@ -300,20 +324,37 @@ class _Run:
         return None if report is None else (lambda done: report(name, done, total))
 
     def _load(self, sources: Sequence[TrainingSource]) -> list[QuestionWorld]:
-        """Return the worlds of every question that has a supporting passage."""
+        """Return the worlds of every question that can be learned from."""
         worlds = []
         for source in sources:
             questions = QuestionSet.load(
-                source.index, source.questions, source.split, self.settings, self._warn, self._hop_encoder
+                source.index,
+                source.questions,
+                source.split,
+                self.settings,
+                self._warn,
+                self._hop_encoder,
+                self.supervision.labels,
             )
-            worlds += [questions.world(k) for k in range(len(questions)) if questions.items[k].gold]
-        return worlds
+            worlds += [questions.world(k) for k in range(len(questions))]
+        return [world for world in worlds if self.supervision.teaches(world)]
 
     def _set_aside(self) -> None:
         order = np.random.default_rng([self.seed, 2**31]).permutation(len(self.worlds))
         aside = set(order[: max(1, round(len(order) * self.recipe.held_out))].tolist())
         self.held_out = [world for k, world in enumerate(self.worlds) if k in aside]
         self.worlds = [world for k, world in enumerate(self.worlds) if k not in aside]
+
+
+def network_for(index: Index, recipe: Recipe) -> PolicyNetwork:
+    """Return an untrained network that fits an index."""
+    settings = recipe.network(index.encoder.dimension)
+    if index.facts is None:
+        return PolicyNetwork(settings)
+    scale = index.fact_encoder.scale
+    network = PolicyNetwork(replace(settings, fact_kinds=index.facts.kind_count, fact_scale=scale))
+    network.remember(FactMemory(index.facts))
+    return network
 
 
 def _read_json(path: Path) -> Any:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..envs.fact_world import FactWorld
 from ..envs.settings import EnvironmentSettings
 from ..envs.world import QuestionWorld
+from ..retrievers.records import Rows
 from .confidence import DRAWS, Confidence, fit_confidence
 from .network import PolicyNetwork
 from .rollout import search_worlds
@@ -20,28 +22,39 @@ def validate(
 ) -> dict[str, float]:
     """Search every world greedily; returns recall@5, all_recall@5, return, calls and the ``score``.
 
-    The score decides which policy is kept: recall among the first five less the price paid for it.
+    The score decides which policy is kept: recall among the first five less the price paid for it; over a knowledge
+    graph the reciprocal rank of the answer (as ``mrr``) less that price. Where a judge stands for the labels, there is
+    no recall, and the score is the return: what the judge holds of the evidence less its price.
     """
     network.eval()
     outcomes = search_worlds(network, settings, worlds)
-    recalls, complete, returns, prices, calls = [], [], [], [], []
-    for outcome, world in zip(outcomes, worlds, strict=True):
-        if not world.gold:
+    judged = [world.judge is not None and world.judge.rewards for world in worlds]
+    names = ("mrr", "recall@5", "all_recall@5", "return", "calls", "score")
+    figures: dict[str, list[float]] = {name: [] for name in names}
+    for outcome, world, by_judge in zip(outcomes, worlds, judged, strict=True):
+        if not by_judge and not world.gold:
+            continue
+        figures["return"].append(outcome.total_reward)
+        figures["calls"].append(outcome.calls)
+        if by_judge:
+            figures["score"].append(outcome.total_reward)
             continue
         found = len(world.gold.intersection(outcome.ranking[:TOP].tolist()))
-        recalls.append(found / len(world.gold))
-        complete.append(found == len(world.gold))
-        returns.append(outcome.total_reward)
-        prices.append(outcome.recall - outcome.total_reward)
-        calls.append(outcome.calls)
-    recall = float(np.mean(recalls))
-    return {
-        "recall@5": recall,
-        "all_recall@5": float(np.mean(complete)),
-        "return": float(np.mean(returns)),
-        "calls": float(np.mean(calls)),
-        "score": recall - float(np.mean(prices)),
-    }
+        quality = found / len(world.gold)
+        figures["recall@5"].append(quality)
+        figures["all_recall@5"].append(found == len(world.gold))
+        if isinstance(world, FactWorld):
+            quality = reciprocal_rank(world, outcome.ranking)
+            figures["mrr"].append(quality)
+        figures["score"].append(quality - (outcome.recall - outcome.total_reward))
+    return {name: float(np.mean(values)) for name, values in figures.items() if values}
+
+
+def reciprocal_rank(world: FactWorld, ranking: Rows) -> float:
+    """Return 1 / the answer's rank among the entities that are not known answers, nor the head; 0 when unranked."""
+    passed_over = {world.asked.head, *world.known.tolist()} - {world.answer_row}
+    rows = [row for row in ranking.tolist() if row not in passed_over]
+    return 1 / (rows.index(world.answer_row) + 1) if world.answer_row in rows else 0.0
 
 
 def calibrate(

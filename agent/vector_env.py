@@ -15,21 +15,21 @@ from ..envs.batch import Observation, SearchBatch
 from ..envs.search_env import observation_space
 from ..envs.settings import EnvironmentSettings
 from ..envs.world import QuestionWorld
+from .paths import log_reader
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
     """Where a finished episode stands in a rollout: steps ``first`` to ``last`` of ``lane``, and what it found.
 
-    ``found`` and ``missing`` count supporting passages; ``total_reward`` is the return.
+    ``log_reader`` is log p(y | z, q) of its evidence; ``total_reward`` is the return.
     """
 
     question: int
     lane: int
     first: int
     last: int
-    found: int
-    missing: int
+    log_reader: float
     total_reward: float
 
 
@@ -99,9 +99,8 @@ class SearchVecEnv(VecEnv):
         for lane in np.flatnonzero(ended).tolist():
             state = self.batch.lane(lane)
             infos[lane]["episode"] = {"r": float(self._returns[lane]), "l": int(self._lengths[lane])}
-            missing = len(state.world.gold) - state.found_gold
             question, first, total = int(self.numbers[lane]), int(self._first[lane]), float(self._returns[lane])
-            self.finished.append(Finished(question, lane, first, self._steps, state.found_gold, missing, total))
+            self.finished.append(Finished(question, lane, first, self._steps, log_reader(state), total))
             self._start(lane, self._steps + 1)
         self._steps += 1
         return self._observe(), rewards, ended, infos

@@ -6,7 +6,7 @@ that an action brings is looked up in the lane's :class:`QuestionWorld`, so that
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,8 @@ _DENSE = SUB_INDEXES.index("dense")
 class Lane:
     """The part of an episode's state that is not in the arrays.
 
-    ``spent`` is what the episode has cost, in recall; ``owed`` the part of it that no reward has charged yet.
+    ``spent`` is what the episode has cost, in recall; ``owed`` the part of it that no reward has charged yet;
+    ``value`` what the question's judge holds of the evidence, where there is a judge.
     """
 
     world: QuestionWorld
@@ -46,6 +47,7 @@ class Lane:
     owed: float = 0.0
     calls: int = 0
     found_gold: int = 0
+    value: float = 0.0
     everything: bool = False
     pages: dict[tuple[int, int], int] = field(default_factory=dict)
     covered: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
@@ -60,6 +62,11 @@ class Lane:
         """Places of the evidence in its world, in the order taken."""
         return tuple(self.places[self.evidence].tolist())
 
+    @property
+    def taken_rows(self) -> tuple[int, ...]:
+        """Rows of the evidence in the order it was taken."""
+        return tuple(self.world.rows[self.places[self.evidence]].tolist())
+
 
 class SearchBatch:
     """``lanes`` episodes over any questions of any indexes.
@@ -72,10 +79,13 @@ class SearchBatch:
         settings: sizes, budget and prices.
         lanes: episodes side by side.
         dimension: of the question vectors.
+        judged: ask the questions' judges what a TAKE is worth; without, rewards count labels only, for those who do not
+            look at rewards.
     """
 
-    def __init__(self, settings: EnvironmentSettings, lanes: int, dimension: int) -> None:
+    def __init__(self, settings: EnvironmentSettings, lanes: int, dimension: int, judged: bool = True) -> None:
         self.settings = settings
+        self._judged = judged
         self.layout = ActionLayout(settings.max_evidence, settings.max_candidates)
         k, e = settings.max_candidates, settings.max_evidence
         shapes = observation_shapes(settings, dimension)
@@ -116,6 +126,20 @@ class SearchBatch:
             self._expand_everything(lane, state)
         self._refresh_budget(lane, state)
 
+    def copy_lane(self, source: int, target: int) -> None:
+        """Let ``target`` go on from where ``source`` is, as a search of its own."""
+        for array in (*self.observation.values(), self.mask):
+            array[target] = array[source]
+        state = self.lane(source)
+        self.lanes[target] = replace(
+            state,
+            places=state.places.copy(),
+            slot_of=state.slot_of.copy(),
+            evidence=list(state.evidence),
+            pages=dict(state.pages),
+            covered=state.covered.copy(),
+        )
+
     def step(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Take one action in every lane; returns rewards float32 [lanes] and whether each episode ended."""
         rewards = np.zeros(len(actions), np.float32)
@@ -127,8 +151,8 @@ class SearchBatch:
     def act(self, lane: int, action: int) -> tuple[float, bool]:
         """Take one action in one lane; returns its reward and whether the episode ended.
 
-        The reward is the gain in recall minus the price of all that was done since the last one: what
-        ``expand_everything`` asks at the start is charged to the first action.
+        The reward is the gain in recall (or in the value that the question's judge sees) minus the price of all that
+        was done since the last one: what ``expand_everything`` asks at the start is charged to the first action.
         """
         state = self.lane(lane)
         state.steps += 1
@@ -184,7 +208,7 @@ class SearchBatch:
         self._operators[lane, operator - 1, :2] = 1
 
     def _take(self, lane: int, state: Lane, slot: int) -> float:
-        """Move a candidate to the evidence; returns the gain in recall."""
+        """Move a candidate to the evidence; returns the gain in recall, or in what the judge holds of the evidence."""
         self._pay(state, self.settings.take_ms)
         world = state.world
         place = int(state.places[slot])
@@ -208,10 +232,12 @@ class SearchBatch:
         self._operators[lane, first - 1 : first - 1 + len(GROUPS), 2] = 1
         self._operators[lane, first - 1 : first - 1 + len(GROUPS), 3] = np.log1p(degrees) / 3
         self._refresh_expands(lane, state)
-        if not world.is_gold[place]:
-            return 0.0
-        state.found_gold += 1
-        return 1 / len(world.gold)
+        supporting = bool(world.is_gold[place])
+        state.found_gold += int(supporting)
+        if world.judge is None or not (self._judged and world.judge.rewards):
+            return supporting / max(len(world.gold), 1)
+        before, state.value = state.value, world.judge.value(state.taken_rows)
+        return state.value - before
 
     def _reveal(self, lane: int, state: Lane, places: Rows, column: int, rank: int) -> None:
         """Bring places into free slots and note which operator found them, and at what rank."""
@@ -232,12 +258,12 @@ class SearchBatch:
             self._candidates[lane, first:last, _FOUND_AT] = state.steps / self.settings.max_steps
             self.observation["candidate_rows"][lane, first:last] = world.rows[new]
             held = state.places[:last]
-            self._adjacency[lane, :last, :last] = world.adjacency[held[:, None], held]
+            self._adjacency[lane, :last, :last] = world.links_among(held)
             for order, slot in enumerate(state.evidence):
                 self._links[lane, order, first:last] = world.pair(int(state.places[slot]))[new]
             self._refresh_coverage(lane, state, first)
             if len(state.evidence) < self._e:
-                self.mask[lane, self.layout.take + first : self.layout.take + last] = True
+                self.mask[lane, self.layout.take + first : self.layout.take + last] = world.may_take[new]
             if last == self._k:
                 self.mask[lane, 1 : self.layout.take] = False
         slots = state.slot_of[places]

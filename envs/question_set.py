@@ -11,6 +11,7 @@ from ..graph.index import Index
 from ..retrievers.protocols import Encoder
 from ..retrievers.questions import load_questions
 from ..retrievers.records import Qrels, Question
+from .fact_world import fact_world
 from .question_view import QuestionView
 from .settings import EnvironmentSettings
 from .world import QuestionWorld
@@ -55,10 +56,12 @@ class QuestionSet:
             for question in questions
         ]
         self._worlds: dict[int, QuestionWorld] = {}
-        texts = [question.text for question in questions]
-        self._vectors = index.encoder.encode(texts)
         self._hop_encoder = hop_encoder
-        self._hop_vectors = self._vectors if hop_encoder is None else hop_encoder.encode(texts)
+        self._vectors = self._hop_vectors = None
+        if index.facts is None:  # else a world encodes its own question, without the fact that it asks for
+            texts = [question.text for question in questions]
+            self._vectors = index.encoder.encode(texts)
+            self._hop_vectors = self._vectors if hop_encoder is None else hop_encoder.encode(texts)
 
     @classmethod
     def load(
@@ -69,10 +72,14 @@ class QuestionSet:
         settings: EnvironmentSettings,
         warn: Callable[[str], None] | None = None,
         hop_encoder: Encoder | None = None,
+        labels: bool = True,
     ) -> QuestionSet:
-        """Load ``folder``'s ``split``, see :func:`trailhound.retrievers.questions.load_questions`."""
+        """Load ``folder``'s ``split``, see :func:`trailhound.retrievers.questions.load_questions`.
+
+        Without ``labels`` the qrels say which questions belong to the split, and nothing else of them is kept.
+        """
         questions, qrels = load_questions(folder, split, warn)
-        return cls(index, questions, qrels, settings, hop_encoder)
+        return cls(index, questions, qrels if labels else {}, settings, hop_encoder)
 
     def __len__(self) -> int:
         """Return the number of questions."""
@@ -82,8 +89,13 @@ class QuestionSet:
         """Return the world of a question, the same object every time."""
         if number not in self._worlds:
             item = self.items[number]
+            if self._vectors is None or self._hop_vectors is None:
+                self._worlds[number] = fact_world(self.index, item.question.text, item.question.answer, self.settings)
+                return self._worlds[number]
             view = QuestionView.of(self.index, item.question.text, self._vectors[number], self._hop_vectors[number])
-            self._worlds[number] = QuestionWorld(self.index, view, self.settings, item.gold, self._hop_encoder)
+            self._worlds[number] = QuestionWorld(
+                self.index, view, self.settings, item.gold, self._hop_encoder, item.question.answer
+            )
         return self._worlds[number]
 
 

@@ -19,6 +19,7 @@ class EnvironmentSettings:
         expand_size: passages that one EXPAND brings (a page); asking again in the same state turns the page.
         pages: how many pages a sub-index gives in one query state.
         hop_size: passages that one HOP brings at most.
+        hop_depth: edges that one HOP follows over a knowledge graph of facts, the nearest entities first.
         max_candidates: slots of the frontier, evidence included.
         max_evidence: passages that can be taken.
         max_steps: actions in an episode.
@@ -33,6 +34,7 @@ class EnvironmentSettings:
     expand_size: int = 5
     pages: int = 2
     hop_size: int = 8
+    hop_depth: int = 1
     max_candidates: int = 48
     max_evidence: int = 5
     max_steps: int = 20
@@ -47,7 +49,7 @@ class EnvironmentSettings:
 
     def __post_init__(self) -> None:
         """Refuse sizes below 1, and prices that are negative or not finite."""
-        sizes = ("expand_size", "pages", "hop_size", "max_candidates", "max_evidence", "max_steps")
+        sizes = ("expand_size", "pages", "hop_size", "hop_depth", "max_candidates", "max_evidence", "max_steps")
         for name in sizes:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

@@ -2,58 +2,150 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import gcd
+
 import torch
 from torch import Tensor, nn
-from torch_geometric.utils import scatter
+
+
+@dataclass(frozen=True, slots=True)
+class TypedLinks:
+    """Who sends to whom over which kind of edge, for searches that each have a graph, or that share one.
+
+    Attributes:
+        senders, receivers, kinds: int64 [m]; nodes are numbered 0 to n - 1 within a search.
+        owners: the search of each edge, int64 [m]; None when all searches share the edges.
+        hidden: edges that single searches do not see of those they share: search, sender, receiver and kind,
+            int64 [4, x].
+    """
+
+    senders: Tensor
+    receivers: Tensor
+    kinds: Tensor
+    owners: Tensor | None = None
+    hidden: Tensor | None = None
 
 
 class QuestionConditionedGNN(nn.Module):
-    r"""Relation-aware message passing in which the question decides what each relation carries.
+    r"""Relational message passing in which the question decides how much each kind of edge carries, head by head.
 
     .. math::
-        m_{ji} = (W h_j) \odot \bigl(1 + A r_{ji} + B q\bigr), \qquad
-        h_i' = h_i + \mathrm{LN}\Bigl(U \sum_{j \in N(i)} \mathrm{relu}(m_{ji}) / \sqrt{|N(i)|}\Bigr)
+        m_i^h = \frac{1}{\sqrt{|N(i)|}} \sum_{(j, r) \in N(i)} \alpha^h_r(q)\, (W x_j)^h, \qquad
+        x_i' = x_i + \mathrm{LN}\bigl(\mathrm{MLP}[m_i ; x_i ; x_i^0]\bigr), \qquad
+        x_i^0 \mathrel{+}= \ell(q) \text{ where } i \text{ is evidence}
 
-    (the linear maps have biases; a node that nobody sends to keeps its state). Nodes and relations are multiplied as
-    in CompGCN (Vashishth et al. 2020, arXiv:1911.03082); the question enters the message as in GFM-RAG (Luo et al.
-    2025, arXiv:2502.01113, section 3.2).
+    with :math:`\alpha(q) = G q` anew in every round; a node that nobody sends to keeps its state. Labelling the source
+    and going on from its label by edges that the question weighs is NBFNet (Zhu et al. 2021, arXiv:2106.06935,
+    section 3.2), the weights of relations by the query are RED-GNN's (Zhang and Yao 2022, arXiv:2108.06040, eq. 4),
+    the question in the message GFM-RAG's (Luo et al. 2025, arXiv:2502.01113, section 3.2). What is new is that a
+    weight depends on question and relation only: all edges of a question make one matrix per head, and searches that
+    ask the same over the same graph share it.
 
     Args:
         width: of the node states, d.
-        relations: number of relation types; each direction of an edge counts as one.
+        kinds: number of kinds of edges; each direction of an edge counts as one.
         question_width: of the question's projection.
         rounds: how often messages are passed.
 
-    Shapes: n nodes, m edges, g graphs.
+    Shapes: b searches, n nodes, m edges, h heads, t kinds, g different questions.
     """
 
-    def __init__(self, width: int, relations: int, question_width: int, rounds: int = 2) -> None:
+    def __init__(self, width: int, kinds: int, question_width: int, rounds: int = 2) -> None:
         super().__init__()
         self.rounds = rounds
-        self.relation = nn.Embedding(relations, width)
-        self.question = nn.Linear(question_width, width)
+        self.kinds = kinds
+        self.heads = gcd(width, 8)
+        self.label = nn.Linear(question_width, width)
+        self.gate = nn.ModuleList(nn.Linear(question_width, kinds * self.heads) for _ in range(rounds))
         self.send = nn.ModuleList(nn.Linear(width, width) for _ in range(rounds))
-        self.receive = nn.ModuleList(nn.Linear(width, width) for _ in range(rounds))
+        self.receive = nn.ModuleList(
+            nn.Sequential(nn.Linear(3 * width, width), nn.ReLU(), nn.Linear(width, width)) for _ in range(rounds)
+        )
         self.norm = nn.ModuleList(nn.LayerNorm(width) for _ in range(rounds))
-        nn.init.normal_(self.relation.weight, std=0.5)
 
-    def forward(self, nodes: Tensor, edge_index: Tensor, edge_type: Tensor, question: Tensor, graph: Tensor) -> Tensor:
-        """Return the new node states [n, d].
+    def forward(
+        self,
+        nodes: Tensor,
+        evidence: Tensor,
+        links: TypedLinks,
+        question: Tensor,
+        trace: list[tuple[Tensor, Tensor]] | None = None,
+    ) -> Tensor:
+        """Return the new node states [b, n, d].
 
         Args:
-            nodes: node states [n, d].
-            edge_index: senders and receivers [2, m].
-            edge_type: relation of each edge [m].
-            question: projected question of each graph [g, question_width].
-            graph: graph of each node [n].
+            nodes: node states [b, n, d].
+            evidence: which nodes are evidence, bool [b, n].
+            links: the edges.
+            question: projected question of each search [b, question_width].
+            trace: is given, of every round, the weights of kinds [g, t, h] and the matrices [g, h, n, n] by which
+                nodes (receiver, then sender) hear each other; for searches that share their links.
         """
-        senders, receivers = edge_index
-        ones = nodes.new_ones(len(receivers))  # [m]
-        count = nodes.new_zeros(len(nodes)).index_add_(0, receivers, ones)  # [n]
-        scale = count.clamp(min=1).rsqrt().unsqueeze(1)  # [n, 1]
-        gate = 1 + self.relation(edge_type) + self.question(question)[graph[receivers]]  # [m, d]
-        for send, receive, norm in zip(self.send, self.receive, self.norm, strict=True):
-            messages = torch.relu(send(nodes)[senders] * gate)  # [m, d]
-            gathered = scatter(messages, receivers, dim_size=len(nodes), reduce="sum")  # [n, d]
-            nodes = nodes + norm(receive(gathered * scale)) * (count > 0).unsqueeze(1)
+        nodes = nodes + self.label(question).unsqueeze(1) * evidence.unsqueeze(2)
+        first = nodes
+        count = _heard(links, *nodes.shape[:2]).unsqueeze(2)  # [b or 1, n, 1]
+        scale = count.clamp(min=1).rsqrt()
+        asked, ask = _different(question) if links.owners is None else (question, None)
+        for gate, send, receive, norm in zip(self.gate, self.send, self.receive, self.norm, strict=True):
+            gates = gate(asked).reshape(-1, self.kinds, self.heads)  # [g, t, h]
+            values = send(nodes).reshape(*nodes.shape[:2], self.heads, -1)  # [b, n, h, d/h]
+            heard = _own(values, gates, links) if ask is None else self._share(values, gates, links, ask, trace)
+            nodes = nodes + norm(receive(torch.cat((heard * scale, nodes, first), dim=2))) * (count > 0)
         return nodes
+
+    def _share(
+        self,
+        values: Tensor,
+        gates: Tensor,
+        links: TypedLinks,
+        ask: Tensor,
+        trace: list[tuple[Tensor, Tensor]] | None,
+    ) -> Tensor:
+        """Add up what nodes hear over edges that all searches share [b, n, d]; ``ask`` [b] numbers the questions."""
+        b, n, h, w = values.shape
+        g = len(gates)
+        # index_select, because what indexing does backward is many times slower
+        weights = gates.permute(1, 0, 2).reshape(self.kinds, g * h).index_select(0, links.kinds)  # [m, g h]
+        pairs = links.receivers * n + links.senders
+        matrices = weights.new_zeros(n * n, g * h).index_add(0, pairs, weights)
+        matrices = matrices.reshape(n, n, g, h).permute(2, 3, 0, 1).contiguous()  # [g, h, n, n]
+        if trace is not None:
+            trace.append((gates, matrices))
+        order = torch.argsort(ask, stable=True)
+        parts = []
+        for matrix, part in zip(matrices, values[order].split(torch.bincount(ask, minlength=g).tolist()), strict=True):
+            stacked = part.permute(2, 1, 0, 3).reshape(h, n, -1)  # [h, n, searches of this question * d/h]
+            parts.append((matrix @ stacked).reshape(h, n, len(part), w).permute(2, 1, 0, 3))
+        heard = torch.cat(parts)[torch.argsort(order)]  # [b, n, h, d/h]
+        if links.hidden is not None and links.hidden.numel():
+            search, sender, receiver, kind = links.hidden
+            unheard = gates[ask[search], kind].unsqueeze(2) * values[search, sender]  # [x, h, d/h]
+            heard = heard.index_put((search, receiver), -unheard, accumulate=True)
+        return heard.reshape(b, n, h * w)
+
+
+def _different(question: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the different questions [g, q], each as one search has it, and the number of each search's own [b]."""
+    _, ask = torch.unique(question.detach(), dim=0, return_inverse=True)
+    representative = ask.new_zeros(int(ask.max()) + 1).scatter_(0, ask, torch.arange(len(ask)))
+    return question[representative], ask
+
+
+def _own(values: Tensor, gates: Tensor, links: TypedLinks) -> Tensor:
+    """Add up what nodes hear over each search's own edges [b, n, d]."""
+    assert links.owners is not None
+    b, n, h, w = values.shape
+    pairs = (links.owners * n + links.receivers) * n + links.senders
+    kinds = gates.shape[1]
+    weights = gates.reshape(b * kinds, h).index_select(0, links.owners * kinds + links.kinds)  # [m, h]
+    matrices = weights.new_zeros(b * n * n, h).index_add(0, pairs, weights).reshape(b, n, n, h)
+    heard = matrices.permute(0, 3, 1, 2) @ values.permute(0, 2, 1, 3)  # [b, h, n, d/h]
+    return heard.permute(0, 2, 1, 3).reshape(b, n, h * w)
+
+
+def _heard(links: TypedLinks, b: int, n: int) -> Tensor:
+    """Count the edges that end at each node [b, n], or [1, n] where all searches share them."""
+    if links.owners is None:
+        return torch.bincount(links.receivers, minlength=n).unsqueeze(0)
+    return torch.bincount(links.owners * n + links.receivers, minlength=b * n).reshape(b, n)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,9 @@ from ..retrievers.corpus.reading import read_corpus
 from ..retrievers.dense import KINDS, DenseIndex, DenseKind
 from ..retrievers.encoder import embedding_text, load_encoder
 from ..retrievers.entity import EntityIndex
+from ..retrievers.fact_embedding import EmbeddingSettings
+from ..retrievers.fact_encoder import FactEncoder
+from ..retrievers.facts import Facts, entity_documents, graph_file
 from ..retrievers.folder import check_files, new_folder, publish, read_manifest
 from ..retrievers.lexical import LexicalIndex
 from ..retrievers.protocols import Encoder, Progress, SubIndex
@@ -24,11 +27,13 @@ from ..retrievers.store import FILE_NAME, EvidenceStore, StoreWriter
 from ..retrievers.terms import TermIndex
 from ..retrievers.titles import TitleMatcher
 from ..retrievers.vector_cache import DENSE, KEYS, VectorCache
+from .fact_links import link_facts
 from .knowledge_graph import KnowledgeGraph
 
 _LEXICAL = "lexical"
 _TERMS = "terms.safetensors"
 _GRAPH = "graph"
+_FACTS = "facts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ class Index:
         terms: analysed terms of every passage.
         titles: finds the passages' titles in texts.
         graph: the knowledge graph.
+        facts: the facts that the graph was made from, where the corpus is a knowledge graph; None for texts.
         encoder_name: identifies the encoder's weights.
 
     Raises:
@@ -109,9 +115,10 @@ class Index:
         self.entity = EntityIndex(titles, documents, self.titles)
         self.terms = TermIndex.load(self.path / _TERMS)
         self.graph = KnowledgeGraph.load(self.path / _GRAPH)
+        self.facts = Facts.load(self.path / _FACTS) if (self.path / _FACTS).is_dir() else None
         self.sub_indexes: dict[str, SubIndex] = {index.name: index for index in (self.lexical, self.dense, self.entity)}
         sizes = {len(part) for part in (self.store, self.lexical, self.dense, self.terms, self.graph)}
-        if len(sizes) != 1:
+        if len(sizes) != 1 or (self.facts is not None and len(self.facts.entities) not in sizes):
             raise DamagedIndexError(f"the parts of {self.path} differ in length: build the index again")
 
     @classmethod
@@ -136,7 +143,8 @@ class Index:
         """Index a corpus and open the index; ``out`` holds the old index until the new one is whole.
 
         Args:
-            corpus: a path or paths that :func:`read_corpus` reads, or documents.
+            corpus: a path or paths that :func:`read_corpus` reads, or documents; or the folder of a ``graph.txt``,
+                a knowledge graph, which brings its own encoder.
             out: the folder to make or replace.
             settings: how; the defaults when None.
             encoder: in place of the one that ``settings`` names.
@@ -154,7 +162,13 @@ class Index:
         place = Path(out).resolve()  # a link stays, what it points to is replaced
         with new_folder(place) as staging:
             build = _Build(staging, place, settings, progress)
-            build.write_store(_documents(items, warn or (lambda message: None)))
+            hear = warn or (lambda message: None)
+            items = list(items) if not isinstance(items, Iterator) else items
+            triples = _graph_file(items)
+            if triples is not None:
+                build.write_facts(Facts.read(triples, hear), triples)
+                return cls(out, None, threads, verify=False)
+            build.write_store(_documents(items, hear))
             build.write_parts(load_encoder(settings.encoder, threads) if encoder is None else encoder)
         return cls(out, encoder, threads, verify=False)
 
@@ -180,8 +194,24 @@ class Index:
     def _loaded(self) -> Encoder:
         if self._given is not None:
             return self._given
+        if self.facts is not None:
+            known = FactEncoder.load(self.path / _FACTS, self.facts)
+            self._hold(known)
+            return known
         encoder = load_encoder(self.settings.encoder, self._threads)
         self._hold(encoder)
+        return encoder
+
+    @property
+    def fact_encoder(self) -> FactEncoder:
+        """The encoder of a knowledge graph.
+
+        Raises:
+            EncoderError: when the index is one of texts.
+        """
+        encoder = self.encoder
+        if not isinstance(encoder, FactEncoder):
+            raise EncoderError(f"{self.path} is not the index of a knowledge graph: build one from a graph.txt")
         return encoder
 
     def query(self, text: str) -> Query:
@@ -225,6 +255,20 @@ class _Build:
         if not self._passages:
             raise CorpusError("the corpus holds no text: there is nothing to index")
 
+    def write_facts(self, facts: Facts, source: Path) -> None:
+        """Build the index of a knowledge graph, and publish: entities are its passages, their facts its links."""
+        self.write_store(entity_documents(facts, source.name))
+        titles = [passage.title for passage in self._passages]
+        texts = [passage.text for passage in self._passages]
+        LexicalIndex.build(self._staging / _LEXICAL, zip(titles, texts, strict=True), len(texts), self._progress)
+        TermIndex.build(texts, self._progress).save(self._staging / _TERMS)
+        KnowledgeGraph(link_facts(facts), len(texts)).save(self._staging / _GRAPH)
+        facts.save(self._staging / _FACTS)
+        encoder = FactEncoder.learn(facts, EmbeddingSettings(), self._progress)
+        encoder.save(self._staging / _FACTS)
+        DenseIndex.build(self._staging / DENSE, encoder.entity_vectors(), self._settings.dense)
+        publish(self._staging, self._place, self._description(encoder, len(texts)))
+
     def write_parts(self, encoder: Encoder) -> None:
         """Build everything that can be built from the store, and publish."""
         titles = [passage.title for passage in self._passages]
@@ -258,6 +302,13 @@ class _Build:
             "documents": self._documents,
             "passages": passages,
         }
+
+
+def _graph_file(items: object) -> Path | None:
+    """Return the ``graph.txt`` that a corpus is, if it is one."""
+    if not isinstance(items, list) or not all(isinstance(item, Path | str) for item in items):
+        return None
+    return graph_file([Path(item) for item in items])
 
 
 def _documents(corpus: Iterable[Path | str] | Iterable[Document], warn: Callable[[str], None]) -> Iterable[Document]:

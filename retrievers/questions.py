@@ -11,6 +11,7 @@ from .corpus.complaints import Complaints, Place
 from .corpus.json_records import Record, decode, json_type, read_file, read_json_lines
 from .corpus.multihop import multihop_records, supporting_ids
 from .corpus.normalise import normalise
+from .fact_questions import has_fact_questions, load_fact_questions
 from .records import Qrels, Question
 
 _HEADER = "query-id<TAB>corpus-id<TAB>score"
@@ -23,7 +24,8 @@ def load_questions(folder: Path, split: str, warn: Callable[[str], None] | None 
 
     Args:
         folder: has ``queries.jsonl`` and ``qrels/SPLIT.tsv``; the header line of the latter may be missing. Or a
-            native HotpotQA, 2WikiMultiHopQA or MuSiQue file, see :func:`load_multihop_questions`.
+            native HotpotQA, 2WikiMultiHopQA or MuSiQue file, see :func:`load_multihop_questions`. Or ``SPLIT.txt``
+            of triples over a knowledge graph, see :func:`load_fact_questions`.
         split: which file of ``qrels`` to use; a native file is one split, whatever it is called here.
         warn: if given, an id of the split that names two different questions is left out and reported
             here, because its labels may belong to either; if not, it is an error.
@@ -35,6 +37,8 @@ def load_questions(folder: Path, split: str, warn: Callable[[str], None] | None 
     folder = Path(folder)
     if folder.is_file():
         return load_multihop_questions(folder)
+    if has_fact_questions(folder):
+        return load_fact_questions(folder, split)
     queries = folder / "queries.jsonl"
     if not queries.is_file():
         raise QuestionsError(

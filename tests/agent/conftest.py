@@ -28,6 +28,7 @@ TINY = {
     "ppo_passes": 1,
     "minibatch": 64,
     "paths_per_question": 2,
+    "reader_epochs": 0,
 }
 
 

@@ -212,11 +212,16 @@ def test_messages_pass_both_ways_along_a_link_and_nowhere_else() -> None:
     states, question = torch.randn(1, 3, 16), torch.randn(1, 8)
     adjacency = torch.zeros(1, 3, 3, dtype=torch.uint8)
     adjacency[0, 0, 1] = 1
-    before = network._pass_messages(states, adjacency, question)
+    observation = {
+        "adjacency": adjacency,
+        "evidence": torch.full((1, 2), -1),
+        "candidate_rows": torch.arange(3).unsqueeze(0),
+    }
+    before = network._pass_messages(states, observation, question)
     heard = {}
     for changed in range(3):
         other = states.clone()
         other[0, changed] += 1
-        after = network._pass_messages(other, adjacency, question)
+        after = network._pass_messages(other, observation, question)
         heard[changed] = {k for k in range(3) if not torch.equal(after[0, k], before[0, k])}
     assert heard == {0: {0, 1}, 1: {0, 1}, 2: {2}}

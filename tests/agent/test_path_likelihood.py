@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import permutations, product
 from math import exp, log
 from random import Random
 
@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from trailhound.agent.path_likelihood import (
+    ENTROPY_FLOOR,
+    PathLoss,
     coverage_log_likelihood,
     marginal_likelihood_loss,
     path_log_probabilities,
@@ -173,3 +175,115 @@ def test_the_coverage_reader_by_hand() -> None:
     assert coverage_log_likelihood(2, 1) == pytest.approx(log(0.95 * 0.95 * 0.05))
     assert coverage_log_likelihood(1, 2, error=0.2) == pytest.approx(log(0.8 * 0.2 * 0.2))
     assert coverage_log_likelihood(3, 0) > coverage_log_likelihood(2, 1) > coverage_log_likelihood(0, 3)
+
+
+class OrderFree:
+    """Take some of four passages in any order, then stop; two support the answer. All 65 paths can be listed.
+
+    The policy scores each passage and STOP by a weight, and each passage that follows another by a weight of the pair.
+    """
+
+    PASSAGES, STOP = 4, 4
+    GOLD = frozenset((1, 3))
+
+    def __init__(self, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.weights = torch.randn(6, 5, generator=generator, dtype=torch.float64, requires_grad=True)
+        self.paths = [
+            (*order, self.STOP)
+            for count in range(self.PASSAGES + 1)
+            for order in permutations(range(self.PASSAGES), count)
+        ]
+
+    def log_probability(self, path: tuple[int, ...]) -> Tensor:
+        total, before, left = torch.zeros((), dtype=torch.float64), 5, [0, 1, 2, 3, 4]
+        for action in path:
+            total = total + torch.log_softmax(self.weights[before][left], dim=0)[left.index(action)]
+            before = action
+            left = [choice for choice in left if choice != action]
+        return total
+
+    def loss(self, log_reader: list[float], paths: list[tuple[int, ...]] | None = None) -> PathLoss:
+        chosen = paths or self.paths
+        policy = torch.stack([self.log_probability(path) for path in chosen])
+        reader = torch.tensor(log_reader, dtype=torch.float64)
+        return marginal_likelihood_loss(policy, reader, torch.zeros(len(chosen), dtype=torch.int64), 1)
+
+    def coverage(self, path: tuple[int, ...]) -> float:
+        found = len(self.GOLD.intersection(path))
+        return coverage_log_likelihood(found, len(self.GOLD) - found)
+
+    def answer(self, path: tuple[int, ...]) -> float:
+        """An answer that is read in passage 3, better after passage 1, and blurred by passage 0; order counts."""
+        chance = 0.05 + 0.5 * (3 in path) + 0.3 * (1 in path and 3 in path and path.index(1) < path.index(3))
+        return log(chance / (1 + (0 in path)))
+
+
+@pytest.mark.parametrize("kind", ["coverage", "answer"])
+@pytest.mark.parametrize("seed", range(3))
+def test_every_order_is_summed_out(kind: str, seed: int) -> None:
+    """Value and gradient against the plain sum over all paths, in ordinary space."""
+    problem = OrderFree(seed)
+    reader = [getattr(problem, kind)(path) for path in problem.paths]
+    ours = problem.loss(reader)
+    ours.loss.backward()  # type: ignore[no-untyped-call]
+    assert problem.weights.grad is not None
+    gradient = problem.weights.grad.clone()
+    problem.weights.grad = None
+    plain = (
+        -torch.stack(
+            [problem.log_probability(path).exp() * exp(r) for path, r in zip(problem.paths, reader, strict=True)]
+        )
+        .sum()
+        .log()
+    )
+    plain.backward()  # type: ignore[no-untyped-call]
+    assert ours.loss.item() == pytest.approx(plain.item(), abs=1e-12)
+    torch.testing.assert_close(gradient, problem.weights.grad, atol=1e-12, rtol=1e-9)
+    chances = [problem.log_probability(path).exp().item() for path in problem.paths]
+    assert sum(chances) == pytest.approx(1), "the paths listed are all there are"
+
+
+def test_fewer_paths_are_a_bound_that_tightens() -> None:
+    problem = OrderFree(0)
+    losses = [
+        problem.loss([problem.coverage(path) for path in problem.paths[:count]], problem.paths[:count]).loss.item()
+        for count in (10, 30, len(problem.paths))
+    ]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_a_constant_factor_of_the_reader_changes_no_weight() -> None:
+    problem = OrderFree(1)
+    reader = [problem.coverage(path) for path in problem.paths]
+    gradients = []
+    for shift in (0.0, -7.0):
+        problem.weights.grad = None
+        problem.loss([r + shift for r in reader]).loss.backward()  # type: ignore[no-untyped-call]
+        assert problem.weights.grad is not None
+        gradients.append(problem.weights.grad.clone())
+    torch.testing.assert_close(*gradients)
+
+
+def test_the_guard_wakes_where_one_path_takes_all_though_others_are_as_good() -> None:
+    """Two paths that the reader cannot tell apart: ln 2 of its entropy, of which the posterior should keep a tenth."""
+    sure = torch.tensor([0.0, -12.0], dtype=torch.float64, requires_grad=True)
+    owner = torch.zeros(2, dtype=torch.int64)
+    result = marginal_likelihood_loss(sure, torch.zeros(2).double(), owner, 1)
+    weight = 1 / (1 + exp(-12))
+    entropy = -(weight * log(weight) + (1 - weight) * log(1 - weight))
+    assert result.reader_entropy == pytest.approx(log(2))
+    assert result.entropy == pytest.approx(entropy)
+    assert result.collapse.item() == pytest.approx(ENTROPY_FLOOR * log(2) - entropy)
+    result.collapse.backward()  # type: ignore[no-untyped-call]
+    assert sure.grad is not None
+    assert sure.grad[1] < 0 < sure.grad[0], "descending it raises the path that was left behind"
+
+
+@pytest.mark.parametrize(
+    ("policy", "reader"), [([-1.0, -1.5], [-0.1, -0.1]), ([0.0, -12.0], [0.0, -20.0])], ids=["diverse", "rightly sure"]
+)
+def test_the_guard_sleeps_otherwise(policy: list[float], reader: list[float]) -> None:
+    tensors = torch.tensor(policy).double(), torch.tensor(reader).double()
+    result = marginal_likelihood_loss(*tensors, torch.zeros(2, dtype=torch.int64), 1)
+    assert result.collapse.item() == pytest.approx(0, abs=1e-7)

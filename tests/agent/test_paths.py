@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import exp, log
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from trailhound import EnvironmentSettings
 from trailhound.agent.network import NetworkSettings, PolicyNetwork
 from trailhound.agent.path_likelihood import coverage_log_likelihood
-from trailhound.agent.paths import Path, Steps, distinct, path_loss, paths_from_labels
+from trailhound.agent.paths import Path, Steps, distinct, path_loss, paths_from_beam, paths_from_labels
 from trailhound.agent.rollout import as_tensors
 from trailhound.envs.batch import SearchBatch
 from trailhound.envs.world import QuestionWorld
@@ -56,6 +57,66 @@ def test_paths_from_labels_can_be_walked_again(worlds: list[QuestionWorld], sett
             assert ended == (number == len(path.steps) - 1)
         found = batch.lane(0).found_gold
         assert path.log_reader == coverage_log_likelihood(found, len(world.gold) - found)
+
+
+def enumerated(
+    policy: PolicyNetwork, world: QuestionWorld, settings: EnvironmentSettings
+) -> dict[tuple[int, ...], float]:
+    """List every path of at most two steps with its log-probability, each walked from the beginning."""
+    found: dict[tuple[int, ...], float] = {}
+    batch = SearchBatch(settings, 1, 64)
+
+    def follow(actions: tuple[int, ...]) -> None:
+        batch.start(0, world)
+        total, ended = 0.0, False
+        for action in actions:
+            total += scores(batch)[action]
+            _, ended = batch.act(0, action)
+        if ended:
+            found[actions] = total
+            return
+        for action in np.flatnonzero(batch.mask[0]).tolist():
+            follow((*actions, action))
+
+    def scores(batch: SearchBatch) -> list[float]:
+        with torch.no_grad():
+            chances, _ = policy(as_tensors(batch.observation), torch.from_numpy(batch.mask))
+        return [float(value) for value in chances[0]]
+
+    follow(())
+    return found
+
+
+def test_a_wide_beam_finds_the_most_probable_paths_of_all(
+    worlds: list[QuestionWorld], settings: EnvironmentSettings
+) -> None:
+    """Against enumeration: with a beam as wide as there are first steps, nothing can be lost on two steps."""
+    short = replace(settings, max_steps=2)
+    policy = network()
+    questions = [4, 9]
+    steps, paths = paths_from_beam(policy, worlds, questions, short, width=12)
+    for question in questions:
+        expected = enumerated(policy, worlds[question], short)
+        best = sorted(expected, key=lambda path: -expected[path])[:12]
+        ours = [tuple(steps.actions[path.steps].tolist()) for path in paths if path.question == question]
+        assert len(set(ours)) == len(ours) == min(12, len(expected))
+        np.testing.assert_allclose([expected[path] for path in ours], [expected[path] for path in best], atol=1e-4)
+
+
+def test_beamed_paths_can_be_walked_again(worlds: list[QuestionWorld], settings: EnvironmentSettings) -> None:
+    """Copied lanes are searches of their own: every state is the one that the path's own actions lead to."""
+    steps, paths = paths_from_beam(network(), worlds, [2, 7], settings, width=3)
+    batch = SearchBatch(settings, 1, 64)
+    for path in paths:
+        batch.start(0, worlds[path.question])
+        for number, step in enumerate(path.steps.tolist()):
+            for name, array in batch.observation.items():
+                np.testing.assert_array_equal(steps.observation[name][step], array[0], err_msg=name)
+            np.testing.assert_array_equal(steps.masks[step], batch.mask[0])
+            _, ended = batch.act(0, int(steps.actions[step]))
+            assert ended == (number == len(path.steps) - 1)
+        state = batch.lane(0)
+        assert path.log_reader == coverage_log_likelihood(state.found_gold, len(state.world.gold) - state.found_gold)
 
 
 def test_the_generator_decides_among_right_actions(worlds: list[QuestionWorld], settings: EnvironmentSettings) -> None:

@@ -77,7 +77,13 @@ def test_an_iteration_changes_the_weights_and_stays_finite(make: Make, beta: flo
     assert all(torch.isfinite(weight).all() for weight in after.values())
     assert all(np.isfinite(value) for value in statistics.values())
     always = {"approximate_kl", "clip_share", "entropy", "episodes", "policy_loss", "train_return", "value_loss"}
-    paths = {"marginal_likelihood_loss", "effective_paths", "path_entropy"}
+    paths = {
+        "marginal_likelihood_loss",
+        "effective_paths",
+        "path_entropy",
+        "path_collapse",
+        "reader_path_entropy",
+    }
     assert set(statistics) == (always | paths if beta else always)
     assert statistics["episodes"] == len(model.lanes_env.finished) > 0
 
@@ -196,6 +202,18 @@ def test_the_paths_of_a_rollout_are_its_finished_episodes_and_one_from_labels(ma
             assert left[0] == 1, "it begins at the beginning"
             assert (np.diff(left) < 0).all()
             assert steps.masks[path.steps, steps.actions[path.steps]].all()
+
+
+def test_a_beam_adds_paths_that_were_not_sampled(make: Make) -> None:
+    def paths(width: int) -> dict[int, list[Any]]:
+        model = make(0.1, beam_width=width)
+        model.iterate(2)
+        return model._gather_paths()[1]
+
+    alone, beamed = paths(0), paths(4)
+    assert set(alone) == set(beamed)
+    assert all(len(beamed[question]) >= len(alone[question]) for question in alone)
+    assert sum(map(len, beamed.values())) > sum(map(len, alone.values()))
 
 
 def test_the_marginal_likelihood_is_lowered_by_its_own_term(make: Make) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
 from stable_baselines3.common.vec_env import VecMonitor
 from trailhound import EnvironmentSettings
+from trailhound.agent.path_likelihood import coverage_log_likelihood
 from trailhound.agent.vector_env import SearchVecEnv
 from trailhound.envs.batch import SearchBatch
 from trailhound.envs.world import QuestionWorld
@@ -111,7 +112,10 @@ def test_finished_episodes_say_where_they_stand(env: SearchVecEnv) -> None:
             starts[lane] = step + 1
     stated = [(f.question, f.lane, f.first, f.last, f.total_reward) for f in env.finished]
     assert stated == expected
-    assert all(f.found + f.missing == len(env.worlds[f.question].gold) for f in env.finished)
+    for finished in env.finished:
+        gold = len(env.worlds[finished.question].gold)
+        possible = [coverage_log_likelihood(found, gold - found) for found in range(gold + 1)]
+        assert finished.log_reader in possible
     env.reset()
     assert env.finished == []
 

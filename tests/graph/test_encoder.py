@@ -1,125 +1,175 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
-from trailhound.graph.encoder import QuestionConditionedGNN
+from trailhound.graph.encoder import QuestionConditionedGNN, TypedLinks
 
-WIDTH, RELATIONS, QUESTION = 6, 4, 3
+WIDTH, KINDS, QUESTION, NODES, SEARCHES = 8, 4, 3, 5, 3
 
 
 def network(rounds: int = 2) -> QuestionConditionedGNN:
     torch.manual_seed(0)
-    return QuestionConditionedGNN(WIDTH, RELATIONS, QUESTION, rounds)
+    return QuestionConditionedGNN(WIDTH, KINDS, QUESTION, rounds)
 
 
-def inputs(nodes: int = 7, edges: int = 12, graphs: int = 2) -> list[Tensor]:
-    """Return nodes, edge_index, edge_type, question, graph; the first half of the nodes is the first graph."""
+def inputs(edges: int = 14) -> tuple[Tensor, Tensor, TypedLinks, Tensor]:
+    """Return nodes, evidence, links and questions of searches that each have edges of their own."""
     generator = torch.Generator().manual_seed(1)
-    graph = torch.arange(nodes) * graphs // nodes
-    ends = torch.randint(0, nodes, (2, 200), generator=generator)
-    ends = ends[:, (graph[ends[0]] == graph[ends[1]]) & (ends[0] != ends[1])][:, :edges]
-    return [
-        torch.randn(nodes, WIDTH, generator=generator),
-        ends,
-        torch.randint(0, RELATIONS, (ends.shape[1],), generator=generator),
-        torch.randn(graphs, QUESTION, generator=generator),
-        graph,
-    ]
+    nodes = torch.randn(SEARCHES, NODES, WIDTH, generator=generator)
+    evidence = torch.zeros(SEARCHES, NODES, dtype=torch.bool)
+    evidence[:, 0] = True
+    ends = torch.randint(0, NODES, (2, edges), generator=generator)
+    kinds = torch.randint(0, KINDS, (edges,), generator=generator)
+    owners = torch.randint(0, SEARCHES, (edges,), generator=generator)
+    question = torch.randn(SEARCHES, QUESTION, generator=generator)
+    return nodes, evidence, TypedLinks(ends[0], ends[1], kinds, owners), question
+
+
+def repeated(links: TypedLinks) -> TypedLinks:
+    """Give every search its own copy of shared links, without those that are hidden from it."""
+    m = len(links.kinds)
+    owners = torch.arange(SEARCHES).repeat_interleave(m)
+    own = torch.stack(
+        (owners, links.senders.repeat(SEARCHES), links.receivers.repeat(SEARCHES), links.kinds.repeat(SEARCHES)), 1
+    )
+    hidden = [] if links.hidden is None else links.hidden.T.tolist()
+    kept = torch.tensor([edge for edge in own.tolist() if edge not in hidden])
+    return TypedLinks(kept[:, 1], kept[:, 2], kept[:, 3], kept[:, 0])
 
 
 def test_renaming_the_nodes_renames_the_result() -> None:
-    nodes, ends, kinds, question, graph = inputs()
-    order = torch.randperm(7, generator=torch.Generator().manual_seed(2))
+    nodes, evidence, links, question = inputs()
+    order = torch.randperm(NODES, generator=torch.Generator().manual_seed(2))
     place = torch.argsort(order)
-    expected = network()(nodes, ends, kinds, question, graph)[order]
-    assert torch.allclose(network()(nodes[order], place[ends], kinds, question, graph[order]), expected, atol=1e-6)
+    renamed = replace(links, senders=place[links.senders], receivers=place[links.receivers])
+    expected = network()(nodes, evidence, links, question)[:, order]
+    result = network()(nodes[:, order], evidence[:, order], renamed, question)
+    assert torch.allclose(result, expected, atol=1e-5)
 
 
 def test_the_order_of_the_edges_does_not_matter() -> None:
-    nodes, ends, kinds, question, graph = inputs()
-    order = torch.randperm(ends.shape[1], generator=torch.Generator().manual_seed(3))
-    one = network()(nodes, ends, kinds, question, graph)
-    assert torch.allclose(network()(nodes, ends[:, order], kinds[order], question, graph), one, atol=1e-6)
+    nodes, evidence, links, question = inputs()
+    order = torch.randperm(len(links.kinds), generator=torch.Generator().manual_seed(3))
+    assert links.owners is not None
+    other = TypedLinks(links.senders[order], links.receivers[order], links.kinds[order], links.owners[order])
+    one = network()(nodes, evidence, links, question)
+    assert torch.allclose(network()(nodes, evidence, other, question), one, atol=1e-5)
 
 
-def test_a_question_changes_its_own_graph_and_no_other() -> None:
-    nodes, ends, kinds, question, graph = inputs()
-    other = question.clone()
-    other[1] += 1
-    change = (network()(nodes, ends, kinds, other, graph) - network()(nodes, ends, kinds, question, graph)).abs().sum(1)
-    reached = torch.zeros(7, dtype=torch.bool)
-    reached[ends[1]] = True
-    assert (change[graph == 0] == 0).all()
-    assert (change[(graph == 1) & reached] > 1e-4).all()
+def test_searches_in_one_batch_are_as_if_alone() -> None:
+    nodes, evidence, links, question = inputs()
+    together = network()(nodes, evidence, links, question)
+    assert links.owners is not None
+    for search in range(SEARCHES):
+        mine = links.owners == search
+        own = TypedLinks(
+            links.senders[mine],
+            links.receivers[mine],
+            links.kinds[mine],
+            torch.zeros(int(mine.sum()), dtype=torch.long),
+        )
+        part = slice(search, search + 1)
+        alone = network()(nodes[part], evidence[part], own, question[part])
+        assert torch.allclose(together[part], alone, atol=1e-5)
 
 
-def test_graphs_in_one_batch_are_as_if_alone() -> None:
-    nodes, ends, kinds, question, graph = inputs()
-    together = network()(nodes, ends, kinds, question, graph)
-    first, inside = graph == 0, graph[ends[0]] == 0
-    alone = network()(nodes[first], ends[:, inside], kinds[inside], question[:1], graph[first])
-    assert torch.allclose(together[first], alone, atol=1e-6)
+@pytest.mark.parametrize("hidden", [None, torch.tensor([[1], [0], [2], [3]])])
+def test_shared_edges_are_as_if_every_search_had_its_own(hidden: Tensor | None) -> None:
+    """Two of three searches ask the same; the edge that is hidden from one of them is heard by the others."""
+    nodes, evidence, links, question = inputs()
+    question[2] = question[1]
+    shared = TypedLinks(
+        torch.cat((links.senders, torch.tensor([0]))),
+        torch.cat((links.receivers, torch.tensor([2]))),
+        torch.cat((links.kinds, torch.tensor([3]))),
+        None,
+        hidden,
+    )
+    # the scale is by the edges that are there, hidden ones too: give the copy the same number of them
+    net = network()
+    shared_out = net(nodes, evidence, shared, question)
+    if hidden is None:
+        assert torch.allclose(shared_out, net(nodes, evidence, repeated(shared), question), atol=1e-5)
+    else:
+        open_out = net(nodes, evidence, replace(shared, hidden=None), question)
+        assert torch.allclose(shared_out[[0, 2]], open_out[[0, 2]], atol=1e-5)
+        assert not torch.allclose(shared_out[1], open_out[1], atol=1e-3)
+        moved = nodes.clone()
+        moved[1, 0] += 1  # with its only edge hidden, what node 0 says reaches node 2 in no single round
+        alone = TypedLinks(torch.tensor([0]), torch.tensor([2]), torch.tensor([3]), None, hidden)
+        one = network(1)
+        before, after = one(nodes, evidence, alone, question), one(moved, evidence, alone, question)
+        assert torch.allclose(before[1, 2], after[1, 2], atol=1e-6)
 
 
-def test_the_kind_of_an_edge_matters() -> None:
-    nodes, ends, kinds, question, graph = inputs()
-    one = network()(nodes, ends, kinds, question, graph)
-    assert not torch.allclose(network()(nodes, ends, (kinds + 1) % RELATIONS, question, graph), one)
+def test_the_kind_of_an_edge_and_the_question_matter() -> None:
+    nodes, evidence, links, question = inputs()
+    one = network()(nodes, evidence, links, question)
+    other = replace(links, kinds=(links.kinds + 1) % KINDS)
+    assert not torch.allclose(network()(nodes, evidence, other, question), one, atol=1e-3)
+    assert not torch.allclose(network()(nodes, evidence, links, question + 1), one, atol=1e-3)
 
 
-def test_without_edges_and_without_nodes_nothing_changes() -> None:
-    nodes, _, _, question, graph = inputs()
-    none = torch.zeros(2, 0, dtype=torch.long)
-    assert torch.equal(network()(nodes, none, none[0], question, graph), nodes)
-    assert network()(nodes[:0], none, none[0], question, graph[:0]).shape == (0, WIDTH)
-    assert torch.equal(network(rounds=0)(*inputs()), nodes)
-
-
-def test_a_node_that_nobody_sends_to_keeps_its_state() -> None:
-    nodes, _, _, question, graph = inputs()
-    result = network()(nodes, torch.tensor([[0], [1]]), torch.tensor([2]), question, graph)
-    kept = torch.arange(7) != 1
-    assert torch.equal(result[kept], nodes[kept])
-    assert not torch.allclose(result[1], nodes[1])
+def test_a_node_that_nobody_sends_to_keeps_its_state_and_evidence_is_labelled() -> None:
+    nodes, evidence, _, question = inputs()
+    zero = torch.tensor([0])
+    net = network()
+    result = net(nodes, evidence, TypedLinks(zero, torch.tensor([1]), zero, zero), question)
+    assert not torch.allclose(result[0, 1], nodes[0, 1], atol=1e-3)
+    assert torch.equal(result[:, 2:], nodes[:, 2:])
+    assert torch.equal(result[1:, 1], nodes[1:, 1])
+    assert torch.allclose(result[:, 0], nodes[:, 0] + net.label(question))
 
 
 def test_gradient_reaches_every_weight_and_input() -> None:
     net = network()
-    nodes, ends, kinds, question, graph = inputs()
+    nodes, evidence, links, question = inputs()
     nodes.requires_grad_()
     question.requires_grad_()
-    weights = torch.randn(7, WIDTH, generator=torch.Generator().manual_seed(4))
-    (net(nodes, ends, kinds, question, graph) * weights).sum().backward()
+    weights = torch.randn(nodes.shape, generator=torch.Generator().manual_seed(4))
+    (net(nodes, evidence, links, question) * weights).sum().backward()
     for name, tensor in [*net.named_parameters(), ("nodes", nodes), ("question", question)]:
         assert tensor.grad is not None, name
         assert torch.isfinite(tensor.grad).all()
         assert tensor.grad.abs().sum() > 0, name
 
 
-def test_double_precision_gradients_are_right() -> None:
+@pytest.mark.parametrize("shared", [False, True])
+def test_double_precision_gradients_are_right(shared: bool) -> None:
     net = network(rounds=1).double()
-    nodes, ends, kinds, question, graph = inputs(nodes=4, edges=5)
+    nodes, evidence, links, question = inputs(edges=6)
+    links = replace(links, owners=None) if shared else links
     values = (nodes.double().requires_grad_(), question.double().requires_grad_())
-    assert torch.autograd.gradcheck(lambda n, q: net(n, ends, kinds, q, graph), values)
+    assert torch.autograd.gradcheck(lambda n, q: net(n, evidence, links, q), values)
 
 
 def test_two_messages_by_hand() -> None:
-    net = QuestionConditionedGNN(2, 2, 1, rounds=1)
+    """One head, width 1: what is heard is gate times value, summed over the root of the number of edges."""
+    net = QuestionConditionedGNN(1, 2, 1, rounds=1)
+    heard: list[Tensor] = []
     with torch.no_grad():
-        for linear in (net.send[0], net.receive[0]):
-            linear.weight.copy_(torch.eye(2))
-            linear.bias.zero_()
-        net.relation.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, -3.0]]))
-        net.question.weight.copy_(torch.tensor([[1.0], [2.0]]))
-        net.question.bias.zero_()
-    nodes = torch.tensor([[1.0, 2.0], [3.0, 4.0], [0.5, 0.5]])
-    ends, kinds = torch.tensor([[0, 1], [2, 2]]), torch.tensor([0, 1])
-    result = net(nodes, ends, kinds, torch.tensor([[0.5]]), torch.zeros(3, dtype=torch.long))
-    # The question adds (0.5, 1): gates 1 + (1, 0) + (0.5, 1) = (2.5, 2) and 1 + (0, -3) + (0.5, 1) = (1.5, -1).
-    # Messages (2.5, 4) and relu(4.5, -4) = (4.5, 0); sum (7, 4) over the root of 2.
-    high, low = 7 / math.sqrt(2), 4 / math.sqrt(2)
-    half = (high - low) / 2
-    normed = half / math.sqrt(half**2 + net.norm[0].eps)
-    assert result[2].tolist() == pytest.approx([0.5 + normed, 0.5 - normed], rel=1e-6)
-    assert torch.equal(result[:2], nodes[:2])
+        net.send[0].weight.fill_(2.0)
+        net.send[0].bias.fill_(1.0)
+        net.gate[0].weight.copy_(torch.tensor([[1.0], [-3.0]]))
+        net.gate[0].bias.copy_(torch.tensor([0.5, 0.0]))
+    net.receive[0].register_forward_pre_hook(lambda module, given: heard.append(given[0]))
+    nodes = torch.tensor([[[1.0], [3.0], [0.5]]])
+    links = TypedLinks(torch.tensor([0, 1]), torch.tensor([2, 2]), torch.tensor([0, 1]), torch.tensor([0, 0]))
+    net(nodes, torch.zeros(1, 3, dtype=torch.bool), links, torch.tensor([[0.5]]))
+    # values 2 x + 1 = 3 and 7; gates of the question 0.5: 0.5 + 0.5 = 1 and -1.5; sum 3 - 10.5 over the root of 2
+    assert heard[0][0, 2].tolist() == pytest.approx([-7.5 / math.sqrt(2), 0.5, 0.5])
+    assert heard[0][0, :2, 0].tolist() == [0.0, 0.0]
+
+
+def test_traced_matrices_hold_the_gates_of_the_edges() -> None:
+    nodes, evidence, _, question = inputs()
+    shared = TypedLinks(torch.tensor([0, 0]), torch.tensor([1, 1]), torch.tensor([2, 3]))
+    trace: list[tuple[Tensor, Tensor]] = []
+    network()(nodes[:1], evidence[:1], shared, question[:1], trace)
+    assert len(trace) == 2
+    for gates, matrices in trace:
+        assert torch.allclose(matrices[0, :, 1, 0], gates[0, 2] + gates[0, 3])
+        total, both = matrices.detach().abs().sum(), (gates[0, 2] + gates[0, 3]).detach().abs().sum()
+        assert float(total) == pytest.approx(float(both), rel=1e-5)

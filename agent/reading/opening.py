@@ -1,0 +1,51 @@
+"""Opens a reader by what the user calls it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...errors import PolicyError
+from .extractive import ExtractiveReader
+from .protocol import Reader
+from .reader_file import has_reader, load_reader
+
+SHIPPED = Path(__file__).parents[1] / "shipped"
+
+
+def open_reader(name: str) -> Reader:
+    """Open a reader: ``builtin``, a folder, or the address of an endpoint.
+
+    Args:
+        name: ``builtin`` is the reader that comes with the package; a folder holds one that ``trailhound train`` wrote,
+            or a causal or sequence-to-sequence model that transformers can load; an ``http://`` or ``https://``
+            address is an OpenAI-compatible endpoint, with the model's name after ``#`` (see :mod:`.endpoint`).
+
+    Raises:
+        PolicyError: when there is no such reader, or it cannot be used.
+    """
+    if name == "builtin":
+        return load_reader(SHIPPED)
+    if name.startswith(("http://", "https://")):
+        from .endpoint import EndpointReader
+
+        address, _, model = name.partition("#")
+        return EndpointReader(address, model)
+    folder = Path(name)
+    if has_reader(folder):
+        return load_reader(folder)
+    if (folder / "config.json").is_file():
+        from .language_model import LanguageModelReader
+
+        return LanguageModelReader(folder)
+    raise PolicyError(
+        f"there is no reader {name!r}: give builtin, coverage, a folder with reader.json or with a transformers model"
+        " (config.json), or the http address of an endpoint"
+    )
+
+
+def answering_reader(policy: Path | None) -> ExtractiveReader | None:
+    """Return the reader that answers beside a policy: its own, or the one that ships, if there is one."""
+    for folder in (policy, SHIPPED):
+        if folder is not None and has_reader(folder):
+            return load_reader(folder)
+    return None

@@ -1,0 +1,222 @@
+"""A passage as a reader sees it, whatever the question: its candidates, what stands around them, its dates."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...retrievers.chunking import sentence_spans
+from ...retrievers.records import Passage, Vectors
+from ...retrievers.titles import strip_parenthesis
+from .answer_text import normalise_answer
+from .candidates import KINDS, Candidate, find_candidates
+from .countries import countries_of, is_country
+from .dates import DateMention, find_dates
+from .word_vectors import DIMENSION, Pieces, WordVectors
+
+BASE = (
+    *KINDS,
+    "dropped_before",
+    "dropped_after",
+    "sentence",
+    "place",
+    "in_parenthesis",
+    "in_first_parenthesis",
+    "first_date",
+    "second_date",
+    "later_date",
+    "words",
+    "country",
+    "repeated",
+    "own_title",
+    "begins_sentence",
+    "after_comma",
+    "before_comma",
+)
+"""Features of a candidate that do not depend on the question."""
+
+WINDOW = 6
+"""Word pieces on either side of a candidate that count as its surroundings."""
+
+_REMEMBERED = 8192
+"""Passages whose analysis is kept (about 50 kB each)."""
+_WEIGHTS = np.float32(0.85) ** np.arange(WINDOW, dtype=np.float32)
+_PARENTHESIS = re.compile(r"\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
+_BORN = re.compile(r"\b(?:born|b\.|né|née)\b", re.IGNORECASE)
+_DIED = re.compile(r"\b(?:died|d\.|death|passed away|killed)\b", re.IGNORECASE)
+_NEAR = 60
+"""Characters after "born" or "died" in which its date is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When things happened, in years: nan where the passage does not say."""
+
+    birth: float
+    death: float
+    first: float
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class PassageReading:
+    """A passage, analysed once.
+
+    Attributes:
+        title: without its parenthesis.
+        candidates: possible answers, n of them.
+        answers: the candidates, normalised as answers are compared.
+        base: float32 [n, len(BASE)].
+        around: float16 [n, 3, DIMENSION], word vectors to the left, to the right, and of the candidate itself.
+        sentence_of: int64 [n], the sentence of each candidate.
+        sentences: normalised words of each sentence.
+        times: what its dates say.
+        countries: that it speaks of, in order.
+    """
+
+    title: str
+    text: str
+    candidates: tuple[Candidate, ...]
+    answers: tuple[str, ...]
+    base: NDArray[np.float32]
+    around: NDArray[np.float16]
+    sentence_of: NDArray[np.int64]
+    sentences: tuple[frozenset[str], ...]
+    pieces: Pieces
+    times: Times
+    countries: tuple[str, ...]
+
+    @classmethod
+    def of(cls, title: str, text: str, vectors: WordVectors) -> PassageReading:
+        """Analyse a passage."""
+        name = strip_parenthesis(title) if title else ""
+        candidates = tuple(find_candidates(text))
+        answers = tuple(normalise_answer(text[c.start : c.end]) for c in candidates)
+        spans = sentence_spans(text)
+        starts = [start for start, _ in spans]
+        sentence_of = np.array([max(bisect_right(starts, c.start) - 1, 0) for c in candidates], np.int64)
+        pieces = vectors.cut(text)
+        dates = find_dates(text)
+        base = _base_features(text, name, candidates, answers, sentence_of, starts, dates)
+        sentences = tuple(frozenset(normalise_answer(text[start:end]).split()) for start, end in spans)
+        around = surroundings(pieces, [(c.start, c.end) for c in candidates]).astype(np.float16)
+        return cls(
+            name, text, candidates, answers, base, around, sentence_of, sentences, pieces,
+            times_of(text, dates), tuple(countries_of(text)),
+        )  # fmt: skip
+
+
+class PassageAnalyser:
+    """Analyses passages, each once; readers may share one, and so may threads.
+
+    Args:
+        vectors: word vectors; loaded when None.
+    """
+
+    def __init__(self, vectors: WordVectors | None = None) -> None:
+        self.vectors = vectors if vectors is not None else WordVectors()
+        self._read = lru_cache(_REMEMBERED)(self._analyse)
+
+    def read(self, passages: Sequence[Passage]) -> list[PassageReading]:
+        """Return the analyses of passages."""
+        return [self._read(passage.title, passage.text) for passage in passages]
+
+    def _analyse(self, title: str, text: str) -> PassageReading:
+        return PassageReading.of(title, text, self.vectors)
+
+
+def surroundings(pieces: Pieces, spans: list[tuple[int, int]]) -> Vectors:
+    """Return the mean word vectors to the left, to the right and inside of spans, float32 [n, 3, DIMENSION].
+
+    Nearer pieces weigh more; what lies beyond the ends of the text is zero.
+    """
+    out = np.zeros((len(spans), 3, DIMENSION), np.float32)
+    padded = np.pad(pieces.vectors, ((WINDOW, WINDOW), (0, 0)))
+    for k, (start, end) in enumerate(spans):
+        first, last = pieces.within(start, end)
+        last = max(last, first + 1)
+        out[k, 0] = _WEIGHTS[::-1] @ padded[first : first + WINDOW]
+        out[k, 1] = _WEIGHTS @ padded[last + WINDOW : last + 2 * WINDOW] if last + WINDOW < len(padded) else 0
+        out[k, 2] = pieces.vectors[first:last].sum(axis=0) / (last - first)
+    out[:, :2] /= _WEIGHTS.sum()
+    return out
+
+
+def times_of(text: str, dates: list[DateMention]) -> Times:
+    """Read birth and death from the first parenthesis with a date, or after "born" and "died"; first and last date."""
+    if not dates:
+        return Times(np.nan, np.nan, np.nan, np.nan)
+    birth = death = np.nan
+    for match in _PARENTHESIS.finditer(text[:500]):
+        inside = [date.value for date in dates if match.start() < date.start < match.end()]
+        if len(inside) > 1:
+            birth, death = inside[0], inside[-1]
+        elif inside:
+            if _DIED.search(match.group()) and not _BORN.search(match.group()):
+                death = inside[0]
+            else:
+                birth = inside[0]
+        if inside:
+            break
+    if np.isnan(birth):
+        birth = _after(text, _BORN, dates)
+    if np.isnan(death):
+        death = _after(text, _DIED, dates)
+    values = [date.value for date in dates]
+    return Times(birth, death, values[0], values[-1])
+
+
+def _after(text: str, cue: re.Pattern[str], dates: list[DateMention]) -> float:
+    for match in cue.finditer(text):
+        for date in dates:
+            if match.end() <= date.start < match.end() + _NEAR and "." not in text[match.end() + 1 : date.start]:
+                return date.value
+    return float(np.nan)
+
+
+def _base_features(
+    text: str,
+    title: str,
+    candidates: tuple[Candidate, ...],
+    answers: tuple[str, ...],
+    sentence_of: NDArray[np.int64],
+    sentence_starts: list[int],
+    dates: list[DateMention],
+) -> NDArray[np.float32]:
+    features = np.zeros((len(candidates), len(BASE)), np.float32)
+    date_order = {date.start: k for k, date in enumerate(dates)}
+    parentheses = [match.span() for match in _PARENTHESIS.finditer(text)]
+    title_words = set(normalise_answer(title).split())
+    counts: dict[str, int] = {}
+    for answer in answers:
+        counts[answer] = counts.get(answer, 0) + 1
+    for k, (c, answer) in enumerate(zip(candidates, answers, strict=True)):
+        words = answer.split()
+        inside = [n for n, (a, b) in enumerate(parentheses) if a < c.start < b]
+        order = date_order.get(c.start, -1)
+        features[k, c.kind] = 1
+        features[k, len(KINDS) :] = (
+            c.dropped[0],
+            c.dropped[1],
+            1 / (1 + sentence_of[k]),
+            c.start / max(len(text), 1),
+            bool(inside),
+            bool(inside) and inside[0] == 0,
+            order == 0,
+            order == 1,
+            order > 1,
+            len(words) / 4,
+            is_country(text[c.start : c.end]),
+            np.log(counts[answer]),
+            bool(words) and title_words.issuperset(words),
+            c.start in sentence_starts,
+            text[max(c.start - 2, 0) : c.start].rstrip().endswith(","),
+            text[c.end : c.end + 1] == ",",
+        )
+    return features

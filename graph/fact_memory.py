@@ -1,0 +1,65 @@
+"""The facts of a knowledge graph as tensors, for a network that passes messages along them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..retrievers.facts import Facts
+from .encoder import TypedLinks
+
+
+class FactMemory:
+    """Every fact read either way; what a network looks up of the index it searches.
+
+    Attributes:
+        entities: number of entities, N.
+        kinds: number of kinds of edges.
+    """
+
+    def __init__(self, facts: Facts) -> None:
+        source, kind, target = facts.edges
+        self.entities = len(facts.entities)
+        self.kinds = facts.kind_count
+        self._source, self._kind, self._target = (torch.from_numpy(a.copy()) for a in (source, kind, target))
+        self._keys = self._source * self.kinds + self._kind  # ascending
+        self._count = len(facts.relations)
+        self._facts = len(facts)
+        # both readings of a fact have its number, and each its place beside the other
+        self._fact = torch.from_numpy(facts.edge_facts.copy())
+        order = torch.argsort(self._fact, stable=True).reshape(-1, 2)
+        self._turned = torch.empty_like(self._fact).scatter_(0, order.reshape(-1), order.flip(1).reshape(-1))
+
+    def links(self, head: Tensor, asked: Tensor, known: Tensor, dropout: float = 0.0) -> TypedLinks:
+        """Return all facts as links, with those that must not be seen.
+
+        A fact that answers the question and whose answer is not known to the search is hidden, read either way.
+
+        Args:
+            head: row of the head of each search, int64 [b].
+            asked: the kind of edge that it asks for, int64 [b].
+            known: the answers it may know, bool [b, N].
+            dropout: share of the facts that no search sees, drawn by torch's generator.
+        """
+        key = head * self.kinds + asked
+        first, last = torch.searchsorted(self._keys, key), torch.searchsorted(self._keys, key, right=True)
+        count = last - first
+        search = torch.repeat_interleave(torch.arange(len(head)), count)
+        at = torch.arange(len(search)) + torch.repeat_interleave(first - count.cumsum(0) + count, count)
+        answer = self._target[at]
+        unseen = ~known[search, answer]
+        search, answer, kind = search[unseen], answer[unseen], self._kind[at][unseen]
+        inverse = (kind + self._count) % self.kinds
+        hidden = torch.stack(
+            (
+                torch.cat((search, search)),
+                torch.cat((head[search], answer)),
+                torch.cat((answer, head[search])),
+                torch.cat((kind, inverse)),
+            )
+        )
+        if not dropout:
+            return TypedLinks(self._source, self._target, self._kind, None, hidden)
+        kept = (torch.rand(self._facts) >= dropout)[self._fact]  # [2 m]
+        lost = ~kept[torch.cat((at[unseen], self._turned[at[unseen]]))]
+        return TypedLinks(self._source[kept], self._target[kept], self._kind[kept], None, hidden[:, ~lost])
