@@ -231,6 +231,7 @@ class _Run:
                 recipe.imitation_lanes,
                 recipe.wide_share,
                 recipe.wander,
+                recipe.thorough,
                 self.average.update,
                 self._stage(f"imitation {number + 1}/{recipe.imitation_epochs}", len(self.worlds)),
             )
