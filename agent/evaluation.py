@@ -107,10 +107,10 @@ def evaluate(
     run = {question.id: _named(opened, found) for question, found in zip(asked, ranked, strict=True)}
     if opened.facts is None:
         measured = _passage_figures(asked, qrels, run, ranked)
-        _judge_answers(opened, asked, ranked, None if policy is None else Path(policy), measured)
     else:
         measured = fact_figures(opened, folder, asked, ranked, warn)
-    evaluation = _figures(chosen.name, asked, measured, run, ranked, latencies)
+    answers = _judged_answers(opened, asked, ranked, None if policy is None else Path(policy))
+    evaluation = _figures(chosen.name, asked, measured, run, ranked, latencies, answers)
     if json_file is not None:
         write_json(Path(json_file), evaluation.to_json())
     if reliability_file is not None:
@@ -147,24 +147,6 @@ def _named(index: Index, ranked: Ranked) -> dict[str, float]:
     return {passage.id: float(score) for passage, score in zip(passages, ranked.scores, strict=True)}
 
 
-def _judge_answers(
-    index: Index,
-    questions: list[Question],
-    ranked: list[Ranked],
-    policy: Path | None,
-    figures: dict[str, dict[str, float]],
-) -> None:
-    """Add exact match and F1 of the reader's answers to each question's figures, if every question has its answer."""
-    reader = answering_reader(policy)
-    if reader is None or not all(question.answer for question in questions):
-        return
-    for question, found in zip(questions, ranked, strict=True):
-        read = index.store.passages(found.rows[: found.taken or READ].tolist())
-        answer = reader.answer(question.text, read)
-        text, gold = answer.text if answer is not None else "", question.answer or ""
-        figures[question.id] |= {"answer_exact_match": exact_match(text, gold), "answer_f1": f1_score(text, gold)}
-
-
 def _passage_figures(
     questions: list[Question], qrels: Qrels, run: Run, ranked: list[Ranked]
 ) -> dict[str, dict[str, float]]:
@@ -178,6 +160,22 @@ def _passage_figures(
     return figures
 
 
+def _judged_answers(
+    index: Index, questions: list[Question], ranked: list[Ranked], policy: Path | None
+) -> dict[str, dict[str, float]]:
+    """Return exact match and F1 of the reader's answers, by question; empty unless every question has its answer."""
+    reader = answering_reader(policy)
+    if reader is None or not all(question.answer for question in questions):
+        return {}
+    judged = {}
+    for question, found in zip(questions, ranked, strict=True):
+        read = index.store.passages(found.rows[: found.taken or READ].tolist())
+        answer = reader.answer(question.text, read)
+        text, gold = answer.text if answer is not None else "", question.answer or ""
+        judged[question.id] = {"answer_exact_match": exact_match(text, gold), "answer_f1": f1_score(text, gold)}
+    return judged
+
+
 def _figures(
     name: str,
     questions: list[Question],
@@ -185,9 +183,11 @@ def _figures(
     run: Run,
     ranked: list[Ranked],
     latencies: list[float],
+    answers: dict[str, dict[str, float]],
 ) -> Evaluation:
     for question, found, latency in zip(questions, ranked, latencies, strict=True):
         per_question[question.id] |= {"actions": found.actions, "calls": found.calls, "latency_ms": latency}
+        per_question[question.id] |= answers.get(question.id, {})
     kinds = sorted({question.type for question in questions if question.type is not None})
     by_type = {kind: _summary({q.id: per_question[q.id] for q in questions if q.type == kind}) for kind in kinds}
     sure = [values for values in (per_question[q.id] for q in questions) if "confidence" in values]

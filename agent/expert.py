@@ -7,19 +7,29 @@ from numpy.typing import NDArray
 
 from ..envs.batch import Lane, SearchBatch
 from ..envs.settings import SUB_INDEXES
+from ..graph.knowledge_graph import GROUPS
 
 _DENSE = SUB_INDEXES.index("dense")
 _ENTITY = SUB_INDEXES.index("entity")
+_MENTIONS = GROUPS.index("mentions")
 
 
-def expert_actions(batch: SearchBatch, lane: int) -> NDArray[np.bool_]:
+def expert_actions(batch: SearchBatch, lane: int, thorough: bool = False) -> NDArray[np.bool_]:
     """Return every action that lies on a shortest path to the labelled evidence, bool [actions].
 
     The order is latent: any supporting candidate in view may be taken, and while some are not in view yet, the
     operators that bring the most of them for their cost are as right. STOP when neither is left.
+
+    An expert knows what an operator will bring, and a policy cannot. So with ``thorough`` a path first asks, in every
+    query state in which evidence is missing, each sub-index for a page and the latest evidence for its mentions, in any
+    order: what a policy that looks before it takes would do, and what PPO then learns to save on.
     """
     good = np.zeros(batch.layout.size, np.bool_)
     state = batch.lane(lane)
+    if thorough and len(state.evidence) < batch.settings.max_evidence and state.found_gold < len(state.world.gold):
+        good = _unasked(batch, lane, state)
+        if good.any():
+            return good
     take = batch.layout.take
     in_view = state.world.is_gold[state.places[: state.count]]
     if len(state.evidence) < batch.settings.max_evidence:
@@ -29,6 +39,17 @@ def expert_actions(batch: SearchBatch, lane: int) -> NDArray[np.bool_]:
     if not good.any():
         good[0] = True
     return good
+
+
+def _unasked(batch: SearchBatch, lane: int, state: Lane) -> NDArray[np.bool_]:
+    """Return the legal operators of a thorough search that have not been used in this query state, bool [actions]."""
+    layout = batch.layout
+    wanted = np.zeros(layout.size, np.bool_)
+    for sub_index in range(len(SUB_INDEXES)):
+        wanted[layout.expand + sub_index] = not state.pages.get((sub_index, state.state), 0)
+    if state.evidence:
+        wanted[layout.hop + (len(state.evidence) - 1) * len(GROUPS) + _MENTIONS] = True
+    return np.asarray(wanted & batch.mask[lane])
 
 
 def _best_operators(batch: SearchBatch, lane: int, state: Lane, to_take: int) -> NDArray[np.bool_]:

@@ -32,6 +32,7 @@ def imitate_epoch(
     lanes: int = 32,
     wide_share: float = 0.0,
     wander: float = 0.0,
+    thorough: bool = False,
     stepped: Callable[[], None] | None = None,
     done: Callable[[int], None] | None = None,
 ) -> float:
@@ -49,6 +50,7 @@ def imitate_epoch(
             made among many more candidates than the expert would bring.
         wander: probability of an operator drawn at random in place of any other action, so that choices are also
             made among a few more candidates than are needed.
+        thorough: the expert asks before it takes, see :func:`expert_actions`.
         stepped: called after every gradient step.
         done: called with the number of questions begun.
     """
@@ -68,7 +70,7 @@ def imitate_epoch(
     losses: list[float] = []
     network.train()
     while active:
-        good = np.stack([expert_actions(batch, lane) for lane in active])
+        good = np.stack([expert_actions(batch, lane, thorough) for lane in active])
         loss, log_probabilities = _learn(network, optimizer, batch, active, good)
         losses.append(loss)
         if stepped is not None:

@@ -44,9 +44,9 @@ def evidence_sets(world: QuestionWorld) -> list[EvidenceSet]:
 
     Empty when no passage in reach holds the answer.
     """
-    if not world.answer_text:
+    if not world.answer:
         return []
-    answer = normalise_answer(world.answer_text)
+    answer = normalise_answer(world.answer)
     names = _named_groups(world)
     if answer in {"yes", "no"} or set(answer.split()) <= set(normalise_answer(world.view.text).split()):
         sets = _compared(world, names)

@@ -31,9 +31,9 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
     Args:
         env: the lanes to collect from.
         beta: weight of L_ML; 0 is plain PPO.
+        stepped: called after every gradient step.
         beam_width: paths of each question that a beam search adds to those sampled; 0 adds none.
         answers: knows the likely evidence of questions without labels; None where labels are known.
-        stepped: called after every gradient step.
         kwargs: what MaskablePPO takes.
     """
 
@@ -43,15 +43,15 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
         self,
         env: SearchVecEnv,
         beta: float,
+        stepped: Callable[[], None] | None = None,
         beam_width: int = 0,
         answers: AnswerSupervision | None = None,
-        stepped: Callable[[], None] | None = None,
         **kwargs: Any,
     ) -> None:
         self.beta = beta
+        self._stepped = stepped
         self.beam_width = beam_width
         self.answers = answers
-        self._stepped = stepped
         self.lanes_env = env
         self.statistics: dict[str, float] = {}
         """Means over the last update: losses, entropies, effective paths, clipping, approximate KL."""

@@ -57,6 +57,7 @@ class Recipe(BaseModel):
     own_share: float = Field(0.5, ge=0, le=1)
     wide_share: float = Field(0.25, ge=0, le=1)
     wander: float = Field(0.2, ge=0, le=1)
+    thorough: bool = False
     weight_decay: float = Field(1e-2, ge=0)
 
     # PPO with marginal likelihood

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..envs.batch import Observation, SearchBatch
-from ..envs.settings import EnvironmentSettings
+from ..envs.settings import ActionLayout, EnvironmentSettings
 from ..envs.world import QuestionWorld
 from ..retrievers.records import Rows
 from .confidence import SIGNALS, search_signals
@@ -135,6 +136,18 @@ def _opinions(network: PolicyNetwork, batch: SearchBatch, active: list[int]) -> 
     return [_Opinion(logits[k], chances[k], float(values[k])) for k in range(len(active))]
 
 
+def best_action(chances: NDArray[np.float64], layout: ActionLayout) -> int:
+    """Return the best action of the likeliest kind: to stop, to ask, or to take.
+
+    What to ask and which to take first is latent in training, so the policy spreads its mass over actions that are
+    equally right; the likeliest single action may be to stop where all that it believes is that more must be asked.
+    """
+    parts = (0, layout.expand, layout.take, len(chances))
+    mass = [chances[first:last].sum() for first, last in pairwise(parts)]
+    kind = int(np.argmax(mass))
+    return parts[kind] + int(chances[parts[kind] : parts[kind + 1]].argmax())
+
+
 def _advance(
     batch: SearchBatch,
     lane: int,
@@ -146,7 +159,7 @@ def _advance(
     """Take the best legal action in one lane, or draw one; on the end of the episode fill in the outcome."""
     state = batch.lane(lane)
     chances = opinion.chances
-    action = int(chances.argmax()) if draw is None else int(draw.choice(len(chances), p=chances))
+    action = best_action(chances, batch.layout) if draw is None else int(draw.choice(len(chances), p=chances))
     words = explain(batch, lane, action) if explain is not None else ("", "")
     before = state.count
     if batch.mask[lane, batch.layout.take :].any() or not len(outcome.last_takes):

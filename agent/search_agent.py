@@ -163,7 +163,7 @@ class SearchAgent:
         ranked = self._system.rank(text, limit)
         evidence, path = self._evidence(ranked), tuple(self._step(decision) for decision in ranked.decisions)
         answer = None
-        if self._reader is not None and self.index.facts is None:  # facts are answered by where the walk ends
+        if self._reader is not None:
             read = [found.passage for found in evidence[: ranked.taken or READ]]
             answer = self._reader.answer(text, read)
         milliseconds = (perf_counter() - started) * 1000

@@ -62,7 +62,7 @@ class Supervision:
 
     def teaches(self, world: QuestionWorld) -> bool:
         """Return whether a question has what is learned from."""
-        return bool(world.gold) if self.labels else bool(world.answer_text)
+        return bool(world.gold) if self.labels else bool(world.answer)
 
     def prepare(
         self, worlds: list[QuestionWorld], held_out: Sequence[QuestionWorld], progress: Progress | None
@@ -77,7 +77,7 @@ class Supervision:
         if self._epochs and not has_reader(self._folder):
             self._train_reader(worlds, held_out, progress)
         for world in worlds:
-            if self._reader is not None and world.answer_text is not None:
+            if self._reader is not None and world.answer is not None:
                 world.judge = ReaderJudge(self._reader, world, rewards=False)
         return worlds
 

@@ -97,8 +97,8 @@ def train(
         RecipeError: when the seed is negative or too large, the recipe has no round of either kind, or there is no
             such supervision.
     """
-    adapter = None if hop_encoder is None else load_adapter(Path(hop_encoder))
     chosen = recipe or Recipe()
+    adapter = None if hop_encoder is None else load_adapter(Path(hop_encoder))
     supervised = Supervision(supervision, reader, Path(out), chosen.reader_epochs, seed)
     run = _Run(sources, Path(out), validation, adapter, chosen, seed, supervised, warn, progress)
     run.claim(resume)
@@ -132,9 +132,9 @@ class _Run:
         self.seed = seed
         self.settings = recipe.environment()
         self.encoder = encoders[0]
-        self.supervision = supervision
         self.adapter = adapter
         self._hop_encoder = None if adapter is None else MiniLMEncoder(None, adapter)
+        self.supervision = supervision
         self._warn = warn
         self._progress = progress
         self._describe = {
@@ -143,8 +143,8 @@ class _Run:
             "sources": [_describe(source) for source in sources],
             "validation": [_describe(source) for source in validation],
             "encoder": self.encoder,
-            **supervision.describe(),
             "hop_encoder": None if adapter is None else adapter.digest,
+            **supervision.describe(),
         }
         self.worlds = self._load(sources)
         self.held_out = self._load(validation)
@@ -191,16 +191,18 @@ class _Run:
         finally:
             log.close()
         metrics = {**self.progressed.kept, "kept_round": float(self.progressed.kept_round)}
-        if self.supervision.labels:  # what is complete, only labels can say
-            self._calibrate()
+        self._calibrate()
         write_json(self.out / "metrics.json", {**metrics, "seconds": round(self.progressed.seconds, 1)})
         return TrainingReport(self.out, metrics, self.progressed.seconds)
 
     def _calibrate(self) -> None:
         """Fit how sure the kept policy is of its searches, on the validation questions."""
         policy = load_policy(self.out)
+        policy.network.memory = self.network.memory
         draws = self._seeded(2**31 + 2)
-        save_confidence(self.out, calibrate(policy.network, self.settings, self.held_out, draws))
+        confidence = calibrate(policy.network, self.settings, self.held_out, draws)
+        if confidence is not None:
+            save_confidence(self.out, confidence)
 
     @property
     def _checkpoint(self) -> Path:
@@ -230,6 +232,7 @@ class _Run:
                 recipe.imitation_lanes,
                 recipe.wide_share,
                 recipe.wander,
+                recipe.thorough,
                 self.average.update,
                 self._stage(f"imitation {number + 1}/{recipe.imitation_epochs}", len(self.worlds)),
             )
@@ -266,9 +269,9 @@ class _Run:
         model = SearchPPO(
             env,
             recipe.beta,
+            self.average.update,
             recipe.beam_width,
             self.supervision.answers,
-            self.average.update,
             n_steps=recipe.ppo_steps,
             batch_size=recipe.minibatch,
             n_epochs=recipe.ppo_passes,

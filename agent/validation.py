@@ -28,41 +28,33 @@ def validate(
     """
     network.eval()
     outcomes = search_worlds(network, settings, worlds)
-    if any(world.judge is not None and world.judge.rewards for world in worlds):
-        gained = float(np.mean([outcome.total_reward for outcome in outcomes]))
-        return {"return": gained, "calls": float(np.mean([outcome.calls for outcome in outcomes])), "score": gained}
-    recalls, complete, returns, prices, calls = [], [], [], [], []
-    for outcome, world in zip(outcomes, worlds, strict=True):
-        if not world.gold:
+    judged = [world.judge is not None and world.judge.rewards for world in worlds]
+    names = ("mrr", "recall@5", "all_recall@5", "return", "calls", "score")
+    figures: dict[str, list[float]] = {name: [] for name in names}
+    for outcome, world, by_judge in zip(outcomes, worlds, judged, strict=True):
+        if not by_judge and not world.gold:
+            continue
+        figures["return"].append(outcome.total_reward)
+        figures["calls"].append(outcome.calls)
+        if by_judge:
+            figures["score"].append(outcome.total_reward)
             continue
         found = len(world.gold.intersection(outcome.ranking[:TOP].tolist()))
-        recalls.append(found / len(world.gold))
-        complete.append(found == len(world.gold))
-        returns.append(outcome.total_reward)
-        prices.append(outcome.recall - outcome.total_reward)
-        calls.append(outcome.calls)
-    recall = float(np.mean(recalls))
-    answered = [
-        reciprocal_rank(world, outcome.ranking)
-        for outcome, world in zip(outcomes, worlds, strict=True)
-        if isinstance(world, FactWorld)
-    ]
-    quality = {"mrr": float(np.mean(answered))} if answered else {}
-    return {
-        **quality,
-        "recall@5": recall,
-        "all_recall@5": float(np.mean(complete)),
-        "return": float(np.mean(returns)),
-        "calls": float(np.mean(calls)),
-        "score": quality.get("mrr", recall) - float(np.mean(prices)),
-    }
+        quality = found / len(world.gold)
+        figures["recall@5"].append(quality)
+        figures["all_recall@5"].append(found == len(world.gold))
+        if isinstance(world, FactWorld):
+            quality = reciprocal_rank(world, outcome.ranking)
+            figures["mrr"].append(quality)
+        figures["score"].append(quality - (outcome.recall - outcome.total_reward))
+    return {name: float(np.mean(values)) for name, values in figures.items() if values}
 
 
 def reciprocal_rank(world: FactWorld, ranking: Rows) -> float:
     """Return 1 / the answer's rank among the entities that are not known answers, nor the head; 0 when unranked."""
-    passed_over = {world.asked.head, *world.known.tolist()} - {world.answer}
+    passed_over = {world.asked.head, *world.known.tolist()} - {world.answer_row}
     rows = [row for row in ranking.tolist() if row not in passed_over]
-    return 1 / (rows.index(world.answer) + 1) if world.answer in rows else 0.0
+    return 1 / (rows.index(world.answer_row) + 1) if world.answer_row in rows else 0.0
 
 
 def calibrate(
@@ -70,13 +62,16 @@ def calibrate(
     settings: EnvironmentSettings,
     worlds: Sequence[QuestionWorld],
     rng: np.random.Generator,
-) -> Confidence:
+) -> Confidence | None:
     """Fit how sure the policy is that its evidence is complete, on searches of ``worlds`` (with supporting passages).
 
-    Each is searched greedily, and ``DRAWS`` times by drawing from the policy: its own failures are few.
+    Each is searched greedily, and ``DRAWS`` times by drawing from the policy: its own failures are few. None where no
+    world has a supporting passage.
     """
     network.eval()
     searched = [world for world in worlds if world.gold]
+    if not searched:
+        return None
     outcomes = search_worlds(network, settings, searched)
     for _ in range(DRAWS):
         outcomes += search_worlds(network, settings, searched, draw=rng)

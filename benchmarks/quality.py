@@ -21,22 +21,34 @@ from pathlib import Path
 SYSTEMS = ("lexical", "dense", "hybrid", "ppr")
 
 
+TEXTS = ("entailmentbank", "hotpotqa", "musique", "scifact", "2wiki-train")
+"""Every train split there is."""
+
+
 @dataclass(frozen=True)
 class Setting:
-    """What to learn from, what to measure on: (corpus folder, split)."""
+    """What to learn from, what to measure on; ``tuned`` are the train splits that the hop encoder is tuned on."""
 
     recipe: str
     train: tuple[str, ...]
-    validation: str | None
     corpus: str
+    validation: str | None = None
+    tuned: tuple[str, ...] = ()
     split: str = "dev"
 
 
+def _without(name: str) -> tuple[str, ...]:
+    return tuple(text for text in TEXTS if text != name)
+
+
 SETTINGS = {
-    "2wiki": Setting("2wiki", ("2wiki-train",), "2wiki-train:validation", "2wiki"),
-    "exhaustive": Setting("exhaustive", ("2wiki-train",), "2wiki-train:validation", "2wiki"),
-    "hotpotqa": Setting("hotpotqa", ("hotpotqa",), None, "hotpotqa"),
-    "musique": Setting("musique", ("musique", "hotpotqa", "2wiki-train"), None, "musique"),
+    "2wiki": Setting("2wiki", ("2wiki-train",), "2wiki", "2wiki-train:validation"),
+    "exhaustive": Setting("exhaustive", ("2wiki-train",), "2wiki", "2wiki-train:validation"),
+    "hotpotqa": Setting("hotpotqa", ("hotpotqa",), "hotpotqa", tuned=TEXTS),
+    "musique": Setting("musique", ("musique", "hotpotqa", "2wiki-train"), "musique", tuned=TEXTS),
+    "entailmentbank": Setting("entailmentbank", ("entailmentbank",), "entailmentbank", tuned=TEXTS),
+    "2wiki-unseen": Setting("shipped", _without("2wiki-train"), "2wiki", tuned=_without("2wiki-train")),
+    "hotpotqa-unseen": Setting("shipped", _without("hotpotqa"), "hotpotqa", tuned=_without("hotpotqa")),
 }
 
 
@@ -58,6 +70,23 @@ def index(data: Path, work: Path, corpus: str) -> Path:
     return place
 
 
+def sources(data: Path, work: Path, names: tuple[str, ...]) -> list[str]:
+    """Return the arguments that name train splits."""
+    return [
+        part for name in names for part in ("--index", str(index(data, work, name)), "--questions", str(data / name))
+    ]
+
+
+def hop_encoder(data: Path, work: Path, names: tuple[str, ...]) -> list[str]:
+    """Tune a hop encoder on train splits, unless it is there; returns the arguments that name it."""
+    if not names:
+        return []
+    left_out = "-".join(name for name in TEXTS if name not in names)
+    place = work / f"hop-{'without-' + left_out if left_out else 'all'}"
+    run(["tune", *sources(data, work, names), "--split", "train", "--epochs", "3", "--out", str(place)])
+    return ["--hop-encoder", str(place)]
+
+
 def evaluate(data: Path, work: Path, setting: Setting, label: str, arguments: list[str]) -> dict[str, float]:
     """Evaluate one system on the setting's questions."""
     figures = work / f"{label}.json"
@@ -66,31 +95,36 @@ def evaluate(data: Path, work: Path, setting: Setting, label: str, arguments: li
     return json.loads(figures.read_text())
 
 
-def measure(data: Path, work: Path, name: str, seeds: list[int]) -> dict[str, list[dict[str, float]]]:
+def measure(data: Path, work: Path, name: str, seeds: list[int], extra: list[str]) -> dict[str, list[dict[str, float]]]:
     """Train one policy per seed and evaluate it, greedily and exhaustively, and the fixed systems once."""
     setting = SETTINGS[name]
     results = {system: [evaluate(data, work, setting, f"{name}-{system}", ["--system", system])] for system in SYSTEMS}
     results |= {"policy": [], "the policy, exhaustive": []}
     for seed in seeds:
-        out = work / f"{name}-{seed}"
-        sources = [
-            part
-            for corpus in setting.train
-            for part in ("--index", str(index(data, work, corpus)), "--questions", str(data / corpus))
-        ]
+        out = work / f"{name}{''.join(extra).replace('--set', '-')}-{seed}"
+        learn = [*sources(data, work, setting.train), "--split", "train", *hop_encoder(data, work, setting.tuned)]
         validation = ["--validation", str(data / setting.validation)] if setting.validation else []
         recipe = ["--recipe", setting.recipe, "--seed", str(seed), "--out", str(out)]
-        seconds, gibibytes = run(["train", *sources, "--split", "train", *validation, *recipe])
-        figures = evaluate(data, work, setting, f"{name}-policy-{seed}", ["--policy", str(out)])
+        seconds, gibibytes = run(["train", *learn, *validation, *recipe, *extra])
+        figures = evaluate(data, work, setting, f"{out.name}-policy", ["--policy", str(out)])
         results["policy"].append(figures | {"train_seconds": seconds, "train_gib": gibibytes})
         arguments = ["--policy", str(out), "--system", "exhaustive"]
-        results["the policy, exhaustive"].append(evaluate(data, work, setting, f"{name}-exhaustive-{seed}", arguments))
+        results["the policy, exhaustive"].append(evaluate(data, work, setting, f"{out.name}-exhaustive", arguments))
     return results
 
 
 def table(results: dict[str, list[dict[str, float]]]) -> str:
     """Return mean and spread (standard deviation over seeds) as a Markdown table."""
-    shown = ("recall@2", "recall@5", "all_recall@5", "recall@10", "calls_mean", "latency_ms_p50", "latency_ms_p95")
+    shown = (
+        "recall@2",
+        "recall@5",
+        "all_recall@5",
+        "recall@20",
+        "return_mean",
+        "calls_mean",
+        "latency_ms_p50",
+        "latency_ms_p95",
+    )
     shown += ("train_seconds", "train_gib")
     lines = [f"| system | {' | '.join(shown)} |", "|---" * (len(shown) + 1) + "|"]
     for system, runs in results.items():
@@ -115,12 +149,16 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/quality"))
     parser.add_argument("--sets", nargs="+", choices=tuple(SETTINGS), default=list(SETTINGS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="for an ablation: of every recipe"
+    )
     parser.add_argument("--json", type=Path, default=None)
     parsed = parser.parse_args()
     parsed.work.mkdir(parents=True, exist_ok=True)
     everything = {}
+    extra = [part for setting in parsed.set for part in ("--set", setting)]
     for name in parsed.sets:
-        everything[name] = measure(parsed.data, parsed.work, name, parsed.seeds)
+        everything[name] = measure(parsed.data, parsed.work, name, parsed.seeds, extra)
         print(f"\n{name}, seeds {' '.join(map(str, parsed.seeds))}\n\n{table(everything[name])}", flush=True)
         if parsed.json:
             parsed.json.write_text(json.dumps(everything, indent=2) + "\n")

@@ -58,14 +58,14 @@ class Lane:
         return self.evidence[-1] if self.evidence else -1
 
     @property
-    def taken_rows(self) -> tuple[int, ...]:
-        """Rows of the evidence in the order it was taken."""
-        return tuple(self.world.rows[self.places[self.evidence]].tolist())
-
-    @property
     def held(self) -> tuple[int, ...]:
         """Places of the evidence in its world, in the order taken."""
         return tuple(self.places[self.evidence].tolist())
+
+    @property
+    def taken_rows(self) -> tuple[int, ...]:
+        """Rows of the evidence in the order it was taken."""
+        return tuple(self.world.rows[self.places[self.evidence]].tolist())
 
 
 class SearchBatch:

@@ -54,7 +54,7 @@ class FactWorld(QuestionWorld):
         gold = frozenset() if answer is None else frozenset((query.head, answer))
         super().__init__(index, view, settings, gold)
         self.asked = query
-        self.answer = answer
+        self.answer_row = answer
         self.facts = facts
         self.hidden = hidden
         self.known = np.array([row for row in facts.answers(query).tolist() if row != answer], np.int64)
@@ -175,9 +175,9 @@ class FactWorld(QuestionWorld):
         """Return source, kind and target of every edge of ``rows`` that can be seen."""
         at = self.facts.edges_of(rows)
         source, kind, target = (array[at] for array in self.facts.edges)
-        if self.hidden is None or self.answer is None:
+        if self.hidden is None or self.answer_row is None:
             return source, kind, target
-        head, asked, answer = self.asked.head, self.asked.kind, self.answer
+        head, asked, answer = self.asked.head, self.asked.kind, self.answer_row
         seen = ~((source == head) & (kind == asked) & (target == answer))
         seen &= ~((source == answer) & (kind == self.facts.inverse(asked)) & (target == head))
         return source[seen], kind[seen], target[seen]

@@ -33,7 +33,7 @@ class QuestionWorld:
         settings: sizes of pages and hops.
         gold: rows of the supporting passages, where they are known.
         hop_encoder: encodes queries in place of the index's encoder; tuned to read them with the evidence.
-        answer_text: the answer to the question, where it is known.
+        answer: to the question, where it is known.
     """
 
     def __init__(
@@ -43,14 +43,14 @@ class QuestionWorld:
         settings: EnvironmentSettings,
         gold: frozenset[int] = frozenset(),
         hop_encoder: Encoder | None = None,
-        answer_text: str | None = None,
+        answer: str | None = None,
     ) -> None:
         self.index = index
         self._hop_encoder = hop_encoder
         self.view = view
         self.settings = settings
         self.gold = gold
-        self.answer_text = answer_text
+        self.answer = answer
         self.judge: Judge | None = None
         """Rewards episodes in place of the labels, where it is set."""
         self._place: dict[int, int] = {}
@@ -96,11 +96,6 @@ class QuestionWorld:
         """Links among the passages in view, uint8 [n, n]: bit ``r`` of [a, b] says that a links to b by Relation r."""
         return self._adjacency[: self._count, : self._count]
 
-    def set_gold(self, gold: frozenset[int]) -> None:
-        """Let other rows count as supporting, in the episodes that begin from now on."""
-        self.gold = gold
-        self._gold[: self._count] = [row in gold for row in self.rows.tolist()]
-
     @property
     def may_take(self) -> NDArray[np.bool_]:
         """Whether each passage in view may be taken, bool [n]."""
@@ -109,6 +104,11 @@ class QuestionWorld:
     def links_among(self, places: Rows) -> NDArray[np.uint8]:
         """Return ``adjacency`` among some places, uint8 [m, m]."""
         return self.adjacency[places[:, None], places]
+
+    def set_gold(self, gold: frozenset[int]) -> None:
+        """Let other rows count as supporting, in the episodes that begin from now on."""
+        self.gold = gold
+        self._gold[: self._count] = [row in gold for row in self.rows.tolist()]
 
     def place(self, row: int) -> int:
         """Return the place of a row that is in view."""

@@ -18,7 +18,7 @@ def reading_example(world: QuestionWorld, evidence: Collection[int]) -> ReadingE
     The evidence comes in the order in which it would be found: first what the question names, then the rest. Beside
     it stands what the lexical index takes for evidence wrongly.
     """
-    answer = world.answer_text
+    answer = world.answer
     if answer is None:
         return None
     index = world.index

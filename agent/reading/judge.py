@@ -23,12 +23,12 @@ class ReaderJudge:
     """
 
     def __init__(self, reader: Reader, world: QuestionWorld, rewards: bool = True) -> None:
-        if world.answer_text is None:
+        if world.answer is None:
             raise ValueError(f"the question {world.view.text!r} has no answer to judge evidence by")
         self.rewards = rewards
         self._reader = reader
         self._world = world
-        self._answer = world.answer_text
+        self._answer = world.answer
         self._known: dict[tuple[int, ...], float] = {}
 
     def log_likelihood(self, rows: tuple[int, ...]) -> float:

@@ -84,3 +84,20 @@ def test_tensors_that_do_not_belong(tmp_path: Path, name: str) -> None:
     save_file({**tensors, name: torch.zeros(1)}, tmp_path / "c", metadata={"progressed": "{}"})
     with pytest.raises(PolicyError, match="is damaged"):
         load_checkpoint(tmp_path / "c", *made(1))
+
+
+def test_the_average_of_the_weights_comes_back_beside_them(tmp_path: Path) -> None:
+    network, optimizer = made(0)
+    average, _ = made(2)
+    save_checkpoint(tmp_path / "c", network, optimizer, Progressed(1, averaged=7), average)
+    again, its_average = made(3)[0], made(4)[0]
+    assert load_checkpoint(tmp_path / "c", again, average=its_average).averaged == 7
+    assert torch.equal(again.state_dict()["0.weight"], network.state_dict()["0.weight"])
+    assert torch.equal(its_average.state_dict()["0.weight"], average.state_dict()["0.weight"])
+
+
+def test_a_checkpoint_without_the_average_is_damaged(tmp_path: Path) -> None:
+    network, optimizer = made(0)
+    save_checkpoint(tmp_path / "c", network, optimizer, Progressed(1))
+    with pytest.raises(PolicyError, match="damaged"):
+        load_checkpoint(tmp_path / "c", made(1)[0], average=made(2)[0])

@@ -134,3 +134,32 @@ def test_the_second_page_of_names_is_not_looked_for(small_index: Index) -> None:
             batch.start(0, world)
             wanted = bool(expert_actions(batch, 0)[batch.layout.expand + ENTITY])
             assert not wanted or row in first
+
+
+def test_a_thorough_expert_asks_everything_once_before_it_takes(
+    worlds: list[QuestionWorld], settings: EnvironmentSettings
+) -> None:
+    generator = np.random.default_rng(0)
+    for world in worlds[:10]:
+        batch = SearchBatch(settings, 1, 64)
+        batch.start(0, world)
+        layout, state = batch.layout, batch.lane(0)
+        asked: list[tuple[int, int]] = []  # pieces of evidence, and the operator
+        ended = False
+        while not ended:
+            good = np.flatnonzero(expert_actions(batch, 0, thorough=True))
+            action = int(generator.choice(good))
+            if action >= layout.take:
+                missing = state.found_gold < len(world.gold)
+                sub_indexes = {operator for held, operator in asked if held == len(state.evidence)}
+                legal = np.flatnonzero(batch.mask[0, 1:4]) + 1
+                unasked = [a for a in legal if not state.pages.get((int(a) - 1, state.state), 0)]
+                assert not (missing and unasked), f"{unasked} had not been asked, only {sub_indexes}"
+                assert world.is_gold[state.places[action - layout.take]]
+            elif action:
+                asked.append((len(state.evidence), action))
+            _, ended = batch.act(0, action)
+        first = [operator for held, operator in asked if not held]
+        assert {1, 2, 3} <= set(first), "lexical, dense and entity are asked before anything is taken"
+        if state.found_gold == len(world.gold):
+            assert asked[-1][0] < len(state.evidence), "nothing is asked once the evidence is complete"

@@ -14,11 +14,11 @@ def sets(worlds: list[QuestionWorld]) -> list[list[EvidenceSet]]:
 
 
 def unlabelled(world: QuestionWorld, answer: str | None) -> QuestionWorld:
-    return QuestionWorld(world.index, world.view, world.settings, answer_text=answer)
+    return QuestionWorld(world.index, world.view, world.settings, answer=answer)
 
 
 def test_labels_are_not_looked_at(worlds: list[QuestionWorld], sets: list[list[EvidenceSet]]) -> None:
-    assert [evidence_sets(unlabelled(world, world.answer_text)) for world in worlds] == sets
+    assert [evidence_sets(unlabelled(world, world.answer)) for world in worlds] == sets
 
 
 def test_the_labelled_evidence_is_often_among_the_sets(
@@ -34,8 +34,8 @@ def test_the_labelled_evidence_is_often_among_the_sets(
 def test_the_answer_of_a_span_is_in_every_set(worlds: list[QuestionWorld], sets: list[list[EvidenceSet]]) -> None:
     spans = 0
     for world, candidates in zip(worlds, sets, strict=True):
-        assert world.answer_text is not None
-        answer = normalise_answer(world.answer_text)
+        assert world.answer is not None
+        answer = normalise_answer(world.answer)
         if set(answer.split()) <= set(normalise_answer(world.view.text).split()):
             continue
         for candidate in candidates:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import trailhound
@@ -24,7 +25,9 @@ from trailhound.agent.paths import Steps
 from trailhound.agent.policy_file import load_policy, save_confidence, save_policy
 from trailhound.agent.rollout import as_tensors
 from trailhound.errors import PolicyError
+from trailhound.retrievers.adapter import Adapter, save_adapter
 from trailhound.retrievers.atomic_file import write_atomically
+from trailhound.retrievers.encoder import BUILT_IN
 
 SETTINGS = EnvironmentSettings(max_candidates=30, hop_size=3, take_ms=0.5)
 PACKAGE = Path(trailhound.__file__).parent
@@ -252,3 +255,31 @@ def test_damaged_confidence_is_refused(name: str, value: object, folder: Path) -
     change(folder, lambda description: description["confidence"].update({name: value}))
     with pytest.raises(PolicyError, match="is damaged"):
         load_policy(folder)
+
+
+def adapter(scale: float) -> Adapter:
+    down, up = np.ones((1, 384), np.float16), np.full((384, 1), scale, np.float16)
+    return Adapter({"encoder.layer.0.attention.self.query": (down, up)}, {})
+
+
+def test_a_hop_encoder_travels_with_the_policy(tmp_path: Path, network: PolicyNetwork) -> None:
+    save_policy(tmp_path, network, SETTINGS, BUILT_IN, {}, adapter(0.01))
+    loaded = load_policy(tmp_path)
+    assert loaded.adapter is not None
+    assert loaded.adapter.digest == adapter(0.01).digest
+    encoder = loaded.hop_encoder(threads=1)
+    assert encoder is not None
+    assert encoder.name == f"{BUILT_IN}+{adapter(0.01).digest}"
+
+
+def test_without_a_hop_encoder_there_is_none(folder: Path) -> None:
+    assert load_policy(folder).hop_encoder() is None
+
+
+def test_another_hop_encoder_than_the_policy_was_trained_with_is_refused(
+    tmp_path: Path, network: PolicyNetwork
+) -> None:
+    save_policy(tmp_path, network, SETTINGS, BUILT_IN, {}, adapter(0.01))
+    save_adapter(tmp_path, adapter(0.02))
+    with pytest.raises(PolicyError, match="not the one"):
+        load_policy(tmp_path)

@@ -11,9 +11,10 @@ from trailhound import EnvironmentSettings, Index
 from trailhound.agent.confidence import SIGNALS
 from trailhound.agent.network import NetworkSettings, PolicyNetwork
 from trailhound.agent.policy_file import load_policy
-from trailhound.agent.rollout import Outcome, as_tensors, search_worlds, strictly_decreasing
+from trailhound.agent.rollout import Outcome, as_tensors, best_action, search_worlds, strictly_decreasing
 from trailhound.envs.batch import SearchBatch
 from trailhound.envs.question_set import QuestionSet
+from trailhound.envs.settings import ActionLayout
 from trailhound.envs.world import QuestionWorld
 
 FEW = 20
@@ -213,7 +214,7 @@ def test_the_frontier_is_ranked_by_the_last_scores_and_what_came_too_late_stands
 def _action_of(network: PolicyNetwork, batch: SearchBatch) -> int:
     with torch.inference_mode():
         log_probabilities, _ = network(as_tensors(batch.observation), torch.from_numpy(batch.mask))
-    action = int(log_probabilities.argmax())
+    action = best_action(log_probabilities[0].exp().double().numpy(), batch.layout)
     batch.act(0, action)
     return action
 
@@ -250,3 +251,16 @@ def test_signals_are_of_the_end_of_the_search(
         assert -1e-6 <= signals[at["uncovered"]] <= 1
         if not takes:
             assert signals[at["uncovered"]] == 1
+
+
+def test_equally_right_actions_count_together() -> None:
+    layout = ActionLayout(max_evidence=1, max_candidates=3)
+    chances = np.zeros(layout.size)
+    chances[0] = 0.4
+    chances[[1, 2, 4]] = [0.15, 0.25, 0.1]  # to ask: 0.5 in all
+    chances[layout.take] = 0.1
+    assert best_action(chances, layout) == 2
+    chances[layout.take : layout.take + 3] = [0.2, 0.21, 0.2]  # to take: 0.61
+    assert best_action(chances, layout) == layout.take + 1
+    chances[0] = 0.7
+    assert best_action(chances, layout) == 0

@@ -49,7 +49,7 @@ class WordReader:
 
 def test_without_labels_no_world_has_gold(unlabelled: list[QuestionWorld], worlds: list[QuestionWorld]) -> None:
     assert len(unlabelled) == len(worlds)
-    assert all(world.gold == frozenset() and world.answer_text for world in unlabelled)
+    assert all(world.gold == frozenset() and world.answer for world in unlabelled)
     assert any(world.gold for world in worlds)
 
 
