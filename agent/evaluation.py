@@ -109,7 +109,9 @@ def evaluate(
         measured = _passage_figures(asked, qrels, run, ranked)
     else:
         measured = fact_figures(opened, folder, asked, ranked, warn)
-    answers = _judged_answers(opened, asked, ranked, None if policy is None else Path(policy))
+    answers = {}
+    if opened.facts is None:  # over facts the ranking is the answer: there is nothing to read
+        answers = _judged_answers(opened, asked, ranked, None if policy is None else Path(policy))
     evaluation = _figures(chosen.name, asked, measured, run, ranked, latencies, answers)
     if json_file is not None:
         write_json(Path(json_file), evaluation.to_json())
