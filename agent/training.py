@@ -200,7 +200,9 @@ class _Run:
         policy = load_policy(self.out)
         policy.network.memory = self.network.memory
         draws = self._seeded(2**31 + 2)
-        save_confidence(self.out, calibrate(policy.network, self.settings, self.held_out, draws))
+        confidence = calibrate(policy.network, self.settings, self.held_out, draws)
+        if confidence is not None:
+            save_confidence(self.out, confidence)
 
     @property
     def _checkpoint(self) -> Path:

@@ -62,13 +62,16 @@ def calibrate(
     settings: EnvironmentSettings,
     worlds: Sequence[QuestionWorld],
     rng: np.random.Generator,
-) -> Confidence:
+) -> Confidence | None:
     """Fit how sure the policy is that its evidence is complete, on searches of ``worlds`` (with supporting passages).
 
-    Each is searched greedily, and ``DRAWS`` times by drawing from the policy: its own failures are few.
+    Each is searched greedily, and ``DRAWS`` times by drawing from the policy: its own failures are few. None where no
+    world has a supporting passage.
     """
     network.eval()
     searched = [world for world in worlds if world.gold]
+    if not searched:
+        return None
     outcomes = search_worlds(network, settings, searched)
     for _ in range(DRAWS):
         outcomes += search_worlds(network, settings, searched, draw=rng)

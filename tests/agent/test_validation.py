@@ -95,6 +95,8 @@ def test_calibration_is_fitted_on_greedy_and_drawn_searches_alike_for_one_seed(
 ) -> None:
     few = [*worlds[:6], QuestionWorld(worlds[0].index, worlds[0].view, settings)]
     fitted = calibrate(network, settings, few, np.random.default_rng(0))
+    assert fitted is not None
+    assert calibrate(network, settings, few[6:], np.random.default_rng(0)) is None
     assert fitted.searches == 6 * (1 + DRAWS), "a question without labels teaches nothing"
     assert calibrate(network, settings, few, np.random.default_rng(0)) == fitted
     assert calibrate(network, settings, few, np.random.default_rng(1)) != fitted
