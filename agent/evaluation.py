@@ -109,9 +109,7 @@ def evaluate(
         measured = _passage_figures(asked, qrels, run, ranked)
     else:
         measured = fact_figures(opened, folder, asked, ranked, warn)
-    answers = {}
-    if opened.facts is None:  # over facts the ranking is the answer: there is nothing to read
-        answers = _judged_answers(opened, asked, ranked, None if policy is None else Path(policy))
+    answers = _judged_answers(opened, asked, ranked, None if policy is None else Path(policy))
     evaluation = _figures(chosen.name, asked, measured, run, ranked, latencies, answers)
     if json_file is not None:
         write_json(Path(json_file), evaluation.to_json())
@@ -167,7 +165,8 @@ def _judged_answers(
 ) -> dict[str, dict[str, float]]:
     """Return exact match and F1 of the reader's answers, by question; empty unless every question has its answer."""
     reader = answering_reader(policy)
-    if reader is None or not all(question.answer for question in questions):
+    # over facts the ranking is the answer: there is nothing to read
+    if reader is None or index.facts is not None or not all(question.answer for question in questions):
         return {}
     judged = {}
     for question, found in zip(questions, ranked, strict=True):
