@@ -125,8 +125,9 @@ def _add_index(subcommands: Any) -> None:
         subcommands,
         "index",
         commands.index,
-        "index a corpus: text files, BEIR, or multi-hop JSON",
-        "  trailhound index my-docs/ --out my-docs.index\n  trailhound index corpus.jsonl --out c.index --dense hnsw",
+        "index a corpus: text files, BEIR, multi-hop JSON, or a knowledge graph (graph.txt)",
+        "  trailhound index my-docs/ --out my-docs.index\n  trailhound index corpus.jsonl --out c.index --dense hnsw\n"
+        "  trailhound index data/kg/umls --out umls.index",
     )
     parser.add_argument("corpus", nargs="+", type=Path, metavar="CORPUS", help="folder or file; several are one corpus")
     parser.add_argument("--out", type=Path, required=True, metavar="INDEX", help="folder to make or replace")
@@ -168,7 +169,7 @@ def _add_sources(parser: argparse.ArgumentParser, required: bool) -> None:
         default=None if required else [],
         required=required,
         metavar="DIR",
-        help="one per --index: queries.jsonl with qrels/, or a native file",
+        help="one per --index: queries.jsonl with qrels/, a native file, or a folder of SPLIT.txt triples",
     )
     parser.add_argument("--split", required=required, metavar="SPLIT", help="of every questions folder")
 
@@ -183,7 +184,8 @@ def _add_train(subcommands: Any) -> None:
         "      --validation data/2wiki-train:validation --out runs/2wiki --seed 0\n"
         "  trailhound train --index a.index --questions a --index b.index --questions b --split train --out runs/both\n"
         "  trailhound train --index w.index --questions data/w --split train --out runs/w --set ppo_iterations=20\n"
-        "  trailhound train --index w.index --supervision none --out runs/w",
+        "  trailhound train --index w.index --supervision none --out runs/w\n"
+        "  trailhound train --index umls.index --questions data/kg/umls --split train --recipe kg --out runs/umls",
     )
     _add_sources(parser, required=False)
     parser.add_argument(
@@ -231,11 +233,16 @@ def _add_evaluate(subcommands: Any) -> None:
         commands.evaluate,
         "measure a policy or a fixed system on labelled questions",
         "  trailhound evaluate --index w.index --questions data/w --split dev --policy runs/w --run-file w.trec\n"
-        "  trailhound evaluate --index w.index --questions data/w --split dev --system hybrid --json hybrid.json",
+        "  trailhound evaluate --index w.index --questions data/w --split dev --system hybrid --json hybrid.json\n"
+        "  trailhound evaluate --index umls.index --questions data/kg/umls --split dev --policy runs/umls",
     )
     parser.add_argument("--index", type=Path, required=True, metavar="INDEX")
     parser.add_argument(
-        "--questions", type=Path, required=True, metavar="DIR", help="queries.jsonl and qrels/, or a native file"
+        "--questions",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="queries.jsonl and qrels/, a native file, or triples",
     )
     parser.add_argument("--split", required=True, metavar="SPLIT")
     parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that ships")
@@ -257,7 +264,8 @@ def _add_search(subcommands: Any) -> None:
         "search an index and show the path",
         '  trailhound search w.index "Who is the mother of the director of Polish-Russian War?"\n'
         '  trailhound search w.index "..." --policy runs/w --json\n'
-        '  trailhound search w.index "..." --picture path.svg',
+        '  trailhound search w.index "..." --picture path.svg\n'
+        '  trailhound search umls.index "alga isa" --policy runs/umls',
     )
     parser.add_argument("index", type=Path, metavar="INDEX")
     parser.add_argument("question", metavar="QUESTION")

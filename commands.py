@@ -60,6 +60,10 @@ def index(parsed: argparse.Namespace) -> None:
             warn=bar.warn,
             progress=bar.report,
         )
+    if index.facts is not None:
+        relations = len(index.facts.relations)
+        print(f"{parsed.out}: {len(index):,} entities, {relations:,} relations, {len(index.facts):,} facts")
+        return
     print(
         f"{parsed.out}: {index.store.documents:,} documents, {len(index):,} passages, {len(index.graph.edges):,} links"
     )
@@ -113,6 +117,8 @@ def train(parsed: argparse.Namespace) -> None:
             sources, validation = _made_sources(parsed, recipe, bar)
         else:
             sources, validation = _labelled_sources(parsed, held_out)
+            if parsed.recipe is None and all(source.index.facts is not None for source in sources):
+                recipe = load_recipe("kg", overrides)
         report = train(
             sources,
             parsed.out,

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 _SHOWN = ("recall@2", "recall@5", "all_recall@5", "ndcg@10", "failure_rate@5", "calls_mean", "latency_ms_p50")
 
+_SHOWN_OF_FACTS = ("hits@1", "hits@3", "hits@10", "mrr", "calls_mean", "latency_ms_p50")
+
 
 def print_table(evaluations: Sequence[Evaluation]) -> None:
     """Print one row of figures for each system; shares in percent."""
@@ -19,13 +21,14 @@ def print_table(evaluations: Sequence[Evaluation]) -> None:
 
     table = Table()
     table.add_column("system")
-    for name in _SHOWN:
+    shown = _SHOWN_OF_FACTS if all("hits@1" in evaluation.figures for evaluation in evaluations) else _SHOWN
+    for name in shown:
         table.add_column(name, justify="right")
     for evaluation in evaluations:
-        shares = {name for name in _SHOWN if "@" in name}
+        shares = {name for name in shown if "@" in name or name == "mrr"}
         cells = [
             f"{100 * evaluation.figures[name]:.1f}" if name in shares else f"{evaluation.figures[name]:.2f}"
-            for name in _SHOWN
+            for name in shown
         ]
         table.add_row(evaluation.system, *cells)
     wide = None if sys.stdout.isatty() else 1000

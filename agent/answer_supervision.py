@@ -20,6 +20,7 @@ from ..envs.world import QuestionWorld
 from ..errors import PolicyError
 from ..retrievers.atomic_file import write_json
 from ..retrievers.protocols import Progress
+from .evidence_kinds import shared_posteriors
 from .latent_evidence import EvidenceSet, evidence_sets
 from .reading.examples import reading_example
 from .reading.extractive import ExtractiveReader
@@ -33,9 +34,6 @@ ROUNDS = 1
 """Rounds of expectation maximisation."""
 
 FOLDS = 2
-SHARPNESS = 2.0
-"""Power of the reader's likelihood in the posterior: a reader of a few hundred questions says things too softly."""
-
 _FILE = "evidence_sets.json"
 
 
@@ -119,7 +117,7 @@ class AnswerSupervision:
     ) -> tuple[list[Reader], list[NDArray[np.float64]]]:
         """Return the judges of the folds and then that of other questions, and the posterior of every world's sets."""
         generator = np.random.default_rng([self._seed, 11])
-        posteriors = [_softmax(np.array([s.prior for s in candidates])) for candidates in sets]
+        posteriors = shared_posteriors(worlds, sets, [np.zeros(len(candidates)) for candidates in sets])
         if self._given is not None:
             judges: list[Reader] = [self._given] * (FOLDS + 1)
             return judges, self._posteriors(worlds, sets, judges)
@@ -157,13 +155,12 @@ class AnswerSupervision:
     def _posteriors(
         self, worlds: Sequence[QuestionWorld], sets: Sequence[Sequence[EvidenceSet]], judges: Sequence[Reader]
     ) -> list[NDArray[np.float64]]:
-        posteriors = []
+        likelihoods = []
         for number, (world, candidates) in enumerate(zip(worlds, sets, strict=True)):
             judge = ReaderJudge(judges[number % FOLDS], world)
             judge.read_all([s.rows for s in candidates])
-            scores = [s.prior + SHARPNESS * judge.log_likelihood(s.rows) for s in candidates]
-            posteriors.append(_softmax(np.array(scores)))
-        return posteriors
+            likelihoods.append(np.array([judge.log_likelihood(s.rows) for s in candidates]))
+        return shared_posteriors(worlds, sets, likelihoods)
 
     def _load(self, sets: Sequence[Sequence[EvidenceSet]]) -> list[NDArray[np.float64]]:
         path = self._folder / _FILE
@@ -192,10 +189,3 @@ def _example(
     if not candidates:
         return None
     return reading_example(world, candidates[int(generator.choice(len(candidates), p=posterior))].rows)
-
-
-def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    if not len(scores):
-        return scores
-    weights = np.exp(scores - scores.max())
-    return np.asarray(weights / weights.sum())

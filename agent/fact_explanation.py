@@ -41,10 +41,11 @@ class FactExplanation:
         head = facts.entities[world.asked.head]
         if kind == "hop":
             start = facts.entities[int(state.places[state.evidence[slot]])]
-            first = "about it" if group else "it states"
+            first = "is stated about it" if group else "it states"
+            known = ", ".join(facts.entities[row] for row in world.known[:5].tolist())
             return (
-                f"walk up to {batch.settings.hop_depth} facts from {start}, first what is {first}",
-                f"the walk is at {start}",
+                f"walk up to {batch.settings.hop_depth} facts from {start}, first what {first}",
+                f"the graph gives {known} already; what else?" if known else f"the walk is at {start}",
             )
         if kind == "take":
             name = facts.entities[int(state.places[slot])]

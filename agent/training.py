@@ -198,6 +198,7 @@ class _Run:
     def _calibrate(self) -> None:
         """Fit how sure the kept policy is of its searches, on the validation questions."""
         policy = load_policy(self.out)
+        policy.network.memory = self.network.memory
         draws = self._seeded(2**31 + 2)
         confidence = calibrate(policy.network, self.settings, self.held_out, draws)
         if confidence is not None:

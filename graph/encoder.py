@@ -114,7 +114,9 @@ class QuestionConditionedGNN(nn.Module):
             trace.append((gates, matrices))
         order = torch.argsort(ask, stable=True)
         parts = []
-        for matrix, part in zip(matrices, values[order].split(torch.bincount(ask, minlength=g).tolist()), strict=True):
+        for matrix, part in zip(
+            matrices, torch.split(values[order], torch.bincount(ask, minlength=g).tolist()), strict=True
+        ):
             stacked = part.permute(2, 1, 0, 3).reshape(h, n, -1)  # [h, n, searches of this question * d/h]
             parts.append((matrix @ stacked).reshape(h, n, len(part), w).permute(2, 1, 0, 3))
         heard = torch.cat(parts)[torch.argsort(order)]  # [b, n, h, d/h]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -163,7 +163,6 @@ class Index:
         with new_folder(place) as staging:
             build = _Build(staging, place, settings, progress)
             hear = warn or (lambda message: None)
-            items = list(items) if not isinstance(items, Iterator) else items
             triples = _graph_file(items)
             if triples is not None:
                 build.write_facts(Facts.read(triples, hear), triples)
@@ -306,8 +305,8 @@ class _Build:
 
 def _graph_file(items: object) -> Path | None:
     """Return the ``graph.txt`` that a corpus is, if it is one."""
-    if not isinstance(items, list) or not all(isinstance(item, Path | str) for item in items):
-        return None
+    if not isinstance(items, list | tuple) or not all(isinstance(item, Path | str) for item in items):
+        return None  # documents, or what can be walked through once only
     return graph_file([Path(item) for item in items])
 
 

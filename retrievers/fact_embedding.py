@@ -98,7 +98,7 @@ def _embed(facts: Facts, part: NDArray[np.bool_], settings: EmbeddingSettings, s
     relations = (torch.randn(facts.kind_count, size, generator=generator) * 0.1).requires_grad_()
     optimizer = torch.optim.Adagrad([entities, relations], lr=settings.learning_rate)
     for _ in range(settings.epochs):
-        for batch in torch.randperm(len(edges), generator=generator).split(settings.batch):
+        for batch in torch.split(torch.randperm(len(edges), generator=generator), settings.batch):
             head, kind, tail = edges[batch].T
             h, r, t = entities[head], relations[kind], entities[tail]  # [b, 2 rank]
             loss = torch.nn.functional.cross_entropy(product(h, r) @ entities.T, tail)

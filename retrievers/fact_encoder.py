@@ -149,4 +149,4 @@ def _longest_query(embeddings: Sequence[Embedding]) -> float:
         heads = embedding.entities[:, :half] ** 2 + embedding.entities[:, half:] ** 2  # [N, rank]
         kinds = embedding.kinds[:, :half] ** 2 + embedding.kinds[:, half:] ** 2  # [2 R, rank]
         longest = max(longest, float((heads @ kinds.T).max()))
-    return longest**0.5
+    return float(longest**0.5)

@@ -57,7 +57,8 @@ def read_triples(path: Path, error: LocatedError) -> list[Triple]:
         names = [name.strip() for name in line.removesuffix("\r").split("\t")]
         if len(names) != 3 or not all(names):
             raise error(f"expected head<TAB>relation<TAB>tail, found {line[:80]!r}", path, number)
-        triples.append(Triple(*names, number))
+        head, relation, tail = names
+        triples.append(Triple(head, relation, tail, number))
     return triples
 
 
@@ -185,13 +186,15 @@ class Facts:
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
         """Where the edges of each entity begin in ``edges``, int64 [N + 1]."""
-        return np.searchsorted(self.edges[0], np.arange(len(self.entities) + 1))
+        return np.asarray(np.searchsorted(self.edges[0], np.arange(len(self.entities) + 1)), np.int64)
 
     def edges_of(self, rows: Rows) -> Rows:
         """Return the places in ``edges`` of all edges whose source is among ``rows``, int64 [k]."""
         begins = self.offsets[rows]
         counts = self.offsets[rows + 1] - begins
-        return np.arange(int(counts.sum())) + np.repeat(begins - np.cumsum(counts) + counts, counts)
+        return np.asarray(
+            np.arange(int(counts.sum())) + np.repeat(begins - np.cumsum(counts) + counts, counts), np.int64
+        )
 
     def row(self, name: str) -> int:
         """Return the row of an entity by its exact name.

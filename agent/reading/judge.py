@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...envs.world import QuestionWorld
 from .protocol import Reader, ReadingTask
 
-WORST = -3.0
+WORST = -2.0
 LEAST_DOUBT = 0.5
 """Nats of doubt before any evidence that a gain is measured against at least: a question that gives its answer away
 should not make much of little."""

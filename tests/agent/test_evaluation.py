@@ -27,6 +27,8 @@ KEYS = {
     "actions_mean",
     "calls_mean",
     "return_mean",
+    "answer_exact_match",
+    "answer_f1",
     "questions",
 }
 SURE = {"confidence_mean", "complete_mean", "calibration_error", "brier_score"}

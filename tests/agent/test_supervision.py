@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from trailhound import EnvironmentSettings, Index, Recipe, TrainingSource, train
 from trailhound.agent.answer_supervision import FOLDS, AnswerSupervision
+from trailhound.agent.evidence_kinds import shared_posteriors
 from trailhound.agent.latent_evidence import evidence_sets
 from trailhound.agent.reading.judge import ReaderJudge
 from trailhound.agent.reading.protocol import ReadingTask
@@ -52,23 +53,23 @@ def test_without_labels_no_world_has_gold(unlabelled: list[QuestionWorld], world
     assert any(world.gold for world in worlds)
 
 
-def test_posteriors_weigh_prior_and_reader(unlabelled: list[QuestionWorld], tmp_path: Path) -> None:
+def test_posteriors_are_those_of_prior_reader_and_neighbours(unlabelled: list[QuestionWorld], tmp_path: Path) -> None:
     reader = WordReader()
     answers = AnswerSupervision(tmp_path, 0, 0, reader)
     answers.prepare(unlabelled, [])
-    judged = 0
-    for world in unlabelled:
+    sets = [evidence_sets(world) for world in unlabelled]
+    judges = [ReaderJudge(reader, world) for world in unlabelled]
+    scores = [np.array([j.log_likelihood(s.rows) for s in c]) for j, c in zip(judges, sets, strict=True)]
+    expected = shared_posteriors(unlabelled, sets, scores)
+    known = 0
+    for world, candidates, posterior in zip(unlabelled, sets, expected, strict=True):
         latent = answers.of(world)
-        candidates = evidence_sets(world)
         assert (latent is None) == (not candidates)
-        if latent is None:
-            continue
-        judge = ReaderJudge(reader, world)
-        scores = np.array([s.prior + 2 * judge.log_likelihood(s.rows) for s in candidates])
-        np.testing.assert_allclose(latent.posterior, np.exp(scores) / np.exp(scores).sum(), atol=1e-9)
-        assert latent.best(1)[0] == candidates[int(scores.argmax())].rows
-        judged += 1
-    assert judged > 20
+        if latent is not None:
+            known += 1
+            np.testing.assert_array_equal(latent.posterior, posterior)
+            assert latent.best(1)[0] == candidates[int(posterior.argmax())].rows
+    assert known > 20
 
 
 def test_drawing_follows_the_posterior(unlabelled: list[QuestionWorld], tmp_path: Path) -> None:

@@ -324,3 +324,27 @@ def test_the_built_in_encoder_is_loaded_when_first_used(place: Path) -> None:
     np.testing.assert_array_equal(index.query(question).vector, again.query(question).vector)
     assert again.dense.search(again.query(question), 1).rows.tolist() == [0]
     assert again.encoder is again.encoder
+
+
+def test_a_knowledge_graph_is_an_index_that_opens_as_it_was_built(tmp_path: Path) -> None:
+    (tmp_path / "graph.txt").write_text("oslo\tcapital_of\tnorway\nnorway\tborders\tsweden\n")
+    built = Index.build(tmp_path, tmp_path / "i")
+    opened = Index.open(tmp_path / "i")
+    assert built.facts is not None
+    assert opened.facts is not None
+    assert opened.facts.entities == built.facts.entities == ("oslo", "norway", "sweden")
+    assert opened.encoder.name == built.encoder_name
+    assert np.array_equal(opened.query("oslo capital of").vector, built.query("oslo capital of").vector)
+    assert opened.store.passage(0).text == "oslo capital of norway."
+    assert len(opened.dense) == len(opened.graph) == 3
+    again = Index.build([tmp_path / "graph.txt"], tmp_path / "again")
+    assert again.encoder_name == built.encoder_name
+
+
+def test_facts_of_another_graph_are_noticed(tmp_path: Path) -> None:
+    (tmp_path / "graph.txt").write_text("oslo\tcapital_of\tnorway\n")
+    Index.build(tmp_path, tmp_path / "i")
+    names = tmp_path / "i" / "facts" / "names.json"
+    names.write_text(names.read_text().replace('"oslo"', '"oslo", "bergen"'))
+    with pytest.raises(DamagedIndexError):
+        Index.open(tmp_path / "i", verify=False)

@@ -29,7 +29,7 @@ def test_progress_counts_the_examples(unseen: list[ReadingExample], analyser: Pa
 
 def test_a_reader_that_is_too_sure_is_cooled(unseen: list[ReadingExample], analyser: PassageAnalyser) -> None:
     """Answers that are wrong on purpose can only be borne by a reader that is less sure of what it says."""
-    reader = train_reader(unseen, 20, 0, analyser=analyser)
+    reader = train_reader(unseen, 150, 0, analyser=analyser)
     wrong = [ReadingExample(e.question, e.evidence[k % 2].title, e.evidence) for k, e in enumerate(unseen)]
     chosen = calibrate(reader, wrong, 0)
     assert chosen > 1
