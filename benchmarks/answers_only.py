@@ -29,7 +29,15 @@ SETS = {
     "2wiki": ("2wiki-train", "train", "validation", "2wiki", "dev"),
     "hotpotqa": ("hotpotqa", "train", None, "hotpotqa", "dev"),
 }
-COLD = {"imitation_epochs": "0", "ppo_iterations": "15", "ppo_learning_rate": "1e-3", "minibatch": "256"}
+COLD = {
+    "imitation_epochs": "0",
+    "ppo_iterations": "10",
+    "ppo_steps": "24",
+    "ppo_passes": "2",
+    "ppo_learning_rate": "2e-3",
+    "minibatch": "256",
+    "patience": "99",
+}
 VARIANTS = {
     "warm start, PPO + L_ML": {},
     "warm start, PPO alone": {"beta": "0"},

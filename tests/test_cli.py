@@ -208,6 +208,7 @@ def test_search_on_ones_own_documents_without_any_training(notes: Path, capsys: 
     output, errors = capsys.readouterr()
     assert output.startswith("Who is the mother of the director of The Silver Gate?\n├─ ? ask the lexical index")
     assert re.search(r"\[[12]\] Ada Brun  \(.*brun\.md, \d+-\d+\)\n      .*Her mother is Lena Marsk", output)
+    assert re.search(r"\nanswer: .+ \(0\.\d\d\), read in \[[12]\] .+ \(.*\.md, \d+-\d+\)\n", output)
     assert re.search(r"\nanswered by the fixed system: hybrid in \d+ ms, 2 calls\n$", output)
     assert "\x1b" not in output, "a document cannot steer the terminal"
     assert errors == ""

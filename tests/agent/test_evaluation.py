@@ -5,13 +5,16 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import ir_measures
+import numpy as np
 import pytest
 from ir_measures import RR, R, Success, nDCG
 from trailhound import Evaluation, Index, SearchAgent, evaluate
+from trailhound.agent.reading.answer_text import exact_match, f1_score
 from trailhound.agent.run_file import read_run
 from trailhound.agent.systems import FIXED, SYSTEMS
 from trailhound.errors import PolicyError, QuestionsError
 from trailhound.retrievers.corpus.encyclopedia import Encyclopedia
+from trailhound.retrievers.questions import load_questions
 
 KEYS = {
     "recall@2",
@@ -63,6 +66,20 @@ def questions_folder(folder: Path, questions: list[dict[str, object]], labels: l
     (folder / "queries.jsonl").write_text("".join(json.dumps(question) + "\n" for question in questions))
     (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(f"{row}\n" for row in labels))
     return folder
+
+
+def test_answers_are_judged_where_every_question_has_one(
+    evaluations: dict[str, Evaluation], small_index: Index, corpus_folder: Path, tiny_run: Path
+) -> None:
+    """Counted again from the searches of an agent with the same policy."""
+    questions, _ = load_questions(corpus_folder, "dev")
+    agent = SearchAgent(small_index, tiny_run)
+    answers = [agent.search(question.text).answer for question in questions]
+    texts = ["" if answer is None else answer.text for answer in answers]
+    pairs = [(text, question.answer or "") for text, question in zip(texts, questions, strict=True)]
+    figures = evaluations["policy"].figures
+    assert figures["answer_exact_match"] == pytest.approx(np.mean([exact_match(*pair) for pair in pairs]))
+    assert figures["answer_f1"] == pytest.approx(np.mean([f1_score(*pair) for pair in pairs]))
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

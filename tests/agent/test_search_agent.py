@@ -54,6 +54,22 @@ def test_what_the_policy_took_stands_first_in_the_order_taken(results: list[Sear
     assert any(evidence.taken for result in results for evidence in result.evidence)
 
 
+def test_the_answer_stands_where_it_says(results: list[SearchResult]) -> None:
+    """In a passage that was taken; or nowhere, for yes, no, and what the question offers itself."""
+    read = 0
+    for result in results:
+        assert result.answer is not None
+        assert 0 < result.answer.probability <= 1
+        if result.answer.passage is None:
+            assert result.answer.text in {"yes", "no"} or result.answer.text in result.question
+            continue
+        [passage] = [e.passage for e in result.evidence if e.passage.id == result.answer.passage]
+        assert passage.text[result.answer.start : result.answer.end] == result.answer.text
+        read += 1
+    assert read > 4
+    assert any(result.to_json()["answer"]["passage"] for result in results)
+
+
 def test_every_passage_says_what_brought_it(results: list[SearchResult]) -> None:
     for result in results:
         for evidence in result.evidence:
@@ -207,7 +223,8 @@ def test_to_json_is_plain_and_comes_back_equal(results: list[SearchResult]) -> N
         assert value["question"] == result.question
         assert value["evidence"][0]["passage"]["id"] == result.evidence[0].passage.id
         assert value["path"][0]["action"] == result.path[0].action
-        assert set(value) == {"question", "evidence", "path", "answered_by", "milliseconds", "calls", "confidence"}
+        told = {"answered_by", "milliseconds", "calls", "confidence", "answer"}
+        assert set(value) == {"question", "evidence", "path", *told}
 
 
 def test_a_policy_says_how_sure_it_is_and_a_fixed_system_does_not(
