@@ -206,8 +206,9 @@ def _add_train(subcommands: Any) -> None:
         "--hop-encoder",
         type=Path,
         default=None,
-        metavar="DIR",
-        help="encoder that `trailhound tune` made, for queries that hold evidence (default: the index's)",
+        metavar="DIR|shipped",
+        help="encoder that `trailhound tune` made, or the one that ships, for queries that hold evidence (default: the"
+        " index's)",
     )
     parser.add_argument(
         "--reader",

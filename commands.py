@@ -105,6 +105,7 @@ def _sources(parsed: argparse.Namespace) -> tuple[list[Index], list[TrainingSour
 def train(parsed: argparse.Namespace) -> None:
     """Train a policy."""
     from .agent.recipe import load_recipe
+    from .agent.systems import shipped_policy
     from .agent.training import train
 
     _hold_supervision(parsed)
@@ -123,7 +124,7 @@ def train(parsed: argparse.Namespace) -> None:
             sources,
             parsed.out,
             validation=validation,
-            hop_encoder=parsed.hop_encoder,
+            hop_encoder=shipped_policy() if parsed.hop_encoder == Path("shipped") else parsed.hop_encoder,
             recipe=recipe,
             seed=parsed.seed,
             supervision="passages" if parsed.supervision == "none" else parsed.supervision,  # made with labels

@@ -15,12 +15,14 @@ import trailhound
 from trailhound import Index
 from trailhound.agent import systems
 from trailhound.agent.run_file import read_run
+from trailhound.agent.systems import shipped_policy
 from trailhound.cli import main
 from trailhound.errors import IndexFolderError
+from trailhound.retrievers.adapter import load_adapter
 from trailhound.retrievers.corpus.encyclopedia import generate, write_beir
 from trailhound.retrievers.questions import load_questions
 
-COMMANDS = ["demo", "index", "train", "evaluate", "search"]
+COMMANDS = ["demo", "index", "tune", "train", "evaluate", "search"]
 TINY = ["width=16", "question_width=8", "max_candidates=24", "imitation_epochs=2", "imitation_lanes=8"]
 TINY += ["ppo_iterations=1", "ppo_lanes=4", "ppo_steps=8", "ppo_passes=1", "minibatch=16", "paths_per_question=1"]
 SETTINGS = [argument for setting in TINY for argument in ("--set", setting)]
@@ -314,6 +316,25 @@ def test_train_evaluate_and_search_with_the_policy(
     output = capsys.readouterr().out
     assert re.search(f"answered by the policy {run} in ", output)
     assert re.search(r"\nconfidence that the evidence is complete: [01]\.\d\d\n$", output)
+
+
+def test_tuning_an_encoder_and_training_a_policy_that_carries_it(
+    wiki: Path, corpus: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    source = ["--index", wiki, "--questions", corpus, "--split", "train"]
+    assert code_of("tune", *source, "--epochs", "1", "--rank", "2", "--out", tmp_path / "hop") == 0
+    output, errors = capsys.readouterr()
+    assert "untuned_score" in output
+    assert "tuning, epoch 1/1 ...\n" in errors
+    for chosen, digest in ((tmp_path / "hop", load_adapter(tmp_path / "hop").digest), ("shipped", None)):
+        out = tmp_path / f"run-{Path(chosen).name}"
+        assert code_of("train", *source, "--hop-encoder", chosen, "--out", out, *SETTINGS, "--quiet") == 0
+        carried = load_adapter(out).digest
+        assert carried == (digest or load_adapter(shipped_policy() or out).digest)
+    assert code_of("search", wiki, "Who is it?", "--policy", tmp_path / "run-hop", "--quiet") == 0
+    capsys.readouterr()
+    assert code_of("train", *source, "--hop-encoder", corpus, "--out", tmp_path / "no", *SETTINGS) == 1
+    assert "trailhound tune" in capsys.readouterr().err
 
 
 def test_training_says_what_it_reached_and_goes_on_where_it_was(
