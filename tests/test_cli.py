@@ -15,7 +15,6 @@ import trailhound
 from trailhound import Index
 from trailhound.agent import systems
 from trailhound.agent.run_file import read_run
-from trailhound.agent.systems import shipped_policy
 from trailhound.cli import main
 from trailhound.errors import IndexFolderError
 from trailhound.retrievers.adapter import load_adapter
@@ -319,22 +318,26 @@ def test_train_evaluate_and_search_with_the_policy(
 
 
 def test_tuning_an_encoder_and_training_a_policy_that_carries_it(
-    wiki: Path, corpus: Path, tmp_path: Path, capsys: Capture
+    wiki: Path, corpus: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = ["--index", wiki, "--questions", corpus, "--split", "train"]
-    assert code_of("tune", *source, "--epochs", "1", "--rank", "2", "--out", tmp_path / "hop") == 0
+    hop = tmp_path / "hop"
+    assert code_of("tune", *source, "--epochs", "1", "--rank", "2", "--out", hop) == 0
     output, errors = capsys.readouterr()
     assert "untuned_score" in output
     assert "tuning, epoch 1/1 ...\n" in errors
-    for chosen, digest in ((tmp_path / "hop", load_adapter(tmp_path / "hop").digest), ("shipped", None)):
-        out = tmp_path / f"run-{Path(chosen).name}"
-        assert code_of("train", *source, "--hop-encoder", chosen, "--out", out, *SETTINGS, "--quiet") == 0
-        carried = load_adapter(out).digest
-        assert carried == (digest or load_adapter(shipped_policy() or out).digest)
-    assert code_of("search", wiki, "Who is it?", "--policy", tmp_path / "run-hop", "--quiet") == 0
+    train = ["train", *source, *SETTINGS, "--quiet"]
+    assert code_of(*train, "--hop-encoder", hop, "--out", tmp_path / "run") == 0
+    assert load_adapter(tmp_path / "run").digest == load_adapter(hop).digest
+    assert code_of("search", wiki, "Who is it?", "--policy", tmp_path / "run", "--quiet") == 0
     capsys.readouterr()
-    assert code_of("train", *source, "--hop-encoder", corpus, "--out", tmp_path / "no", *SETTINGS) == 1
+    assert code_of(*train, "--hop-encoder", corpus, "--out", tmp_path / "no") == 1
     assert "trailhound tune" in capsys.readouterr().err
+    assert code_of(*train, "--hop-encoder", "shipped", "--out", tmp_path / "no") == 1
+    assert "no encoder comes with" in capsys.readouterr().err
+    monkeypatch.setattr(systems, "shipped_policy", lambda: tmp_path / "run")
+    assert code_of(*train, "--hop-encoder", "shipped", "--out", tmp_path / "again") == 0
+    assert load_adapter(tmp_path / "again").digest == load_adapter(hop).digest
 
 
 def test_training_says_what_it_reached_and_goes_on_where_it_was(
