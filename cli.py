@@ -147,7 +147,7 @@ def _add_tune(subcommands: Any) -> None:
         commands.tune,
         "tune the encoder of queries that hold evidence, on labelled questions; indexes stay as they are",
         "  trailhound tune --index w.index --questions data/w --split train --out runs/w-hop\n"
-        "  trailhound train --index w.index --questions data/w --split train --hop-encoder runs/w-hop --out runs/w",
+        "  trailhound tune --index a.index --questions a --index b.index --questions b --split train --out runs/hop",
     )
     _add_sources(parser, required=True)
     parser.add_argument("--epochs", type=_positive, default=4, metavar="N", help="default: 4")
@@ -206,8 +206,9 @@ def _add_train(subcommands: Any) -> None:
         "--hop-encoder",
         type=Path,
         default=None,
-        metavar="DIR",
-        help="encoder that `trailhound tune` made, for queries that hold evidence (default: the index's)",
+        metavar="DIR|shipped",
+        help="encoder that `trailhound tune` made, or the one that ships, for queries that hold evidence (default: the"
+        " index's)",
     )
     parser.add_argument(
         "--reader",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .console import ProgressBar, print_table
-from .errors import QuestionsError
+from .errors import EncoderError, QuestionsError
 
 if TYPE_CHECKING:
     from .agent.recipe import Recipe
@@ -123,7 +123,7 @@ def train(parsed: argparse.Namespace) -> None:
             sources,
             parsed.out,
             validation=validation,
-            hop_encoder=parsed.hop_encoder,
+            hop_encoder=_hop_encoder(parsed.hop_encoder),
             recipe=recipe,
             seed=parsed.seed,
             supervision="passages" if parsed.supervision == "none" else parsed.supervision,  # made with labels
@@ -133,6 +133,18 @@ def train(parsed: argparse.Namespace) -> None:
         )
     figures = ", ".join(f"{name} {value:.3f}" for name, value in report.metrics.items() if name != "kept_round")
     print(f"{parsed.out}: {figures} on validation, {report.seconds:.0f} s")
+
+
+def _hop_encoder(chosen: Path | None) -> Path | None:
+    """Return the folder of the chosen encoder; ``shipped`` is the one that comes with the package."""
+    from .agent.systems import shipped_policy
+
+    if chosen != Path("shipped"):
+        return chosen
+    folder = shipped_policy()
+    if folder is None:
+        raise EncoderError("no encoder comes with this copy of the package: give a folder that `trailhound tune` wrote")
+    return folder
 
 
 def _hold_supervision(parsed: argparse.Namespace) -> None:

@@ -165,7 +165,8 @@ def _judged_answers(
 ) -> dict[str, dict[str, float]]:
     """Return exact match and F1 of the reader's answers, by question; empty unless every question has its answer."""
     reader = answering_reader(policy)
-    if reader is None or not all(question.answer for question in questions):
+    # over facts the ranking is the answer: there is nothing to read
+    if reader is None or index.facts is not None or not all(question.answer for question in questions):
         return {}
     judged = {}
     for question, found in zip(questions, ranked, strict=True):

@@ -103,6 +103,7 @@ def paths_from_labels(
     settings: EnvironmentSettings,
     dimension: int,
     generator: np.random.Generator,
+    thorough: bool = False,
 ) -> tuple[Steps, list[Path]]:
     """Walk one shortest path to what counts as evidence per question, choosing at random among right actions.
 
@@ -112,6 +113,7 @@ def paths_from_labels(
         settings: of the environment.
         dimension: of the question vectors.
         generator: chooses.
+        thorough: ask before taking, see :func:`expert_actions`.
     """
     batch = SearchBatch(settings, len(questions), dimension, judged=False)
     for lane, question in enumerate(questions):
@@ -120,7 +122,7 @@ def paths_from_labels(
     recorder = Recorder()
     steps: dict[int, list[int]] = {lane: [] for lane in active}
     while active:
-        actions = [int(generator.choice(np.flatnonzero(expert_actions(batch, lane)))) for lane in active]
+        actions = [int(generator.choice(np.flatnonzero(expert_actions(batch, lane, thorough)))) for lane in active]
         for lane, at in zip(active, recorder.note(batch, active, actions), strict=True):
             steps[lane].append(at)
         ended = [batch.act(lane, action)[1] for lane, action in zip(active, actions, strict=True)]

@@ -34,6 +34,8 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
         stepped: called after every gradient step.
         beam_width: paths of each question that a beam search adds to those sampled; 0 adds none.
         answers: knows the likely evidence of questions without labels; None where labels are known.
+        thorough: paths from labels ask before they take. The others know what an operator will bring, and lead a
+            policy that cannot know to trust in luck.
         kwargs: what MaskablePPO takes.
     """
 
@@ -46,12 +48,14 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
         stepped: Callable[[], None] | None = None,
         beam_width: int = 0,
         answers: AnswerSupervision | None = None,
+        thorough: bool = False,
         **kwargs: Any,
     ) -> None:
         self.beta = beta
         self._stepped = stepped
         self.beam_width = beam_width
         self.answers = answers
+        self.thorough = thorough
         self.lanes_env = env
         self.statistics: dict[str, float] = {}
         """Means over the last update: losses, entropies, effective paths, clipping, approximate KL."""
@@ -168,7 +172,8 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
         for rank in range(LIKELY_SETS if self.answers is not None else 1):
             known = self._believe(questions, rank)
             if known:
-                yield paths_from_labels(env.worlds, known, settings, network.settings.question_dimension, generator)
+                dimension = network.settings.question_dimension
+                yield paths_from_labels(env.worlds, known, settings, dimension, generator, self.thorough)
 
     def _believe(self, questions: list[int], rank: int) -> list[int]:
         """Let each question's likely evidence of a rank count as its evidence; returns the questions that have it."""

@@ -144,7 +144,9 @@ class SearchAgent:
         self.index = index if isinstance(index, Index) else Index.open(index)
         self._system = open_system(self.index, system, None if policy is None else Path(policy))
         self.answered_by = self._system.name
-        self._reader = answering_reader(None if policy is None else Path(policy))
+        self._reader = None
+        if self.index.facts is None:  # over facts the entity that was taken is the answer
+            self._reader = answering_reader(None if policy is None else Path(policy))
 
     def search(self, question: str, limit: int = 10) -> SearchResult:
         """Find the evidence for a question.

@@ -272,6 +272,7 @@ class _Run:
             self.average.update,
             recipe.beam_width,
             self.supervision.answers,
+            recipe.thorough,
             n_steps=recipe.ppo_steps,
             batch_size=recipe.minibatch,
             n_epochs=recipe.ppo_passes,

@@ -37,7 +37,7 @@ class Setting:
 GRAPHS = {
     "umls": Setting("kg"),
     "kinship": Setting("kg"),
-    "countries_S1": Setting("kg-rules", ("known_dropout=0.1",)),
+    "countries_S1": Setting("kg-rules", ("known_dropout=0.0", "epoch_questions=5000", "imitation_epochs=3")),
     "countries_S2": Setting("kg-rules"),
     "countries_S3": Setting("kg-rules", ("known_dropout=0.5", "fact_dropout=0.2")),
 }

@@ -83,7 +83,20 @@ def hop_encoder(data: Path, work: Path, names: tuple[str, ...]) -> list[str]:
         return []
     left_out = "-".join(name for name in TEXTS if name not in names)
     place = work / f"hop-{'without-' + left_out if left_out else 'all'}"
-    run(["tune", *sources(data, work, names), "--split", "train", "--epochs", "3", "--out", str(place)])
+    run(
+        [
+            "tune",
+            *sources(data, work, names),
+            "--split",
+            "train",
+            "--epochs",
+            "3",
+            "--threads",
+            "1",
+            "--out",
+            str(place),
+        ]
+    )
     return ["--hop-encoder", str(place)]
 
 

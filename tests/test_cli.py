@@ -17,10 +17,11 @@ from trailhound.agent import systems
 from trailhound.agent.run_file import read_run
 from trailhound.cli import main
 from trailhound.errors import IndexFolderError
+from trailhound.retrievers.adapter import load_adapter
 from trailhound.retrievers.corpus.encyclopedia import generate, write_beir
 from trailhound.retrievers.questions import load_questions
 
-COMMANDS = ["demo", "index", "train", "evaluate", "search"]
+COMMANDS = ["demo", "index", "tune", "train", "evaluate", "search"]
 TINY = ["width=16", "question_width=8", "max_candidates=24", "imitation_epochs=2", "imitation_lanes=8"]
 TINY += ["ppo_iterations=1", "ppo_lanes=4", "ppo_steps=8", "ppo_passes=1", "minibatch=16", "paths_per_question=1"]
 SETTINGS = [argument for setting in TINY for argument in ("--set", setting)]
@@ -314,6 +315,29 @@ def test_train_evaluate_and_search_with_the_policy(
     output = capsys.readouterr().out
     assert re.search(f"answered by the policy {run} in ", output)
     assert re.search(r"\nconfidence that the evidence is complete: [01]\.\d\d\n$", output)
+
+
+def test_tuning_an_encoder_and_training_a_policy_that_carries_it(
+    wiki: Path, corpus: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = ["--index", wiki, "--questions", corpus, "--split", "train"]
+    hop = tmp_path / "hop"
+    assert code_of("tune", *source, "--epochs", "1", "--rank", "2", "--out", hop) == 0
+    output, errors = capsys.readouterr()
+    assert "untuned_score" in output
+    assert "tuning, epoch 1/1 ...\n" in errors
+    train = ["train", *source, *SETTINGS, "--quiet"]
+    assert code_of(*train, "--hop-encoder", hop, "--out", tmp_path / "run") == 0
+    assert load_adapter(tmp_path / "run").digest == load_adapter(hop).digest
+    assert code_of("search", wiki, "Who is it?", "--policy", tmp_path / "run", "--quiet") == 0
+    capsys.readouterr()
+    assert code_of(*train, "--hop-encoder", corpus, "--out", tmp_path / "no") == 1
+    assert "trailhound tune" in capsys.readouterr().err
+    assert code_of(*train, "--hop-encoder", "shipped", "--out", tmp_path / "no") == 1
+    assert "no encoder comes with" in capsys.readouterr().err
+    monkeypatch.setattr(systems, "shipped_policy", lambda: tmp_path / "run")
+    assert code_of(*train, "--hop-encoder", "shipped", "--out", tmp_path / "again") == 0
+    assert load_adapter(tmp_path / "again").digest == load_adapter(hop).digest
 
 
 def test_training_says_what_it_reached_and_goes_on_where_it_was(

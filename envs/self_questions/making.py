@@ -17,13 +17,13 @@ from .reading import Reading
 from .wording import careless
 
 SHARES = {
-    "chain": 0.35,
-    "kin": 0.07,
+    "chain": 0.40,
+    "kin": 0.08,
     "long_chain": 0.04,
-    "comparison": 0.21,
-    "pair": 0.12,
+    "comparison": 0.22,
+    "pair": 0.14,
     "single": 0.03,
-    "described": 0.13,
+    "described": 0.04,
     "backward": 0.03,
     "lookup": 0.02,
 }
