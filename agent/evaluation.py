@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
@@ -47,8 +47,8 @@ class Evaluation:
     figures: dict[str, float]
     by_type: dict[str, dict[str, float]]
     run: Run
-    confidences: NDArray[np.float64]
-    complete: NDArray[np.bool_]
+    confidences: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    complete: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     def to_json(self) -> dict[str, float | str]:
         """Return one flat object; a figure of one type is called ``metric[type]``."""
