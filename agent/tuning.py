@@ -290,6 +290,10 @@ def _device(name: str) -> torch.device:
 
 
 def _checked(index: Index) -> Index:
+    if index.facts is not None:
+        raise EncoderError(
+            f"{index.path} is a knowledge graph, whose vectors are learned from its facts: nothing to tune"
+        )
     if index.encoder_name != BUILT_IN:
         raise EncoderError(
             f"{index.path} was built with the encoder {index.encoder_name!r}; only the built-in one can be tuned:"

@@ -1,7 +1,7 @@
 """Recall against cost: the policy at several prices, beside every fixed pipeline and what is left without its parts.
 
     python benchmarks/cost_curve.py --data ../shared/data --work runs/cost --json runs/cost.json --svg docs/cost.svg
-    python benchmarks/cost_curve.py --sets 2wiki --seeds 0 --indexes /work/idx
+    python benchmarks/cost_curve.py --sets 2wiki --seeds 0 --indexes INDEXES
 
 Trains one policy for each price, for each ablation at the recipe's own price and for each seed, and keeps them in
 --work. Costs are sub-index calls and hops, and milliseconds to the ranking (median), of `trailhound evaluate` on the

@@ -1,7 +1,7 @@
 """What a policy is worth that nobody gave a question to: trained on each corpus alone, measured on people's questions.
 
     python benchmarks/no_questions.py --data ../shared/data --work runs/none --json runs/none.json
-    python benchmarks/no_questions.py --sets 2wiki-train --split 2wiki-train=train --seeds 0 --indexes /work/idx
+    python benchmarks/no_questions.py --sets 2wiki-train --split 2wiki-train=train --seeds 0 --indexes INDEXES
 
 The first trains `--supervision none` over the corpus of each set and evaluates on its dev split; the second is how the
 settings of the question maker were chosen, on splits that no table speaks of. Indexes (unless --indexes says where they

@@ -7,27 +7,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from trailhound.agent.reading.coverage import CoverageReader
 from trailhound.agent.reading.endpoint import EndpointReader
 from trailhound.agent.reading.extractive import ExtractiveReader
 from trailhound.agent.reading.language_model import LanguageModelReader
 from trailhound.agent.reading.protocol import Reader, ReadingTask
 from trailhound.agent.reading.reader_training import ReadingExample
 
-KINDS = ("coverage", "extractive", "causal", "sequence to sequence", "endpoint")
+KINDS = ("extractive", "causal", "sequence to sequence", "endpoint")
 
 
 @pytest.fixture(params=KINDS)
 def reader(
     request: pytest.FixtureRequest,
     small_reader: ExtractiveReader,
-    unseen: list[ReadingExample],
     causal_model: Path,
     sequence_model: Path,
     completions: Any,
 ) -> Reader:
-    if request.param == "coverage":
-        return CoverageReader({e.question: [p.id for p in e.evidence] for e in unseen})
     if request.param == "extractive":
         return small_reader
     if request.param == "endpoint":
