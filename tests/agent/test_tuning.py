@@ -103,3 +103,10 @@ def test_impossible_settings_are_refused(name: str, value: float) -> None:
 def test_a_device_that_is_not_there_is_refused(source: TrainingSource, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="nowhere"):
         tune([source], tmp_path / "run", device="nowhere")
+
+
+def test_a_knowledge_graph_has_nothing_to_tune(source: TrainingSource, tmp_path: Path) -> None:
+    (tmp_path / "graph.txt").write_text("oslo\tcapital_of\tnorway\nnorway\tneighbour_of\tsweden\n")
+    index = Index.build(tmp_path, tmp_path / "facts.index", threads=1)
+    with pytest.raises(EncoderError, match="knowledge graph"):
+        tune([TrainingSource(index, source.questions, "train")], tmp_path / "run")
