@@ -17,6 +17,9 @@ from ..graph.fact_memory import FactMemory
 from ..graph.knowledge_graph import GROUPS, Relation
 from .fact_reading import FactReading
 
+PART = 64
+"""States that :func:`in_parts` reads at a time."""
+
 ILLEGAL = -1e9
 """Logit of an action that is not legal; finite, so that gradients stay finite."""
 
@@ -213,6 +216,24 @@ class PolicyNetwork(nn.Module):
         states = torch.cat((expands, hops.reshape(b, e * len(GROUPS), d)), dim=1)  # [b, o, d]
         hidden = torch.relu(states + self.operator_features(features) + self.operator_search(search).unsqueeze(1))
         return torch.as_tensor(self.operator_score(hidden).squeeze(2))
+
+
+def in_parts(network: PolicyNetwork, observation: dict[str, Tensor], mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what the network says of many states, reading those with as many candidates together, ``PART`` at a time.
+
+    The same as calling it on all of them (but for the rounding), and several times faster: no empty slots are computed
+    with, and what one step of the computation writes is still in the cache when the next one reads it.
+    """
+    order = torch.argsort((observation["candidate_rows"] >= 0).sum(dim=1), stable=True)
+    answers = [
+        network({name: tensor[part] for name, tensor in observation.items()}, mask[part])
+        for part in torch.split(order, PART)
+    ]
+    back = torch.argsort(order)
+    return (
+        torch.cat([log_probabilities for log_probabilities, _ in answers])[back],
+        torch.cat([values for _, values in answers])[back],
+    )
 
 
 def _in_use(observation: dict[str, Tensor]) -> dict[str, Tensor]:

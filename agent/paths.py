@@ -1,13 +1,14 @@
 """Retrieval paths as training data: the steps of episodes, and which of them make a path of which question.
 
 Paths come from three places: episodes that the policy sampled, a beam search for the paths it holds most probable, and
-shortest walks to sets of passages that the labels, or the answer, say are the evidence.
+walks to sets of passages that the labels, or the answer, say are the evidence. A path ends where its evidence is worth
+most: what follows, to stop above all, no reader can tell good from bad, only the price can.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from ..envs.batch import Lane, Observation, SearchBatch
 from ..envs.settings import EnvironmentSettings
 from ..envs.world import QuestionWorld
 from .expert import expert_actions
-from .network import PolicyNetwork
+from .network import PolicyNetwork, in_parts
 from .path_likelihood import (
     PathLoss,
     coverage_log_likelihood,
@@ -51,7 +52,7 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """One path of one question: where its steps stand, and log p(y | z, q)."""
+    """One path of one question, up to its peak: where its steps stand, and log p(y | z, q)."""
 
     question: int
     steps: NDArray[np.int64]
@@ -89,55 +90,94 @@ def log_reader(state: Lane) -> float:
     return coverage_log_likelihood(state.found_gold, len(state.world.gold) - state.found_gold)
 
 
+@dataclass(slots=True)
+class Peak:
+    """Where an episode's evidence has been worth most so far, to whoever reads it: log p(y | z, q) after ``steps``."""
+
+    log_reader: float
+    steps: int = 0
+
+    @classmethod
+    def of(cls, state: Lane) -> Peak:
+        """Return the peak of an episode that begins."""
+        return cls(log_reader(state))
+
+    def update(self, state: Lane) -> None:
+        """Look at an episode that has taken a passage."""
+        worth = log_reader(state)
+        if worth > self.log_reader:
+            self.log_reader, self.steps = worth, state.steps
+
+
 def distinct(paths: Sequence[Path], actions: NDArray[np.int64]) -> dict[int, list[Path]]:
-    """Group paths by question, each sequence of actions once."""
-    grouped: dict[int, dict[bytes, Path]] = {}
+    """Group paths by question, each sequence of actions once, and none that is the beginning of another, or empty.
+
+    Whoever walks a path has walked its beginning too; of paths that exclude each other the likelihoods add up.
+    """
+    grouped: dict[int, dict[tuple[int, ...], Path]] = {}
     for path in paths:
-        grouped.setdefault(path.question, {}).setdefault(actions[path.steps].tobytes(), path)
-    return {question: list(by_actions.values()) for question, by_actions in grouped.items()}
+        if len(path.steps):
+            grouped.setdefault(path.question, {}).setdefault(tuple(actions[path.steps].tolist()), path)
+    kept = {}
+    for question, by_actions in grouped.items():
+        ordered = sorted(by_actions)  # what begins with a path stands right behind it
+        ends = [one for one, following in zip(ordered, [*ordered[1:], ()], strict=True) if following[: len(one)] != one]
+        kept[question] = [by_actions[end] for end in ends]
+    return kept
 
 
 def paths_from_labels(
+    network: PolicyNetwork,
     worlds: Sequence[QuestionWorld],
     questions: Sequence[int],
     settings: EnvironmentSettings,
-    dimension: int,
     generator: np.random.Generator,
     thorough: bool = False,
 ) -> tuple[Steps, list[Path]]:
-    """Walk one shortest path to what counts as evidence per question, choosing at random among right actions.
+    """Walk one path to what counts as evidence per question, drawn from the policy among right actions.
+
+    Which of several right actions comes first is latent. A path in an order that the policy would not choose is an
+    unlikely path, and learning it would teach the order, not the evidence.
 
     Args:
+        network: the policy, in evaluation mode.
         worlds: of all questions.
         questions: numbers of those to walk for; one that stands there twice is walked for twice.
         settings: of the environment.
-        dimension: of the question vectors.
-        generator: chooses.
+        generator: draws.
         thorough: ask before taking, see :func:`expert_actions`.
     """
-    batch = SearchBatch(settings, len(questions), dimension, judged=False)
+    batch = SearchBatch(settings, len(questions), network.settings.question_dimension, judged=False)
     for lane, question in enumerate(questions):
         batch.start(lane, worlds[question])
     active = list(range(len(questions)))
     recorder = Recorder()
     steps: dict[int, list[int]] = {lane: [] for lane in active}
+    peaks = [Peak.of(batch.lane(lane)) for lane in active]
     while active:
-        actions = [int(generator.choice(np.flatnonzero(expert_actions(batch, lane, thorough)))) for lane in active]
+        good = np.stack([expert_actions(batch, lane, thorough) for lane in active])
+        likely = np.where(good, _log_probabilities(network, batch, active), -np.inf)
+        actions = (likely + generator.gumbel(size=likely.shape)).argmax(axis=1).tolist()
         for lane, at in zip(active, recorder.note(batch, active, actions), strict=True):
             steps[lane].append(at)
         ended = [batch.act(lane, action)[1] for lane, action in zip(active, actions, strict=True)]
+        for lane, action in zip(active, actions, strict=True):
+            if action >= batch.layout.take:
+                peaks[lane].update(batch.lane(lane))
         active = [lane for lane, end in zip(active, ended, strict=True) if not end]
-    paths = [
-        Path(question, np.array(steps[lane]), log_reader(batch.lane(lane))) for lane, question in enumerate(questions)
-    ]
-    return recorder.steps(), paths
+    return recorder.steps(), [_path(question, steps[lane], peaks[lane]) for lane, question in enumerate(questions)]
+
+
+def _path(question: int, steps: Sequence[int], peak: Peak) -> Path:
+    return Path(question, np.array(steps[: peak.steps], np.int64), peak.log_reader)
 
 
 @dataclass(slots=True)
 class _Beam:
-    """A path in the making: its lane, the log-probability of its steps, and where they stand."""
+    """A path in the making: its lane, its peak, the log-probability of its steps, and where they stand."""
 
     lane: int
+    peak: Peak
     score: float = 0.0
     steps: list[int] = field(default_factory=list)
 
@@ -163,7 +203,7 @@ def paths_from_beam(
     finished: dict[int, list[tuple[float, Path]]] = {question: [] for question in questions}
     for number, question in enumerate(questions):
         batch.start(number * width, worlds[question])
-        beams[question] = [_Beam(number * width)]
+        beams[question] = [_Beam(number * width, Peak.of(batch.lane(number * width)))]
     lanes_of = {question: range(number * width, (number + 1) * width) for number, question in enumerate(questions)}
     recorder = Recorder()
     while any(beams.values()):
@@ -182,8 +222,11 @@ def paths_from_beam(
         at = recorder.note(batch, [child.lane for _, child, _ in grown], [action for _, _, action in grown])
         for place, (question, child, action) in zip(at, grown, strict=True):
             child.steps.append(place)
-            if batch.act(child.lane, action)[1]:
-                path = Path(question, np.array(child.steps), log_reader(batch.lane(child.lane)))
+            ended = batch.act(child.lane, action)[1]
+            if action >= batch.layout.take:
+                child.peak.update(batch.lane(child.lane))
+            if ended:
+                path = _path(question, child.steps, child.peak)
                 finished[question] = sorted([*finished[question], (child.score, path)], key=lambda f: -f[0])[:width]
             else:
                 beams[question].append(child)
@@ -222,7 +265,7 @@ def _branched(
             lane = free.pop()
             batch.copy_lane(held[parent].lane, lane)
         begun.add(parent)
-        children.append((_Beam(lane, score, list(held[parent].steps)), action))
+        children.append((_Beam(lane, replace(held[parent].peak), score, list(held[parent].steps)), action))
     return children
 
 
@@ -232,7 +275,7 @@ def path_loss(network: PolicyNetwork, steps: Steps, paths: dict[int, list[Path]]
     at = np.concatenate([path.steps for _, path in chosen])
     owner = np.repeat(np.arange(len(chosen)), [len(path.steps) for _, path in chosen])
     observation = {name: array[at] for name, array in steps.observation.items()}
-    log_probabilities, _ = network(as_tensors(observation), torch.from_numpy(steps.masks[at]))
+    log_probabilities, _ = in_parts(network, as_tensors(observation), torch.from_numpy(steps.masks[at]))
     taken: Tensor = log_probabilities.gather(1, torch.from_numpy(steps.actions[at]).unsqueeze(1)).squeeze(1)
     log_policy = path_log_probabilities(taken, torch.from_numpy(owner), len(chosen))
     likelihoods = torch.tensor([path.log_reader for _, path in chosen])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from torch import Tensor
 
-from .network import PolicyNetwork
+from .network import PolicyNetwork, in_parts
 
 
 class SearchPolicy(MaskableActorCriticPolicy):  # type: ignore[misc]
@@ -38,7 +38,7 @@ class SearchPolicy(MaskableActorCriticPolicy):  # type: ignore[misc]
         action_masks: NDArray[np.bool_] | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Choose actions [b]; returns actions, values [b, 1] and log-probabilities [b]."""
-        log_probabilities, values = self.network(obs, _mask(action_masks, self))
+        log_probabilities, values = self.network(obs, _mask(action_masks, self, len(obs["budget"])))
         if deterministic:
             actions = log_probabilities.argmax(dim=1)
         else:
@@ -50,7 +50,7 @@ class SearchPolicy(MaskableActorCriticPolicy):  # type: ignore[misc]
         self, obs: dict[str, Tensor], actions: Tensor, action_masks: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return values [b], log-probabilities of ``actions`` [b] and entropies [b]."""
-        log_probabilities, values = self.network(obs, _mask(action_masks, self))
+        log_probabilities, values = in_parts(self.network, obs, _mask(action_masks, self, len(actions)))
         chosen = log_probabilities.gather(1, actions.long().reshape(-1, 1)).squeeze(1)
         entropy = -(log_probabilities.exp() * log_probabilities).sum(dim=1)
         return values, chosen, entropy
@@ -68,8 +68,8 @@ class SearchPolicy(MaskableActorCriticPolicy):  # type: ignore[misc]
         return self.forward(observation, deterministic, action_masks)[0]
 
 
-def _mask(action_masks: NDArray[np.bool_] | Tensor | None, policy: SearchPolicy) -> Tensor:
+def _mask(action_masks: NDArray[np.bool_] | Tensor | None, policy: SearchPolicy, states: int) -> Tensor:
     """Return the mask as bool [b, a]; without one every action counts as legal."""
     if action_masks is None:
-        return torch.ones(1, int(policy.action_space.n), dtype=torch.bool)
+        return torch.ones(states, int(policy.action_space.n), dtype=torch.bool)
     return torch.as_tensor(action_masks).bool()

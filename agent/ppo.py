@@ -21,6 +21,9 @@ from .paths import Path, Steps, distinct, path_loss, paths_from_beam, paths_from
 from .policy import SearchPolicy
 from .vector_env import SearchVecEnv
 
+VALUE_PASSES = 12
+"""Passes over the rollout from which the value head learns alone."""
+
 LIKELY_SETS = 3
 """Sets of evidence of a question to which paths are derived from its answer."""
 
@@ -57,16 +60,19 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
         self.answers = answers
         self.thorough = thorough
         self.lanes_env = env
+        self._values_alone = False
         self.statistics: dict[str, float] = {}
         """Means over the last update: losses, entropies, effective paths, clipping, approximate KL."""
         super().__init__(SearchPolicy, env, **kwargs)
 
-    def iterate(self, seed: int) -> dict[str, float]:
+    def iterate(self, seed: int, values_alone: bool = False) -> dict[str, float]:
         """Collect one rollout from fresh episodes and learn from it; returns its statistics.
 
         Everything random is drawn from ``seed``, so an iteration depends on nothing but the weights, the
-        optimizer and its own seed.
+        optimizer and its own seed. With ``values_alone`` only the value head learns: after a warm start by imitation it
+        knows nothing, and advantages over nothing tell how hard a question is, not how good an action was.
         """
+        self._values_alone = values_alone
         self.set_random_seed(seed)
         self.lanes_env.reshuffle(seed)
         self._last_obs = None
@@ -78,6 +84,9 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
         """Learn from the rollout: several passes of minibatches, each with its share of the questions' paths."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
+        if self._values_alone:
+            self._learn_values()
+            return
         steps, paths = self._gather_paths()
         records: list[dict[str, float]] = []
         generator = np.random.default_rng(self._seed)
@@ -111,6 +120,18 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
         self.statistics["episodes"] = len(returns)
         if returns:
             self.statistics["train_return"] = float(np.mean(returns))
+
+    def _learn_values(self) -> None:
+        losses = []
+        for _ in range(VALUE_PASSES):
+            for data in self.rollout_buffer.get(self.batch_size):
+                values, _, _ = self.policy.evaluate_actions(data.observations, data.actions, data.action_masks)
+                loss = nn.functional.mse_loss(values, data.returns)
+                losses.append(float(loss.detach()))
+                self.policy.optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                self.policy.optimizer.step()
+        self.statistics = {"value_loss": float(np.mean(losses[-len(losses) // VALUE_PASSES :]))}
 
     def _ppo_loss(self, data: Any) -> tuple[Tensor, dict[str, float]]:
         """Return the clipped surrogate, value and entropy losses together, and their figures."""
@@ -148,12 +169,12 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
         paths = [
             Path(
                 episode.question,
-                np.arange(episode.first, episode.last + 1) + episode.lane * self.n_steps,
-                episode.log_reader,
+                np.arange(episode.first, episode.first + episode.peak.steps) + episode.lane * self.n_steps,
+                episode.peak.log_reader,
             )
             for episode in self.lanes_env.finished
         ]
-        questions = sorted({path.question for path in paths})
+        questions = sorted({episode.question for episode in self.lanes_env.finished})
         steps = sampled
         for more, found in self._derived_paths(questions):
             paths += [Path(path.question, path.steps + len(steps), path.log_reader) for path in found]
@@ -164,16 +185,15 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
         """Yield the paths of a beam search, and those to each of the likeliest sets of evidence."""
         env = self.lanes_env
         settings, network = env.batch.settings, self.policy.network
+        network.eval()
         if self.beam_width:
-            network.eval()
             yield paths_from_beam(network, env.worlds, questions, settings, self.beam_width)
-            network.train()
         generator = np.random.default_rng(self._seed)
         for rank in range(LIKELY_SETS if self.answers is not None else 1):
             known = self._believe(questions, rank)
             if known:
-                dimension = network.settings.question_dimension
-                yield paths_from_labels(env.worlds, known, settings, dimension, generator, self.thorough)
+                yield paths_from_labels(network, env.worlds, known, settings, generator, self.thorough)
+        network.train()
 
     def _believe(self, questions: list[int], rank: int) -> list[int]:
         """Let each question's likely evidence of a rank count as its evidence; returns the questions that have it."""

@@ -61,6 +61,9 @@ class Recipe(BaseModel):
     weight_decay: float = Field(1e-2, ge=0)
 
     # PPO with marginal likelihood
+    fresh_share: float = Field(0.0, ge=0, lt=1)
+    """Share of the training questions that the warm start leaves to PPO: on questions that a policy has imitated for
+    epochs it makes no mistakes, and PPO learns nothing from them about mistakes."""
     ppo_iterations: int = Field(12, ge=0)
     ppo_learning_rate: float = Field(3e-4, gt=0)
     ppo_lanes: int = Field(64, ge=1)

@@ -182,8 +182,10 @@ class _Run:
     def finish(self) -> TrainingReport:
         """Run the rounds that are left and write ``metrics.json``."""
         self.worlds = self.supervision.prepare(self.worlds, self.held_out, self._progress)
-        self.worlds = _balanced(self.worlds, self.recipe.most_repeats)
+        imitated, fresh = self._split()
+        self.worlds = _balanced(imitated, self.recipe.most_repeats)
         self.worlds *= max(1, -(-self.recipe.epoch_questions // len(self.worlds)))
+        self.fresh = _balanced(fresh, self.recipe.most_repeats) if fresh else self.worlds
         log = RunLog(self.out, self.progressed.rounds)
         try:
             self._imitate(log)
@@ -194,6 +196,20 @@ class _Run:
         self._calibrate()
         write_json(self.out / "metrics.json", {**metrics, "seconds": round(self.progressed.seconds, 1)})
         return TrainingReport(self.out, metrics, self.progressed.seconds)
+
+    def _split(self) -> tuple[list[QuestionWorld], list[QuestionWorld]]:
+        """Return the questions of the warm start, and those that it leaves to PPO."""
+        recipe = self.recipe
+        if not recipe.fresh_share or not recipe.ppo_iterations:
+            return self.worlds, []
+        if not recipe.imitation_epochs:
+            return self.worlds, self.worlds
+        order = np.random.default_rng([self.seed, 2**31 + 1]).permutation(len(self.worlds))
+        fresh = set(order[: round(len(order) * recipe.fresh_share)].tolist())
+        return (
+            [world for k, world in enumerate(self.worlds) if k not in fresh],
+            [world for k, world in enumerate(self.worlds) if k in fresh],
+        )
 
     def _calibrate(self) -> None:
         """Fit how sure the kept policy is of its searches, on the validation questions."""
@@ -246,6 +262,8 @@ class _Run:
         model = self._ppo()
         if self.progressed.rounds > recipe.imitation_epochs:
             load_checkpoint(self._checkpoint, self.network, model.policy.optimizer)
+        elif recipe.imitation_epochs:
+            model.iterate(int(self._seeded(2**31 + 3).integers(2**31)), values_alone=True)
         while self.progressed.rounds < last:
             number = self.progressed.rounds
             if number - max(self.progressed.peak_round + 1, recipe.imitation_epochs) >= recipe.patience:
@@ -260,7 +278,7 @@ class _Run:
     def _ppo(self) -> SearchPPO:
         recipe = self.recipe
         env = SearchVecEnv(
-            self.worlds,
+            self.fresh,
             self.settings,
             self.network.settings.question_dimension,
             recipe.ppo_lanes,

@@ -15,21 +15,21 @@ from ..envs.batch import Observation, SearchBatch
 from ..envs.search_env import observation_space
 from ..envs.settings import EnvironmentSettings
 from ..envs.world import QuestionWorld
-from .paths import log_reader
+from .paths import Peak
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
     """Where a finished episode stands in a rollout: steps ``first`` to ``last`` of ``lane``, and what it found.
 
-    ``log_reader`` is log p(y | z, q) of its evidence; ``total_reward`` is the return.
+    ``peak`` is where its evidence was worth most; ``total_reward`` is the return.
     """
 
     question: int
     lane: int
     first: int
     last: int
-    log_reader: float
+    peak: Peak
     total_reward: float
 
 
@@ -64,6 +64,7 @@ class SearchVecEnv(VecEnv):
         self._order: Iterator[int] = iter(())
         self._generator = np.random.default_rng(0)
         self._actions = np.zeros(lanes, np.int64)
+        self._peaks: dict[int, Peak] = {}
         self._returns = np.zeros(lanes)
         self._lengths = np.zeros(lanes, np.int64)
         passages = max(len(world.index) for world in worlds)
@@ -93,14 +94,15 @@ class SearchVecEnv(VecEnv):
     def step_wait(self) -> tuple[Observation, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         """Take the noted actions; lanes whose episode ended begin a new one."""
         rewards, ended = self.batch.step(self._actions)
+        for lane in np.flatnonzero(self._actions >= self.batch.layout.take).tolist():
+            self._peaks[lane].update(self.batch.lane(lane))
         self._returns += rewards
         self._lengths += 1
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for lane in np.flatnonzero(ended).tolist():
-            state = self.batch.lane(lane)
             infos[lane]["episode"] = {"r": float(self._returns[lane]), "l": int(self._lengths[lane])}
             question, first, total = int(self.numbers[lane]), int(self._first[lane]), float(self._returns[lane])
-            self.finished.append(Finished(question, lane, first, self._steps, log_reader(state), total))
+            self.finished.append(Finished(question, lane, first, self._steps, self._peaks[lane], total))
             self._start(lane, self._steps + 1)
         self._steps += 1
         return self._observe(), rewards, ended, infos
@@ -145,6 +147,7 @@ class SearchVecEnv(VecEnv):
         self._lengths[lane] = 0
         self._first[lane] = step
         self.batch.start(lane, self.worlds[number])
+        self._peaks[lane] = Peak.of(self.batch.lane(lane))
 
     def _observe(self) -> Observation:
         # copies: stable-baselines3 keeps the last observation while the next step changes the arrays

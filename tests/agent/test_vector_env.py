@@ -115,7 +115,8 @@ def test_finished_episodes_say_where_they_stand(env: SearchVecEnv) -> None:
     for finished in env.finished:
         gold = len(env.worlds[finished.question].gold)
         possible = [coverage_log_likelihood(found, gold - found) for found in range(gold + 1)]
-        assert finished.log_reader in possible
+        assert finished.peak.log_reader in possible
+        assert 0 <= finished.peak.steps <= finished.last - finished.first + 1
     env.reset()
     assert env.finished == []
 
