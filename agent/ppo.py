@@ -61,18 +61,26 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
         self.thorough = thorough
         self.lanes_env = env
         self._values_alone = False
+        self._left = 1.0
         self.statistics: dict[str, float] = {}
         """Means over the last update: losses, entropies, effective paths, clipping, approximate KL."""
         super().__init__(SearchPolicy, env, **kwargs)
 
-    def iterate(self, seed: int, values_alone: bool = False) -> dict[str, float]:
+    def iterate(self, seed: int, left: float = 1.0, values_alone: bool = False) -> dict[str, float]:
         """Collect one rollout from fresh episodes and learn from it; returns its statistics.
 
         Everything random is drawn from ``seed``, so an iteration depends on nothing but the weights, the
-        optimizer and its own seed. With ``values_alone`` only the value head learns: after a warm start by imitation it
-        knows nothing, and advantages over nothing tell how hard a question is, not how good an action was.
+        optimizer and its own seed.
+
+        Args:
+            seed: of everything random.
+            left: share of the iterations that is still to come; learning rate and entropy weight fall with it. In the
+                end little is left to learn, and normalised advantages are noise as large as any.
+            values_alone: only the value head learns. After a warm start by imitation it knows nothing, and advantages
+                over nothing tell how hard a question is, not how good an action was.
         """
         self._values_alone = values_alone
+        self._left = left
         self.set_random_seed(seed)
         self.lanes_env.reshuffle(seed)
         self._last_obs = None
@@ -83,7 +91,8 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
     def train(self) -> None:
         """Learn from the rollout: several passes of minibatches, each with its share of the questions' paths."""
         self.policy.set_training_mode(True)
-        self._update_learning_rate(self.policy.optimizer)
+        for settings in self.policy.optimizer.param_groups:
+            settings["lr"] = self._left * float(self.learning_rate)
         if self._values_alone:
             self._learn_values()
             return
@@ -146,7 +155,7 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
         clip = float(self.clip_range(self._current_progress_remaining))
         surrogate = torch.min(advantages * ratio, advantages * ratio.clamp(1 - clip, 1 + clip)).mean()
         value_loss = nn.functional.mse_loss(values, data.returns)
-        loss = -surrogate + self.vf_coef * value_loss - self.ent_coef * entropy.mean()
+        loss = -surrogate + self.vf_coef * value_loss - self._left * self.ent_coef * entropy.mean()
         with torch.no_grad():
             record = {
                 "policy_loss": -float(surrogate),

@@ -61,11 +61,11 @@ class Recipe(BaseModel):
     weight_decay: float = Field(1e-2, ge=0)
 
     # PPO with marginal likelihood
-    fresh_share: float = Field(0.0, ge=0, lt=1)
+    fresh_share: float = Field(0.4, ge=0, lt=1)
     """Share of the training questions that the warm start leaves to PPO: on questions that a policy has imitated for
     epochs it makes no mistakes, and PPO learns nothing from them about mistakes."""
     ppo_iterations: int = Field(12, ge=0)
-    ppo_learning_rate: float = Field(3e-4, gt=0)
+    ppo_learning_rate: float = Field(6e-4, gt=0)
     ppo_lanes: int = Field(64, ge=1)
     ppo_steps: int = Field(48, ge=2)
     ppo_passes: int = Field(3, ge=1)
@@ -75,8 +75,8 @@ class Recipe(BaseModel):
     entropy_weight: float = Field(0.003, ge=0)
     value_weight: float = Field(0.5, ge=0)
     gae_lambda: float = Field(0.95, ge=0, le=1)
-    target_kl: float = Field(0.03, gt=0)
-    beta: float = Field(0.1, ge=0)
+    target_kl: float = Field(0.05, gt=0)
+    beta: float = Field(0.02, ge=0)
     beam_width: int = Field(2, ge=0, le=16)
     """Paths of a question that a beam search adds to those sampled."""
 

@@ -272,7 +272,9 @@ class _Run:
             stage = self._stage(f"PPO, validation {self.progressed.peak:.3f}", recipe.ppo_iterations)
             if stage is not None:
                 stage(number - recipe.imitation_epochs)
-            statistics = model.iterate(int(self._seeded(number).integers(2**31)))
+            statistics = model.iterate(
+                int(self._seeded(number).integers(2**31)), (last - number) / recipe.ppo_iterations
+            )
             self._end_round("ppo", statistics, model.policy.optimizer, started, log)
 
     def _ppo(self) -> SearchPPO:
