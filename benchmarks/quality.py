@@ -108,10 +108,13 @@ def evaluate(data: Path, work: Path, setting: Setting, label: str, arguments: li
     return json.loads(figures.read_text())
 
 
-def measure(data: Path, work: Path, name: str, seeds: list[int], extra: list[str]) -> dict[str, list[dict[str, float]]]:
-    """Train one policy per seed and evaluate it, greedily and exhaustively, and the fixed systems once."""
+def measure(
+    data: Path, work: Path, name: str, seeds: list[int], extra: list[str], alone: bool
+) -> dict[str, list[dict[str, float]]]:
+    """Train one policy per seed and evaluate it; unless ``alone``, also exhaustively, and the fixed systems once."""
     setting = SETTINGS[name]
-    results = {system: [evaluate(data, work, setting, f"{name}-{system}", ["--system", system])] for system in SYSTEMS}
+    fixed = () if alone else SYSTEMS
+    results = {system: [evaluate(data, work, setting, f"{name}-{system}", ["--system", system])] for system in fixed}
     results |= {"policy": [], "the policy, exhaustive": []}
     for seed in seeds:
         out = work / f"{name}{''.join(extra).replace('--set', '-')}-{seed}"
@@ -121,8 +124,9 @@ def measure(data: Path, work: Path, name: str, seeds: list[int], extra: list[str
         seconds, gibibytes = run(["train", *learn, *validation, *recipe, *extra])
         figures = evaluate(data, work, setting, f"{out.name}-policy", ["--policy", str(out)])
         results["policy"].append(figures | {"train_seconds": seconds, "train_gib": gibibytes})
-        arguments = ["--policy", str(out), "--system", "exhaustive"]
-        results["the policy, exhaustive"].append(evaluate(data, work, setting, f"{out.name}-exhaustive", arguments))
+        if not alone:
+            arguments = ["--policy", str(out), "--system", "exhaustive"]
+            results["the policy, exhaustive"].append(evaluate(data, work, setting, f"{out.name}-exhaustive", arguments))
     return results
 
 
@@ -165,13 +169,16 @@ def main() -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="for an ablation: of every recipe"
     )
+    parser.add_argument(
+        "--alone", action="store_true", help="measure the policy alone, without what it is compared with"
+    )
     parser.add_argument("--json", type=Path, default=None)
     parsed = parser.parse_args()
     parsed.work.mkdir(parents=True, exist_ok=True)
     everything = {}
     extra = [part for setting in parsed.set for part in ("--set", setting)]
     for name in parsed.sets:
-        everything[name] = measure(parsed.data, parsed.work, name, parsed.seeds, extra)
+        everything[name] = measure(parsed.data, parsed.work, name, parsed.seeds, extra, parsed.alone)
         print(f"\n{name}, seeds {' '.join(map(str, parsed.seeds))}\n\n{table(everything[name])}", flush=True)
         if parsed.json:
             parsed.json.write_text(json.dumps(everything, indent=2) + "\n")
