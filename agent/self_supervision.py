@@ -9,6 +9,7 @@ import numpy as np
 
 from ..envs.self_questions.files import TRAIN, VALIDATION, are_written, write_questions
 from ..envs.self_questions.making import make_questions
+from ..errors import QuestionsError
 from ..graph.index import Index
 from ..retrievers.protocols import Progress
 from .recipe import Recipe
@@ -28,11 +29,16 @@ def made_sources(
     finds them again; with several indexes to ``out/questions/0`` and so on.
 
     Raises:
-        QuestionsError: when a corpus yields too few questions.
+        QuestionsError: when a corpus yields too few questions, or is a knowledge graph.
     """
     sources: list[TrainingSource] = []
     validation: list[TrainingSource] = []
     for number, index in enumerate(indexes):
+        if index.facts is not None:
+            raise QuestionsError(
+                f"{index.path} is a knowledge graph, and its facts are its questions:"
+                " train with --questions (the folder of its graph.txt) and --split train"
+            )
         folder = out / _FOLDER if len(indexes) == 1 else out / _FOLDER / str(number)
         if not are_written(folder):
             rng = np.random.default_rng([seed, _STREAM, number])

@@ -10,6 +10,7 @@ from trailhound.agent.policy_file import load_policy
 from trailhound.agent.self_supervision import made_sources
 from trailhound.agent.validation import validate
 from trailhound.envs.question_set import QuestionSet
+from trailhound.errors import QuestionsError
 from trailhound.retrievers.questions import load_questions
 
 
@@ -57,3 +58,11 @@ def test_what_is_learned_from_made_questions_holds_for_questions_of_people(
     learned = validate(policy.network, policy.settings, worlds)
     assert learned["recall@5"] > nothing["recall@5"] + 0.2
     assert learned["recall@5"] > 0.6
+
+
+def test_a_knowledge_graph_needs_no_made_questions(recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "graph.txt").write_text("oslo\tcapital_of\tnorway\nnorway\tneighbour_of\tsweden\n")
+    index = Index.build(tmp_path, tmp_path / "facts.index")
+    with pytest.raises(QuestionsError, match="is a knowledge graph, and its facts are its questions"):
+        made_sources([index], tmp_path / "run", recipe, seed=0)
+    assert not (tmp_path / "run").exists()
