@@ -102,8 +102,13 @@ class PolicyNetwork(nn.Module):
         logits, value = self.scores(observation)
         return torch.log_softmax(logits.masked_fill(~mask, ILLEGAL), dim=1), value
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes, and where observations must lie."""
+        return self.stop_score.weight.device
+
     def remember(self, memory: FactMemory) -> None:
-        """Give the network the facts of the index that it searches; needed where ``fact_kinds`` is set."""
+        """Give the network the facts of the index that it searches, on its device; needed where there are any."""
         self.memory = memory
 
     def scores(
@@ -161,7 +166,7 @@ class PolicyNetwork(nn.Module):
             * (slots >= 0)[:, :, None, None]
         )  # [b, e, k, d]
         last = (slots >= 0).sum(dim=1).clamp(min=1) - 1  # [b]
-        newest = beside[torch.arange(len(beside)), last]  # [b, k, d]
+        newest = beside[torch.arange(len(beside), device=last.device), last]  # [b, k, d]
         states = states + self.pair_out(torch.cat((beside.amax(dim=1), newest), dim=2))
         if self.facts is not None:
             states = states + self.facts.inputs(observation, self.settings.embedding)
@@ -252,5 +257,5 @@ def _in_use(observation: dict[str, Tensor]) -> dict[str, Tensor]:
 def _evidence(observation: dict[str, Tensor]) -> Tensor:
     """Return which candidates are evidence, bool [b, k]."""
     taken = observation["evidence"]  # [b, e]
-    slots = torch.arange(observation["candidate_rows"].shape[1])
+    slots = torch.arange(observation["candidate_rows"].shape[1], device=taken.device)
     return torch.as_tensor((taken.unsqueeze(2) == slots).any(dim=1))
