@@ -40,9 +40,6 @@ def imitate_epoch(
 ) -> float:
     """Run one episode per world and learn from every step; returns the mean loss.
 
-    In a team every worker runs the episodes of its own worlds, and a gradient step learns from the states of all. Who
-    has come to the end of its worlds steps along until all have.
-
     Args:
         network: learns in place.
         optimizer: over the network's parameters.
@@ -58,7 +55,7 @@ def imitate_epoch(
         thorough: the expert asks before it takes, see :func:`expert_actions`.
         stepped: called after every gradient step.
         done: called with the number of questions begun.
-        team: whoever learns together.
+        team: whoever learns together, in the same steps, each from its own worlds; who is done with them steps along.
     """
     batch = SearchBatch(settings, lanes, network.settings.question_dimension, judged=False)
     waiting = iter(enumerate(worlds))
@@ -76,10 +73,9 @@ def imitate_epoch(
     losses: list[float] = []
     network.train()
     while team.any(bool(active)):
-        good = np.array([expert_actions(batch, lane, thorough) for lane in active], np.bool_)
-        good = good.reshape(len(active), batch.layout.size)
-        step_losses, log_probabilities = _learn(network, optimizer, batch, active, good, team)
-        losses += step_losses
+        good = np.array([expert_actions(batch, k, thorough) for k in active], np.bool_).reshape(-1, batch.layout.size)
+        loss, log_probabilities = _learn(network, optimizer, batch, active, good, team)
+        losses += loss
         if stepped is not None:
             stepped()
         actions = _draw(log_probabilities, good, own_share, generator)
