@@ -220,7 +220,8 @@ class PolicyNetwork(nn.Module):
         hops = self.operator_evidence(held).unsqueeze(2) + groups  # [b, e, r, d]
         states = torch.cat((expands, hops.reshape(b, e * len(GROUPS), d)), dim=1)  # [b, o, d]
         hidden = torch.relu(states + self.operator_features(features) + self.operator_search(search).unsqueeze(1))
-        return torch.as_tensor(self.operator_score(hidden).squeeze(2))
+        scores: Tensor = self.operator_score(hidden).squeeze(2)
+        return scores
 
 
 def in_parts(network: PolicyNetwork, observation: dict[str, Tensor], mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -258,4 +259,4 @@ def _evidence(observation: dict[str, Tensor]) -> Tensor:
     """Return which candidates are evidence, bool [b, k]."""
     taken = observation["evidence"]  # [b, e]
     slots = torch.arange(observation["candidate_rows"].shape[1], device=taken.device)
-    return torch.as_tensor((taken.unsqueeze(2) == slots).any(dim=1))
+    return (taken.unsqueeze(2) == slots).any(dim=1)
