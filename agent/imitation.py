@@ -72,9 +72,8 @@ def imitate_epoch(
     active = [lane for lane in range(lanes) if refill(lane)]
     losses: list[float] = []
     network.train()
-    while team.any(bool(active)):
-        good = np.array([expert_actions(batch, k, thorough) for k in active], np.bool_).reshape(-1, batch.layout.size)
-        loss, log_probabilities = _learn(network, optimizer, batch, active, good, team)
+    while (learned := _learn(network, optimizer, batch, active, thorough, team)) is not None:
+        loss, log_probabilities, good = learned
         losses += loss
         if stepped is not None:
             stepped()
@@ -90,13 +89,14 @@ def _learn(
     optimizer: torch.optim.Optimizer,
     batch: SearchBatch,
     active: list[int],
-    good: NDArray[np.bool_],
+    thorough: bool,
     team: Team,
-) -> tuple[list[float], NDArray[np.float32]]:
-    """Take one gradient step on the states of the team's active lanes.
+) -> tuple[list[float], NDArray[np.float32], NDArray[np.bool_]] | None:
+    """Take one gradient step on the states of the team's active lanes; None when there are none left.
 
-    Returns this worker's loss, none where it has no active lane, and log-probabilities [n, actions].
+    Returns this worker's loss, if it has an active lane, its log-probabilities and the expert's actions, [n, actions].
     """
+    good = np.array([expert_actions(batch, k, thorough) for k in active], np.bool_).reshape(-1, batch.layout.size)
     losses: list[float] = []
     log_chances = np.zeros(good.shape, np.float32)
     optimizer.zero_grad()
@@ -108,10 +108,11 @@ def _learn(
         loss.backward()  # type: ignore[no-untyped-call]
         losses.append(loss.item())
         log_chances = log_probabilities.detach().cpu().numpy()
-    team.average_gradients(network, len(active))
+    if not team.average_gradients(network, len(active)):
+        return None
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimizer.step()
-    return losses, log_chances
+    return losses, log_chances, good
 
 
 def _draw(

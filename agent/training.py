@@ -96,11 +96,12 @@ def train(
         WorkerError: when another worker of the team is gone.
     """
     chosen = recipe or Recipe()
+    where = device_called(device)
     adapter = None if hop_encoder is None else load_adapter(Path(hop_encoder))
     supervised = Supervision(supervision, reader, Path(out), chosen.reader_epochs, seed)
     if team.rank:  # one of them says everything
         warn, progress = None if warn is None else lambda message: None, None
-    run = _Run(sources, Path(out), validation, adapter, chosen, seed, supervised, device, team, warn, progress)
+    run = _Run(sources, Path(out), validation, adapter, chosen, seed, supervised, where, team, warn, progress)
     team.first(lambda: run.claim(resume))
     return run.finish()
 
@@ -117,7 +118,7 @@ class _Run:
         recipe: Recipe,
         seed: int,
         supervision: Supervision,
-        device: str,
+        device: torch.device,
         team: Team,
         warn: Callable[[str], None] | None,
         progress: Progress | None,
@@ -160,7 +161,7 @@ class _Run:
             raise QuestionsError(f"there are too few questions with {supervision.wants} to train on")
         self.validated = team.share(self.held_out)
         torch.manual_seed(seed)
-        self.network = network_for(sources[0].index, recipe, device_called(device))
+        self.network = network_for(sources[0].index, recipe, device)
         self.average = WeightAverage(self.network, recipe.average)
         self.progressed = Progressed()
 

@@ -63,13 +63,14 @@ class Team:
         """Return how many of ``number`` lanes or states each worker has: as many as any other, and at least one."""
         return max(1, round(number / self.size))
 
-    def average_gradients(self, network: nn.Module, states: int) -> None:
+    def average_gradients(self, network: nn.Module, states: int) -> int:
         """Average the gradients of all workers, each weighted by the number of ``states`` that they come from.
 
-        A parameter that has a gradient nowhere stays without one.
+        A parameter that has a gradient nowhere stays without one. Returns the number of states of all workers: 0 when
+        none of them has any left.
         """
         if self.size == 1:
-            return
+            return states
         parameters = list(network.parameters())
         given = [parameter.grad is not None for parameter in parameters]
         flat = [(p.new_zeros(p.shape) if p.grad is None else p.grad).reshape(-1).cpu() for p in parameters]
@@ -77,10 +78,7 @@ class Team:
         *means, counts = torch.split(summed, [*(p.numel() for p in parameters), 1 + len(parameters)])
         for parameter, mean, count in zip(parameters, means, counts[1:], strict=True):
             parameter.grad = (mean / counts[0]).reshape(parameter.shape).to(parameter.device) if count else None
-
-    def any(self, flag: bool) -> bool:
-        """Return whether ``flag`` is set anywhere."""
-        return flag if self.size == 1 else bool(self._summed(torch.tensor(float(flag))))
+        return int(counts[0])
 
     def mean(self, value: float) -> float:
         """Return the mean of the workers' values."""
@@ -130,7 +128,7 @@ def _together(collective: Callable[[], object]) -> None:
     try:
         collective()
     except RuntimeError as error:
-        raise _LostError(f"a worker is gone, or has not answered for {LONGEST_WAIT} hours: {error}") from error
+        raise _LostError(f"a worker is gone, or has not answered for {LONGEST_WAIT}: {error}") from error
 
 
 def run_team(size: int, work: Callable[[Team, A], T], argument: A) -> T:

@@ -43,10 +43,10 @@ def talk(team, argument):
     network[0].weight.grad = torch.tensor([[1.0, 2.0]]) if team.rank else torch.tensor([[4.0, -1.0]])
     if team.rank:
         network[1].weight.grad = torch.tensor([[8.0, 0.0]])
-    team.average_gradients(network, 1 if team.rank else 3)
     said = {
+        "states": team.average_gradients(network, 1 if team.rank else 3),
         "averaged": [None if p.grad is None else p.grad.tolist() for p in network.parameters()],
-        "any": [team.any(team.rank == 1), team.any(False)],
+        "nothing": team.average_gradients(nn.Linear(1, 1), 0),
         "mean": team.mean(float(team.rank)),
         "joined": team.joined(team.share(argument)),
         "turns": team.in_turn(lambda: [time.sleep(0.2 * (1 - team.rank)), time.monotonic()][1]),
@@ -56,12 +56,12 @@ def talk(team, argument):
     if team.rank:
         raise ValueError("that was all")
     print(json.dumps(said), flush=True)
-    team.any(False)
+    team.gather(None)
 
 def stay(team, argument):
     print(os.getpid(), flush=True)
     time.sleep(0 if team.rank else 600)
-    team.any(False)
+    team.gather(None)
 
 if __name__ == "__main__":
     run_team(2, globals()[sys.argv[1]], sys.argv[2])
@@ -78,8 +78,9 @@ def test_what_workers_say_to_each_other(script: list[str]) -> None:
     """Three states with the gradient (4, -1) and one with (1, 2) have the mean (3.25, -0.25). Then one fails."""
     done = subprocess.run([*script, "talk", "abcde"], capture_output=True, text=True, check=False, timeout=100)
     assert json.loads(done.stdout) == {
+        "states": 4,
         "averaged": [[[3.25, -0.25]], [[2.0, 0.0]], None],
-        "any": [True, False],
+        "nothing": 0,
         "mean": 0.5,
         "joined": ["a", "c", "e", "b", "d"],
         "in turn": True,
