@@ -53,13 +53,13 @@ def talk(team, argument):
     }
     first, second = team.gather(said.pop("turns"))
     said["in turn"] = first < second
+    team.first(lambda: print(json.dumps(said), flush=True))
     if team.rank:
         raise ValueError("that was all")
-    print(json.dumps(said), flush=True)
     team.gather(None)
 
 def stay(team, argument):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\\n".encode())  # at once, for both write there
     time.sleep(0 if team.rank else 600)
     team.gather(None)
 
@@ -93,9 +93,12 @@ def test_what_workers_say_to_each_other(script: list[str]) -> None:
 def test_no_worker_is_left_behind(script: list[str], how: signal.Signals) -> None:
     with subprocess.Popen([*script, "stay", ""], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
-        workers = [int(running.stdout.readline()) for _ in range(2)]
-        running.send_signal(how)
-        running.wait(timeout=20)
+        try:
+            workers = [int(running.stdout.readline()) for _ in range(2)]
+            running.send_signal(how)
+            running.wait(timeout=20)
+        finally:
+            running.kill()
     wait_until(lambda: not any(map(is_alive, workers)))
 
 
