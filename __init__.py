@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from .agent.evaluation import Evaluation, evaluate
     from .agent.recipe import Recipe, load_recipe
     from .agent.search_agent import Evidence, SearchAgent, SearchResult, Step
-    from .agent.training import TrainingReport, TrainingSource, train
+    from .agent.training import TrainingReport, train
+    from .agent.training_questions import TrainingSource
     from .envs.settings import EnvironmentSettings
     from .errors import TrailhoundError
     from .graph.index import Index, IndexSettings
@@ -44,7 +45,8 @@ _HOMES = {
     "agent.evaluation": ("Evaluation", "evaluate"),
     "agent.recipe": ("Recipe", "load_recipe"),
     "agent.search_agent": ("Evidence", "SearchAgent", "SearchResult", "Step"),
-    "agent.training": ("TrainingReport", "TrainingSource", "train"),
+    "agent.training": ("TrainingReport", "train"),
+    "agent.training_questions": ("TrainingSource",),
     "envs.settings": ("EnvironmentSettings",),
     "errors": ("TrailhoundError",),
     "graph.index": ("Index", "IndexSettings"),

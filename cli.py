@@ -152,11 +152,17 @@ def _add_tune(subcommands: Any) -> None:
     _add_sources(parser, required=True)
     parser.add_argument("--epochs", type=_positive, default=4, metavar="N", help="default: 4")
     parser.add_argument("--rank", type=_positive, default=8, metavar="N", help="of the change of the weights")
-    parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu, or cuda where there is a GPU")
+    _add_device(parser)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder of the result; goes on if interrupted"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device", default="auto", metavar="NAME", help="cpu, cuda, or auto: a GPU where there is one (default: auto)"
+    )
 
 
 def _add_sources(parser: argparse.ArgumentParser, required: bool) -> None:
@@ -224,6 +230,14 @@ def _add_train(subcommands: Any) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="RUN", help="folder of the run; goes on if interrupted"
     )
+    parser.add_argument(
+        "--workers",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="processes that train together (default: 1); a run is reproducible for a given seed AND number of workers",
+    )
+    _add_device(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
 
 

@@ -16,7 +16,9 @@ from .errors import EncoderError, QuestionsError
 if TYPE_CHECKING:
     from .agent.recipe import Recipe
     from .agent.search_agent import SearchResult
-    from .agent.training import TrainingSource
+    from .agent.training import TrainingReport
+    from .agent.training_questions import TrainingSource
+    from .agent.workers import Team
     from .graph.index import Index
 
 
@@ -74,7 +76,7 @@ def tune(parsed: argparse.Namespace) -> None:
     from .agent.tuning import TuningSettings, tune
 
     _set_threads(parsed.threads or os.cpu_count() or 1)
-    _, sources = _sources(parsed)
+    _, sources = _sources(parsed, parsed.threads)
     settings = TuningSettings(epochs=parsed.epochs, rank=parsed.rank)
     with ProgressBar(parsed.quiet) as bar:
         figures = tune(
@@ -89,37 +91,46 @@ def tune(parsed: argparse.Namespace) -> None:
     print(f"{parsed.out}: {', '.join(f'{name} {value:.3f}' for name, value in figures.items())}")
 
 
-def _sources(parsed: argparse.Namespace) -> tuple[list[Index], list[TrainingSource]]:
+def _sources(parsed: argparse.Namespace, threads: int | None) -> tuple[list[Index], list[TrainingSource]]:
     """Open what ``tune`` and ``train`` learn from."""
-    from .agent.training import TrainingSource
+    from .agent.training_questions import TrainingSource
 
     if len(parsed.index) != len(parsed.questions):
         raise WrongUseError(
             f"{len(parsed.index)} --index and {len(parsed.questions)} --questions: give one of each for every corpus"
         )
-    indexes = [_open(path, parsed.threads) for path in parsed.index]
+    indexes = [_open(path, threads) for path in parsed.index]
     pairs = zip(indexes, parsed.questions, strict=True)
     return indexes, [TrainingSource(index, folder, parsed.split) for index, folder in pairs]
 
 
 def train(parsed: argparse.Namespace) -> None:
     """Train a policy."""
+    from .agent.workers import run_team
+
+    _hold_supervision(parsed)
+    report = run_team(parsed.workers, _train, parsed)
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in report.metrics.items() if name != "kept_round")
+    print(f"{parsed.out}: {figures} on validation, {report.seconds:.0f} s")
+
+
+def _train(team: Team, parsed: argparse.Namespace) -> TrainingReport:
+    """Be a worker of a training, or the only one."""
     from .agent.recipe import load_recipe
     from .agent.training import train
 
-    _hold_supervision(parsed)
     overrides = dict(_setting(text) for text in parsed.set)
     held_out = [_folder_and_split(text) for text in parsed.validation]
     recipe = load_recipe(parsed.recipe, overrides)
     _set_threads(parsed.threads or 1)
-    with ProgressBar(parsed.quiet) as bar:
+    with ProgressBar(parsed.quiet or team.rank > 0) as bar:
         if parsed.supervision == "none":
-            sources, validation = _made_sources(parsed, recipe, bar)
+            sources, validation = team.in_turn(lambda: _made_sources(parsed, recipe, bar, team))
         else:
-            sources, validation = _labelled_sources(parsed, held_out)
+            sources, validation = _labelled_sources(parsed, held_out, team)
             if parsed.recipe is None and all(source.index.facts is not None for source in sources):
                 recipe = load_recipe("kg", overrides)
-        report = train(
+        return train(
             sources,
             parsed.out,
             validation=validation,
@@ -128,11 +139,11 @@ def train(parsed: argparse.Namespace) -> None:
             seed=parsed.seed,
             supervision="passages" if parsed.supervision == "none" else parsed.supervision,  # made with labels
             reader=parsed.reader,
+            device=parsed.device,
+            team=team,
             warn=bar.warn,
             progress=bar.report,
         )
-    figures = ", ".join(f"{name} {value:.3f}" for name, value in report.metrics.items() if name != "kept_round")
-    print(f"{parsed.out}: {figures} on validation, {report.seconds:.0f} s")
 
 
 def _hop_encoder(chosen: Path | None) -> Path | None:
@@ -159,12 +170,12 @@ def _hold_supervision(parsed: argparse.Namespace) -> None:
 
 
 def _labelled_sources(
-    parsed: argparse.Namespace, held_out: list[tuple[Path, str]]
+    parsed: argparse.Namespace, held_out: list[tuple[Path, str]], team: Team
 ) -> tuple[list[TrainingSource], list[TrainingSource]]:
     """Return what to learn from and what to validate on, where there are questions."""
-    from .agent.training import TrainingSource
+    from .agent.training_questions import TrainingSource
 
-    indexes, sources = _sources(parsed)
+    indexes, sources = _sources(parsed, parsed.threads or team.threads)
     validation = [
         TrainingSource(_index_of(folder, parsed.questions, indexes), folder, split) for folder, split in held_out
     ]
@@ -172,12 +183,12 @@ def _labelled_sources(
 
 
 def _made_sources(
-    parsed: argparse.Namespace, recipe: Recipe, bar: ProgressBar
+    parsed: argparse.Namespace, recipe: Recipe, bar: ProgressBar, team: Team
 ) -> tuple[list[TrainingSource], list[TrainingSource]]:
     """Return what to learn from and what to validate on, where there are none."""
     from .agent.self_supervision import made_sources
 
-    indexes = [_open(path, parsed.threads) for path in parsed.index]
+    indexes = [_open(path, parsed.threads or team.threads) for path in parsed.index]
     return made_sources(indexes, parsed.out, recipe, parsed.seed, bar.report)
 
 

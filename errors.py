@@ -8,6 +8,7 @@
     ├── EncoderError       an encoder cannot be loaded or gave vectors that cannot be used
     ├── PolicyError        a policy folder is missing, damaged, or does not fit
     ├── RecipeError        a training recipe has an unknown or impossible setting
+    ├── WorkerError        a worker of a training that has several died
     └── MissingExtraError  an optional dependency is not installed (names the extra)
 
 A message says what is wrong, with the offending value, and what to do.
@@ -64,6 +65,10 @@ class PolicyError(TrailhoundError):
 
 class RecipeError(TrailhoundError):
     """A training recipe has an unknown or impossible setting."""
+
+
+class WorkerError(TrailhoundError):
+    """A worker of a training that has several died."""
 
 
 class MissingExtraError(TrailhoundError, ImportError):

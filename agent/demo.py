@@ -15,7 +15,8 @@ from ..retrievers.questions import load_questions
 from .evaluation import Evaluation, evaluate
 from .recipe import load_recipe
 from .search_agent import SearchAgent, SearchResult
-from .training import TrainingReport, TrainingSource, train
+from .training import TrainingReport, train
+from .training_questions import TrainingSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class FactReading(nn.Module):
 
     def without_vectors(self, features: Tensor) -> Tensor:
         """Return candidate features without raw inner products: they come in as log-likelihoods."""
-        keep = torch.ones(features.shape[2])
+        keep = torch.ones(features.shape[2], device=features.device)
         keep[list(_VECTORS)] = 0
         return features * keep
 
@@ -96,7 +96,7 @@ class FactReading(nn.Module):
         asked = self.code(observation["question"][active].float()).argmax(dim=1)
         heads = rows[active, head[active]]
         if self.training:  # a walk must not depend on single facts, nor on what is known of the answer already
-            known = known & (torch.rand(len(known), 1) >= self.known_dropout)
+            known = known & (torch.rand(len(known), 1, device=known.device) >= self.known_dropout)
         links = memory.links(heads, asked, known, self.fact_dropout if self.training else 0.0)
         out = graph(nodes, evidence, links, question[active], trace)
         back = out.gather(1, place.unsqueeze(2).expand(-1, -1, out.shape[2]))  # [a, k, d]
@@ -106,7 +106,7 @@ class FactReading(nn.Module):
 def _by_row(values: Tensor, rows: Tensor, entities: int) -> Tensor:
     """Add values [b, k, c] of candidates to the places of their rows [b, k]: [b, N, c]."""
     b, k, c = values.shape
-    at = (torch.arange(b).unsqueeze(1) * entities + rows).reshape(-1)
+    at = (torch.arange(b, device=rows.device).unsqueeze(1) * entities + rows).reshape(-1)
     return values.new_zeros(b * entities, c).index_add(0, at, values.reshape(b * k, c)).reshape(b, entities, c)
 
 
@@ -119,5 +119,5 @@ def _head(observation: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
 def _known(observation: dict[str, Tensor]) -> Tensor:
     """Return which candidates the graph gives as answers already, bool [b, k]."""
     slot, _ = _head(observation)
-    stated = observation["adjacency"][torch.arange(len(slot)), slot]  # [b, k]
+    stated = observation["adjacency"][torch.arange(len(slot), device=slot.device), slot]  # [b, k]
     return (stated & KNOWN_ANSWER) > 0

@@ -20,6 +20,7 @@ from ..envs.world import QuestionWorld
 from .expert import expert_actions
 from .network import PolicyNetwork
 from .rollout import as_tensors
+from .workers import ALONE, Team
 
 
 def imitate_epoch(
@@ -35,6 +36,7 @@ def imitate_epoch(
     thorough: bool = False,
     stepped: Callable[[], None] | None = None,
     done: Callable[[int], None] | None = None,
+    team: Team = ALONE,
 ) -> float:
     """Run one episode per world and learn from every step; returns the mean loss.
 
@@ -53,6 +55,7 @@ def imitate_epoch(
         thorough: the expert asks before it takes, see :func:`expert_actions`.
         stepped: called after every gradient step.
         done: called with the number of questions begun.
+        team: whoever learns together, in the same steps, each from its own worlds; who is done with them steps along.
     """
     batch = SearchBatch(settings, lanes, network.settings.question_dimension, judged=False)
     waiting = iter(enumerate(worlds))
@@ -69,17 +72,16 @@ def imitate_epoch(
     active = [lane for lane in range(lanes) if refill(lane)]
     losses: list[float] = []
     network.train()
-    while active:
-        good = np.stack([expert_actions(batch, lane, thorough) for lane in active])
-        loss, log_probabilities = _learn(network, optimizer, batch, active, good)
-        losses.append(loss)
+    while (learned := _learn(network, optimizer, batch, active, thorough, team)) is not None:
+        loss, log_probabilities, good = learned
+        losses += loss
         if stepped is not None:
             stepped()
         actions = _draw(log_probabilities, good, own_share, generator)
         _wander(actions, batch.mask[active, : batch.layout.take], wander, generator)
         ended = [batch.act(lane, int(action))[1] for lane, action in zip(active, actions, strict=True)]
         active = [lane for lane, end in zip(active, ended, strict=True) if not end or refill(lane)]
-    return float(np.mean(losses))
+    return float(np.mean(team.joined(losses)))
 
 
 def _learn(
@@ -87,18 +89,30 @@ def _learn(
     optimizer: torch.optim.Optimizer,
     batch: SearchBatch,
     active: list[int],
-    good: NDArray[np.bool_],
-) -> tuple[float, NDArray[np.float32]]:
-    """Take one gradient step on the states of the active lanes; returns the loss and log-probabilities [n, actions]."""
-    observation = {name: array[active] for name, array in batch.observation.items()}
-    log_probabilities, _ = network(as_tensors(observation), torch.from_numpy(batch.mask[active]))
-    right = log_probabilities.masked_fill(~torch.from_numpy(good), -torch.inf)
-    loss = -torch.logsumexp(right, dim=1).mean()
+    thorough: bool,
+    team: Team,
+) -> tuple[list[float], NDArray[np.float32], NDArray[np.bool_]] | None:
+    """Take one gradient step on the states of the team's active lanes; None when there are none left.
+
+    Returns this worker's loss, if it has an active lane, its log-probabilities and the expert's actions, [n, actions].
+    """
+    good = np.array([expert_actions(batch, k, thorough) for k in active], np.bool_).reshape(-1, batch.layout.size)
+    losses: list[float] = []
+    log_chances = np.zeros(good.shape, np.float32)
     optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    if active:
+        observation = {name: array[active] for name, array in batch.observation.items()}
+        mask, right = (torch.from_numpy(array).to(network.device) for array in (batch.mask[active], good))
+        log_probabilities, _ = network(as_tensors(observation, network.device), mask)
+        loss = -torch.logsumexp(log_probabilities.masked_fill(~right, -torch.inf), dim=1).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        losses.append(loss.item())
+        log_chances = log_probabilities.detach().cpu().numpy()
+    if not team.average_gradients(network, len(active)):
+        return None
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimizer.step()
-    return float(loss.item()), np.asarray(log_probabilities.detach().numpy())
+    return losses, log_chances, good
 
 
 def _draw(

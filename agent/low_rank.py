@@ -48,7 +48,7 @@ class TunableEncoder(nn.Module):
         device: where it computes.
     """
 
-    def __init__(self, rank: int, seed: int, dropout: float, device: str) -> None:
+    def __init__(self, rank: int, seed: int, dropout: float, device: torch.device | str) -> None:
         super().__init__()
         from tokenizers import Tokenizer
         from transformers import AutoModel

@@ -102,8 +102,13 @@ class PolicyNetwork(nn.Module):
         logits, value = self.scores(observation)
         return torch.log_softmax(logits.masked_fill(~mask, ILLEGAL), dim=1), value
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes, and where observations must lie."""
+        return self.stop_score.weight.device
+
     def remember(self, memory: FactMemory) -> None:
-        """Give the network the facts of the index that it searches; needed where ``fact_kinds`` is set."""
+        """Give the network the facts of the index that it searches, on its device; needed where there are any."""
         self.memory = memory
 
     def scores(
@@ -161,7 +166,7 @@ class PolicyNetwork(nn.Module):
             * (slots >= 0)[:, :, None, None]
         )  # [b, e, k, d]
         last = (slots >= 0).sum(dim=1).clamp(min=1) - 1  # [b]
-        newest = beside[torch.arange(len(beside)), last]  # [b, k, d]
+        newest = beside[torch.arange(len(beside), device=last.device), last]  # [b, k, d]
         states = states + self.pair_out(torch.cat((beside.amax(dim=1), newest), dim=2))
         if self.facts is not None:
             states = states + self.facts.inputs(observation, self.settings.embedding)
@@ -215,7 +220,8 @@ class PolicyNetwork(nn.Module):
         hops = self.operator_evidence(held).unsqueeze(2) + groups  # [b, e, r, d]
         states = torch.cat((expands, hops.reshape(b, e * len(GROUPS), d)), dim=1)  # [b, o, d]
         hidden = torch.relu(states + self.operator_features(features) + self.operator_search(search).unsqueeze(1))
-        return torch.as_tensor(self.operator_score(hidden).squeeze(2))
+        scores: Tensor = self.operator_score(hidden).squeeze(2)
+        return scores
 
 
 def in_parts(network: PolicyNetwork, observation: dict[str, Tensor], mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -252,5 +258,5 @@ def _in_use(observation: dict[str, Tensor]) -> dict[str, Tensor]:
 def _evidence(observation: dict[str, Tensor]) -> Tensor:
     """Return which candidates are evidence, bool [b, k]."""
     taken = observation["evidence"]  # [b, e]
-    slots = torch.arange(observation["candidate_rows"].shape[1])
-    return torch.as_tensor((taken.unsqueeze(2) == slots).any(dim=1))
+    slots = torch.arange(observation["candidate_rows"].shape[1], device=taken.device)
+    return (taken.unsqueeze(2) == slots).any(dim=1)

@@ -87,7 +87,7 @@ def coverage_log_likelihood(found: int, missing: int, error: float = READER_ERRO
 
 def path_log_probabilities(step_log_probabilities: Tensor, path_of_step: Tensor, paths: int) -> Tensor:
     """Sum the log-probabilities of steps [t] into those of their paths [z]."""
-    return torch.zeros(paths, dtype=step_log_probabilities.dtype).index_add(0, path_of_step, step_log_probabilities)
+    return step_log_probabilities.new_zeros(paths).index_add(0, path_of_step, step_log_probabilities)
 
 
 def marginal_likelihood_loss(
@@ -115,7 +115,7 @@ def marginal_likelihood_loss(
     with torch.no_grad():
         log_own = log_reader - log_sum_exp_by(log_reader, question_of_path, questions)[question_of_path]
         reader_entropy = _entropy_by(log_own, question_of_path, questions)
-    squares = torch.zeros(questions, dtype=joint.dtype).index_add(0, question_of_path, weights**2)
+    squares = joint.new_zeros(questions).index_add(0, question_of_path, weights**2)
     return PathLoss(
         -evidence.mean(),
         (ENTROPY_FLOOR * reader_entropy - entropy).clamp(min=0).mean(),
@@ -127,13 +127,13 @@ def marginal_likelihood_loss(
 
 def log_sum_exp_by(values: Tensor, group: Tensor, groups: int) -> Tensor:
     """Return log sum exp of the values [z] of each group [g]; -inf for a group of none, or of -inf alone."""
-    highest = torch.full((groups,), -torch.inf, dtype=values.dtype).scatter_reduce(0, group, values.detach(), "amax")
+    highest = values.new_full((groups,), -torch.inf).scatter_reduce(0, group, values.detach(), "amax")
     shift = torch.where(torch.isfinite(highest), highest, 0.0)
-    total = torch.zeros(groups, dtype=values.dtype).index_add(0, group, (values - shift[group]).exp())
+    total = values.new_zeros(groups).index_add(0, group, (values - shift[group]).exp())
     return shift + total.log()
 
 
 def _entropy_by(log_weights: Tensor, group: Tensor, groups: int) -> Tensor:
     """Return the entropy [g] of normalised weights given as logarithms [z]; a weight of 0 adds nothing."""
     finite = torch.where(log_weights > -60.0, log_weights, 0.0)  # e^-60 is nothing, and 0 * -inf has no gradient
-    return torch.zeros(groups, dtype=log_weights.dtype).index_add(0, group, -finite.exp() * finite)
+    return log_weights.new_zeros(groups).index_add(0, group, -finite.exp() * finite)

@@ -236,7 +236,8 @@ def paths_from_beam(
 @torch.inference_mode()
 def _log_probabilities(network: PolicyNetwork, batch: SearchBatch, lanes: list[int]) -> NDArray[np.float32]:
     observation = {name: array[lanes] for name, array in batch.observation.items()}
-    return np.asarray(network(as_tensors(observation), torch.from_numpy(batch.mask[lanes]))[0].numpy())
+    mask = torch.from_numpy(batch.mask[lanes]).to(network.device)
+    return np.asarray(network(as_tensors(observation, network.device), mask)[0].cpu().numpy())
 
 
 def _best_steps(
@@ -275,9 +276,11 @@ def path_loss(network: PolicyNetwork, steps: Steps, paths: dict[int, list[Path]]
     at = np.concatenate([path.steps for _, path in chosen])
     owner = np.repeat(np.arange(len(chosen)), [len(path.steps) for _, path in chosen])
     observation = {name: array[at] for name, array in steps.observation.items()}
-    log_probabilities, _ = in_parts(network, as_tensors(observation), torch.from_numpy(steps.masks[at]))
-    taken: Tensor = log_probabilities.gather(1, torch.from_numpy(steps.actions[at]).unsqueeze(1)).squeeze(1)
-    log_policy = path_log_probabilities(taken, torch.from_numpy(owner), len(chosen))
-    likelihoods = torch.tensor([path.log_reader for _, path in chosen])
-    question_of_path = torch.tensor([number for number, _ in chosen])
+    device = network.device
+    mask, actions = (torch.from_numpy(array[at]).to(device) for array in (steps.masks, steps.actions))
+    log_probabilities, _ = in_parts(network, as_tensors(observation, device), mask)
+    taken: Tensor = log_probabilities.gather(1, actions.unsqueeze(1)).squeeze(1)
+    log_policy = path_log_probabilities(taken, torch.from_numpy(owner).to(device), len(chosen))
+    likelihoods = torch.tensor([path.log_reader for _, path in chosen], device=device)
+    question_of_path = torch.tensor([number for number, _ in chosen], device=device)
     return marginal_likelihood_loss(log_policy, likelihoods, question_of_path, len(questions))

@@ -71,5 +71,5 @@ class SearchPolicy(MaskableActorCriticPolicy):  # type: ignore[misc]
 def _mask(action_masks: NDArray[np.bool_] | Tensor | None, policy: SearchPolicy, states: int) -> Tensor:
     """Return the mask as bool [b, a]; without one every action counts as legal."""
     if action_masks is None:
-        return torch.ones(states, int(policy.action_space.n), dtype=torch.bool)
-    return torch.as_tensor(action_masks).bool()
+        return torch.ones(states, int(policy.action_space.n), dtype=torch.bool, device=policy.network.device)
+    return torch.as_tensor(action_masks, device=policy.network.device).bool()

@@ -20,6 +20,7 @@ from .answer_supervision import AnswerSupervision
 from .paths import Path, Steps, distinct, path_loss, paths_from_beam, paths_from_labels
 from .policy import SearchPolicy
 from .vector_env import SearchVecEnv
+from .workers import ALONE, Team
 
 VALUE_PASSES = 12
 """Passes over the rollout from which the value head learns alone."""
@@ -39,6 +40,8 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
         answers: knows the likely evidence of questions without labels; None where labels are known.
         thorough: paths from labels ask before they take. The others know what an operator will bring, and lead a
             policy that cannot know to trust in luck.
+        team: whoever learns together, each from a rollout of its own lanes; a gradient step learns from all of them.
+            All have as many lanes, and minibatches of a size.
         kwargs: what MaskablePPO takes.
     """
 
@@ -52,6 +55,7 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
         beam_width: int = 0,
         answers: AnswerSupervision | None = None,
         thorough: bool = False,
+        team: Team = ALONE,
         **kwargs: Any,
     ) -> None:
         self.beta = beta
@@ -59,6 +63,7 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
         self.beam_width = beam_width
         self.answers = answers
         self.thorough = thorough
+        self.team = team
         self.lanes_env = env
         self._values_alone = False
         self._left = 1.0
@@ -113,10 +118,11 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
                     record["path_entropy"] = marginal.entropy
                     record["reader_path_entropy"] = marginal.reader_entropy
                 records.append(record)
-                if self.target_kl is not None and record["approximate_kl"] > 1.5 * self.target_kl:
+                if self.target_kl is not None and self.team.mean(record["approximate_kl"]) > 1.5 * self.target_kl:
                     break
                 self.policy.optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
+                self.team.average_gradients(self.policy, len(data.actions))
                 nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
                 self.policy.optimizer.step()
                 if self._stepped is not None:
@@ -124,8 +130,8 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
             else:
                 continue
             break
-        self.statistics = _means(records)
-        returns = [episode.total_reward for episode in self.lanes_env.finished]
+        self.statistics = _means(self.team.joined(records))
+        returns = self.team.joined([episode.total_reward for episode in self.lanes_env.finished])
         self.statistics["episodes"] = len(returns)
         if returns:
             self.statistics["train_return"] = float(np.mean(returns))
@@ -139,6 +145,7 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
                 losses.append(float(loss.detach()))
                 self.policy.optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
+                self.team.average_gradients(self.policy, len(data.actions))
                 self.policy.optimizer.step()
         self.statistics = {"value_loss": float(np.mean(losses[-len(losses) // VALUE_PASSES :]))}
 

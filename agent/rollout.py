@@ -64,9 +64,9 @@ class Outcome:
     signals: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(SIGNALS)))
 
 
-def as_tensors(observation: Observation) -> dict[str, Tensor]:
-    """Return the observation's arrays as tensors that share their memory."""
-    return {name: torch.from_numpy(array) for name, array in observation.items()}
+def as_tensors(observation: Observation, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    """Return the observation's arrays as tensors on ``device``; on the CPU they share their memory."""
+    return {name: torch.from_numpy(array).to(device) for name, array in observation.items()}
 
 
 def search_worlds(
@@ -129,7 +129,8 @@ class _Opinion:
 def _opinions(network: PolicyNetwork, batch: SearchBatch, active: list[int]) -> list[_Opinion]:
     """Return what the policy thinks of the states of the active lanes."""
     observation = {name: array[active] for name, array in batch.observation.items()}
-    logits, values = (np.asarray(tensor.numpy()) for tensor in network.scores(as_tensors(observation)))
+    scores = network.scores(as_tensors(observation, network.device))
+    logits, values = (np.asarray(tensor.cpu().numpy()) for tensor in scores)
     legal = np.where(batch.mask[active], logits.astype(np.float64), -np.inf)
     odds = np.exp(legal - legal.max(axis=1, keepdims=True))
     chances = odds / odds.sum(axis=1, keepdims=True)

@@ -13,7 +13,7 @@ from ..errors import QuestionsError
 from ..graph.index import Index
 from ..retrievers.protocols import Progress
 from .recipe import Recipe
-from .training import TrainingSource
+from .training_questions import TrainingSource
 
 _FOLDER = "questions"
 _STREAM = 2**31 + 1

@@ -2,13 +2,13 @@
 
 A run is a sequence of rounds. A round draws everything random from the run's seed and its own number, and between
 two rounds a checkpoint holds all there is to know; so a run that was killed goes on to the same policy, bit for bit.
+Several workers may share a run (:mod:`.workers`): all do what is written here, and the first alone writes.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from stable_baselines3.common.logger import Logger
 
-from ..envs.question_set import QuestionSet
 from ..envs.world import QuestionWorld
 from ..errors import PolicyError, QuestionsError, RecipeError
 from ..graph.fact_memory import FactMemory
@@ -29,6 +28,7 @@ from ..retrievers.encoder import MiniLMEncoder
 from ..retrievers.protocols import Progress
 from .averaging import WeightAverage
 from .checkpoint import Progressed, load_checkpoint, save_checkpoint
+from .devices import device_called
 from .imitation import imitate_epoch
 from .network import PolicyNetwork
 from .policy_file import load_policy, save_confidence, save_policy
@@ -36,17 +36,10 @@ from .ppo import SearchPPO
 from .recipe import Recipe
 from .run_log import RunLog
 from .supervision import Supervision
+from .training_questions import TrainingSource, balanced, drawn_out, load_worlds
 from .validation import calibrate, validate
 from .vector_env import SearchVecEnv
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingSource:
-    """Labelled questions over an index: ``questions/queries.jsonl`` and ``questions/qrels/SPLIT.tsv``."""
-
-    index: Index
-    questions: Path
-    split: str
+from .workers import ALONE, Team
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +62,8 @@ def train(
     supervision: str = "passages",
     reader: str | None = None,
     resume: bool = True,
+    device: str = "auto",
+    team: Team = ALONE,
     warn: Callable[[str], None] | None = None,
     progress: Progress | None = None,
 ) -> TrainingReport:
@@ -88,6 +83,8 @@ def train(
         reader: judges paths, see :func:`.reading.opening.open_reader`; by default, or as ``coverage``, the labels do,
             and with answers only readers that are trained in the run.
         resume: go on with an interrupted run; otherwise an unfinished run in ``out`` is an error.
+        device: where the network computes, see :func:`.devices.device_called`; everything else is done by the CPU.
+        team: whoever trains this policy together; all of them call this with the same arguments.
         warn: hears of question ids that were left out as ambiguous; without it they are errors.
         progress: told of every stage.
 
@@ -95,13 +92,17 @@ def train(
         QuestionsError: when there is nothing to learn from, or the indexes do not share an encoder.
         PolicyError: when ``out`` holds another run, or its checkpoint is damaged.
         RecipeError: when the seed is negative or too large, the recipe has no round of either kind, or there is no
-            such supervision.
+            such supervision or device.
+        WorkerError: when another worker of the team is gone.
     """
     chosen = recipe or Recipe()
+    where = device_called(device)
     adapter = None if hop_encoder is None else load_adapter(Path(hop_encoder))
     supervised = Supervision(supervision, reader, Path(out), chosen.reader_epochs, seed)
-    run = _Run(sources, Path(out), validation, adapter, chosen, seed, supervised, warn, progress)
-    run.claim(resume)
+    if team.rank:  # one of them says everything
+        warn, progress = None if warn is None else lambda message: None, None
+    run = _Run(sources, Path(out), validation, adapter, chosen, seed, supervised, where, team, warn, progress)
+    team.first(lambda: run.claim(resume))
     return run.finish()
 
 
@@ -117,6 +118,8 @@ class _Run:
         recipe: Recipe,
         seed: int,
         supervision: Supervision,
+        device: torch.device,
+        team: Team,
         warn: Callable[[str], None] | None,
         progress: Progress | None,
     ) -> None:
@@ -133,40 +136,50 @@ class _Run:
         self.settings = recipe.environment()
         self.encoder = encoders[0]
         self.adapter = adapter
-        self._hop_encoder = None if adapter is None else MiniLMEncoder(None, adapter)
         self.supervision = supervision
-        self._warn = warn
+        self.team = team
         self._progress = progress
         self._describe = {
             "recipe": recipe.model_dump(),
             "seed": seed,
-            "sources": [_describe(source) for source in sources],
-            "validation": [_describe(source) for source in validation],
+            "workers": team.size,
+            "sources": [source.describe() for source in sources],
+            "validation": [source.describe() for source in validation],
             "encoder": self.encoder,
             "hop_encoder": None if adapter is None else adapter.digest,
             **supervision.describe(),
         }
-        self.worlds = self._load(sources)
-        self.held_out = self._load(validation)
+        hop_encoder = None if adapter is None else MiniLMEncoder(team.threads, adapter)
+        self.worlds, self.held_out = (
+            load_worlds(part, self.settings, warn, hop_encoder, supervision, team) for part in (sources, validation)
+        )
         if not validation:
-            self._set_aside()
+            aside = max(1, round(len(self.worlds) * recipe.held_out))
+            self.worlds, self.held_out = drawn_out(self.worlds, aside, np.random.default_rng([seed, 2**31]))
         self._describe["labelled_questions"] = [len(self.worlds), len(self.held_out)]
         if not self.worlds or not self.held_out:
             raise QuestionsError(f"there are too few questions with {supervision.wants} to train on")
+        self.validated = team.share(self.held_out)
         torch.manual_seed(seed)
-        self.network = network_for(sources[0].index, recipe)
+        self.network = network_for(sources[0].index, recipe, device)
         self.average = WeightAverage(self.network, recipe.average)
         self.progressed = Progressed()
 
     def claim(self, resume: bool) -> None:
-        """Make the folder this run's, or go on with the run that is there.
+        """Make the folder this run's, unless the run that is there is the same.
 
         Raises:
             PolicyError: when it holds another run, or an unfinished one that may not be resumed.
         """
         path = self.out / "run.json"
         if path.exists():
-            if _read_json(path) != json.loads(json.dumps(self._describe)):
+            there = {"workers": 1, **_read_json(path)}
+            if there["workers"] != self.team.size:
+                raise PolicyError(
+                    f"{self.out} holds a run of {there['workers']} workers, not of {self.team.size}, which would lead"
+                    " to another policy: go on with as many, choose another folder or delete it"
+                )
+            if there != json.loads(json.dumps(self._describe)):
                 raise PolicyError(f"{self.out} holds a run of other settings: choose another folder or delete it")
             if not resume:
                 raise PolicyError(f"{self.out} holds a run already: choose another folder, delete it, or resume")
@@ -175,56 +188,64 @@ class _Run:
         else:
             self.out.mkdir(parents=True, exist_ok=True)
             write_json(path, self._describe)
+
+    def finish(self) -> TrainingReport:
+        """Go on from the checkpoint, if there is one: run the rounds that are left and write ``metrics.json``."""
         if self._checkpoint.exists():
             self.progressed = load_checkpoint(self._checkpoint, self.network, average=self.average.network)
             self.average.steps = self.progressed.averaged
-
-    def finish(self) -> TrainingReport:
-        """Run the rounds that are left and write ``metrics.json``."""
-        self.worlds = self.supervision.prepare(self.worlds, self.held_out, self._progress)
-        imitated, fresh = self._split()
-        self.worlds = _balanced(imitated, self.recipe.most_repeats)
-        self.worlds *= max(1, -(-self.recipe.epoch_questions // len(self.worlds)))
-        self.fresh = _balanced(fresh, self.recipe.most_repeats) if fresh else self.worlds
-        log = RunLog(self.out, self.progressed.rounds)
+        self._divide(self.team.in_turn(lambda: self.supervision.prepare(self.worlds, self.held_out, self._progress)))
+        log = RunLog(self.out, self.progressed.rounds) if self.team.rank == 0 else None
         try:
             self._imitate(log)
             self._reinforce(log)
         finally:
-            log.close()
+            if log is not None:
+                log.close()
         metrics = {**self.progressed.kept, "kept_round": float(self.progressed.kept_round)}
         self._calibrate()
-        write_json(self.out / "metrics.json", {**metrics, "seconds": round(self.progressed.seconds, 1)})
+        seconds = round(self.progressed.seconds, 1)
+        self.team.first(lambda: write_json(self.out / "metrics.json", {**metrics, "seconds": seconds}))
         return TrainingReport(self.out, metrics, self.progressed.seconds)
 
-    def _split(self) -> tuple[list[QuestionWorld], list[QuestionWorld]]:
+    def _divide(self, worlds: list[QuestionWorld]) -> None:
+        """Keep this worker's share of the questions to learn from.
+
+        Raises:
+            QuestionsError: when there are fewer than workers.
+        """
+        recipe, team = self.recipe, self.team
+        imitated, fresh = self._split(worlds)
+        if min(len(imitated), len(fresh or imitated)) < team.size:
+            raise QuestionsError(f"{len(worlds)} questions are too few for {team.size} workers: use fewer workers")
+        repeats = max(1, -(-recipe.epoch_questions // len(balanced(imitated, recipe.most_repeats))))
+        self.worlds = balanced(team.share(imitated), recipe.most_repeats) * repeats
+        self.fresh = balanced(team.share(fresh), recipe.most_repeats) if fresh else self.worlds
+
+    def _split(self, worlds: list[QuestionWorld]) -> tuple[list[QuestionWorld], list[QuestionWorld]]:
         """Return the questions of the warm start, and those that it leaves to PPO."""
         recipe = self.recipe
         if not recipe.fresh_share or not recipe.ppo_iterations:
-            return self.worlds, []
+            return worlds, []
         if not recipe.imitation_epochs:
-            return self.worlds, self.worlds
-        order = np.random.default_rng([self.seed, 2**31 + 1]).permutation(len(self.worlds))
-        fresh = set(order[: round(len(order) * recipe.fresh_share)].tolist())
-        return (
-            [world for k, world in enumerate(self.worlds) if k not in fresh],
-            [world for k, world in enumerate(self.worlds) if k in fresh],
-        )
+            return worlds, worlds
+        count = round(len(worlds) * recipe.fresh_share)
+        return drawn_out(worlds, count, np.random.default_rng([self.seed, 2**31 + 1]))
 
     def _calibrate(self) -> None:
         """Fit how sure the kept policy is of its searches, on the validation questions."""
         policy = load_policy(self.out)
-        policy.network.memory = self.network.memory
+        policy.network.to(self.network.device).memory = self.network.memory
         draws = self._seeded(2**31 + 2)
-        confidence = calibrate(policy.network, self.settings, self.held_out, draws)
+        confidence = calibrate(policy.network, self.settings, self.validated, draws, self.team)
         if confidence is not None:
-            save_confidence(self.out, confidence)
+            self.team.first(lambda: save_confidence(self.out, confidence))
 
     @property
     def _checkpoint(self) -> Path:
         return self.out / "checkpoint.safetensors"
 
-    def _imitate(self, log: RunLog) -> None:
+    def _imitate(self, log: RunLog | None) -> None:
         recipe = self.recipe
         optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=recipe.imitation_learning_rate, weight_decay=recipe.weight_decay
@@ -245,16 +266,17 @@ class _Run:
                 self.supervision.drawn([self.worlds[k] for k in generator.permutation(len(self.worlds))], generator),
                 recipe.own_share * min(1.0, 2 * share),
                 generator,
-                recipe.imitation_lanes,
+                self.team.part(recipe.imitation_lanes),
                 recipe.wide_share,
                 recipe.wander,
                 recipe.thorough,
                 self.average.update,
                 self._stage(f"imitation {number + 1}/{recipe.imitation_epochs}", len(self.worlds)),
+                self.team,
             )
             self._end_round("imitation", {"loss": loss}, optimizer, started, log)
 
-    def _reinforce(self, log: RunLog) -> None:
+    def _reinforce(self, log: RunLog | None) -> None:
         recipe = self.recipe
         last = recipe.imitation_epochs + recipe.ppo_iterations
         if self.progressed.rounds >= last:
@@ -283,7 +305,7 @@ class _Run:
             self.fresh,
             self.settings,
             self.network.settings.question_dimension,
-            recipe.ppo_lanes,
+            self.team.part(recipe.ppo_lanes),
             recipe.paths_per_question,
         )
         model = SearchPPO(
@@ -293,8 +315,9 @@ class _Run:
             recipe.beam_width,
             self.supervision.answers,
             recipe.thorough,
+            self.team,
             n_steps=recipe.ppo_steps,
-            batch_size=recipe.minibatch,
+            batch_size=self.team.part(recipe.minibatch),
             n_epochs=recipe.ppo_passes,
             learning_rate=recipe.ppo_learning_rate,
             gamma=1.0,
@@ -303,7 +326,7 @@ class _Run:
             ent_coef=recipe.entropy_weight,
             vf_coef=recipe.value_weight,
             target_kl=recipe.target_kl,
-            device="cpu",
+            device=self.network.device,
             policy_kwargs={"network": self.network, "weight_decay": recipe.weight_decay},
         )
         model.set_logger(Logger(None, []))
@@ -315,10 +338,10 @@ class _Run:
         figures: dict[str, float],
         optimizer: torch.optim.Optimizer,
         started: float,
-        log: RunLog,
+        log: RunLog | None,
     ) -> None:
         """Validate, keep the policy if it is the best so far, log, and write the checkpoint."""
-        validated = validate(self.average.network, self.settings, self.held_out)
+        validated = validate(self.average.network, self.settings, self.validated, self.team)
         number = self.progressed.rounds
         if validated["score"] > self.progressed.peak:
             self.progressed.peak_round, self.progressed.peak = number, validated["score"]
@@ -326,20 +349,23 @@ class _Run:
         if validated["score"] >= self.progressed.peak - 0.25 / len(self.held_out):
             self.progressed.kept_round, self.progressed.kept = number, validated
             training = {**self._describe, "round": number, "phase": phase, "validation_figures": validated}
-            save_policy(self.out, self.average.network, self.settings, self.encoder, training, self.adapter)
+            kept = (self.average.network, self.settings, self.encoder, training, self.adapter)
+            self.team.first(lambda: save_policy(self.out, *kept))
         self.progressed.rounds += 1
         self.progressed.seconds += time.monotonic() - started
-        log.write(number, phase, {**figures, **{f"validation_{k}": v for k, v in validated.items()}})
+        if log is not None:
+            log.write(number, phase, {**figures, **{f"validation_{k}": v for k, v in validated.items()}})
         if self.progressed.rounds == self.recipe.imitation_epochs:
             # PPO sets out from the policy kept so far; in the checkpoint, because PPO's first round may replace it
             self.network.load_state_dict(load_policy(self.out).network.state_dict())
             self.average.restart()
         self.progressed.averaged = self.average.steps
-        save_checkpoint(self._checkpoint, self.network, optimizer, self.progressed, self.average.network)
+        state = (self.network, optimizer, self.progressed, self.average.network)
+        self.team.first(lambda: save_checkpoint(self._checkpoint, *state))
 
     def _seeded(self, number: int) -> np.random.Generator:
-        """Return this round's generator, and seed torch from it."""
-        generator = np.random.default_rng([self.seed, number])
+        """Return this worker's generator of a round, and seed torch from it."""
+        generator = np.random.default_rng([self.seed, number, *([self.team.rank] if self.team.rank else [])])
         torch.manual_seed(int(generator.integers(2**31)))
         return generator
 
@@ -348,37 +374,15 @@ class _Run:
         report = self._progress
         return None if report is None else (lambda done: report(name, done, total))
 
-    def _load(self, sources: Sequence[TrainingSource]) -> list[QuestionWorld]:
-        """Return the worlds of every question that can be learned from."""
-        worlds = []
-        for source in sources:
-            questions = QuestionSet.load(
-                source.index,
-                source.questions,
-                source.split,
-                self.settings,
-                self._warn,
-                self._hop_encoder,
-                self.supervision.labels,
-            )
-            worlds += [questions.world(k) for k in range(len(questions))]
-        return [world for world in worlds if self.supervision.teaches(world)]
 
-    def _set_aside(self) -> None:
-        order = np.random.default_rng([self.seed, 2**31]).permutation(len(self.worlds))
-        aside = set(order[: max(1, round(len(order) * self.recipe.held_out))].tolist())
-        self.held_out = [world for k, world in enumerate(self.worlds) if k in aside]
-        self.worlds = [world for k, world in enumerate(self.worlds) if k not in aside]
-
-
-def network_for(index: Index, recipe: Recipe) -> PolicyNetwork:
-    """Return an untrained network that fits an index."""
+def network_for(index: Index, recipe: Recipe, device: torch.device | str = "cpu") -> PolicyNetwork:
+    """Return an untrained network that fits an index, on a device; its weights are drawn on the CPU."""
     settings = recipe.network(index.encoder.dimension)
     if index.facts is None:
-        return PolicyNetwork(settings)
+        return PolicyNetwork(settings).to(device)
     scale = index.fact_encoder.scale
-    network = PolicyNetwork(replace(settings, fact_kinds=index.facts.kind_count, fact_scale=scale))
-    network.remember(FactMemory(index.facts))
+    network = PolicyNetwork(replace(settings, fact_kinds=index.facts.kind_count, fact_scale=scale)).to(device)
+    network.remember(FactMemory(index.facts, device))
     return network
 
 
@@ -387,15 +391,3 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise PolicyError(f"{path} is damaged ({error}): choose another folder or delete it") from error
-
-
-def _balanced(worlds: list[QuestionWorld], most_repeats: int) -> list[QuestionWorld]:
-    """Repeat the questions of small sources, each at most ``most_repeats`` times, so that sources weigh more alike."""
-    sizes = Counter(id(world.index) for world in worlds)
-    largest = max(sizes.values())
-    return [world for world in worlds for _ in range(min(most_repeats, round(largest / sizes[id(world.index)])))]
-
-
-def _describe(source: TrainingSource) -> dict[str, Any]:
-    """Say what a source is, without saying where it lies."""
-    return {"questions": Path(source.questions).name, "split": source.split, "passages": len(source.index)}

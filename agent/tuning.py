@@ -35,9 +35,10 @@ from ..retrievers.encoder import BUILT_IN
 from ..retrievers.protocols import Progress
 from ..retrievers.records import Query
 from .checkpoint import Progressed, load_checkpoint, save_checkpoint
+from .devices import device_called
 from .low_rank import TunableEncoder, learning_rate
 from .run_log import RunLog
-from .training import TrainingSource
+from .training_questions import TrainingSource
 from .tuning_states import QueryState, TuningQuestion, draw_state, state_given, tuning_questions
 
 CHECKED_AT = 10
@@ -88,7 +89,7 @@ def tune(
     *,
     settings: TuningSettings | None = None,
     seed: int = 0,
-    device: str = "cpu",
+    device: str = "auto",
     warn: Callable[[str], None] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, float]:
@@ -101,7 +102,7 @@ def tune(
         out: folder of the result, for ``train(hop_encoder=...)``.
         settings: the defaults when None.
         seed: of everything random.
-        device: ``cpu`` or one that torch knows.
+        device: see :func:`.devices.device_called`.
         warn: hears of question ids that were left out as ambiguous.
         progress: told of every batch.
 
@@ -128,7 +129,7 @@ class _Tuning:
         progress: Progress | None,
     ) -> None:
         self._out, self._settings, self._seed, self._progress = out, settings, seed, progress
-        self._device = _device(device)
+        self._device = device_called(device)
         self._indexes = [_checked(source.index) for source in sources]
         self._describe = {
             "settings": asdict(settings),
@@ -150,7 +151,7 @@ class _Tuning:
             raise QuestionsError("there are too few questions with supporting passages in the index to tune on")
         self._vectors = [torch.from_numpy(np.array(i.dense.vectors)).to(self._device) for i in self._indexes]
         self._hard: dict[tuple[int, str], NDArray[np.int64]] = {}
-        self._encoder = TunableEncoder(settings.rank, seed, settings.dropout, device)
+        self._encoder = TunableEncoder(settings.rank, seed, settings.dropout, self._device)
         self._optimizer = torch.optim.AdamW(self._encoder.parameters(), lr=settings.learning_rate, weight_decay=0.01)
 
     def finish(self) -> dict[str, float]:
@@ -280,13 +281,6 @@ class _Tuning:
                 top = set(torch.topk(scores, min(CHECKED_AT, len(scores))).indices.tolist())
                 found.append(len(top.intersection(state.missing)) / len(state.missing))
         return float(np.mean(found))
-
-
-def _device(name: str) -> torch.device:
-    try:
-        return torch.zeros(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise RecipeError(f"torch cannot compute on {name!r} here: give cpu, or cuda where there is a GPU") from error
 
 
 def _checked(index: Index) -> Index:

@@ -13,19 +13,20 @@ from ..retrievers.records import Rows
 from .confidence import DRAWS, Confidence, fit_confidence
 from .network import PolicyNetwork
 from .rollout import search_worlds
+from .workers import ALONE, Team
 
 TOP = 5
 
 
 def validate(
-    network: PolicyNetwork, settings: EnvironmentSettings, worlds: Sequence[QuestionWorld]
+    network: PolicyNetwork, settings: EnvironmentSettings, worlds: Sequence[QuestionWorld], team: Team = ALONE
 ) -> dict[str, float]:
     """Search every world greedily; returns recall@5, all_recall@5, return, calls and the ``score``.
 
     The score decides which policy is kept: recall, among the first five and of the passages taken, by halves, less
     the price paid for it; over a knowledge graph the reciprocal rank of the answer (as ``mrr``) less that price. Where
     a judge stands for the labels, there is no recall, and the score is the return: what the judge holds of the
-    evidence less its price.
+    evidence less its price. In a team every worker searches its own worlds, and the figures are those of all.
     """
     network.eval()
     outcomes = search_worlds(network, settings, worlds)
@@ -48,7 +49,8 @@ def validate(
             quality = reciprocal_rank(world, outcome.ranking)
             figures["mrr"].append(quality)
         figures["score"].append(quality - (outcome.recall - outcome.total_reward))
-    return {name: float(np.mean(values)) for name, values in figures.items() if values}
+    joined = {name: team.joined(values) for name, values in figures.items()}
+    return {name: float(np.mean(values)) for name, values in joined.items() if values}
 
 
 def reciprocal_rank(world: FactWorld, ranking: Rows) -> float:
@@ -63,18 +65,20 @@ def calibrate(
     settings: EnvironmentSettings,
     worlds: Sequence[QuestionWorld],
     rng: np.random.Generator,
+    team: Team = ALONE,
 ) -> Confidence | None:
     """Fit how sure the policy is that its evidence is complete, on searches of ``worlds`` (with supporting passages).
 
     Each is searched greedily, and ``DRAWS`` times by drawing from the policy: its own failures are few. None where no
-    world has a supporting passage.
+    world has a supporting passage. In a team every worker searches its own worlds.
     """
     network.eval()
     searched = [world for world in worlds if world.gold]
-    if not searched:
-        return None
     outcomes = search_worlds(network, settings, searched)
     for _ in range(DRAWS):
         outcomes += search_worlds(network, settings, searched, draw=rng)
-    complete = np.array([outcome.recall > 1 - 1e-6 for outcome in outcomes])
-    return fit_confidence(np.array([outcome.signals for outcome in outcomes]), complete)
+    ends = team.joined([(outcome.signals, outcome.recall) for outcome in outcomes])
+    if not ends:
+        return None
+    complete = np.array([recall > 1 - 1e-6 for _, recall in ends])
+    return fit_confidence(np.array([signals for signals, _ in ends]), complete)

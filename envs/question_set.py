@@ -10,11 +10,14 @@ from ..errors import QuestionsError
 from ..graph.index import Index
 from ..retrievers.protocols import Encoder
 from ..retrievers.questions import load_questions
-from ..retrievers.records import Qrels, Question
+from ..retrievers.records import Qrels, Question, Vectors
 from .fact_world import fact_world
 from .question_view import QuestionView
 from .settings import EnvironmentSettings
 from .world import QuestionWorld
+
+Encode = Callable[[Encoder, Sequence[str]], Vectors]
+"""Encodes texts with an encoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class QuestionSet:
         qrels: their labels; a passage above 0 is supporting.
         settings: sizes of pages and hops.
         hop_encoder: see :class:`QuestionWorld`.
+        encode: encodes the questions' texts with an encoder; by itself the encoder does.
 
     Raises:
         QuestionsError: when there is no question, or a label names a passage that the index does not have.
@@ -46,6 +50,7 @@ class QuestionSet:
         qrels: Qrels,
         settings: EnvironmentSettings,
         hop_encoder: Encoder | None = None,
+        encode: Encode | None = None,
     ) -> None:
         if not questions:
             raise QuestionsError("there is no question: queries.jsonl or the split is empty")
@@ -60,8 +65,9 @@ class QuestionSet:
         self._vectors = self._hop_vectors = None
         if index.facts is None:  # else a world encodes its own question, without the fact that it asks for
             texts = [question.text for question in questions]
-            self._vectors = index.encoder.encode(texts)
-            self._hop_vectors = self._vectors if hop_encoder is None else hop_encoder.encode(texts)
+            encoded = encode or (lambda encoder, texts: encoder.encode(texts))
+            self._vectors = encoded(index.encoder, texts)
+            self._hop_vectors = self._vectors if hop_encoder is None else encoded(hop_encoder, texts)
 
     @classmethod
     def load(
@@ -73,13 +79,14 @@ class QuestionSet:
         warn: Callable[[str], None] | None = None,
         hop_encoder: Encoder | None = None,
         labels: bool = True,
+        encode: Encode | None = None,
     ) -> QuestionSet:
         """Load ``folder``'s ``split``, see :func:`trailhound.retrievers.questions.load_questions`.
 
         Without ``labels`` the qrels say which questions belong to the split, and nothing else of them is kept.
         """
         questions, qrels = load_questions(folder, split, warn)
-        return cls(index, questions, qrels if labels else {}, settings, hop_encoder)
+        return cls(index, questions, qrels if labels else {}, settings, hop_encoder, encode)
 
     def __len__(self) -> int:
         """Return the number of questions."""

@@ -130,7 +130,7 @@ class QuestionConditionedGNN(nn.Module):
 def _different(question: Tensor) -> tuple[Tensor, Tensor]:
     """Return the different questions [g, q], each as one search has it, and the number of each search's own [b]."""
     _, ask = torch.unique(question.detach(), dim=0, return_inverse=True)
-    representative = ask.new_zeros(int(ask.max()) + 1).scatter_(0, ask, torch.arange(len(ask)))
+    representative = ask.new_zeros(int(ask.max()) + 1).scatter_(0, ask, torch.arange(len(ask), device=ask.device))
     return question[representative], ask
 
 

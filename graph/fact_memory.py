@@ -12,21 +12,25 @@ from .encoder import TypedLinks
 class FactMemory:
     """Every fact read either way; what a network looks up of the index it searches.
 
+    Args:
+        facts: of the index.
+        device: of the network.
+
     Attributes:
         entities: number of entities, N.
         kinds: number of kinds of edges.
     """
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, device: torch.device | str = "cpu") -> None:
         source, kind, target = facts.edges
         self.entities = len(facts.entities)
         self.kinds = facts.kind_count
-        self._source, self._kind, self._target = (torch.from_numpy(a.copy()) for a in (source, kind, target))
+        self._source, self._kind, self._target = (torch.from_numpy(a.copy()).to(device) for a in (source, kind, target))
         self._keys = self._source * self.kinds + self._kind  # ascending
         self._count = len(facts.relations)
         self._facts = len(facts)
         # both readings of a fact have its number, and each its place beside the other
-        self._fact = torch.from_numpy(facts.edge_facts.copy())
+        self._fact = torch.from_numpy(facts.edge_facts.copy()).to(device)
         order = torch.argsort(self._fact, stable=True).reshape(-1, 2)
         self._turned = torch.empty_like(self._fact).scatter_(0, order.reshape(-1), order.flip(1).reshape(-1))
 
@@ -44,8 +48,10 @@ class FactMemory:
         key = head * self.kinds + asked
         first, last = torch.searchsorted(self._keys, key), torch.searchsorted(self._keys, key, right=True)
         count = last - first
-        search = torch.repeat_interleave(torch.arange(len(head)), count)
-        at = torch.arange(len(search)) + torch.repeat_interleave(first - count.cumsum(0) + count, count)
+        search = torch.repeat_interleave(torch.arange(len(head), device=head.device), count)
+        at = torch.arange(len(search), device=head.device) + torch.repeat_interleave(
+            first - count.cumsum(0) + count, count
+        )
         answer = self._target[at]
         unseen = ~known[search, answer]
         search, answer, kind = search[unseen], answer[unseen], self._kind[at][unseen]
@@ -60,6 +66,6 @@ class FactMemory:
         )
         if not dropout:
             return TypedLinks(self._source, self._target, self._kind, None, hidden)
-        kept = (torch.rand(self._facts) >= dropout)[self._fact]  # [2 m]
+        kept = (torch.rand(self._facts, device=head.device) >= dropout)[self._fact]  # [2 m]
         lost = ~kept[torch.cat((at[unseen], self._turned[at[unseen]]))]
         return TypedLinks(self._source[kept], self._target[kept], self._kind[kept], None, hidden[:, ~lost])

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trailhound.agent.training import TrainingSource
+from trailhound.agent.training_questions import TrainingSource
 from trailhound.agent.tuning import TuningSettings, tune
 from trailhound.agent.tuning_states import draw_state, state_given, tuning_questions
 from trailhound.envs.question_set import QuestionSet

@@ -1,0 +1,148 @@
+"""Where the seconds of a training go: one run of ``trailhound train`` under cProfile, as a table.
+
+    python benchmarks/training_profile.py --index w.index --questions data/w --split train --recipe 2wiki \
+        --set imitation_epochs=2 --set ppo_iterations=2 --set reader_epochs=0
+
+Columns are stages of the run, rows are kinds of work; every second is counted once. Paths are those of the marginal
+likelihood: finding them, and computing it; its gradient is computed with that of PPO. The rest is opening the index and
+loading the questions, training the reader, and writing files. Under cProfile work in Python looks dearer than it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import pstats
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+from trailhound.agent import ppo, training
+from trailhound.cli import main as trailhound
+
+STAGES = ("warm start", "PPO", "paths", "validation", "rest")
+FUNCTIONS = {
+    "encoding queries": [("retrievers/encoder.py", "encode"), ("retrievers/fact_encoder.py", "encode")],
+    "searching sub-indexes": [(f"retrievers/{name}.py", "search") for name in ("lexical", "dense", "entity")],
+    "features and environment": [
+        ("envs/batch.py", "start"),
+        ("envs/batch.py", "act"),
+        ("agent/expert.py", "expert_actions"),
+        ("envs/question_view.py", "of"),
+    ],
+    "network forward": [("agent/network.py", "scores")],
+    "backward": [("torch/_tensor.py", "backward")],
+    "optimizer": [
+        ("torch/optim/adamw.py", "step"),
+        ("torch/optim/adam.py", "step"),
+        ("torch/nn/utils/clip_grad.py", "clip_grad_norm_"),
+        ("agent/averaging.py", "update"),
+    ],
+}
+"""What is counted as what: functions, by the end of their file's path, none of which calls another of its kind."""
+
+
+class Stages:
+    """One profile and one clock for each stage; a stage that is entered within another stops the other's."""
+
+    def __init__(self) -> None:
+        self.profiles = {stage: cProfile.Profile() for stage in STAGES}
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self._running: list[str] = []
+        self._since = 0.0
+
+    def within(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as part of a stage."""
+
+        @wraps(function)
+        def staged(*arguments: Any, **named: Any) -> Any:
+            with self.entered(stage):
+                return function(*arguments, **named)
+
+        return staged
+
+    @contextmanager
+    def entered(self, stage: str) -> Any:
+        """Count what happens within as a stage's."""
+        self._stop()
+        self._running.append(stage)
+        self._start()
+        try:
+            yield
+        finally:
+            self._stop()
+            self._running.pop()
+            self._start()
+
+    def _stop(self) -> None:
+        if self._running:
+            self.profiles[self._running[-1]].disable()
+            self.seconds[self._running[-1]] += time.perf_counter() - self._since
+
+    def _start(self) -> None:
+        self._since = time.perf_counter()
+        if self._running:
+            self.profiles[self._running[-1]].enable()
+
+    def kinds(self, stage: str) -> dict[str, float]:
+        """Return the seconds of each kind of work in a stage."""
+        stats: Any = pstats.Stats(self.profiles[stage])
+        spent = {
+            kind: sum(
+                entry[3]
+                for (file, _, name), entry in stats.stats.items()
+                if any(file.endswith(end) and name == wanted for end, wanted in functions)
+            )
+            for kind, functions in FUNCTIONS.items()
+        }
+        if (
+            stage != "rest"
+        ):  # where worlds are asked, they encode and search; before, questions are encoded on their own
+            spent["features and environment"] -= spent["encoding queries"] + spent["searching sub-indexes"]
+        return {**spent, "rest": self.seconds[stage] - sum(spent.values())}
+
+
+def main() -> None:
+    """Train once and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--index", required=True)
+    parser.add_argument("--questions", required=True)
+    parser.add_argument("--split", required=True)
+    for name in ("--recipe", "--hop-encoder"):
+        parser.add_argument(name, default=None)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parsed = parser.parse_args()
+    arguments = ["--index", parsed.index, "--questions", parsed.questions, "--split", parsed.split]
+    arguments += ["--recipe", parsed.recipe] if parsed.recipe else []
+    arguments += ["--hop-encoder", parsed.hop_encoder] if parsed.hop_encoder else []
+    arguments += [argument for setting in parsed.set for argument in ("--set", setting)]
+    stages = Stages()
+    patched: list[tuple[Any, str, str]] = [
+        (training, "imitate_epoch", "warm start"),
+        (training, "validate", "validation"),
+        (training, "calibrate", "validation"),
+        (ppo.SearchPPO, "iterate", "PPO"),
+        (ppo.SearchPPO, "_gather_paths", "paths"),
+        (ppo, "path_loss", "paths"),
+    ]
+    for owner, name, stage in patched:
+        setattr(owner, name, stages.within(stage, getattr(owner, name)))
+    with tempfile.TemporaryDirectory() as folder, stages.entered("rest"):
+        code = trailhound(["train", *arguments, "--out", f"{folder}/run", "--quiet", "--device", "cpu"])
+    if code:
+        raise SystemExit(code)
+    kinds = {stage: stages.kinds(stage) for stage in STAGES}
+    whole = sum(stages.seconds.values())
+    print(f"\n| seconds | {' | '.join(STAGES)} | all | share |\n|---|{'---:|' * (len(STAGES) + 2)}")
+    for kind in (*FUNCTIONS, "rest"):
+        row = [kinds[stage][kind] for stage in STAGES]
+        print(f"| {kind} | {' | '.join(f'{x:.1f}' for x in row)} | {sum(row):.1f} | {100 * sum(row) / whole:.0f} % |")
+    row = [stages.seconds[stage] for stage in STAGES]
+    print(f"| all | {' | '.join(f'{x:.1f}' for x in row)} | {whole:.1f} | 100 % |")
+
+
+if __name__ == "__main__":
+    main()
