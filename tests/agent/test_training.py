@@ -149,15 +149,17 @@ def test_without_validation_some_questions_are_held_out(
     train_source: TrainingSource, quick: Recipe, tmp_path: Path
 ) -> None:
     heard: list[tuple[str, int, int]] = []
-    recipe = quick.model_copy(update={"held_out": 0.25, "ppo_iterations": 1})
+    recipe = quick.model_copy(update={"held_out": 0.25, "ppo_iterations": 1, "fresh_share": 0.5})
     report = train([train_source], tmp_path / "run", recipe=recipe, progress=lambda *said: heard.append(said))
     questions, _ = load_questions(train_source.questions, "train")
     totals = {total for stage, _, total in heard if stage.startswith("imitation")}
-    assert totals == {len(questions) - round(0.25 * len(questions))}
+    aside = round(0.25 * len(questions))
+    learned = len(questions) - aside
+    assert totals == {learned - round(0.5 * learned)}, "half of them are left to PPO"
     assert {stage.split()[0].strip(",") for stage, _, _ in heard} == {"imitation", "PPO"}
     assert report.metrics.keys() >= FIGURES
     described = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert described["labelled_questions"] == [totals.pop(), round(0.25 * len(questions))]
+    assert described["labelled_questions"] == [learned, aside]
 
 
 def test_several_indexes_train_one_policy(
@@ -327,7 +329,7 @@ def test_ppo_sets_out_from_the_policy_that_the_warm_start_kept(
     """Not from its last one, which was worse: with steps too small to matter PPO ends where the warm start peaked."""
     scripted = iter([0.5, 0.9, 0.1, 0.9])
     monkeypatch.setattr(training, "validate", lambda *unused: {"score": next(scripted)})
-    recipe = quick.model_copy(update={"imitation_epochs": 3, "ppo_iterations": 0})
+    recipe = quick.model_copy(update={"imitation_epochs": 3, "ppo_iterations": 0, "fresh_share": 0.0})
     peak = load_file(
         train([few], tmp_path / "warm", validation=validation, recipe=recipe).policy / "policy.safetensors"
     )
