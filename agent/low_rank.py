@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import RecipeError
 from ..retrievers.adapter import Adapter
 from ..retrievers.minilm import model_folder, quiet_transformers
 
@@ -111,3 +112,15 @@ def learning_rate(step: int, steps: int, peak: float, warm_up: int = 20) -> floa
         return peak * (step + 1) / warm_up
     share = min((step - warm_up) / max(steps - warm_up, 1), 1.0)
     return peak * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share)))
+
+
+def torch_device(name: str) -> torch.device:
+    """Return a device by name.
+
+    Raises:
+        RecipeError: when torch cannot compute there.
+    """
+    try:
+        return torch.zeros(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise RecipeError(f"torch cannot compute on {name!r} here: give cpu, or cuda where there is a GPU") from error

@@ -14,7 +14,6 @@ the passages nearest to the batch's questions.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -27,15 +26,14 @@ from torch import Tensor, nn
 
 from ..envs.question_set import QuestionSet
 from ..envs.settings import EnvironmentSettings
-from ..errors import EncoderError, PolicyError, QuestionsError, RecipeError
+from ..errors import EncoderError, QuestionsError, RecipeError
 from ..graph.index import Index
 from ..retrievers.adapter import save_adapter
-from ..retrievers.atomic_file import write_json
 from ..retrievers.encoder import BUILT_IN
 from ..retrievers.protocols import Progress
 from ..retrievers.records import Query
-from .checkpoint import Progressed, load_checkpoint, save_checkpoint
-from .low_rank import TunableEncoder, learning_rate
+from .checkpoint import Progressed, claim, load_checkpoint, save_checkpoint
+from .low_rank import TunableEncoder, learning_rate, torch_device
 from .run_log import RunLog
 from .training import TrainingSource
 from .tuning_states import QueryState, TuningQuestion, draw_state, state_given, tuning_questions
@@ -128,7 +126,7 @@ class _Tuning:
         progress: Progress | None,
     ) -> None:
         self._out, self._settings, self._seed, self._progress = out, settings, seed, progress
-        self._device = _device(device)
+        self._device = torch_device(device)
         self._indexes = [_checked(source.index) for source in sources]
         self._describe = {
             "settings": asdict(settings),
@@ -155,7 +153,7 @@ class _Tuning:
 
     def finish(self) -> dict[str, float]:
         """Run the epochs that are left; the encoder of the best one is in the folder."""
-        self._claim()
+        claim(self._out, "tuning.json", self._describe)
         checkpoint = self._out / "checkpoint.safetensors"
         progressed = Progressed()
         if checkpoint.exists():
@@ -177,16 +175,6 @@ class _Tuning:
         finally:
             log.close()
         return {**progressed.kept, "epoch": float(progressed.kept_round), "seconds": progressed.seconds}
-
-    def _claim(self) -> None:
-        """Make the folder this run's, or go on with the run that is there."""
-        path = self._out / "tuning.json"
-        if path.exists():
-            if json.loads(path.read_text("utf-8")) != json.loads(json.dumps(self._describe)):
-                raise PolicyError(f"{self._out} holds a run of other settings: choose another folder or delete it")
-            return
-        self._out.mkdir(parents=True, exist_ok=True)
-        write_json(path, self._describe)
 
     def _epoch(self, number: int) -> float:
         """Learn from one state of every question; returns the mean loss."""
@@ -280,13 +268,6 @@ class _Tuning:
                 top = set(torch.topk(scores, min(CHECKED_AT, len(scores))).indices.tolist())
                 found.append(len(top.intersection(state.missing)) / len(state.missing))
         return float(np.mean(found))
-
-
-def _device(name: str) -> torch.device:
-    try:
-        return torch.zeros(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise RecipeError(f"torch cannot compute on {name!r} here: give cpu, or cuda where there is a GPU") from error
 
 
 def _checked(index: Index) -> Index:
