@@ -115,10 +115,10 @@ class PairEncoder(nn.Module):
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         lengths = torch.tensor([len(row) for row in ids], device=self._device)
         places = torch.arange(int(lengths.max()), device=self._device)
-        present = places < lengths.unsqueeze(1)  # [n, l]
-        tokens = torch.tensor([token for row in ids for token in row], device=self._device)  # [t]
+        present: Tensor = places < lengths.unsqueeze(1)  # [n, l]
+        pieces = torch.tensor([piece for row in ids for piece in row], device=self._device)  # [t]
         positions = places.expand(present.shape)[present]
-        hidden = self._model[0].embeddings(input_ids=tokens.unsqueeze(0), position_ids=positions.unsqueeze(0))
+        hidden = self._model[0].embeddings(input_ids=pieces.unsqueeze(0), position_ids=positions.unsqueeze(0))
         read = Read(hidden.squeeze(0), present)
         for layer in self._model[0].encoder.layer[:APART]:
             read = _pass(layer, read)

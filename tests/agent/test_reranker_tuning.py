@@ -86,7 +86,7 @@ def test_a_few_steps_lower_the_loss_on_what_was_learned(ranked: list[RankedQuest
 
 
 def test_the_weight_is_that_of_the_surest_gain() -> None:
-    certain, lucky, worse = np.full(20, 0.1), np.eye(20)[0] * 3.0, np.full(20, -0.1)
+    certain, lucky, worse = np.full(20, 0.1), np.eye(20)[0] * 3.5 - np.eye(20)[1], np.full(20, -0.1)
     quality = 0.5 + np.stack([np.zeros(20), certain, lucky, worse], axis=1)
     assert surest(quality) == 1, "the mean of the lucky one is higher"
     assert surest(quality[:, [0, 2, 3]]) == 0, "what may be chance is left"
