@@ -101,12 +101,8 @@ def evaluate(
     folder = Path(questions)
     asked, qrels = load_questions(folder, split, warn)
     _hold_labels(opened, qrels, folder, warn)
-    chosen = open_system(
-        opened,
-        system,
-        None if policy is None else Path(policy),
-        None if path_reranker is None else Path(path_reranker),
-    )
+    folders = (None if place is None else Path(place) for place in (policy, path_reranker))
+    chosen = open_system(opened, system, *folders)
     if opened.facts is None:
         ranked, latencies = _rank_all(chosen, asked, progress)
     else:
@@ -118,13 +114,23 @@ def evaluate(
         measured = fact_figures(opened, folder, asked, ranked, warn)
     answers = _judged_answers(opened, asked, ranked, None if policy is None else Path(policy))
     evaluation = _figures(chosen.name, asked, measured, run, ranked, latencies, answers)
+    _write(evaluation, run_file, json_file, reliability_file)
+    return evaluation
+
+
+def _write(
+    evaluation: Evaluation,
+    run_file: Path | str | None,
+    json_file: Path | str | None,
+    reliability_file: Path | str | None,
+) -> None:
+    """Write the files that are asked for."""
     if json_file is not None:
         write_json(Path(json_file), evaluation.to_json())
     if reliability_file is not None:
-        write_reliability(Path(reliability_file), chosen.name, evaluation.confidences, evaluation.complete)
+        write_reliability(Path(reliability_file), evaluation.system, evaluation.confidences, evaluation.complete)
     if run_file is not None:
-        write_run(Path(run_file), run, "trailhound")
-    return evaluation
+        write_run(Path(run_file), evaluation.run, "trailhound")
 
 
 def _hold_folders(*files: Path | str | None) -> None:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ from .checkpoint import Progressed, claim, load_checkpoint, save_checkpoint
 from .low_rank import learning_rate, torch_device
 from .pair_encoder import CANDIDATE_TOKENS, STATE_TOKENS, PairEncoder
 from .path_reranker import PathScores, save_reranker
-from .policy_file import load_policy
+from .policy_file import LoadedPolicy, load_policy
 from .reranker_states import PathState, RankedQuestion, draw_path_state, ranked_questions
 from .run_log import RunLog
 from .training import TrainingSource
@@ -107,7 +108,26 @@ def tune_reranker(
     settings, out, policy = settings or RerankerSettings(), Path(out), Path(policy)
     torch_device(device)
     loaded = load_policy(policy)
-    described = {
+    described = _described(sources, policy, loaded, settings, seed)
+    claim(out, "tuning.json", described)
+    questions = ranked_questions(sources, loaded, warn, progress)
+    learned, aside = _set_aside(questions, settings.held_out, seed)
+    if not any(question.negatives for question in learned):
+        raise QuestionsError("there are too few questions with supporting passages in the index to tune on")
+    encoder = PairEncoder(settings.rank, seed, settings.dropout, device, loaded.adapter)
+    seconds = _learn(encoder, learned, out, settings, seed, progress)
+    figures = fit_weight(encoder.eval(), aside, progress)
+    save_reranker(
+        out, encoder, settings.rank, figures["weight"], loaded.adapter, {**described, "validation_figures": figures}
+    )
+    return {**figures, "seconds": seconds}
+
+
+def _described(
+    sources: Sequence[TrainingSource], policy: Path, loaded: LoadedPolicy, settings: RerankerSettings, seed: int
+) -> dict[str, Any]:
+    """Return what the run is known by."""
+    return {
         "settings": asdict(settings),
         "seed": seed,
         "policy": policy.name,
@@ -117,20 +137,16 @@ def tune_reranker(
             for source in sources
         ],
     }
-    claim(out, "tuning.json", described)
-    questions = ranked_questions(sources, loaded, warn, progress)
+
+
+def _set_aside(
+    questions: Sequence[RankedQuestion], share: float, seed: int
+) -> tuple[list[RankedQuestion], list[RankedQuestion]]:
+    """Split questions into those to learn from and a share to fit on, drawn as training a policy draws it."""
     order = np.random.default_rng([seed, 2**31]).permutation(len(questions))
-    aside = set(order[: max(1, round(len(questions) * settings.held_out))].tolist())
+    aside = set(order[: max(1, round(len(questions) * share))].tolist())
     learned = [question for k, question in enumerate(questions) if k not in aside]
-    if not any(question.negatives for question in learned):
-        raise QuestionsError("there are too few questions with supporting passages in the index to tune on")
-    encoder = PairEncoder(settings.rank, seed, settings.dropout, device, loaded.adapter)
-    seconds = _learn(encoder, learned, out, settings, seed, progress)
-    figures = fit_weight(encoder.eval(), [questions[k] for k in sorted(aside)], progress)
-    save_reranker(
-        out, encoder, settings.rank, figures["weight"], loaded.adapter, {**described, "validation_figures": figures}
-    )
-    return {**figures, "seconds": seconds}
+    return learned, [question for k, question in enumerate(questions) if k in aside]
 
 
 def _learn(
