@@ -50,7 +50,7 @@ def by_hand(encoder: PairEncoder, state: str, candidate: str) -> float:
 
 def test_untrained_it_prefers_what_a_sentence_encoder_finds_alike(encoder: PairEncoder) -> None:
     other = "The recipe wants two eggs."
-    assert by_hand(encoder, QUESTION, "The river Aa flows through the town.") > by_hand(encoder, QUESTION, other) + 1
+    assert by_hand(encoder, QUESTION, "The river Aa flows through the town.") > by_hand(encoder, QUESTION, other) + 0.3
 
 
 def test_a_score_does_not_depend_on_its_company(encoder: PairEncoder) -> None:
