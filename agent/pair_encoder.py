@@ -95,7 +95,7 @@ class PairEncoder(nn.Module):
                         change = LowRankLinear(inner, rank, generator)
                         setattr(parent, attribute, change)
                         self.changes[f"{number}/{name}.{attribute}".replace(".", "/")] = change
-        self.closeness = nn.Parameter(torch.tensor(3.0))
+        self.closeness = nn.Parameter(torch.tensor(10.0))
         self.head = nn.Linear(2 * model.config.hidden_size, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -50,13 +49,11 @@ class PathState:
     Attributes:
         text: what is read of question and path.
         positives, negatives: one or more of each.
-        priors: minus the logarithm of the place that each of them, positives first, has in the policy's ranking.
     """
 
     text: str
     positives: tuple[Passage, ...]
     negatives: tuple[Passage, ...]
-    priors: tuple[float, ...]
 
 
 def ranked_questions(
@@ -119,12 +116,8 @@ def draw_path_state(question: RankedQuestion, negatives: int, generator: np.rand
     if not missing or not wrong:
         return None
     known = question.gold | question.candidates
-    right = generator.permutation(missing)[:MOST_POSITIVES].tolist()
-    wrong = generator.permutation(wrong)[:negatives].tolist()
-    place = {row: k for k, row in enumerate(question.candidates, start=1)}
     return PathState(
         conditioned_query(question.view, [known[row] for row in path]),
-        tuple(known[row] for row in right),
-        tuple(known[row] for row in wrong),
-        tuple(-math.log(place.get(row, CANDIDATES + 1)) for row in (*right, *wrong)),
+        tuple(known[row] for row in generator.permutation(missing)[:MOST_POSITIVES].tolist()),
+        tuple(known[row] for row in generator.permutation(wrong)[:negatives].tolist()),
     )

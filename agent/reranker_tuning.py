@@ -3,11 +3,9 @@ r"""Tunes the path re-ranker on what a policy found: listwise, by low-rank chang
 For a state with path E, missing supporting passages P and negatives N, candidates of the policy that support nothing,
 
 .. math::
-    L = - \frac{1}{|P|} \sum_{p \in P} \log \frac{e^{f(p)}}{e^{f(p)} + \sum_{n \in N} e^{f(n)}},
-    \quad f(c) = s(q, E, c) - \log r(c)
+    L = - \frac{1}{|P|} \sum_{p \in P} \log \frac{e^{s(q, E, p)}}{e^{s(q, E, p)} + \sum_{n \in N} e^{s(q, E, n)}},
 
-with the place r that the policy gave: what is learned is what its ranking lacks. No missing passage is a negative of
-another: their order is latent.
+so that no missing passage is a negative of another: their order is latent.
 """
 
 from __future__ import annotations
@@ -220,8 +218,7 @@ def listwise_loss(encoder: PairEncoder, states: Sequence[PathState]) -> Tensor:
     scores = encoder(read, encoder.read(candidates, CANDIDATE_TOKENS), owner)
     losses = []
     for state, own in zip(states, scores.split([len(passages) for passages in lists]), strict=True):
-        both = own + torch.tensor(state.priors, device=own.device)
-        right, wrong = both[: len(state.positives)], both[len(state.positives) :]
+        right, wrong = own[: len(state.positives)], own[len(state.positives) :]
         losses.append(nn.functional.softplus(torch.logsumexp(wrong, dim=0) - right).mean())
     return torch.stack(losses).mean()
 

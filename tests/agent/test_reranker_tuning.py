@@ -66,8 +66,7 @@ def test_the_loss_is_that_of_each_positive_against_the_negatives(ranked: list[Ra
         for state in states:
             read = encoder.read([state.text], 96)
             texts = [f"{p.title}. {p.text}" if p.title else p.text for p in (*state.positives, *state.negatives)]
-            scores = [float(encoder(read, encoder.read([text], 64), [0])) for text in texts]
-            odds = [np.exp(score + prior) for score, prior in zip(scores, state.priors, strict=True)]
+            odds = [float(encoder(read, encoder.read([text], 64), [0]).exp()) for text in texts]
             wrong = sum(odds[2:])
             expected.append(np.mean([-np.log(right / (right + wrong)) for right in odds[:2]]))
     assert loss == pytest.approx(np.mean(expected), rel=1e-3)
