@@ -88,7 +88,7 @@ def test_the_commands_are_listed_with_examples(capsys: Capture) -> None:
     shown = capsys.readouterr().out
     assert "examples:\n  trailhound demo\n" in shown
     for command in COMMANDS:
-        assert re.search(rf"^    {command} +\w", shown, re.MULTILINE)
+        assert re.search(rf"^    {command}\s+\w", shown, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
