@@ -158,9 +158,7 @@ def _add_tune_reranker(subcommands: Any) -> None:
         "tune-reranker",
         commands.tune_reranker,
         "tune a cross-encoder that re-ranks what a policy finds, on labelled questions",
-        "  trailhound tune-reranker --index w.index --questions data/w --split train --policy runs/w --out runs/w-rr\n"
-        "  trailhound evaluate --index w.index --questions data/w --split dev --policy runs/w \\\n"
-        "      --path-reranker runs/w-rr",
+        "  trailhound tune-reranker --index w.index --questions data/w --split train --policy runs/w --out runs/w-rr",
     )
     parser.add_argument(
         "--policy", type=Path, default=None, metavar="RUN", help="whose results it re-ranks (default: the shipped one)"
@@ -271,6 +269,7 @@ def _add_evaluate(subcommands: Any) -> None:
         "measure a policy or a fixed system on labelled questions",
         "  trailhound evaluate --index w.index --questions data/w --split dev --policy runs/w --run-file w.trec\n"
         "  trailhound evaluate --index w.index --questions data/w --split dev --system hybrid --json hybrid.json\n"
+        "  trailhound evaluate --index w.index --questions data/w --split dev --path-reranker runs/w-reranker\n"
         "  trailhound evaluate --index umls.index --questions data/kg/umls --split dev --policy runs/umls",
     )
     parser.add_argument("--index", type=Path, required=True, metavar="INDEX")
