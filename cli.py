@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"trailhound {__version__}")
     subcommands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_add_demo, _add_index, _add_tune, _add_train, _add_evaluate, _add_search):
+    for add in (_add_demo, _add_index, _add_tune, _add_train, _add_tune_reranker, _add_evaluate, _add_search):
         add(subcommands)
     return parser
 
@@ -149,9 +149,33 @@ def _add_tune(subcommands: Any) -> None:
         "  trailhound tune --index w.index --questions data/w --split train --out runs/w-hop\n"
         "  trailhound tune --index a.index --questions a --index b.index --questions b --split train --out runs/hop",
     )
+    _add_tuning(parser, rank=8)
+
+
+def _add_tune_reranker(subcommands: Any) -> None:
+    parser = _command(
+        subcommands,
+        "tune-reranker",
+        commands.tune_reranker,
+        "tune a cross-encoder that re-ranks what a policy finds, on labelled questions",
+        "  trailhound tune-reranker --index w.index --questions data/w --split train --policy runs/w --out runs/w-rr",
+    )
+    parser.add_argument(
+        "--policy", type=Path, default=None, metavar="RUN", help="whose results it re-ranks (default: the shipped one)"
+    )
+    parser.add_argument(
+        "--states", type=_positive, default=2000, metavar="N", help="most questions of an epoch (default: 2000)"
+    )
+    _add_tuning(parser, rank=16)
+
+
+def _add_tuning(parser: argparse.ArgumentParser, rank: int) -> None:
+    """Add what both commands that tune an encoder take."""
     _add_sources(parser, required=True)
     parser.add_argument("--epochs", type=_positive, default=4, metavar="N", help="default: 4")
-    parser.add_argument("--rank", type=_positive, default=8, metavar="N", help="of the change of the weights")
+    parser.add_argument(
+        "--rank", type=_positive, default=rank, metavar="N", help=f"of the change of the weights (default: {rank})"
+    )
     _add_device(parser)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder of the result; goes on if interrupted"
@@ -165,8 +189,18 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_path_reranker(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--path-reranker",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="re-rank the result with what `trailhound tune-reranker` made (default: leave it as it is)",
+    )
+
+
 def _add_sources(parser: argparse.ArgumentParser, required: bool) -> None:
-    """Add what both ``tune`` and ``train`` learn from."""
+    """Add what the commands that learn learn from."""
     parser.add_argument("--index", type=Path, action="append", required=True, metavar="INDEX", help="may be repeated")
     parser.add_argument(
         "--questions",
@@ -249,6 +283,7 @@ def _add_evaluate(subcommands: Any) -> None:
         "measure a policy or a fixed system on labelled questions",
         "  trailhound evaluate --index w.index --questions data/w --split dev --policy runs/w --run-file w.trec\n"
         "  trailhound evaluate --index w.index --questions data/w --split dev --system hybrid --json hybrid.json\n"
+        "  trailhound evaluate --index w.index --questions data/w --split dev --path-reranker runs/w-reranker\n"
         "  trailhound evaluate --index umls.index --questions data/kg/umls --split dev --policy runs/umls",
     )
     parser.add_argument("--index", type=Path, required=True, metavar="INDEX")
@@ -262,6 +297,7 @@ def _add_evaluate(subcommands: Any) -> None:
     parser.add_argument("--split", required=True, metavar="SPLIT")
     parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that ships")
     parser.add_argument("--system", choices=_SYSTEMS, default=None, help="default: policy")
+    _add_path_reranker(parser)
     parser.add_argument(
         "--run-file", type=Path, default=None, metavar="FILE", help="write the rankings in TREC's format"
     )
@@ -286,6 +322,7 @@ def _add_search(subcommands: Any) -> None:
     parser.add_argument("question", metavar="QUESTION")
     parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that ships")
     parser.add_argument("--system", choices=_SYSTEMS, default=None, help="default: policy")
+    _add_path_reranker(parser)
     parser.add_argument("--limit", type=_positive, default=5, metavar="N", help="passages to show (default: 5)")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the result as JSON")

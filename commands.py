@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .console import ProgressBar, print_table
-from .errors import EncoderError, QuestionsError
+from .errors import EncoderError, PolicyError, QuestionsError
 
 if TYPE_CHECKING:
     from .agent.recipe import Recipe
@@ -89,6 +89,37 @@ def tune(parsed: argparse.Namespace) -> None:
             progress=bar.report,
         )
     print(f"{parsed.out}: {', '.join(f'{name} {value:.3f}' for name, value in figures.items())}")
+
+
+def tune_reranker(parsed: argparse.Namespace) -> None:
+    """Tune a path re-ranker."""
+    from .agent.reranker_tuning import RerankerSettings, tune_reranker
+
+    _set_threads(parsed.threads or os.cpu_count() or 1)
+    _, sources = _sources(parsed, parsed.threads)
+    with ProgressBar(parsed.quiet) as bar:
+        figures = tune_reranker(
+            sources,
+            _policy_or_shipped(parsed.policy),
+            parsed.out,
+            settings=RerankerSettings(epochs=parsed.epochs, states=parsed.states, rank=parsed.rank),
+            seed=parsed.seed,
+            device=parsed.device,
+            warn=bar.warn,
+            progress=bar.report,
+        )
+    print(f"{parsed.out}: {', '.join(f'{name} {value:.3f}' for name, value in figures.items())}")
+    if not figures["weight"]:
+        print("it does not pay on the questions held out: with the weight 0 every ranking stays as it is")
+
+
+def _policy_or_shipped(chosen: Path | None) -> Path:
+    from .agent.systems import shipped_policy
+
+    folder = chosen or shipped_policy()
+    if folder is None:
+        raise PolicyError("no policy comes with this copy of the package: give --policy, a folder that was trained")
+    return folder
 
 
 def _sources(parsed: argparse.Namespace, threads: int | None) -> tuple[list[Index], list[TrainingSource]]:
@@ -205,6 +236,7 @@ def evaluate(parsed: argparse.Namespace) -> None:
             parsed.split,
             policy=parsed.policy,
             system=parsed.system,
+            path_reranker=parsed.path_reranker,
             run_file=parsed.run_file,
             json_file=parsed.json,
             reliability_file=parsed.reliability,
@@ -225,7 +257,8 @@ def search(parsed: argparse.Namespace) -> None:
     from .agent.search_agent import SearchAgent
 
     _set_threads(parsed.threads or 1)
-    agent = SearchAgent(_open(parsed.index, parsed.threads or 1), parsed.policy, system=parsed.system)
+    index = _open(parsed.index, parsed.threads or 1)
+    agent = SearchAgent(index, parsed.policy, system=parsed.system, path_reranker=parsed.path_reranker)
     result = agent.search(parsed.question, parsed.limit)
     if parsed.picture is not None:
         parsed.picture.write_text(draw_svg(result), "utf-8")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from textwrap import shorten
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..errors import PolicyError
-from ..retrievers.atomic_file import write_atomically
+from ..retrievers.atomic_file import write_atomically, write_json
 
 
 @dataclass(slots=True)
@@ -38,6 +40,21 @@ class Progressed:
     kept: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     averaged: int = 0
+
+
+def claim(folder: Path, name: str, description: Mapping[str, Any]) -> None:
+    """Make a folder a run's by writing its description there, or go on with the run that is there.
+
+    Raises:
+        PolicyError: when that is of other settings.
+    """
+    path = folder / name
+    if path.exists():
+        if json.loads(path.read_text("utf-8")) != json.loads(json.dumps(description)):
+            raise PolicyError(f"{folder} holds a run of other settings: choose another folder or delete it")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, description)
 
 
 def save_checkpoint(

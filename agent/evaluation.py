@@ -65,6 +65,7 @@ def evaluate(
     *,
     policy: Path | str | None = None,
     system: str | None = None,
+    path_reranker: Path | str | None = None,
     run_file: Path | str | None = None,
     json_file: Path | str | None = None,
     reliability_file: Path | str | None = None,
@@ -83,6 +84,7 @@ def evaluate(
         split: which of its splits.
         policy: the folder of a trained policy; the shipped one when None.
         system: see :class:`SearchAgent`.
+        path_reranker: the folder of a path re-ranker, for the last step.
         run_file: where to write the rankings in TREC's format.
         json_file: where to write :meth:`Evaluation.to_json`.
         reliability_file: where to draw the reliability diagram of the system's confidence, as SVG.
@@ -99,7 +101,8 @@ def evaluate(
     folder = Path(questions)
     asked, qrels = load_questions(folder, split, warn)
     _hold_labels(opened, qrels, folder, warn)
-    chosen = open_system(opened, system, None if policy is None else Path(policy))
+    folders = (None if place is None else Path(place) for place in (policy, path_reranker))
+    chosen = open_system(opened, system, *folders)
     if opened.facts is None:
         ranked, latencies = _rank_all(chosen, asked, progress)
     else:
@@ -111,13 +114,23 @@ def evaluate(
         measured = fact_figures(opened, folder, asked, ranked, warn)
     answers = _judged_answers(opened, asked, ranked, None if policy is None else Path(policy))
     evaluation = _figures(chosen.name, asked, measured, run, ranked, latencies, answers)
+    _write(evaluation, run_file, json_file, reliability_file)
+    return evaluation
+
+
+def _write(
+    evaluation: Evaluation,
+    run_file: Path | str | None,
+    json_file: Path | str | None,
+    reliability_file: Path | str | None,
+) -> None:
+    """Write the files that are asked for."""
     if json_file is not None:
         write_json(Path(json_file), evaluation.to_json())
     if reliability_file is not None:
-        write_reliability(Path(reliability_file), chosen.name, evaluation.confidences, evaluation.complete)
+        write_reliability(Path(reliability_file), evaluation.system, evaluation.confidences, evaluation.complete)
     if run_file is not None:
-        write_run(Path(run_file), run, "trailhound")
-    return evaluation
+        write_run(Path(run_file), evaluation.run, "trailhound")
 
 
 def _hold_folders(*files: Path | str | None) -> None:
@@ -153,7 +166,9 @@ def _passage_figures(
     """Return question id -> metric -> value, with the return, and how sure a policy was beside how right it was."""
     figures = evaluate_run(qrels, run)
     for question, found in zip(questions, ranked, strict=True):
-        taken = recall(list(run[question.id])[: found.taken], qrels.get(question.id, {}), found.taken)
+        named = zip(run[question.id], found.rows.tolist(), strict=True)
+        evidence = [passage for passage, row in named if row in found.taken]
+        taken = recall(evidence, qrels.get(question.id, {}), len(evidence))
         figures[question.id]["return"] = taken - found.spent
         if found.confidence is not None:
             figures[question.id] |= {"confidence": found.confidence, "complete": float(taken > 1 - 1e-9)}
@@ -170,7 +185,7 @@ def _judged_answers(
         return {}
     judged = {}
     for question, found in zip(questions, ranked, strict=True):
-        read = index.store.passages(found.rows[: found.taken or READ].tolist())
+        read = index.store.passages(found.to_read(READ).tolist())
         answer = reader.answer(question.text, read)
         text, gold = answer.text if answer is not None else "", question.answer or ""
         judged[question.id] = {"answer_exact_match": exact_match(text, gold), "answer_f1": f1_score(text, gold)}

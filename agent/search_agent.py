@@ -128,6 +128,7 @@ class SearchAgent:
         policy: the folder of a trained policy; the one that ships with the package when None.
         system: one of ``lexical``, ``dense``, ``hybrid``, ``hops``, ``hops2``, ``ppr``, ``exhaustive``, ``policy``;
             without it the policy, or ``hybrid`` when the shipped policy was not trained for the index's encoder.
+        path_reranker: the folder of a path re-ranker, which then puts what was found in order.
 
     The policy's own reader answers, or the one that ships with the package.
 
@@ -135,14 +136,24 @@ class SearchAgent:
         answered_by: which policy or fixed system answers.
 
     Raises:
-        IndexFolderError, PolicyError: when the index or the policy cannot be used.
+        IndexFolderError, PolicyError: when the index, the policy or the re-ranker cannot be used.
     """
 
     def __init__(
-        self, index: Index | Path | str, policy: Path | str | None = None, *, system: str | None = None
+        self,
+        index: Index | Path | str,
+        policy: Path | str | None = None,
+        *,
+        system: str | None = None,
+        path_reranker: Path | str | None = None,
     ) -> None:
         self.index = index if isinstance(index, Index) else Index.open(index)
-        self._system = open_system(self.index, system, None if policy is None else Path(policy))
+        self._system = open_system(
+            self.index,
+            system,
+            None if policy is None else Path(policy),
+            None if path_reranker is None else Path(path_reranker),
+        )
         self.answered_by = self._system.name
         self._reader = None
         if self.index.facts is None:  # over facts the entity that was taken is the answer
@@ -166,7 +177,7 @@ class SearchAgent:
         evidence, path = self._evidence(ranked), tuple(self._step(decision) for decision in ranked.decisions)
         answer = None
         if self._reader is not None:
-            read = [found.passage for found in evidence[: ranked.taken or READ]]
+            read = self.index.store.passages(ranked.to_read(READ).tolist())
             answer = self._reader.answer(text, read)
         milliseconds = (perf_counter() - started) * 1000
         return SearchResult(
@@ -205,7 +216,7 @@ class SearchAgent:
                     brought.setdefault(row, decision.detail)
         rows = ranked.rows.tolist()
         return tuple(
-            Evidence(rank, passage, float(score), rank <= ranked.taken, brought.get(row, "everything was asked"))
+            Evidence(rank, passage, float(score), row in ranked.taken, brought.get(row, "everything was asked"))
             for rank, (row, passage, score) in enumerate(
                 zip(rows, self.index.store.passages(rows), ranked.scores, strict=True), start=1
             )

@@ -21,6 +21,7 @@ from ..retrievers.records import Hits, Query, Rows
 from .explanation import explain
 from .fact_explanation import FactExplanation
 from .fixed_hops import follow_mentions
+from .path_reranker import CANDIDATES, load_reranker
 from .policy_file import LoadedPolicy, load_policy
 from .rollout import Decision, Explain, search_worlds
 
@@ -38,7 +39,7 @@ class Ranked:
     """What a system found: rows best first with strictly decreasing scores, and what it took to find them.
 
     Attributes:
-        taken: how many rows at the head the policy took as evidence (0 for a fixed system).
+        taken: rows that the policy took as evidence (none for a fixed system); at the head, unless they were re-ranked.
         decisions: the path; of a fixed system, its steps.
         actions: actions taken, or steps of the fixed pipeline.
         calls: sub-index calls and hops.
@@ -48,12 +49,17 @@ class Ranked:
 
     rows: Rows
     scores: NDArray[np.float64]
-    taken: int = 0
+    taken: frozenset[int] = frozenset()
     decisions: tuple[Decision, ...] = ()
     actions: int = 0
     calls: int = 0
     spent: float = 0.0
     confidence: float | None = None
+
+    def to_read(self, most: int) -> Rows:
+        """Return what an answer is read from: the evidence, best first, or the first ``most`` where none was taken."""
+        taken = self.rows[[row in self.taken for row in self.rows.tolist()]] if self.taken else self.rows[:0]
+        return taken if len(taken) else self.rows[:most]
 
 
 class System(Protocol):
@@ -170,7 +176,7 @@ class PolicySystem:
         return Ranked(
             outcome.ranking[:limit],
             outcome.scores[:limit],
-            outcome.taken,
+            frozenset(outcome.ranking[: outcome.taken].tolist()),
             tuple(outcome.decisions),
             len(outcome.decisions),
             outcome.calls,
@@ -184,6 +190,31 @@ class PolicySystem:
         hop = self._hop_encoder
         view = QuestionView.of(self._index, question, hop_vector=None if hop is None else hop.encode([question])[0])
         return QuestionWorld(self._index, view, self._settings, hop_encoder=hop)
+
+
+class RerankedSystem:
+    """Any system over texts, its ranking re-ranked by a path re-ranker.
+
+    The scores stay with the places: what changes is which passage stands where.
+
+    Raises:
+        PolicyError: when there is no usable re-ranker in ``folder``, or the index is a knowledge graph.
+    """
+
+    def __init__(self, index: Index, system: System, folder: Path) -> None:
+        if index.facts is not None:
+            raise PolicyError(f"{index.path} is a knowledge graph, whose entities have no texts: leave {folder} out")
+        self._index = index
+        self._system = system
+        self._reranker = load_reranker(folder)
+        self.name = f"{system.name}, re-ranked by {folder}"
+
+    def rank(self, question: str, limit: int) -> Ranked:
+        """Return at most ``limit`` passages."""
+        found = self._system.rank(question, max(limit, CANDIDATES))
+        view = QuestionView.of(self._index, question, vector=np.zeros(0, np.float32))  # its words are all that is read
+        order = self._reranker.order(view, self._index.store.passages(found.rows.tolist()))
+        return replace(found, rows=found.rows[order][:limit], scores=found.scores[:limit])
 
 
 def shipped_policy() -> Path | None:
@@ -201,15 +232,24 @@ def _ranked(steps: list[tuple[str, Hits]], calls: int | None = None) -> Ranked:
     )
     # ranks as scores: strictly decreasing whatever the system's own scale and ties
     scores = 1 / np.arange(1, len(hits) + 1, dtype=np.float64)
-    return Ranked(hits.rows, scores, 0, decisions, len(steps), len(steps) if calls is None else calls)
+    return Ranked(hits.rows, scores, frozenset(), decisions, len(steps), len(steps) if calls is None else calls)
 
 
-def open_system(index: Index, name: str | None = None, policy: Path | None = None) -> System:
+def open_system(
+    index: Index, name: str | None = None, policy: Path | None = None, path_reranker: Path | None = None
+) -> System:
     """Return the system of a name (one of ``SYSTEMS``); without one, the policy given, shipped, or else hybrid.
 
+    Its result is re-ranked where the folder of a path re-ranker is given.
+
     Raises:
-        PolicyError: when there is no such system, or the policy cannot be used over this index.
+        PolicyError: when there is no such system, or policy or re-ranker cannot be used over this index.
     """
+    system = _open_system(index, name, policy)
+    return system if path_reranker is None else RerankedSystem(index, system, path_reranker)
+
+
+def _open_system(index: Index, name: str | None, policy: Path | None) -> System:
     if name is not None and name not in SYSTEMS:
         raise PolicyError(f"there is no system {name!r}: choose one of {', '.join(SYSTEMS)}")
     if name in FIXED:

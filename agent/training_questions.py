@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from ..retrievers.protocols import Encoder
 from ..retrievers.records import Vectors
 from .supervision import Supervision
 from .workers import Team
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,12 @@ def load_worlds(
     return [world for world in worlds if supervision.teaches(world)]
 
 
-def drawn_out(
-    worlds: Sequence[QuestionWorld], count: int, generator: np.random.Generator
-) -> tuple[list[QuestionWorld], list[QuestionWorld]]:
-    """Draw ``count`` of the worlds; returns those that are left, and those drawn, each in their order."""
-    drawn = set(generator.permutation(len(worlds))[:count].tolist())
+def drawn_out(questions: Sequence[T], count: int, generator: np.random.Generator) -> tuple[list[T], list[T]]:
+    """Draw ``count`` of the questions; returns those that are left, and those drawn, each in their order."""
+    drawn = set(generator.permutation(len(questions))[:count].tolist())
     return (
-        [world for k, world in enumerate(worlds) if k not in drawn],
-        [world for k, world in enumerate(worlds) if k in drawn],
+        [question for k, question in enumerate(questions) if k not in drawn],
+        [question for k, question in enumerate(questions) if k in drawn],
     )
 
 

@@ -14,7 +14,6 @@ the passages nearest to the batch's questions.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -27,14 +26,13 @@ from torch import Tensor, nn
 
 from ..envs.question_set import QuestionSet
 from ..envs.settings import EnvironmentSettings
-from ..errors import EncoderError, PolicyError, QuestionsError, RecipeError
+from ..errors import EncoderError, QuestionsError, RecipeError
 from ..graph.index import Index
 from ..retrievers.adapter import save_adapter
-from ..retrievers.atomic_file import write_json
 from ..retrievers.encoder import BUILT_IN
 from ..retrievers.protocols import Progress
 from ..retrievers.records import Query
-from .checkpoint import Progressed, load_checkpoint, save_checkpoint
+from .checkpoint import Progressed, claim, load_checkpoint, save_checkpoint
 from .devices import device_called
 from .low_rank import TunableEncoder, learning_rate
 from .run_log import RunLog
@@ -156,7 +154,7 @@ class _Tuning:
 
     def finish(self) -> dict[str, float]:
         """Run the epochs that are left; the encoder of the best one is in the folder."""
-        self._claim()
+        claim(self._out, "tuning.json", self._describe)
         checkpoint = self._out / "checkpoint.safetensors"
         progressed = Progressed()
         if checkpoint.exists():
@@ -178,16 +176,6 @@ class _Tuning:
         finally:
             log.close()
         return {**progressed.kept, "epoch": float(progressed.kept_round), "seconds": progressed.seconds}
-
-    def _claim(self) -> None:
-        """Make the folder this run's, or go on with the run that is there."""
-        path = self._out / "tuning.json"
-        if path.exists():
-            if json.loads(path.read_text("utf-8")) != json.loads(json.dumps(self._describe)):
-                raise PolicyError(f"{self._out} holds a run of other settings: choose another folder or delete it")
-            return
-        self._out.mkdir(parents=True, exist_ok=True)
-        write_json(path, self._describe)
 
     def _epoch(self, number: int) -> float:
         """Learn from one state of every question; returns the mean loss."""

@@ -51,7 +51,7 @@ def found_by(policy: Path, questions: QuestionSet) -> list[list[int]]:
     """Return the rows that the policy takes for every question."""
     system = PolicySystem(questions.index, load_policy(policy), str(policy))
     ranked = [system.rank(item.question.text, 10) for item in questions.items]
-    return [found.rows[: found.taken or 5].tolist() for found in ranked]
+    return [found.to_read(5).tolist() for found in ranked]
 
 
 def scores(reader: AnsweringReader, questions: QuestionSet, evidence: list[list[int]]) -> tuple[float, float]:

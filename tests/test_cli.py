@@ -21,7 +21,7 @@ from trailhound.retrievers.adapter import load_adapter
 from trailhound.retrievers.corpus.encyclopedia import generate, write_beir
 from trailhound.retrievers.questions import load_questions
 
-COMMANDS = ["demo", "index", "tune", "train", "evaluate", "search"]
+COMMANDS = ["demo", "index", "tune", "train", "tune-reranker", "evaluate", "search"]
 TINY = ["width=16", "question_width=8", "max_candidates=24", "imitation_epochs=2", "imitation_lanes=8"]
 TINY += ["ppo_iterations=1", "ppo_lanes=4", "ppo_steps=8", "ppo_passes=1", "minibatch=16", "paths_per_question=1"]
 SETTINGS = [argument for setting in TINY for argument in ("--set", setting)]
@@ -88,7 +88,7 @@ def test_the_commands_are_listed_with_examples(capsys: Capture) -> None:
     shown = capsys.readouterr().out
     assert "examples:\n  trailhound demo\n" in shown
     for command in COMMANDS:
-        assert re.search(rf"^    {command} +\w", shown, re.MULTILINE)
+        assert re.search(rf"^    {command}\s+\w", shown, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -438,3 +438,26 @@ def test_interruption_is_no_traceback(monkeypatch: pytest.MonkeyPatch, notes: Pa
     monkeypatch.setattr(trailhound.SearchAgent, "search", interrupt)
     assert code_of("search", notes, "Who?") == 130
     assert re.fullmatch("trailhound: interrupted.*\n", capsys.readouterr().err)
+
+
+def test_tuning_a_path_re_ranker_and_answering_with_it(
+    wiki: Path, corpus: Path, run: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    over, out = ["--index", wiki, "--questions", corpus, "--threads", "1"], tmp_path / "reranker"
+    tune = ["tune-reranker", *over, "--split", "train", "--epochs", "1", "--rank", "2", "--states", "8"]
+    capsys.readouterr()
+    assert code_of(*tune, "--policy", run, "--out", out) == 0
+    output, errors = capsys.readouterr()
+    assert "recall@5_without" in output
+    assert "tuning, epoch 1/1 ...\n" in errors
+
+    answer = ["--policy", run, "--path-reranker", out]
+    assert code_of("evaluate", *over, "--split", "dev", *answer, "--json", tmp_path / "figures.json") == 0
+    assert f"re-ranked by {out}" in json.loads((tmp_path / "figures.json").read_text())["system"]
+    assert code_of("search", wiki, "Who is it?", *answer) == 0
+    assert f"re-ranked by {out}" in capsys.readouterr().out
+
+    assert code_of("search", wiki, "Who is it?", "--path-reranker", tmp_path / "none") == 1
+    assert "trailhound tune-reranker" in capsys.readouterr().err
+    assert code_of(*tune, "--out", tmp_path / "no") == 1
+    assert "give --policy" in capsys.readouterr().err

@@ -1,0 +1,123 @@
+"""States to tune the path re-ranker on: a question, a path, supporting passages still missing, and hard negatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..envs.query_state import MOST_EVIDENCE, conditioned_query
+from ..envs.question_set import QuestionSet
+from ..envs.question_view import QuestionView
+from ..errors import EncoderError
+from ..retrievers.protocols import Progress
+from ..retrievers.records import Passage
+from .path_reranker import CANDIDATES, PICKS
+from .policy_file import LoadedPolicy
+from .rollout import search_worlds
+from .training_questions import TrainingSource
+
+MOST_POSITIVES = 2
+"""Missing passages of a state that are learned from."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankedQuestion:
+    """A labelled question with what a policy found for it.
+
+    Attributes:
+        view: the analysed question.
+        gold: row -> passage, of its supporting passages.
+        candidates: row -> passage, the head of the policy's ranking, best first.
+    """
+
+    view: QuestionView
+    gold: dict[int, Passage]
+    candidates: dict[int, Passage]
+
+    @property
+    def negatives(self) -> list[int]:
+        """Return the rows of the candidates that support nothing."""
+        return [row for row in self.candidates if row not in self.gold]
+
+
+@dataclass(frozen=True, slots=True)
+class PathState:
+    """A question with a path, passages that it misses, and passages that look as if it did.
+
+    Attributes:
+        text: what is read of question and path.
+        positives, negatives: one or more of each.
+    """
+
+    text: str
+    positives: tuple[Passage, ...]
+    negatives: tuple[Passage, ...]
+
+
+def ranked_questions(
+    sources: Sequence[TrainingSource],
+    policy: LoadedPolicy,
+    warn: Callable[[str], None] | None,
+    progress: Progress | None,
+) -> list[RankedQuestion]:
+    """Search every question that has labels with the policy.
+
+    Raises:
+        EncoderError: when an index was made with another encoder than the policy's, or is a knowledge graph.
+    """
+    found = []
+    for source in sources:
+        index = source.index
+        if index.facts is not None or index.encoder_name != policy.encoder:
+            raise EncoderError(
+                f"the policy cannot rank the passages of {index.path}, made with the encoder {index.encoder_name!r}:"
+                f" it needs passages, and {policy.encoder!r}"
+            )
+        hop = policy.hop_encoder(threads=1)
+        questions = QuestionSet.load(index, source.questions, source.split, policy.settings, warn, hop)
+        worlds = [questions.world(k) for k, item in enumerate(questions.items) if item.gold]
+
+        def searched(done: int, stage: str = f"searching {source.questions.name}", total: int = len(worlds)) -> None:
+            if progress is not None:
+                progress(stage, done, total)
+
+        for world, outcome in zip(
+            worlds, search_worlds(policy.network, policy.settings, worlds, done=searched), strict=True
+        ):
+            gold, rows = sorted(world.gold), outcome.ranking[:CANDIDATES].tolist()
+            passages = index.store.passages([*gold, *rows])
+            found.append(
+                RankedQuestion(
+                    world.view,
+                    dict(zip(gold, passages[: len(gold)], strict=True)),
+                    dict(zip(rows, passages[len(gold) :], strict=True)),
+                )
+            )
+    return found
+
+
+def draw_path_state(question: RankedQuestion, negatives: int, generator: np.random.Generator) -> PathState | None:
+    """Draw a path, supporting passages that it misses, and at most ``negatives`` candidates that support nothing.
+
+    Half of the paths are supporting passages alone, none to all but one, in any order; half are from the head of the
+    policy's ranking, right or wrong, as at use. None where nothing is missing or nothing is wrong.
+    """
+    if generator.random() < 0.5:
+        whole = list(question.candidates)[:PICKS]
+        most = MOST_EVIDENCE + 1
+    else:
+        whole = list(question.gold)
+        most = min(len(whole), MOST_EVIDENCE + 1)
+    path = generator.permutation(whole)[: int(generator.integers(most))].tolist()
+    missing = [row for row in question.gold if row not in path]
+    wrong = [row for row in question.negatives if row not in path]
+    if not missing or not wrong:
+        return None
+    known = question.gold | question.candidates
+    return PathState(
+        conditioned_query(question.view, [known[row] for row in path]),
+        tuple(known[row] for row in generator.permutation(missing)[:MOST_POSITIVES].tolist()),
+        tuple(known[row] for row in generator.permutation(wrong)[:negatives].tolist()),
+    )
