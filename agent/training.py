@@ -35,6 +35,7 @@ from .policy_file import load_policy, save_confidence, save_policy
 from .ppo import SearchPPO
 from .recipe import Recipe
 from .run_log import RunLog
+from .self_supervision import sources_beside
 from .supervision import Supervision
 from .training_questions import TrainingSource, balanced, drawn_out, load_worlds
 from .validation import calibrate, validate
@@ -99,6 +100,9 @@ def train(
     where = device_called(device)
     adapter = None if hop_encoder is None else load_adapter(Path(hop_encoder))
     supervised = Supervision(supervision, reader, Path(out), chosen.reader_epochs, seed)
+    if chosen.made_beside and supervision == "passages":
+        made = team.in_turn(lambda: sources_beside(sources, Path(out), chosen, seed, progress))
+        sources = [*sources, *made]
     if team.rank:  # one of them says everything
         warn, progress = None if warn is None else lambda message: None, None
     run = _Run(sources, Path(out), validation, adapter, chosen, seed, supervised, where, team, warn, progress)

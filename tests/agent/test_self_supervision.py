@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from trailhound import Index, Recipe, TrainingSource, train
 from trailhound.agent.policy_file import load_policy
-from trailhound.agent.self_supervision import made_sources
+from trailhound.agent.self_supervision import made_sources, sources_beside
 from trailhound.agent.validation import validate
 from trailhound.envs.question_set import QuestionSet
 from trailhound.errors import QuestionsError
 from trailhound.retrievers.questions import load_questions
+from trailhound.retrievers.records import Document
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +68,25 @@ def test_a_knowledge_graph_needs_no_made_questions(recipe: Recipe, tmp_path: Pat
     with pytest.raises(QuestionsError, match="is a knowledge graph, and its facts are its questions"):
         made_sources([index], tmp_path / "run", recipe, seed=0)
     assert not (tmp_path / "run").exists()
+
+
+def test_questions_are_made_beside_labelled_ones(
+    small_index: Index, corpus_folder: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    """Once for each index, and kept in the run; who has no names in the passages gets none."""
+    labelled = [TrainingSource(small_index, corpus_folder, split) for split in ("train", "validation")]
+    more = recipe.model_copy(update={"made_beside": 40, "imitation_epochs": 1, "ppo_iterations": 0})
+    train(labelled, tmp_path / "run", recipe=more)
+    described = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert [source["questions"] for source in described["sources"]] == ["corpus", "corpus", "made-0"]
+    questions, labels = load_questions(tmp_path / "run" / "made-0", "train")
+    assert len(questions) == 36 == len(labels)
+    train(labelled, tmp_path / "plain", recipe=more.model_copy(update={"made_beside": 0}))
+    alone = json.loads((tmp_path / "plain" / "run.json").read_text())["labelled_questions"]
+    assert sum(described["labelled_questions"]) == sum(alone) + 36
+    nameless = Index.build(
+        [Document(f"d{k}", "", f"A text about matter number {k} and nothing else at all.") for k in range(30)],
+        tmp_path / "nameless.index",
+        encoder=small_index.encoder,
+    )
+    assert sources_beside([TrainingSource(nameless, corpus_folder, "train")], tmp_path / "none", more, seed=0) == []
