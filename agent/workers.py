@@ -9,11 +9,11 @@ waits, and when one of them fails or dies it ends the others.
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from copy import copy
 from datetime import timedelta
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
@@ -185,7 +185,7 @@ def _run_worker(
         dist.destroy_process_group()
     except Exception as error:
         error.add_note(f"This was in worker {rank + 1} of {size}:\n{traceback.format_exc()}")
-        end.send((_portable(error), None))
+        _send_error(end, error)
 
 
 def _end_with_parent() -> None:
@@ -195,13 +195,13 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _portable(error: Exception) -> Exception:
-    """Return an error that pickle can carry: itself, or its words."""
+def _send_error(end: Connection[Any, Any], error: Exception) -> None:
+    """Send an error, or its words where it cannot be put together again on the other side."""
     try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # whatever its own constructor thinks of its arguments
-        return WorkerError(f"{type(error).__name__}: {error}")
-    return error
+        copy(error)  # as the other side would: its constructor may not like its arguments
+        end.send((error, None))
+    except Exception:  # whatever it is that it holds
+        end.send((WorkerError(f"{type(error).__name__}: {error}"), None))
 
 
 def _result(processes: Sequence[BaseProcess], ends: Sequence[Connection[Any, Any]]) -> Any:

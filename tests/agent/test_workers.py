@@ -96,7 +96,7 @@ def test_no_worker_is_left_behind(script: list[str], how: signal.Signals) -> Non
         try:
             workers = [int(running.stdout.readline()) for _ in range(2)]
             running.send_signal(how)
-            running.wait(timeout=20)
+            running.wait(timeout=60)
         finally:
             running.kill()
     wait_until(lambda: not any(map(is_alive, workers)))
