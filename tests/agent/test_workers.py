@@ -33,7 +33,7 @@ QUICK = {
 }
 
 SCRIPT = """
-import json, os, sys, time
+import json, os, signal, sys, time
 import torch
 from torch import nn
 from trailhound.agent.workers import Team, run_team
@@ -64,6 +64,7 @@ def stay(team, argument):
     team.gather(None)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what shells start in the background ignores Ctrl-C
     run_team(2, globals()[sys.argv[1]], sys.argv[2])
 """
 
