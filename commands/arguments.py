@@ -1,0 +1,102 @@
+"""What several commands say on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+SYSTEMS = ("lexical", "dense", "hybrid", "hops", "hops2", "ppr", "exhaustive", "policy")
+
+
+class WrongUseError(Exception):
+    """The command line contradicts itself."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and where help is."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with code 2."""
+        sys.stderr.write(f"{self.prog}: {message} (see  {self.prog} --help)\n")
+        raise SystemExit(2)
+
+
+def command_parser(
+    subcommands: Any, name: str, run: Callable[[argparse.Namespace], None], about: str, examples: str
+) -> argparse.ArgumentParser:
+    """Return the parser of a new command, with what every command takes."""
+    parser: argparse.ArgumentParser = subcommands.add_parser(
+        name,
+        help=about,
+        description=about[0].upper() + about[1:] + ".",
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=run)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        default=None,
+        metavar="N",
+        help="CPU threads (default: all to encode a corpus, else 1)",
+    )
+    return parser
+
+
+def positive(text: str) -> int:
+    """Read a whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, not {text!r}")
+    return int(text)
+
+
+def add_sources(parser: argparse.ArgumentParser, required: bool) -> None:
+    """Add what the commands that learn learn from."""
+    parser.add_argument("--index", type=Path, action="append", required=True, metavar="INDEX", help="may be repeated")
+    parser.add_argument(
+        "--questions",
+        type=Path,
+        action="append",
+        default=None if required else [],
+        required=required,
+        metavar="DIR",
+        help="one per --index: queries.jsonl with qrels/, a native file, or a folder of SPLIT.txt triples",
+    )
+    parser.add_argument("--split", required=required, metavar="SPLIT", help="of every questions folder")
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add where a network computes."""
+    parser.add_argument(
+        "--device", default="auto", metavar="NAME", help="cpu, cuda, or auto: a GPU where there is one (default: auto)"
+    )
+
+
+def add_path_reranker(parser: argparse.ArgumentParser) -> None:
+    """Add the optional last step of a search."""
+    parser.add_argument(
+        "--path-reranker",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="re-rank the result with what `trailhound tune-reranker` made (default: leave it as it is)",
+    )
+
+
+def add_tuning(parser: argparse.ArgumentParser, rank: int) -> None:
+    """Add what both commands that tune an encoder take."""
+    add_sources(parser, required=True)
+    parser.add_argument("--epochs", type=positive, default=4, metavar="N", help="default: 4")
+    parser.add_argument(
+        "--rank", type=positive, default=rank, metavar="N", help=f"of the change of the weights (default: {rank})"
+    )
+    add_device(parser)
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the result; goes on if interrupted"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")

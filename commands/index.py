@@ -1,0 +1,54 @@
+"""``trailhound index``: a corpus becomes an index."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..console import ProgressBar
+from .arguments import command_parser, positive
+
+
+def add(subcommands: Any) -> None:
+    """Add the command to the command line."""
+    parser = command_parser(
+        subcommands,
+        "index",
+        run,
+        "index a corpus: text files, BEIR, multi-hop JSON, or a knowledge graph (graph.txt)",
+        "  trailhound index my-docs/ --out my-docs.index\n  trailhound index corpus.jsonl --out c.index --dense hnsw\n"
+        "  trailhound index data/kg/umls --out umls.index",
+    )
+    parser.add_argument("corpus", nargs="+", type=Path, metavar="CORPUS", help="folder or file; several are one corpus")
+    parser.add_argument("--out", type=Path, required=True, metavar="INDEX", help="folder to make or replace")
+    parser.add_argument(
+        "--encoder", default="minilm", metavar="NAME", help="minilm (built in), a folder, or a hub name"
+    )
+    parser.add_argument("--dense", choices=("exact", "hnsw", "ivf"), default="exact", help="default: exact")
+    parser.add_argument(
+        "--chunk-words", type=positive, default=120, metavar="N", help="words to a passage (default: 120)"
+    )
+
+
+def run(parsed: argparse.Namespace) -> None:
+    """Index a corpus."""
+    from ..graph.index import Index, IndexSettings
+
+    settings = IndexSettings(parsed.encoder, parsed.dense, parsed.chunk_words)
+    with ProgressBar(parsed.quiet) as bar:
+        index = Index.build(
+            parsed.corpus,
+            parsed.out,
+            settings=settings,
+            threads=parsed.threads,
+            warn=bar.warn,
+            progress=bar.report,
+        )
+    if index.facts is not None:
+        relations = len(index.facts.relations)
+        print(f"{parsed.out}: {len(index):,} entities, {relations:,} relations, {len(index.facts):,} facts")
+        return
+    print(
+        f"{parsed.out}: {index.store.documents:,} documents, {len(index):,} passages, {len(index.graph.edges):,} links"
+    )

@@ -1,0 +1,198 @@
+"""``trailhound train``: a search policy."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..console import ProgressBar
+from ..errors import EncoderError, QuestionsError
+from .arguments import WrongUseError, add_device, add_sources, command_parser, positive
+from .opening import labelled, open_index, set_threads
+
+if TYPE_CHECKING:
+    from ..agent.recipe import Recipe
+    from ..agent.training import TrainingReport
+    from ..agent.training_questions import TrainingSource
+    from ..agent.workers import Team
+    from ..graph.index import Index
+
+_SUPERVISIONS = ("passages", "answers", "none")
+
+
+def add(subcommands: Any) -> None:
+    """Add the command to the command line."""
+    parser = command_parser(
+        subcommands,
+        "train",
+        run,
+        "train a search policy on labelled questions, or on none",
+        "  trailhound train --index w.index --questions data/2wiki-train --split train \\\n"
+        "      --validation data/2wiki-train:validation --out runs/2wiki --seed 0\n"
+        "  trailhound train --index a.index --questions a --index b.index --questions b --split train --out runs/both\n"
+        "  trailhound train --index w.index --questions data/w --split train --out runs/w --set ppo_iterations=20\n"
+        "  trailhound train --index w.index --supervision none --out runs/w\n"
+        "  trailhound train --index umls.index --questions data/kg/umls --split train --recipe kg --out runs/umls",
+    )
+    add_sources(parser, required=False)
+    parser.add_argument(
+        "--supervision",
+        choices=_SUPERVISIONS,
+        default="passages",
+        help="what is known: the supporting passages (default), the answers alone, or none: questions are made from"
+        " the corpus itself",
+    )
+    parser.add_argument(
+        "--validation",
+        action="append",
+        default=[],
+        metavar="DIR:SPLIT",
+        help="decides which policy is kept (default: a tenth of the questions)",
+    )
+    parser.add_argument(
+        "--hop-encoder",
+        type=Path,
+        default=None,
+        metavar="DIR|shipped",
+        help="encoder that `trailhound tune` made, or the one that ships, for queries that hold evidence (default: the"
+        " index's)",
+    )
+    parser.add_argument(
+        "--reader",
+        default=None,
+        metavar="READER",
+        help="judges paths: coverage, builtin, a folder of a reader or of a transformers model, or URL#MODEL"
+        " (default: coverage with passages, readers trained in the run with answers)",
+    )
+    parser.add_argument(
+        "--recipe", default=None, metavar="NAME|FILE", help="settings: a name of runs/recipes or a .toml"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting of the recipe")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="RUN", help="folder of the run; goes on if interrupted"
+    )
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="processes that train together (default: 1); a run is reproducible for a given seed AND number of workers",
+    )
+    add_device(parser)
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+
+
+def run(parsed: argparse.Namespace) -> None:
+    """Train a policy."""
+    from ..agent.workers import run_team
+
+    _hold_supervision(parsed)
+    report = run_team(parsed.workers, _train, parsed)
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in report.metrics.items() if name != "kept_round")
+    print(f"{parsed.out}: {figures} on validation, {report.seconds:.0f} s")
+
+
+def _train(team: Team, parsed: argparse.Namespace) -> TrainingReport:
+    """Be a worker of a training, or the only one."""
+    from ..agent.recipe import load_recipe
+    from ..agent.training import train
+
+    overrides = dict(_setting(text) for text in parsed.set)
+    held_out = [_folder_and_split(text) for text in parsed.validation]
+    recipe = load_recipe(parsed.recipe, overrides)
+    set_threads(parsed.threads or 1)
+    with ProgressBar(parsed.quiet or team.rank > 0) as bar:
+        if parsed.supervision == "none":
+            sources, validation = team.in_turn(lambda: _made_sources(parsed, recipe, bar, team))
+        else:
+            sources, validation = _labelled_sources(parsed, held_out, team)
+            if parsed.recipe is None and all(source.index.facts is not None for source in sources):
+                recipe = load_recipe("kg", overrides)
+        return train(
+            sources,
+            parsed.out,
+            validation=validation,
+            hop_encoder=_hop_encoder(parsed.hop_encoder),
+            recipe=recipe,
+            seed=parsed.seed,
+            supervision="passages" if parsed.supervision == "none" else parsed.supervision,  # made with labels
+            reader=parsed.reader,
+            device=parsed.device,
+            team=team,
+            warn=bar.warn,
+            progress=bar.report,
+        )
+
+
+def _hop_encoder(chosen: Path | None) -> Path | None:
+    """Return the folder of the chosen encoder; ``shipped`` is the one that comes with the package."""
+    from ..agent.systems import shipped_policy
+
+    if chosen != Path("shipped"):
+        return chosen
+    folder = shipped_policy()
+    if folder is None:
+        raise EncoderError("no encoder comes with this copy of the package: give a folder that `trailhound tune` wrote")
+    return folder
+
+
+def _hold_supervision(parsed: argparse.Namespace) -> None:
+    """Refuse questions where none are wanted, and none where some are."""
+    given = bool(parsed.questions or parsed.split or parsed.validation)
+    if parsed.supervision == "none" and given:
+        raise WrongUseError(
+            "--supervision none makes its own questions: leave --questions, --split and --validation out"
+        )
+    if parsed.supervision != "none" and not (parsed.questions and parsed.split):
+        raise WrongUseError("--questions and --split are missing: give both, or train without by --supervision none")
+
+
+def _labelled_sources(
+    parsed: argparse.Namespace, held_out: list[tuple[Path, str]], team: Team
+) -> tuple[list[TrainingSource], list[TrainingSource]]:
+    """Return what to learn from and what to validate on, where there are questions."""
+    from ..agent.training_questions import TrainingSource
+
+    indexes, sources = labelled(parsed, parsed.threads or team.threads)
+    validation = [
+        TrainingSource(_index_of(folder, parsed.questions, indexes), folder, split) for folder, split in held_out
+    ]
+    return sources, validation
+
+
+def _made_sources(
+    parsed: argparse.Namespace, recipe: Recipe, bar: ProgressBar, team: Team
+) -> tuple[list[TrainingSource], list[TrainingSource]]:
+    """Return what to learn from and what to validate on, where there are none."""
+    from ..agent.self_supervision import made_sources
+
+    indexes = [open_index(path, parsed.threads or team.threads) for path in parsed.index]
+    return made_sources(indexes, parsed.out, recipe, parsed.seed, bar.report)
+
+
+def _folder_and_split(text: str) -> tuple[Path, str]:
+    folder, separator, split = text.rpartition(":")
+    if not separator or not folder or not split:
+        raise WrongUseError(f"--validation {text!r} is not DIR:SPLIT, such as data/2wiki-train:validation")
+    return Path(folder), split
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise WrongUseError(f"--set {text!r} is not NAME=VALUE, such as ppo_iterations=20")
+    return name, value
+
+
+def _index_of(folder: Path, questions: Sequence[Path], indexes: Sequence[Index]) -> Index:
+    """Return the index that belongs to the questions in ``folder``."""
+    for index, other in zip(indexes, questions, strict=True):
+        if other.resolve() == folder.resolve():
+            return index
+    if len(indexes) == 1:
+        return indexes[0]
+    raise QuestionsError(
+        "with several indexes, validation questions must lie in a folder that --questions names", folder
+    )
