@@ -109,16 +109,20 @@ def evaluate(data: Path, work: Path, setting: Setting, label: str, arguments: li
 
 
 def measure(
-    data: Path, work: Path, name: str, seeds: list[int], extra: list[str], alone: bool
+    data: Path, work: Path, name: str, seeds: list[int], extra: list[str], alone: bool, hop: str | None = None
 ) -> dict[str, list[dict[str, float]]]:
-    """Train one policy per seed and evaluate it; unless ``alone``, also exhaustively, and the fixed systems once."""
+    """Train one policy per seed and evaluate it; unless ``alone``, also exhaustively, and the fixed systems once.
+
+    ``hop`` is a hop encoder to use where the setting wants one, in place of tuning it.
+    """
     setting = SETTINGS[name]
     fixed = () if alone else SYSTEMS
     results = {system: [evaluate(data, work, setting, f"{name}-{system}", ["--system", system])] for system in fixed}
     results |= {"policy": [], "the policy, exhaustive": []}
     for seed in seeds:
         out = work / f"{name}{''.join(extra).replace('--set', '-')}-{seed}"
-        learn = [*sources(data, work, setting.train), "--split", "train", *hop_encoder(data, work, setting.tuned)]
+        learn = [*sources(data, work, setting.train), "--split", "train"]
+        learn += ["--hop-encoder", hop] if hop and setting.tuned else hop_encoder(data, work, setting.tuned)
         validation = ["--validation", str(data / setting.validation)] if setting.validation else []
         recipe = ["--recipe", setting.recipe, "--seed", str(seed), "--out", str(out)]
         seconds, gibibytes = run(["train", *learn, *validation, *recipe, *extra])
@@ -172,13 +176,16 @@ def main() -> None:
     parser.add_argument(
         "--alone", action="store_true", help="measure the policy alone, without what it is compared with"
     )
+    parser.add_argument("--hop-encoder", default=None, metavar="DIR|shipped", help="use this one, do not tune one")
     parser.add_argument("--json", type=Path, default=None)
     parsed = parser.parse_args()
     parsed.work.mkdir(parents=True, exist_ok=True)
     everything = {}
     extra = [part for setting in parsed.set for part in ("--set", setting)]
     for name in parsed.sets:
-        everything[name] = measure(parsed.data, parsed.work, name, parsed.seeds, extra, parsed.alone)
+        everything[name] = measure(
+            parsed.data, parsed.work, name, parsed.seeds, extra, parsed.alone, parsed.hop_encoder
+        )
         print(f"\n{name}, seeds {' '.join(map(str, parsed.seeds))}\n\n{table(everything[name])}", flush=True)
         if parsed.json:
             parsed.json.write_text(json.dumps(everything, indent=2) + "\n")
