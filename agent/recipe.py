@@ -32,6 +32,7 @@ class Recipe(BaseModel):
     expand_lexical_ms: float = Field(2.0, ge=0)
     expand_dense_ms: float = Field(2.0, ge=0)
     expand_entity_ms: float = Field(1.0, ge=0)
+    expand_docid_ms: float = Field(3.0, ge=0)
     hop_ms: float = Field(1.0, ge=0)
     take_ms: float = Field(1.0, ge=0)
     invalid_ms: float = Field(2.0, ge=0)

@@ -25,7 +25,9 @@ _FOUND_AT = _FOUND + DYNAMIC.index("found_at")
 _TAKEN = _FOUND + DYNAMIC.index("taken")
 _ORDER = _FOUND + DYNAMIC.index("taken_order")
 _COVERAGE = _FOUND + DYNAMIC.index("new_coverage")
-_ENTITY = SUB_INDEXES.index("entity")
+_AT_THE_START = (SUB_INDEXES.index("entity"), SUB_INDEXES.index("docid"))
+"""Asked with the question alone: the names in the evidence are what HOP follows, and docids follow from questions."""
+_ONE_PAGE = SUB_INDEXES.index("entity")
 _DENSE = SUB_INDEXES.index("dense")
 
 
@@ -285,9 +287,10 @@ class SearchBatch:
         after = state.state
         for sub_index in range(len(SUB_INDEXES)):
             asked = state.pages.get((sub_index, after), 0)
-            legal = asked < self.settings.pages and state.count < self._k
-            if sub_index == _ENTITY and (after >= 0 or asked):
-                legal = False  # the names in the evidence are what HOP follows
+            pages = 1 if sub_index == _ONE_PAGE else self.settings.pages
+            legal = asked < pages and state.count < self._k and state.world.offers[sub_index]
+            if sub_index in _AT_THE_START and after >= 0:
+                legal = False
             self.mask[lane, 1 + sub_index] = legal
             values = self._operators[lane, sub_index]
             values[0] = asked / self.settings.pages

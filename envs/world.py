@@ -66,6 +66,8 @@ class QuestionWorld:
         self._queries: dict[tuple[int, ...], Query] = {(): Query(view.text, view.hop_vector)}
         self._texts: dict[tuple[int, ...], str] = {(): view.text}
         self._pairs = PairFeatures(index, view)
+        self.offers = tuple(name in index.sub_indexes for name in SUB_INDEXES)
+        """Whether each sub-index is there to be asked."""
 
     def __len__(self) -> int:
         """Return how many passages have come into view in any episode."""

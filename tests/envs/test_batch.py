@@ -73,7 +73,7 @@ def price(chosen: EnvironmentSettings, batch: SearchBatch, action: int) -> float
     kind, first, _ = batch.layout.decode(action)
     milliseconds = {"stop": 0.0, "hop": chosen.hop_ms, "take": chosen.take_ms, "expand": 0.0}[kind]
     if kind == "expand":
-        milliseconds = (chosen.expand_lexical_ms, chosen.expand_dense_ms, chosen.expand_entity_ms)[first]
+        milliseconds = chosen.expand_ms[first]
     return milliseconds * chosen.price_per_ms
 
 
@@ -291,7 +291,7 @@ def test_expand_everything_asks_everything(worlds: Worlds) -> None:
     assert batch.observation["budget"][0, 3] == pytest.approx(state.spent)
     assert batch.observation["budget"][0, 2] == pytest.approx(1 - state.count / 150)
     wanted: set[int] = set()
-    for name in SUB_INDEXES:
+    for name in world.index.sub_indexes:
         limit = 5 if name == "entity" else 10
         wanted |= set(world.index.sub_indexes[name].search(world.query(()), limit).rows.tolist())
     assert set(batch.observation["candidate_rows"][0, : state.count].tolist()) == wanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from trailhound.envs.settings import ActionLayout, EnvironmentSettings
+from trailhound.envs.settings import SUB_INDEXES, ActionLayout, EnvironmentSettings
 from trailhound.graph.knowledge_graph import GROUPS
 
 
@@ -34,9 +34,9 @@ def test_every_action_has_one_place(evidence: int, candidates: int) -> None:
     layout = ActionLayout(evidence, candidates)
     expected = [
         ("stop", -1, -1),
-        *(("expand", sub_index, -1) for sub_index in range(3)),
+        *(("expand", sub_index, -1) for sub_index in range(len(SUB_INDEXES))),
         *(("hop", order, group) for order in range(evidence) for group in range(len(GROUPS))),
         *(("take", slot, -1) for slot in range(candidates)),
     ]
     assert [layout.decode(action) for action in range(layout.size)] == expected
-    assert layout.operators == 3 + evidence * len(GROUPS)
+    assert layout.operators == len(SUB_INDEXES) + evidence * len(GROUPS)
