@@ -6,6 +6,7 @@
     ├── IndexFolderError   an index folder is missing, damaged, or of another format
     │   └── DamagedIndexError   a file or a row does not match its recorded hash
     ├── EncoderError       an encoder cannot be loaded or gave vectors that cannot be used
+    ├── MaskingError       what is to be masked cannot be: an unknown kind, a pattern that is none
     ├── PolicyError        a policy folder is missing, damaged, or does not fit
     ├── RecipeError        a training recipe has an unknown or impossible setting
     ├── WorkerError        a worker of a training that has several died
@@ -57,6 +58,10 @@ class DamagedIndexError(IndexFolderError):
 
 class EncoderError(TrailhoundError):
     """An encoder cannot be loaded or gave vectors that cannot be used."""
+
+
+class MaskingError(TrailhoundError):
+    """What is to be masked names an unknown kind of private data, or a pattern that cannot be used."""
 
 
 class PolicyError(TrailhoundError):

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..console import ProgressBar
-from .arguments import command_parser, positive
+from ..errors import MaskingError
+from .arguments import WrongUseError, command_parser, positive
 
 
 def add(subcommands: Any) -> None:
@@ -18,6 +19,8 @@ def add(subcommands: Any) -> None:
         run,
         "index a corpus: text files, BEIR, multi-hop JSON, or a knowledge graph (graph.txt)",
         "  trailhound index my-docs/ --out my-docs.index\n  trailhound index corpus.jsonl --out c.index --dense hnsw\n"
+        "  trailhound index my-docs/ --out d.index --mask email phone --mask-pattern 'staff=EMP-\\d{6}'\n"
+        "  trailhound index my-docs/ --out d.index --chunk-tokens 100 --context corpus\n"
         "  trailhound index data/kg/umls --out umls.index",
     )
     parser.add_argument("corpus", nargs="+", type=Path, metavar="CORPUS", help="folder or file; several are one corpus")
@@ -26,16 +29,65 @@ def add(subcommands: Any) -> None:
         "--encoder", default="minilm", metavar="NAME", help="minilm (built in), a folder, or a hub name"
     )
     parser.add_argument("--dense", choices=("exact", "hnsw", "ivf"), default="exact", help="default: exact")
-    parser.add_argument(
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument(
         "--chunk-words", type=positive, default=120, metavar="N", help="words to a passage (default: 120)"
     )
+    budget.add_argument("--chunk-tokens", type=positive, default=None, metavar="N", help="or the encoder's tokens")
+    parser.add_argument(
+        "--context",
+        choices=("none", "title", "neighbours", "corpus"),
+        default="none",
+        help="what is put before a passage's text to find it by: the headings above it (title), those and what stands"
+        " beside it (neighbours), or those and who in the corpus speaks of its subject (corpus); default: none",
+    )
+    _add_masking(parser)
+
+
+def _add_masking(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--mask",
+        nargs="+",
+        action="extend",
+        default=[],
+        choices=("email", "phone", "card", "iban", "ip", "secret", "all"),
+        metavar="KIND",
+        help="private data that is blacked out before anything is stored: email, phone, card, iban, ip, secret, or all",
+    )
+    parser.add_argument(
+        "--mask-pattern",
+        action="append",
+        default=[],
+        type=_pattern,
+        metavar="NAME=REGEX",
+        help="a pattern of your own that is blacked out too; may be repeated, and is not stored",
+    )
+
+
+def _pattern(definition: str) -> tuple[str, str]:
+    from ..retrievers.masking import pattern_of
+
+    try:
+        return pattern_of(definition)
+    except MaskingError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def run(parsed: argparse.Namespace) -> None:
     """Index a corpus."""
     from ..graph.index import Index, IndexSettings
 
-    settings = IndexSettings(parsed.encoder, parsed.dense, parsed.chunk_words)
+    patterns = dict(parsed.mask_pattern)
+    if len(patterns) < len(parsed.mask_pattern):
+        raise WrongUseError("two --mask-pattern have one name: give each its own")
+    settings = IndexSettings(
+        encoder=parsed.encoder,
+        dense=parsed.dense,
+        chunk_words=parsed.chunk_words,
+        chunk_tokens=parsed.chunk_tokens,
+        context=parsed.context,
+        mask=tuple(parsed.mask),
+    )
     with ProgressBar(parsed.quiet) as bar:
         index = Index.build(
             parsed.corpus,
@@ -44,6 +96,7 @@ def run(parsed: argparse.Namespace) -> None:
             threads=parsed.threads,
             warn=bar.warn,
             progress=bar.report,
+            mask_patterns=patterns,
         )
     if index.facts is not None:
         relations = len(index.facts.relations)
@@ -52,3 +105,13 @@ def run(parsed: argparse.Namespace) -> None:
     print(
         f"{parsed.out}: {index.store.documents:,} documents, {len(index):,} passages, {len(index.graph.edges):,} links"
     )
+    if parsed.mask or patterns:
+        print(_masked(index.manifest["compiler"]))
+
+
+def _masked(compiler: list[dict[str, Any]]) -> str:
+    """Return what was masked, in a line; never a value."""
+    mask = next(stage for stage in compiler if stage["stage"] == "mask")
+    counts = mask["counts"]
+    found = [f"{counts[name]:,} {name}" for name in (*mask["settings"]["kinds"], *mask["settings"]["patterns"])]
+    return f"masked: {', '.join(found)} in {counts['documents']:,} documents"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -11,7 +11,8 @@ from threading import Lock
 import numpy as np
 
 from ..errors import CorpusError, DamagedIndexError, EncoderError, IndexFolderError
-from ..retrievers.chunking import chunk
+from ..retrievers.compiler import CorpusCompiler, StageRecord, token_counter
+from ..retrievers.context import CONTEXTS, ContextFunction, ContextName, in_context
 from ..retrievers.corpus.reading import read_corpus
 from ..retrievers.dense import KINDS, DenseIndex, DenseKind
 from ..retrievers.encoder import embedding_text, load_encoder
@@ -21,8 +22,9 @@ from ..retrievers.fact_encoder import FactEncoder
 from ..retrievers.facts import Facts, entity_documents, graph_file
 from ..retrievers.folder import check_files, new_folder, publish, read_manifest
 from ..retrievers.lexical import LexicalIndex
+from ..retrievers.masking import Masker, kinds_of
 from ..retrievers.protocols import Encoder, Progress, SubIndex
-from ..retrievers.records import Document, Passage, Query
+from ..retrievers.records import Document, Query
 from ..retrievers.store import FILE_NAME, EvidenceStore, StoreWriter
 from ..retrievers.terms import TermIndex
 from ..retrievers.titles import TitleMatcher
@@ -34,6 +36,7 @@ _LEXICAL = "lexical"
 _TERMS = "terms.safetensors"
 _GRAPH = "graph"
 _FACTS = "facts"
+_CHUNK_WORDS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,18 @@ class IndexSettings:
         encoder: ``minilm`` (built in), a folder, or a hub name.
         dense: ``exact``, ``hnsw`` or ``ivf``.
         chunk_words: words to a passage, for documents that do not come as passages.
+        chunk_tokens: tokens of the encoder to a passage, special ones excluded; in place of ``chunk_words``.
+        context: what is put before a passage's text for embedding and lexical indexing: ``none``, ``title``,
+            ``neighbours`` or ``corpus``; ``function`` where :meth:`Index.build` was given one.
+        mask: kinds of private data that are masked before anything is stored, ``all`` for every kind.
     """
 
     encoder: str = "minilm"
     dense: DenseKind = "exact"
-    chunk_words: int = 120
+    chunk_words: int = _CHUNK_WORDS
+    chunk_tokens: int | None = None
+    context: ContextName = "none"
+    mask: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
@@ -56,6 +66,15 @@ class IndexSettings:
             raise IndexFolderError(f"there is no dense index {self.dense!r}: choose one of {', '.join(KINDS)}")
         if self.chunk_words < 1:
             raise IndexFolderError(f"chunk_words must be 1 or more, not {self.chunk_words}")
+        if self.chunk_tokens is not None and self.chunk_tokens < 1:
+            raise IndexFolderError(f"chunk_tokens must be 1 or more, not {self.chunk_tokens}")
+        if self.chunk_tokens is not None and self.chunk_words != _CHUNK_WORDS:
+            raise IndexFolderError(
+                f"chunk_words is {self.chunk_words} and chunk_tokens {self.chunk_tokens}: a passage has one budget"
+            )
+        if self.context not in CONTEXTS:
+            raise IndexFolderError(f"there is no context {self.context!r}: choose one of {', '.join(CONTEXTS)}")
+        object.__setattr__(self, "mask", kinds_of(self.mask))  # a manifest has a list, and "all" is every kind
 
 
 class Index:
@@ -139,6 +158,8 @@ class Index:
         threads: int | None = None,
         warn: Callable[[str], None] | None = None,
         progress: Progress | None = None,
+        context: ContextFunction | None = None,
+        mask_patterns: Mapping[str, str] | None = None,
     ) -> Index:
         """Index a corpus and open the index; ``out`` holds the old index until the new one is whole.
 
@@ -151,22 +172,38 @@ class Index:
             threads: for encoding; all cores when None.
             warn: hears of what was left out or repaired.
             progress: hears of every stage.
+            context: a user's own line before each passage's text, in place of the one that ``settings`` names; it
+                sees what is left after masking.
+            mask_patterns: regular expressions by name, masked beside the kinds of ``settings``. The manifest keeps
+                their names alone, because a pattern may spell what it hides.
 
         Raises:
             CorpusError: when the corpus cannot be read, or holds no text.
-            IndexFolderError: when ``out`` is something else than an index.
-            EncoderError: when the encoder cannot be loaded, or a vector is not finite.
+            IndexFolderError: when ``out`` is something else than an index, or a knowledge graph is to be masked.
+            EncoderError: when the encoder cannot be loaded, cannot count tokens, or a vector is not finite.
+            MaskingError: when a pattern cannot be used.
         """
-        settings = settings or IndexSettings()
+        settings = _with_function(settings or IndexSettings(), context)
+        masker = Masker(settings.mask, mask_patterns)
         items = [corpus] if isinstance(corpus, str | Path) else corpus
         place = Path(out).resolve()  # a link stays, what it points to is replaced
         with new_folder(place) as staging:
-            build = _Build(staging, place, settings, progress)
             hear = warn or (lambda message: None)
             triples = _graph_file(items)
             if triples is not None:
+                if masker or settings.context != "none":
+                    raise IndexFolderError("a knowledge graph is indexed as it is: leave out masking and context")
+                build = _Build(staging, place, settings, CorpusCompiler(masker), progress)
                 build.write_facts(Facts.read(triples, hear), triples)
                 return cls(out, None, threads, verify=False)
+            counter = None
+            if settings.chunk_tokens is not None:
+                encoder = load_encoder(settings.encoder, threads) if encoder is None else encoder
+                counter = token_counter(encoder, settings.chunk_tokens, hear)
+            compiler = CorpusCompiler(
+                masker, settings.chunk_words, settings.chunk_tokens, counter, context or settings.context, hear
+            )
+            build = _Build(staging, place, settings, compiler, progress)
             build.write_store(_documents(items, hear))
             build.write_parts(load_encoder(settings.encoder, threads) if encoder is None else encoder)
         return cls(out, encoder, threads, verify=False)
@@ -228,25 +265,24 @@ class Index:
 class _Build:
     """An index in the making."""
 
-    def __init__(self, staging: Path, place: Path, settings: IndexSettings, progress: Progress | None) -> None:
+    def __init__(
+        self, staging: Path, place: Path, settings: IndexSettings, compiler: CorpusCompiler, progress: Progress | None
+    ) -> None:
         self._staging = staging
         self._place = place
         self._settings = settings
+        self._compiler = compiler
         self._progress = progress
-        self._passages: list[Passage] = []
-        self._documents = 0
+        self._passages = compiler.passages
 
     def write_store(self, documents: Iterable[Document]) -> None:
-        """Chunk the documents and write the evidence store."""
+        """Compile the documents and write the evidence store."""
         store = StoreWriter(self._staging / FILE_NAME)
         try:
-            for document in documents:
-                passages = chunk(document, self._settings.chunk_words)
+            for count, (document, passages) in enumerate(self._compiler.compile(documents), start=1):
                 store.add(document, passages)
-                self._passages += passages
-                self._documents += 1
-                if self._progress is not None and self._documents % 1000 == 0:
-                    self._progress("reading documents", self._documents, 0)
+                if self._progress is not None and count % 1000 == 0:
+                    self._progress("reading documents", count, 0)
         except BaseException:
             store.abandon()
             raise
@@ -260,13 +296,15 @@ class _Build:
         titles = [passage.title for passage in self._passages]
         texts = [passage.text for passage in self._passages]
         LexicalIndex.build(self._staging / _LEXICAL, zip(titles, texts, strict=True), len(texts), self._progress)
-        TermIndex.build(texts, self._progress).save(self._staging / _TERMS)
-        KnowledgeGraph(link_facts(facts), len(texts)).save(self._staging / _GRAPH)
+        terms = TermIndex.build(texts, self._progress)
+        terms.save(self._staging / _TERMS)
+        graph = KnowledgeGraph(link_facts(facts), len(texts))
+        graph.save(self._staging / _GRAPH)
         facts.save(self._staging / _FACTS)
         encoder = FactEncoder.learn(facts, EmbeddingSettings(), self._progress)
         encoder.save(self._staging / _FACTS)
         DenseIndex.build(self._staging / DENSE, encoder.entity_vectors(), self._settings.dense)
-        publish(self._staging, self._place, self._description(encoder, len(texts)))
+        publish(self._staging, self._place, self._description(encoder, terms, graph))
 
     def write_parts(self, encoder: Encoder) -> None:
         """Build everything that can be built from the store, and publish."""
@@ -274,33 +312,47 @@ class _Build:
         texts = [passage.text for passage in self._passages]
         documents = [passage.document_id for passage in self._passages]
         both = [f"{title}\n{text}" for title, text in zip(titles, texts, strict=True)]
-        LexicalIndex.build(self._staging / _LEXICAL, zip(titles, texts, strict=True), len(texts), self._progress)
+        # The context is for finding a passage; what it says, and whom it mentions, is its own text.
+        found_by = [in_context(line, text) for line, text in zip(self._compiler.lines(), texts, strict=True)]
+        LexicalIndex.build(self._staging / _LEXICAL, zip(titles, found_by, strict=True), len(texts), self._progress)
         terms = TermIndex.build(both, self._progress)
         terms.save(self._staging / _TERMS)
         matcher = TitleMatcher(titles, documents)
         graph = KnowledgeGraph.build(titles, texts, documents, terms, matcher, self._progress)
         graph.save(self._staging / _GRAPH)
         cache = VectorCache(self._place, encoder)
-        embedded = [embedding_text(title, text) for title, text in zip(titles, texts, strict=True)]
+        embedded = [embedding_text(title, text) for title, text in zip(titles, found_by, strict=True)]
         keys, vectors = cache.encode(embedded, self._progress)
         DenseIndex.build(self._staging / DENSE, vectors, self._settings.dense)
         np.save(self._staging / DENSE / KEYS, keys, allow_pickle=False)
-        publish(self._staging, self._place, self._description(encoder, len(texts)))
+        publish(self._staging, self._place, self._description(encoder, terms, graph))
         cache.clear()
 
-    def _description(self, encoder: Encoder, passages: int) -> Mapping[str, object]:
+    def _description(self, encoder: Encoder, terms: TermIndex, graph: KnowledgeGraph) -> Mapping[str, object]:
         try:
             before = int(read_manifest(self._place)["generation"])
         except (IndexFolderError, KeyError, TypeError, ValueError):
             before = 0
+        counts = {"passages": len(terms), "terms": len(terms.vocabulary), "links": len(graph.edges)}
+        indexed = StageRecord("index", {"encoder": encoder.name, "dense": self._settings.dense}, counts)
         return {
             "generation": before + 1,
             "settings": asdict(self._settings),
+            "compiler": self._compiler.records(indexed),
             "encoder": encoder.name,
             "dimension": encoder.dimension,
-            "documents": self._documents,
-            "passages": passages,
+            "documents": self._compiler.documents,
+            "passages": len(terms),
         }
+
+
+def _with_function(settings: IndexSettings, context: ContextFunction | None) -> IndexSettings:
+    """Return the settings, saying that a user's function gives the context where one does."""
+    if context is not None:
+        return replace(settings, context="function")
+    if settings.context == "function":
+        raise IndexFolderError("the context is a function, and none was given: give it to build again, or name another")
+    return settings
 
 
 def _graph_file(items: object) -> Path | None:

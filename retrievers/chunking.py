@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
 
 from ..errors import CorpusError
 from .records import Document, Passage
 
+CountTokens = Callable[[str], int]
+"""How many tokens a text is to an encoder, special tokens left out."""
+
 _HEADING = re.compile(r" {0,3}#{1,6}(?:[ \t]|$)")
+_HEADING_MARKS = re.compile(r"[ ]*(#{1,6})[ \t]*(.*?)(?:[ \t]+#+)?[ \t]*$", re.DOTALL)
 _LIST_ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]")
 _FENCE = re.compile(r" {0,3}(?:```|~~~)")
 
@@ -59,12 +64,35 @@ class _Block(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """A sentence, or the part of a long one that fits a passage."""
+    """A sentence, or the part of a long one that fits a passage; ``size`` is what it takes of the budget."""
 
     start: int
     end: int
-    words: int
+    size: int
     heading: bool
+
+
+class _Ruler(Protocol):
+    """Measures passages."""
+
+    budget: int
+
+    def pieces(self, text: str, start: int, end: int, first: int, heading: bool) -> Iterator[_Piece]:
+        """Cut one sentence after a size of ``first`` and of the budget from there, if it is that long."""
+        ...
+
+    def joined(self, text: str, start: int, used: int, piece: _Piece) -> int:
+        """Return the size of the passage that begins at ``start``, has ``used``, and takes the piece too."""
+        ...
+
+
+class Heading(NamedTuple):
+    """A markdown heading: its line is ``text[start:end]``; level 1 to 6."""
+
+    start: int
+    end: int
+    level: int
+    title: str
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
@@ -77,7 +105,20 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
     return [span for block in _blocks(text) for span in _sentences(text, block.start, block.end)]
 
 
-def chunk(document: Document, words: int = 120) -> list[Passage]:
+def headings(text: str) -> list[Heading]:
+    """Return the markdown headings of ``text`` that have words, in order; none of those inside fenced code."""
+    found = []
+    for block in _blocks(text):
+        if block.heading:
+            match = _HEADING_MARKS.match(text[block.start : block.end])
+            if match and match[2]:
+                found.append(Heading(block.start, block.end, len(match[1]), match[2]))
+    return found
+
+
+def chunk(
+    document: Document, words: int = 120, *, tokens: int | None = None, count_tokens: CountTokens | None = None
+) -> list[Passage]:
     """Cut a document into passages of whole sentences, in order and without overlap.
 
     An atomic document is one passage with the document's id. Otherwise sentences are gathered up to
@@ -87,15 +128,31 @@ def chunk(document: Document, words: int = 120) -> list[Passage]:
 
     A word is a run of characters without white space, a single ideograph or kana, or 64 characters.
 
+    Args:
+        document: what to cut.
+        words: the budget of a passage, unless ``tokens`` is given.
+        tokens: the budget in tokens, as ``count_tokens`` counts every passage's text. Only a single character that
+            is more tokens than that stays whole; a word that is more is cut inside.
+        count_tokens: counts the tokens of a text.
+
     Raises:
-        CorpusError: ``words`` is below 1.
+        CorpusError: a budget is below 1, or tokens are to be counted and nothing counts them.
     """
-    if words < 1:
-        raise CorpusError(f"a passage of {words} words cannot be made: words must be 1 or more")
+    ruler: _Ruler
+    if tokens is None:
+        if words < 1:
+            raise CorpusError(f"a passage of {words} words cannot be made: words must be 1 or more")
+        ruler = _Words(words)
+    else:
+        if tokens < 1:
+            raise CorpusError(f"a passage of {tokens} tokens cannot be made: tokens must be 1 or more")
+        if count_tokens is None:
+            raise CorpusError(f"passages of {tokens} tokens need count_tokens, the counting function of an encoder")
+        ruler = _Tokens(tokens, count_tokens)
     if document.atomic:
         span = (0, len(document.text))
         return [_passage(document, document.id, span, document.metadata)]
-    spans = _gather(document.text, words)
+    spans = _gather(document.text, ruler)
     return [
         _passage(document, f"{document.id}#{number}", span, _metadata_at(document, span[0]))
         for number, span in enumerate(spans)
@@ -117,34 +174,91 @@ def _metadata_at(document: Document, start: int) -> Mapping[str, Any]:
     return {**others, "page": sum(page_start <= start for page_start in page_starts)}
 
 
-def _gather(text: str, budget: int) -> list[tuple[int, int]]:
+def _gather(text: str, ruler: _Ruler) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
-    used, only_headings = 0, True
+    budget, used, only_headings = ruler.budget, 0, True
     for block in _blocks(text):
         if block.heading and not only_headings:
             used, only_headings = 0, True
         for start, end in _sentences(text, block.start, block.end):
             # A heading is kept with what follows it, even if a long sentence must be cut for that.
             room = budget - used if only_headings and used < budget else budget
-            for piece in _pieces(text, start, end, room, budget, block.heading):
-                if used == 0 or used + piece.words > budget:
+            for piece in ruler.pieces(text, start, end, room, block.heading):
+                size = 0 if used == 0 else ruler.joined(text, spans[-1][0], used, piece)
+                if used == 0 or size > budget:
                     spans.append((piece.start, piece.end))
-                    used, only_headings = piece.words, piece.heading
+                    used, only_headings = piece.size, piece.heading
                 else:
                     spans[-1] = (spans[-1][0], piece.end)
-                    used, only_headings = used + piece.words, only_headings and piece.heading
+                    used, only_headings = size, only_headings and piece.heading
     return spans
 
 
-def _pieces(text: str, start: int, end: int, first: int, budget: int, heading: bool) -> Iterator[_Piece]:
-    """Cut one sentence after ``first`` words and every ``budget`` words from there, if it is that long."""
-    piece_start, piece_end, count, limit = start, start, 0, first
-    for word in _WORD.finditer(text, start, end):
-        if count == limit:
-            yield _Piece(piece_start, piece_end, count, heading)
-            piece_start, count, limit = word.start(), 0, budget
-        piece_end, count = word.end(), count + 1
-    yield _Piece(piece_start, piece_end, count, heading)
+class _Words:
+    """Counts words; those of a passage are those of its pieces added up."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+
+    def pieces(self, text: str, start: int, end: int, first: int, heading: bool) -> Iterator[_Piece]:
+        """Cut between words."""
+        piece_start, piece_end, count, limit = start, start, 0, first
+        for word in _WORD.finditer(text, start, end):
+            if count == limit:
+                yield _Piece(piece_start, piece_end, count, heading)
+                piece_start, count, limit = word.start(), 0, self.budget
+            piece_end, count = word.end(), count + 1
+        yield _Piece(piece_start, piece_end, count, heading)
+
+    def joined(self, text: str, start: int, used: int, piece: _Piece) -> int:
+        """Add up."""
+        return used + piece.size
+
+
+class _Tokens:
+    """Counts an encoder's tokens, of every passage as a whole: with some tokenizers they do not add up."""
+
+    def __init__(self, budget: int, count: CountTokens) -> None:
+        self.budget = budget
+        self._count = count
+
+    def pieces(self, text: str, start: int, end: int, first: int, heading: bool) -> Iterator[_Piece]:
+        """Cut between words, and inside a word only where it is longer than the budget."""
+        size = self._size(text, start, end)
+        if size <= first:
+            yield _Piece(start, end, size, heading)
+            return
+        spans = [word.span() for word in _WORD.finditer(text, start, end)]
+        limit, place = first, 0
+        while place < len(spans):
+            begin = spans[place][0]
+            # A word is hardly ever less than a token, so at most ``limit`` words are tried; the search is logarithmic.
+            ends = [span[1] for span in spans[place : place + limit]]
+            fitting = self._fitting(text, begin, ends, limit)
+            if fitting:
+                place, piece_end = place + fitting, ends[fitting - 1]
+            elif limit < self.budget:
+                limit = self.budget  # too long for what a heading left over: it begins a passage of its own
+                continue
+            else:
+                characters = list(range(begin + 1, ends[0] + 1))
+                piece_end = characters[max(1, self._fitting(text, begin, characters, limit)) - 1]
+                spans[place] = (piece_end, ends[0])
+                place += piece_end == ends[0]
+            yield _Piece(begin, piece_end, self._size(text, begin, piece_end), heading)
+            limit = self.budget
+
+    def joined(self, text: str, start: int, used: int, piece: _Piece) -> int:
+        """Count again."""
+        return self._size(text, start, piece.end)
+
+    def _size(self, text: str, start: int, end: int) -> int:
+        # What an encoder does not read at all (a lone accent) still takes room, or a passage could be without end.
+        return max(1, self._count(text[start:end]))
+
+    def _fitting(self, text: str, begin: int, ends: list[int], limit: int) -> int:
+        """Return how many of the ascending ``ends`` give a text of at most ``limit`` tokens from ``begin``."""
+        return bisect_right(ends, limit, key=lambda end: self._size(text, begin, end))
 
 
 def _blocks(text: str) -> Iterator[_Block]:

@@ -62,6 +62,7 @@ class MiniLMEncoder:
     """
 
     dimension = 384
+    max_tokens = MAX_TOKENS
 
     def __init__(self, threads: int | None = None, adapter: Adapter | None = None) -> None:
         import ctranslate2
@@ -73,6 +74,9 @@ class MiniLMEncoder:
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._counter = Tokenizer.from_file(str(tokenizer))
+        self._counter.no_padding()
+        self._counter.no_truncation()
         try:
             self._encoder = ctranslate2.Encoder(
                 str(folder), device="cpu", compute_type="int8", inter_threads=self._threads, intra_threads=1
@@ -107,6 +111,10 @@ class MiniLMEncoder:
                     progress("encoding passages", done, len(tokens))
         return _unit(vectors, texts)
 
+    def count_tokens(self, text: str) -> int:
+        """Return how many word pieces ``text`` is, without the two special tokens around it and without a limit."""
+        return len(self._counter.encode(text, add_special_tokens=False).ids)
+
 
 class TransformersEncoder:
     """Any encoder that transformers can load, mean-pooled over its tokens, in fp32.
@@ -133,7 +141,7 @@ class TransformersEncoder:
         self.name = f"{folder.name}@{_fingerprint(folder)}" if folder.is_dir() else path_or_name
         self.dimension = int(self._model.config.hidden_size)
         positions = int(getattr(self._model.config, "max_position_embeddings", 512))
-        self._max_tokens = min(positions, int(self._tokenizer.model_max_length), _trained_length(path_or_name))
+        self.max_tokens = min(positions, int(self._tokenizer.model_max_length), _trained_length(path_or_name))
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
         """Encode ``texts`` into unit vectors, float32 [n, dimension].
@@ -147,7 +155,7 @@ class TransformersEncoder:
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         if not texts:
             return vectors
-        encoded = self._tokenizer(list(texts), truncation=True, max_length=self._max_tokens)
+        encoded = self._tokenizer(list(texts), truncation=True, max_length=self.max_tokens)
         done = 0
         for batch in _batches_of_equal_length([len(ids) for ids in encoded["input_ids"]], TOKENS_PER_BATCH):
             inputs = {name: torch.tensor([rows[i] for i in batch]) for name, rows in encoded.items()}  # [b, l]
@@ -158,6 +166,10 @@ class TransformersEncoder:
             if progress is not None:
                 progress("encoding passages", done, len(texts))
         return _unit(vectors, texts)
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens ``text`` is, without special tokens and without a limit."""
+        return len(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
 def _load_transformers(path_or_name: str) -> tuple[Any, Any]:

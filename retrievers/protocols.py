@@ -32,6 +32,18 @@ class Encoder(Protocol):
 
 
 @runtime_checkable
+class TokenCounter(Protocol):
+    """An encoder that says how long a text is to it."""
+
+    max_tokens: int
+    """How many tokens of a text it reads, special ones included."""
+
+    def count_tokens(self, text: str) -> int:
+        """Return the tokens of ``text``, special ones left out, however many it reads."""
+        ...
+
+
+@runtime_checkable
 class SubIndex(Protocol):
     """One way of finding passages."""
 

@@ -1,0 +1,122 @@
+"""A line before a passage's text, for embedding and lexical indexing alone: what the passage does not say itself.
+
+A chunk of a long document often lacks what it is about: the heading stands above another chunk, the name became a
+pronoun, and who else speaks of its subject is in no chunk of it. Anthropic, "Introducing Contextual Retrieval"
+(2024), lets an LLM write such a line; here it is gathered from the document and the corpus, in time linear in both.
+The title of the document stands before the line in any case, see ``encoder.embedding_text``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Literal
+
+from ..errors import CorpusError
+from .corpus_context import Mentions
+from .records import Document, Passage
+from .sections import Section, sections
+
+ContextName = Literal["none", "title", "neighbours", "corpus", "function"]
+"""``function`` stands in an index's settings where a user's own function gave the context."""
+
+CONTEXTS: tuple[ContextName, ...] = ("none", "title", "neighbours", "corpus", "function")
+
+ContextFunction = Callable[[Document, Passage, Sequence[Passage]], str]
+"""A user's own: given a document, one of its passages and all of them, returns the line, "" for none."""
+
+Chunked = tuple[Document, Sequence[Passage]]
+"""A document and the passages that it was cut into."""
+
+NEIGHBOUR_WORDS = 12
+"""Words that are taken from the end of the passage before, and from the beginning of the one after."""
+
+_HEADING_JOINT = " > "
+
+
+def context_lines(chunked: Sequence[Chunked], context: ContextName | ContextFunction) -> list[str]:
+    """Return the line of every passage, in order; "" where there is nothing to say.
+
+    Args:
+        chunked: a whole corpus.
+        context: ``title``: the headings that a passage stands under. ``neighbours``: those, the headings before and
+            after, and the words before and after the passage. ``corpus``: the headings, and what else in the corpus
+            speaks of the passage's subject (``corpus_context.py``). Or a user's own function. ``none``: nothing.
+
+    Raises:
+        CorpusError: a user's function gave something else than a string.
+    """
+    if callable(context):
+        return [
+            _one_line(context(document, passage, passages), context, passage)
+            for document, passages in chunked
+            for passage in passages
+        ]
+    if context == "none":
+        return [""] * sum(len(passages) for _, passages in chunked)
+    located = [sections(document, passages) for document, passages in chunked]
+    if context == "corpus":
+        return _corpus(chunked, located)
+    one = _title if context == "title" else _neighbours
+    return list(chain.from_iterable(one(*pair, where) for pair, where in zip(chunked, located, strict=True)))
+
+
+def in_context(line: str, text: str) -> str:
+    """Return what a passage is found by: the line, where there is one, then its text."""
+    return f"{line}\n{text}" if line else text
+
+
+def name_of(context: ContextName | ContextFunction) -> str:
+    """Return the name of a context; of a function that by which it can be imported."""
+    if not callable(context):
+        return context
+    name = getattr(context, "__qualname__", type(context).__qualname__)
+    return f"{getattr(context, '__module__', type(context).__module__)}.{name}"
+
+
+def _title(document: Document, passages: Sequence[Passage], where: Sequence[Section]) -> list[str]:
+    return [_above(document, section) for section in where]
+
+
+def _neighbours(document: Document, passages: Sequence[Passage], where: Sequence[Section]) -> list[str]:
+    words = [passage.text.split() for passage in passages]
+    lines = []
+    for place, section in enumerate(where):
+        before = words[place - 1][-NEIGHBOUR_WORDS:] if place else []
+        after = words[place + 1][:NEIGHBOUR_WORDS] if place + 1 < len(words) else []
+        parts = [
+            _above(document, section),
+            ", ".join(filter(None, (section.before, section.after))),
+            " ".join(["...", *before]) if before else "",
+            " ".join([*after, "..."]) if after else "",
+        ]
+        lines.append(_joined(parts))
+    return lines
+
+
+def _corpus(chunked: Sequence[Chunked], located: Sequence[Sequence[Section]]) -> list[str]:
+    mentions = Mentions(chunked, located)
+    return [
+        _joined([_above(document, section), ", ".join(mentions.names(number, place))])
+        for number, ((document, _), where) in enumerate(zip(chunked, located, strict=True))
+        for place, section in enumerate(where)
+    ]
+
+
+def _above(document: Document, section: Section) -> str:
+    """Return the headings above a passage as one phrase, without one that repeats the document's title."""
+    title = document.title.casefold()
+    return _HEADING_JOINT.join(heading for heading in section.above if heading.casefold() != title)
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return ". ".join(part for part in parts if part)
+
+
+def _one_line(line: object, context: ContextFunction, passage: Passage) -> str:
+    if not isinstance(line, str):
+        raise CorpusError(
+            f"the context function {name_of(context)} gave {line!r} for the passage {passage.id!r}: let it return a"
+            " string, empty for no context"
+        )
+    return " ".join(line.split())
