@@ -14,8 +14,10 @@ from typing import Literal
 
 from ..errors import CorpusError
 from .corpus_context import Mentions
+from .distinctive_terms import DistinctiveTerms
 from .records import Document, Passage
 from .sections import Section, sections
+from .terms import analyse
 
 ContextName = Literal["none", "title", "neighbours", "corpus", "function"]
 """``function`` stands in an index's settings where a user's own function gave the context."""
@@ -31,6 +33,9 @@ Chunked = tuple[Document, Sequence[Passage]]
 NEIGHBOUR_WORDS = 12
 """Words that are taken from the end of the passage before, and from the beginning of the one after."""
 
+LACKING_TERMS = 3
+"""Terms of a document without headings that a passage is told because it lacks them."""
+
 _HEADING_JOINT = " > "
 
 
@@ -40,8 +45,9 @@ def context_lines(chunked: Sequence[Chunked], context: ContextName | ContextFunc
     Args:
         chunked: a whole corpus.
         context: ``title``: the headings that a passage stands under. ``neighbours``: those, the headings before and
-            after, and the words before and after the passage. ``corpus``: the headings, and what else in the corpus
-            speaks of the passage's subject (``corpus_context.py``). Or a user's own function. ``none``: nothing.
+            after, and the words before and after the passage. ``corpus``: the headings, or where there are none the
+            terms that distinguish the document and that the passage lacks (``distinctive_terms.py``), and what else
+            in the corpus speaks of the passage's subject (``corpus_context.py``). Or a user's own function.
 
     Raises:
         CorpusError: a user's function gave something else than a string.
@@ -79,28 +85,40 @@ def _title(document: Document, passages: Sequence[Passage], where: Sequence[Sect
 
 
 def _neighbours(document: Document, passages: Sequence[Passage], where: Sequence[Section]) -> list[str]:
-    words = [passage.text.split() for passage in passages]
+    words = [_words(passage.text) for passage in passages]
     lines = []
     for place, section in enumerate(where):
         before = words[place - 1][-NEIGHBOUR_WORDS:] if place else []
         after = words[place + 1][:NEIGHBOUR_WORDS] if place + 1 < len(words) else []
-        parts = [
-            _above(document, section),
-            ", ".join(filter(None, (section.before, section.after))),
-            " ".join(["...", *before]) if before else "",
-            " ".join([*after, "..."]) if after else "",
-        ]
-        lines.append(_joined(parts))
+        beside = ", ".join(filter(None, (section.before, section.after)))
+        lines.append(_joined([_above(document, section), beside, " ".join(before), " ".join(after)]))
     return lines
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of a text without marks that stand alone (those of headings and list items)."""
+    return [word for word in text.split() if any(map(str.isalnum, word))]
 
 
 def _corpus(chunked: Sequence[Chunked], located: Sequence[Sequence[Section]]) -> list[str]:
     mentions = Mentions(chunked, located)
-    return [
-        _joined([_above(document, section), ", ".join(mentions.names(number, place))])
-        for number, ((document, _), where) in enumerate(zip(chunked, located, strict=True))
-        for place, section in enumerate(where)
-    ]
+    terms = DistinctiveTerms(document.text for document, _ in chunked)
+    lines = []
+    for number, ((document, passages), where) in enumerate(zip(chunked, located, strict=True)):
+        # Beside headings they name the subject worse and make its passages alike (benchmarks/contextual_chunks.py).
+        headless = len(passages) > 1 and not all(section.path for section in where)
+        about = terms.of(document.text) if headless else []
+        for place, (passage, section) in enumerate(zip(passages, where, strict=True)):
+            lacking = [] if section.path else _lacking(passage, about)
+            names = mentions.names(number, place)
+            lines.append(_joined([_above(document, section), " ".join(lacking), ", ".join(names)]))
+    return lines
+
+
+def _lacking(passage: Passage, about: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the first words of ``about`` that neither the passage nor its title says."""
+    said = set(analyse(f"{passage.title} {passage.text}")) if about else set()
+    return [word for stem, word in about if stem not in said][:LACKING_TERMS]
 
 
 def _above(document: Document, section: Section) -> str:
@@ -110,7 +128,7 @@ def _above(document: Document, section: Section) -> str:
 
 
 def _joined(parts: Sequence[str]) -> str:
-    return ". ".join(part for part in parts if part)
+    return ". ".join(part.rstrip(".") for part in parts if part)
 
 
 def _one_line(line: object, context: ContextFunction, passage: Passage) -> str:
