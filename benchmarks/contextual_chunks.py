@@ -93,7 +93,8 @@ def interval(before: Sequence[int], after: Sequence[int]) -> tuple[float, float]
     """Return the 95 % interval of the relative change of the failures, resampling questions in pairs."""
     generator = np.random.default_rng(0)
     draws = generator.integers(len(before), size=(10_000, len(before)))
-    change = np.array(after)[draws].sum(axis=1) / np.maximum(np.array(before)[draws].sum(axis=1), 1) - 1
+    first, second = np.array(before)[draws].sum(axis=1), np.array(after)[draws].sum(axis=1)
+    change = np.where(first > 0, second / np.maximum(first, 1) - 1, 0.0)
     low, high = np.percentile(change, [2.5, 97.5])
     return float(low), float(high)
 
