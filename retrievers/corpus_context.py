@@ -15,6 +15,8 @@ from .records import Document, Passage
 from .sections import Section
 from .titles import TitleMatcher
 
+_JOINT = " > "
+
 MOST_SECTIONS = 2
 """A heading of more sections than this is a kind of section, not a subject."""
 
@@ -65,7 +67,7 @@ class Mentions:
             if subject not in path:
                 speakers = self._speakers.setdefault(subject, {})
                 if len(speakers) <= MOST_MENTIONS:
-                    speakers.setdefault(path[-1])
+                    speakers.setdefault(_JOINT.join(path))
 
 
 def _paths(document: Document, sections: Sequence[Section]) -> list[tuple[str, ...]]:

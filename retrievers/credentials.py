@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from math import log2
 
 from .terms import STOP_WORDS
@@ -66,8 +67,10 @@ _RANDOM_STRING = re.compile(
     r"(?:[^\w\n]{1,4}[A-Za-z]{1,12}){0,3}?[^\w\n]{1,4}(?P<value>[A-Za-z0-9+/_.~\-]{16,}+={0,2})",
 )
 _LEAST_BITS = 3.0
-"""Shannon entropy per character: 16 random hexadecimal digits have 3.4 on average, English words of that length 3.1
-or less, and no digit besides."""
+"""Shannon entropy per character; 16 random hexadecimal digits have 3.2 on average."""
+
+_MANY_BITS = 3.8
+"""More than words with a number behind them have."""
 
 _FIELD = re.compile(rf"(?:{_PASSWORD_WORD}|{_SECRET_WORD})\W{{0,2}}$", re.IGNORECASE)
 
@@ -106,7 +109,8 @@ def is_random(value: str) -> bool:
         return False
     counts = Counter(bare)
     bits = -sum(count / len(bare) * log2(count / len(bare)) for count in counts.values())
-    return bits >= _LEAST_BITS and (digits >= 3 or bits >= _LEAST_BITS + 0.7)
+    changes = sum(first.isdigit() != second.isdigit() for first, second in pairwise(filter(str.isalnum, bare)))
+    return bits >= _MANY_BITS or (bits >= _LEAST_BITS and digits >= 3 and changes >= 3)
 
 
 def _key_blocks(text: str) -> Iterator[Span]:

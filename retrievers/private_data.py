@@ -12,15 +12,19 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 Span = tuple[int, int]
 
-_LOCAL = r"\w.!#$%&'*+/=?^`{|}~\-"
+_LOCAL = r"\w.!#$%&'*+=^~\-"
+"""Of the characters that RFC 5322 allows in a local part, those in use; a slash is the end of a folder."""
+
 _EMAIL = re.compile(rf'(?:(?<![{_LOCAL}])[{_LOCAL}]++|"[^"\n]{{1,64}}")@([\w\-]++(?:\.[\w\-]++)++)')
 _TOP_DOMAIN = re.compile(r"[^\W\d_]{2,63}|xn--[\w\-]{1,59}", re.IGNORECASE)
 
 _BETWEEN_DIGITS = r"[ \t\n.\-/()\u00a0\u2009\u202f\u2010-\u2013]"
 _PHONES = (
     # With a country code: +1 has ten digits more, others 6 to 14.
-    re.compile(rf"(?<!\w)\+{_BETWEEN_DIGITS}{{0,2}}1(?:{_BETWEEN_DIGITS}{{0,3}}\d){{10}}(?!\d)"),
-    re.compile(rf"(?<!\w)\+{_BETWEEN_DIGITS}{{0,2}}[1-9](?:{_BETWEEN_DIGITS}{{0,3}}\d){{6,14}}(?!\d)"),
+    re.compile(
+        rf"(?<!\w)\+{_BETWEEN_DIGITS}{{0,2}}"
+        rf"(?:1(?:{_BETWEEN_DIGITS}{{0,3}}\d){{10}}(?!\d)|[1-9](?:{_BETWEEN_DIGITS}{{0,3}}\d){{6,14}}(?!\d))"
+    ),
     re.compile(rf"(?<![\w.,+\-])00(?=[ ]?[1-9])(?:{_BETWEEN_DIGITS}{{0,3}}\d){{8,15}}(?!\d)"),
     # North America: (212) 555-0100, 212-555-0100, 1 212.555.0100
     re.compile(

@@ -1,11 +1,14 @@
 import re
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 from trailhound.errors import CorpusError
-from trailhound.retrievers.chunking import chunk, sentence_spans
+from trailhound.retrievers.chunking import CountTokens, chunk, sentence_spans
+from trailhound.retrievers.minilm import model_folder
 from trailhound.retrievers.records import Document, Passage
 
 WORDS = "word|Word|Mr.|A.|U.S.|3.14|The|end.|what?|wow!|#tag|```|“|”|(|)|…|。|文|é|😀|a"
@@ -129,7 +132,7 @@ def test_heading_stays_with_the_long_sentence_after_it() -> None:
 
 def test_text_without_spaces_cannot_outgrow_a_passage() -> None:
     assert [len(text) for text in passages_of("文" * 25, 10)] == [10, 10, 5]
-    assert max(len(text) for text in passages_of("x" * 100_000, 10)) == 640
+    assert max(len(text) for text in passages_of("x" * 20_000, 10)) == 640
 
 
 def test_atomic_document_is_one_passage_whole() -> None:
@@ -156,3 +159,74 @@ def test_time_grows_with_length_only(unit: str) -> None:
     passages = chunk(Document("d", "", text))
     assert time.process_time() - start < 5  # seconds; a quadratic rule takes minutes here
     assert not uncovered(text, [(passage.start, passage.end) for passage in passages]).strip()
+
+
+def character_count(text: str) -> int:
+    return len(text)
+
+
+def piece_count(text: str) -> int:
+    """Count as a tokenizer with word pieces does: every letter run costs a piece per three letters."""
+    return sum(-(-len(word) // 3) for word in re.findall(r"\w+|[^\w\s]", text))
+
+
+@given(documents_text, st.integers(1, 30), st.sampled_from([character_count, piece_count]))
+def test_no_passage_is_more_tokens_than_the_budget(text: str, tokens: int, count: CountTokens) -> None:
+    document = Document("d", "title", text)
+    passages = chunk(document, tokens=tokens, count_tokens=count)
+    assert uncovered(text, [(passage.start, passage.end) for passage in passages]).strip() == ""
+    for number, passage in enumerate(passages):
+        assert passage.text == text[passage.start : passage.end]
+        assert passage.id == f"d#{number}"
+        assert count(passage.text) <= tokens
+
+
+def test_sentences_are_gathered_up_to_the_budget_of_tokens() -> None:
+    text = "Abcdef ghi. Jkl mno. Pqr.\n\n# Stu\n\nVwx."
+    passages = chunk(Document("d", "", text), tokens=7, count_tokens=piece_count)
+    # 4 and 3 pieces; 2 and then a heading, which begins a passage
+    assert [passage.text for passage in passages] == ["Abcdef ghi. Jkl mno.", "Pqr.", "# Stu\n\nVwx."]
+
+
+def test_a_sentence_of_too_many_tokens_is_cut_between_words_and_a_word_inside() -> None:
+    text = "Abcdef ghi jklmnopqr stu vwxyz. End."
+    passages = chunk(Document("d", "", text), tokens=2, count_tokens=piece_count)
+    assert [passage.text for passage in passages] == ["Abcdef", "ghi", "jklmno", "pqr stu", "vwxyz", ".", "End."]
+
+
+def test_tokens_of_the_built_in_encoder() -> None:
+    tokenizer = Tokenizer.from_file(str(model_folder() / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+
+    def count(text: str) -> int:
+        return len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+    sentence = "Kierkegaard's internationalization of Zürich's harbour 文字 took 1,234,567 years. "
+    text = f"# Heading\n\n{sentence * 40}\n\n{'word ' * 500}\n\n{'x' * 300}"
+    passages = chunk(Document("d", "", text), tokens=50, count_tokens=count)
+    sizes = [count(passage.text) for passage in passages]
+    assert max(sizes) <= 50
+    one = count(sentence)
+    assert all(size > 50 - one for size in sizes[: sum(map(count, text.split("\n\n")[1:2])) // 50 - 1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"tokens": 0, "count_tokens": len}, "0 tokens"), ({"tokens": 5}, "need count_tokens")],
+)
+def test_a_budget_of_tokens_that_cannot_be_used(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(CorpusError, match=message):
+        chunk(Document("d", "", "text"), **arguments)
+
+
+def test_counting_tokens_takes_linear_time() -> None:
+    def counted(text: str) -> int:
+        nonlocal characters
+        characters += len(text)
+        return piece_count(text)
+
+    for text in ("word " * 4_000, "a" * 20_000, "Short one. " * 2_000, "# h\n" * 5_000):
+        characters = 0
+        chunk(Document("d", "", text), tokens=100, count_tokens=counted)
+        assert characters < 40 * len(text)
