@@ -102,13 +102,10 @@ class TestMasking:
             found = [(kind, form) for kind, value in VALUES.items() for form in forms(value) if form in state]
             assert found == []
         assert any(b".vectors/" in state for state in kept)
-        for word in sorted(
-            {word for value in VALUES.values() for word in re.split(r"\W+", value)} - {"", "was", *KEEP}
-        ):
-            assert (
-                word.isdigit() or len(index.lexical.search(Query(word), 9)) == 0
-            )  # compressed: not to be seen in bytes
-            assert len(word) < 5 or index.terms.document_frequency(term_hashes(word)).sum() == 0
+        # Lexical files are compressed, and terms are hashes: these are asked instead of read.
+        for word in {word for value in VALUES.values() for word in re.split(r"\W+", value)} - {"", *KEEP}:
+            assert len(index.lexical.search(Query(word), 9)) == 0
+            assert index.terms.document_frequency(term_hashes(word)).sum() == 0
         assert index.store.documents == 2 * len(VALUES)
         assert index.settings.mask == ("email", "phone", "card", "iban", "ip", "secret")
 

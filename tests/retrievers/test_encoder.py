@@ -16,7 +16,7 @@ from trailhound.retrievers.encoder import (
     load_encoder,
 )
 from trailhound.retrievers.minilm import model_folder
-from trailhound.retrievers.protocols import Encoder
+from trailhound.retrievers.protocols import Encoder, TokenCounter
 from trailhound.retrievers.records import Vectors
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
@@ -130,6 +130,19 @@ def test_related_texts_are_closer_than_unrelated_ones(minilm: MiniLMEncoder) -> 
 def test_text_beyond_the_limit_is_not_read(minilm: MiniLMEncoder) -> None:
     full = "word " * (MAX_TOKENS - 2)
     assert_array_equal(*minilm.encode([full, full + "and more"]))
+
+
+def test_tokens_are_counted_without_the_special_ones_and_without_a_limit(encoder: Encoder) -> None:
+    assert isinstance(encoder, TokenCounter)
+    assert encoder.count_tokens("") == 0
+    assert encoder.count_tokens("a") == 1
+    assert encoder.count_tokens("a b. a") == 4
+    assert encoder.count_tokens("a " * 1000) == 1000 > encoder.max_tokens
+
+
+def test_minilm_counts_word_pieces(minilm: MiniLMEncoder) -> None:
+    """By hand from its vocabulary: ki ##er ##ke ##gaard ' s harbour."""
+    assert minilm.count_tokens("Kierkegaard's harbour") == 7
 
 
 def test_transformers_encoder_equals_mean_pooling_by_hand(tiny_folder: Path) -> None:
