@@ -106,8 +106,8 @@ def phones(text: str) -> Iterator[Span]:
 def cards(text: str) -> Iterator[Span]:
     """Yield payment card numbers: 13 to 19 digits that satisfy the Luhn formula (ISO/IEC 7812-1, annex B).
 
-    Digits may stand in groups. ISBN-13 and rows of years are left alone. Beside other numbers the groups must be those
-    that cards are printed in.
+    Digits may stand in groups. ISBN-13, times in milliseconds and rows of years are left alone. Beside other numbers
+    the groups must be those that cards are printed in.
     """
     for run in _DIGIT_RUN.finditer(text):
         groups = [match.span() for match in _GROUP.finditer(text, run.start(), run.end())]
@@ -137,6 +137,8 @@ def _is_card(groups: list[str]) -> bool:
         return False
     digits = "".join(groups)
     values = [int(digit) for digit in digits]
+    if len(digits) == 13 and digits.startswith("1"):
+        return False  # milliseconds since 1970; cards of 13 digits begin with 4 to 6
     if digits.startswith(_ISBN_13) and len(digits) == 13 and _weighted(values, 3) % 10 == 0:
         return False
     doubled = [2 * value for value in values[-2::-2]]

@@ -64,7 +64,8 @@ def luhn(digits: str) -> bool:
 @given(st.text("0123456789", min_size=10, max_size=22))
 def test_a_number_is_a_card_when_its_length_and_check_digit_say_so(digits: str) -> None:
     book = digits[:3] in ("978", "979") and len(digits) == 13
-    expected = 13 <= len(digits) <= 19 and luhn(digits) and any(c != "0" for c in digits)
+    time = digits[0] == "1" and len(digits) == 13
+    expected = 13 <= len(digits) <= 19 and luhn(digits) and any(c != "0" for c in digits) and not time
     if not book:
         assert list(cards(f"No. {digits}, please")) == ([(4, 4 + len(digits))] if expected else [])
 
