@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import CorpusError, DamagedIndexError, EncoderError, IndexFolderError
 from ..retrievers.chunking import chunk
@@ -20,9 +21,11 @@ from ..retrievers.fact_embedding import EmbeddingSettings
 from ..retrievers.fact_encoder import FactEncoder
 from ..retrievers.facts import Facts, entity_documents, graph_file
 from ..retrievers.folder import check_files, new_folder, publish, read_manifest
+from ..retrievers.late_interaction import LATE, LateInteractionIndex, hold_tokens
 from ..retrievers.lexical import LexicalIndex
 from ..retrievers.protocols import Encoder, Progress, SubIndex
 from ..retrievers.records import Document, Passage, Query
+from ..retrievers.residual_codes import BITS
 from ..retrievers.store import FILE_NAME, EvidenceStore, StoreWriter
 from ..retrievers.terms import TermIndex
 from ..retrievers.titles import TitleMatcher
@@ -44,11 +47,13 @@ class IndexSettings:
         encoder: ``minilm`` (built in), a folder, or a hub name.
         dense: ``exact``, ``hnsw`` or ``ivf``.
         chunk_words: words to a passage, for documents that do not come as passages.
+        late_interaction: bits to a number of the word pieces' codes (1, 2 or 4); 0 for no late-interaction sub-index.
     """
 
     encoder: str = "minilm"
     dense: DenseKind = "exact"
     chunk_words: int = 120
+    late_interaction: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
@@ -56,6 +61,10 @@ class IndexSettings:
             raise IndexFolderError(f"there is no dense index {self.dense!r}: choose one of {', '.join(KINDS)}")
         if self.chunk_words < 1:
             raise IndexFolderError(f"chunk_words must be 1 or more, not {self.chunk_words}")
+        if self.late_interaction not in (0, *BITS):
+            raise IndexFolderError(
+                f"late_interaction is {', '.join(map(str, BITS))} bits, or 0 for none, not {self.late_interaction}"
+            )
 
 
 class Index:
@@ -70,6 +79,7 @@ class Index:
     Attributes:
         store: the evidence store.
         lexical, dense, entity: the sub-indexes, also by name in ``sub_indexes``.
+        late: the late-interaction sub-index, where the settings ask for one; also in ``sub_indexes``.
         terms: analysed terms of every passage.
         titles: finds the passages' titles in texts.
         graph: the knowledge graph.
@@ -117,7 +127,13 @@ class Index:
         self.graph = KnowledgeGraph.load(self.path / _GRAPH)
         self.facts = Facts.load(self.path / _FACTS) if (self.path / _FACTS).is_dir() else None
         self.sub_indexes: dict[str, SubIndex] = {index.name: index for index in (self.lexical, self.dense, self.entity)}
+        self.late = (
+            LateInteractionIndex(self.path / LATE, self._word_pieces) if self.settings.late_interaction else None
+        )
+        if self.late is not None:
+            self.sub_indexes[self.late.name] = self.late
         sizes = {len(part) for part in (self.store, self.lexical, self.dense, self.terms, self.graph)}
+        sizes |= {len(self.late)} if self.late is not None else set()
         if len(sizes) != 1 or (self.facts is not None and len(self.facts.entities) not in sizes):
             raise DamagedIndexError(f"the parts of {self.path} differ in length: build the index again")
 
@@ -165,6 +181,8 @@ class Index:
             hear = warn or (lambda message: None)
             triples = _graph_file(items)
             if triples is not None:
+                if settings.late_interaction:
+                    raise EncoderError("the encoder of a knowledge graph reads no word pieces: no late interaction")
                 build.write_facts(Facts.read(triples, hear), triples)
                 return cls(out, None, threads, verify=False)
             build.write_store(_documents(items, hear))
@@ -216,6 +234,10 @@ class Index:
     def query(self, text: str) -> Query:
         """Return ``text`` with its vector."""
         return Query(text, self.encoder.encode([text])[0])
+
+    def _word_pieces(self, text: str) -> NDArray[np.float16]:
+        """Return the vectors of a query's word pieces, float16 [l, d]."""
+        return hold_tokens(self.encoder, self.settings.late_interaction).encode_tokens([text]).vectors
 
     def _hold(self, encoder: Encoder) -> None:
         if encoder.name != self.encoder_name:
@@ -270,6 +292,8 @@ class _Build:
 
     def write_parts(self, encoder: Encoder) -> None:
         """Build everything that can be built from the store, and publish."""
+        late = self._settings.late_interaction
+        pieces = hold_tokens(encoder, late) if late else None
         titles = [passage.title for passage in self._passages]
         texts = [passage.text for passage in self._passages]
         documents = [passage.document_id for passage in self._passages]
@@ -285,6 +309,8 @@ class _Build:
         keys, vectors = cache.encode(embedded, self._progress)
         DenseIndex.build(self._staging / DENSE, vectors, self._settings.dense)
         np.save(self._staging / DENSE / KEYS, keys, allow_pickle=False)
+        if pieces is not None:
+            LateInteractionIndex.build(self._staging / LATE, embedded, pieces, late, self._progress)
         publish(self._staging, self._place, self._description(encoder, len(texts)))
         cache.clear()
 
@@ -295,12 +321,19 @@ class _Build:
             before = 0
         return {
             "generation": before + 1,
-            "settings": asdict(self._settings),
+            "settings": _said(self._settings),
             "encoder": encoder.name,
             "dimension": encoder.dimension,
             "documents": self._documents,
             "passages": passages,
         }
+
+
+def _said(settings: IndexSettings) -> dict[str, object]:
+    """Return what a manifest says of the settings: later ones only where chosen, so that older indexes stay equal."""
+    default = asdict(IndexSettings())
+    first = ("encoder", "dense", "chunk_words")
+    return {name: value for name, value in asdict(settings).items() if name in first or value != default[name]}
 
 
 def _graph_file(items: object) -> Path | None:

@@ -103,7 +103,7 @@ def _empty(count: int, dimension: int, kind: DenseKind) -> Any:
 
 
 def _hasten(training: Any) -> None:
-    """Set how codebooks are learned: ten rounds, for fifteen more win 0.2 % of the neighbours and cost as much again."""
+    """Set how codebooks are learned: in ten rounds; fifteen more find 0.2 % more neighbours and cost as much again."""
     training.niter = 10
     training.min_points_per_centroid = 1  # a small corpus is no reason to write to the terminal
 
