@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..errors import CorpusError, DamagedIndexError, EncoderError, IndexFolderError
 from ..retrievers.chunking import chunk
 from ..retrievers.corpus.reading import read_corpus
-from ..retrievers.dense import KINDS, DenseIndex, DenseKind
+from ..retrievers.dense import COMPRESSED, KINDS, DenseIndex, DenseKind
 from ..retrievers.encoder import embedding_text, load_encoder
 from ..retrievers.entity import EntityIndex
 from ..retrievers.fact_embedding import EmbeddingSettings
@@ -24,7 +24,7 @@ from ..retrievers.folder import check_files, new_folder, publish, read_manifest
 from ..retrievers.late_interaction import LATE, LateInteractionIndex, hold_tokens
 from ..retrievers.lexical import LexicalIndex
 from ..retrievers.protocols import Encoder, Progress, SubIndex
-from ..retrievers.records import Document, Passage, Query
+from ..retrievers.records import Document, Query
 from ..retrievers.residual_codes import BITS
 from ..retrievers.store import FILE_NAME, EvidenceStore, StoreWriter
 from ..retrievers.terms import TermIndex
@@ -255,7 +255,9 @@ class _Build:
         self._place = place
         self._settings = settings
         self._progress = progress
-        self._passages: list[Passage] = []
+        self._titles: list[str] = []
+        self._texts: list[str] = []
+        self._document_ids: list[str] = []
         self._documents = 0
 
     def write_store(self, documents: Iterable[Document]) -> None:
@@ -265,7 +267,9 @@ class _Build:
             for document in documents:
                 passages = chunk(document, self._settings.chunk_words)
                 store.add(document, passages)
-                self._passages += passages
+                self._titles += [passage.title for passage in passages]
+                self._texts += [passage.text for passage in passages]
+                self._document_ids += [passage.document_id for passage in passages]
                 self._documents += 1
                 if self._progress is not None and self._documents % 1000 == 0:
                     self._progress("reading documents", self._documents, 0)
@@ -273,14 +277,13 @@ class _Build:
             store.abandon()
             raise
         store.close()
-        if not self._passages:
+        if not self._texts:
             raise CorpusError("the corpus holds no text: there is nothing to index")
 
     def write_facts(self, facts: Facts, source: Path) -> None:
         """Build the index of a knowledge graph, and publish: entities are its passages, their facts its links."""
         self.write_store(entity_documents(facts, source.name))
-        titles = [passage.title for passage in self._passages]
-        texts = [passage.text for passage in self._passages]
+        titles, texts = self._titles, self._texts
         LexicalIndex.build(self._staging / _LEXICAL, zip(titles, texts, strict=True), len(texts), self._progress)
         TermIndex.build(texts, self._progress).save(self._staging / _TERMS)
         KnowledgeGraph(link_facts(facts), len(texts)).save(self._staging / _GRAPH)
@@ -294,21 +297,25 @@ class _Build:
         """Build everything that can be built from the store, and publish."""
         late = self._settings.late_interaction
         pieces = hold_tokens(encoder, late) if late else None
-        titles = [passage.title for passage in self._passages]
-        texts = [passage.text for passage in self._passages]
-        documents = [passage.document_id for passage in self._passages]
-        both = [f"{title}\n{text}" for title, text in zip(titles, texts, strict=True)]
+        titles, texts, documents = self._titles, self._texts, self._document_ids
         LexicalIndex.build(self._staging / _LEXICAL, zip(titles, texts, strict=True), len(texts), self._progress)
+        # Each part is written and let go of before the next is begun: a million passages take gigabytes in every one.
+        both = [f"{title}\n{text}" for title, text in zip(titles, texts, strict=True)]
         terms = TermIndex.build(both, self._progress)
+        del both
         terms.save(self._staging / _TERMS)
-        matcher = TitleMatcher(titles, documents)
-        graph = KnowledgeGraph.build(titles, texts, documents, terms, matcher, self._progress)
-        graph.save(self._staging / _GRAPH)
+        KnowledgeGraph.build(titles, texts, documents, terms, None, self._progress).save(self._staging / _GRAPH)
+        del terms
+        if self._progress is not None:
+            self._progress("writing the links", len(texts), len(texts))
         cache = VectorCache(self._place, encoder)
         embedded = [embedding_text(title, text) for title, text in zip(titles, texts, strict=True)]
         keys, vectors = cache.encode(embedded, self._progress)
         DenseIndex.build(self._staging / DENSE, vectors, self._settings.dense)
-        np.save(self._staging / DENSE / KEYS, keys, allow_pickle=False)
+        if self._progress is not None:
+            self._progress("writing the dense memory", len(texts), len(texts))
+        if self._settings.dense not in COMPRESSED:  # of codes nothing can be used again
+            np.save(self._staging / DENSE / KEYS, keys, allow_pickle=False)
         if pieces is not None:
             LateInteractionIndex.build(self._staging / LATE, embedded, pieces, late, self._progress)
         publish(self._staging, self._place, self._description(encoder, len(texts)))
