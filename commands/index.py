@@ -18,6 +18,7 @@ def add(subcommands: Any) -> None:
         run,
         "index a corpus: text files, BEIR, multi-hop JSON, or a knowledge graph (graph.txt)",
         "  trailhound index my-docs/ --out my-docs.index\n  trailhound index corpus.jsonl --out c.index --dense hnsw\n"
+        "  trailhound index corpus.jsonl --out c.index --dense opq --late-interaction 2\n"
         "  trailhound index data/kg/umls --out umls.index",
     )
     parser.add_argument("corpus", nargs="+", type=Path, metavar="CORPUS", help="folder or file; several are one corpus")
@@ -25,7 +26,21 @@ def add(subcommands: Any) -> None:
     parser.add_argument(
         "--encoder", default="minilm", metavar="NAME", help="minilm (built in), a folder, or a hub name"
     )
-    parser.add_argument("--dense", choices=("exact", "hnsw", "ivf"), default="exact", help="default: exact")
+    parser.add_argument(
+        "--dense",
+        choices=("exact", "hnsw", "ivf", "sq8", "pq", "opq", "ivfpq", "lsh"),
+        default="exact",
+        help="how vectors are kept: exact (the default); hnsw, ivf: exact, with short cuts to the nearest; sq8: in a"
+        " quarter of the space; pq, opq, ivfpq, lsh: in a sixteenth (opq loses least, ivfpq is for a million passages)",
+    )
+    parser.add_argument(
+        "--late-interaction",
+        type=int,
+        choices=(0, 1, 2, 4),
+        default=0,
+        metavar="BITS",
+        help="also keep every word piece in 1, 2 or 4 bits a number: a late-interaction sub-index (default: 0, none)",
+    )
     parser.add_argument(
         "--chunk-words", type=positive, default=120, metavar="N", help="words to a passage (default: 120)"
     )
@@ -35,7 +50,7 @@ def run(parsed: argparse.Namespace) -> None:
     """Index a corpus."""
     from ..graph.index import Index, IndexSettings
 
-    settings = IndexSettings(parsed.encoder, parsed.dense, parsed.chunk_words)
+    settings = IndexSettings(parsed.encoder, parsed.dense, parsed.chunk_words, late_interaction=parsed.late_interaction)
     with ProgressBar(parsed.quiet) as bar:
         index = Index.build(
             parsed.corpus,

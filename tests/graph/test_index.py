@@ -200,6 +200,21 @@ def test_one_flipped_byte_in_any_file_is_noticed(place: Path, encoder: Encoder, 
     Index.open(place)
 
 
+def test_a_manifest_says_later_settings_only_where_they_are_chosen(place: Path, encoder: Encoder) -> None:
+    """So that an index by default is equal, file by file, to one of the versions before them."""
+    index = Index.build(numbered(9), place, encoder=encoder)
+    assert index.manifest["settings"] == {"encoder": "minilm", "dense": "exact", "chunk_words": 120}
+    assert index.late is None
+    assert sorted(index.sub_indexes) == ["dense", "entity", "lexical"]
+
+
+def test_late_interaction_needs_an_encoder_of_word_pieces(place: Path, encoder: Encoder) -> None:
+    with pytest.raises(EncoderError, match="gives no vectors of word pieces"):
+        Index.build(numbered(9), place, settings=IndexSettings(late_interaction=2), encoder=encoder)
+    with pytest.raises(IndexFolderError, match="1, 2, 4 bits, or 0 for none, not 3"):
+        IndexSettings(late_interaction=3)
+
+
 class TestRebuilding:
     def test_it_replaces_the_index_and_counts_generations(self, place: Path, encoder: Encoder) -> None:
         for generation in (1, 2, 3):
