@@ -42,6 +42,12 @@ def add(subcommands: Any) -> None:
         help="also keep every word piece in 1, 2 or 4 bits a number: a late-interaction sub-index (default: 0, none)",
     )
     parser.add_argument(
+        "--drop-duplicates",
+        action="store_true",
+        help="leave out passages that repeat another; duplicates.json in the index says which (labels that name one of"
+        " them find nothing)",
+    )
+    parser.add_argument(
         "--chunk-words", type=positive, default=120, metavar="N", help="words to a passage (default: 120)"
     )
 
@@ -50,7 +56,13 @@ def run(parsed: argparse.Namespace) -> None:
     """Index a corpus."""
     from ..graph.index import Index, IndexSettings
 
-    settings = IndexSettings(parsed.encoder, parsed.dense, parsed.chunk_words, late_interaction=parsed.late_interaction)
+    settings = IndexSettings(
+        parsed.encoder,
+        parsed.dense,
+        parsed.chunk_words,
+        late_interaction=parsed.late_interaction,
+        drop_duplicates=parsed.drop_duplicates,
+    )
     with ProgressBar(parsed.quiet) as bar:
         index = Index.build(
             parsed.corpus,
@@ -66,4 +78,5 @@ def run(parsed: argparse.Namespace) -> None:
         return
     print(
         f"{parsed.out}: {index.store.documents:,} documents, {len(index):,} passages, {len(index.graph.edges):,} links"
+        + (f", {len(index.dropped):,} duplicates dropped" if parsed.drop_duplicates else "")
     )

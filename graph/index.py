@@ -24,6 +24,7 @@ from ..retrievers.folder import check_files, new_folder, publish, read_manifest
 from ..retrievers.late_interaction import LATE, LateInteractionIndex, hold_tokens
 from ..retrievers.lexical import LexicalIndex
 from ..retrievers.protocols import Encoder, Progress, SubIndex
+from ..retrievers.pruning import Sieve
 from ..retrievers.records import Document, Query
 from ..retrievers.residual_codes import BITS
 from ..retrievers.store import FILE_NAME, EvidenceStore, StoreWriter
@@ -48,12 +49,15 @@ class IndexSettings:
         dense: ``exact``, ``hnsw`` or ``ivf``.
         chunk_words: words to a passage, for documents that do not come as passages.
         late_interaction: bits to a number of the word pieces' codes (1, 2 or 4); 0 for no late-interaction sub-index.
+        drop_duplicates: leave out passages that repeat another (:class:`Sieve`); ``duplicates.json`` of the
+            index says which, and what is found in their place.
     """
 
     encoder: str = "minilm"
     dense: DenseKind = "exact"
     chunk_words: int = 120
     late_interaction: int = 0
+    drop_duplicates: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
@@ -202,6 +206,11 @@ class Index:
         return len(self.store)
 
     @property
+    def dropped(self) -> list[dict[str, str]]:
+        """The passages that were left out because they repeat another: see :meth:`Sieve.load`."""
+        return Sieve.load(self.path) if self.settings.drop_duplicates else []
+
+    @property
     def encoder(self) -> Encoder:
         """The encoder that the vectors come from; loaded when first used."""
         with self._lock:
@@ -259,6 +268,7 @@ class _Build:
         self._texts: list[str] = []
         self._document_ids: list[str] = []
         self._documents = 0
+        self._sieve = Sieve() if settings.drop_duplicates else None
 
     def write_store(self, documents: Iterable[Document]) -> None:
         """Chunk the documents and write the evidence store."""
@@ -266,6 +276,8 @@ class _Build:
         try:
             for document in documents:
                 passages = chunk(document, self._settings.chunk_words)
+                if self._sieve is not None:
+                    passages = self._sieve.pass_through(passages)
                 store.add(document, passages)
                 self._titles += [passage.title for passage in passages]
                 self._texts += [passage.text for passage in passages]
@@ -277,6 +289,8 @@ class _Build:
             store.abandon()
             raise
         store.close()
+        if self._sieve is not None:
+            self._sieve.save(self._staging)
         if not self._texts:
             raise CorpusError("the corpus holds no text: there is nothing to index")
 

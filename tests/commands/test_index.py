@@ -52,3 +52,22 @@ def test_a_knowledge_graph_has_no_word_pieces(tmp_path: Path, capsys: pytest.Cap
     assert main(["index", str(tmp_path), "--out", str(tmp_path / "i"), "--late-interaction", "2", "--quiet"]) == 1
     assert "reads no word pieces" in capsys.readouterr().err
     assert not (tmp_path / "i").exists()
+
+
+def test_duplicates_are_dropped_counted_and_named(
+    docs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (docs / "gate-again.md").write_text(TEXTS["gate.md"].replace("The gate of", "THE GATE of") + "\n")
+    place = tmp_path / "i"
+    arguments = ["--drop-duplicates", "--threads", "1", "--quiet"]
+    assert main(["index", str(docs), "--out", str(place), *arguments]) == 0
+    output = capsys.readouterr().out
+    assert "4 documents, 3 passages" in output
+    assert output.endswith(", 1 duplicates dropped\n")
+    index = Index.open(place, threads=1)
+    [dropped] = index.dropped
+    assert dropped["reason"] == "equal"
+    assert index.store.has(dropped["found_as"])
+    assert not index.store.has(dropped["passage"])
+    assert "gate-again.md" in dropped["passage"] or "gate-again.md" in dropped["found_as"]
+    assert "harbour" in index.store.document("gate-again.md").text
