@@ -6,6 +6,7 @@
 The indexes are exact ones: their vectors are what every memory is built from. R@20 is the share of a question's
 supporting passages among the first 20, "of exact" the share of the exact memory's first 20; both are means over
 questions. Memories are built and asked on one thread; seconds and milliseconds are CPU time of that thread.
+Vectors that were made shorter by a learned map (``--dimension``) stand below, kept exactly and by ``opq``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from trailhound.graph.index import Index
 from trailhound.retrievers.dense import KINDS, DenseIndex, DenseKind
+from trailhound.retrievers.projection import ProjectedEncoder, learn_projection
 from trailhound.retrievers.questions import load_questions
 from trailhound.retrievers.records import Query, Vectors
 
@@ -91,13 +93,22 @@ def measure(corpus: str, name: str, kind: DenseKind, vectors: Vectors, asked: As
     )
 
 
-def compare(place: Path, folder: Path, split: str, kinds: list[DenseKind]) -> list[Row]:
-    """Measure every kind over one index."""
+def compare(
+    place: Path, folder: Path, split: str, kinds: list[DenseKind], dimensions: list[int], shortened: list[DenseKind]
+) -> list[Row]:
+    """Measure every kind over one index, and some of them over vectors that were made shorter."""
     index = Index.open(place, threads=1)
     vectors = np.array(index.dense.vectors)
     asked = questions(index, folder, split)
     exact, _ = ask(index.dense, asked.vectors)
-    return [measure(folder.name, kind, kind, vectors, asked, exact) for kind in kinds]
+    rows = [measure(folder.name, kind, kind, vectors, asked, exact) for kind in kinds]
+    for dimension in dimensions:
+        short = ProjectedEncoder(index.encoder, learn_projection(vectors, dimension))
+        fewer = Asked(short.shortened(asked.vectors), asked.supporting)
+        for kind in shortened:
+            name = f"{kind}, {dimension} numbers"
+            rows.append(measure(folder.name, name, kind, short.shortened(vectors), fewer, exact))
+    return rows
 
 
 def table(rows: list[Row]) -> str:
@@ -122,6 +133,7 @@ def main() -> None:
     parser.add_argument("--questions", type=Path, action="append", required=True)
     parser.add_argument("--split", action="append", required=True)
     parser.add_argument("--dense", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--dimension", type=int, nargs="*", default=[256, 192, 128], help="of vectors made shorter")
     parser.add_argument("--json", type=Path, default=None)
     parsed = parser.parse_args()
     import faiss
@@ -129,7 +141,7 @@ def main() -> None:
     faiss.omp_set_num_threads(1)
     rows = []
     for place, folder, split in zip(parsed.index, parsed.questions, parsed.split, strict=True):
-        rows += compare(place, folder, split, parsed.dense)
+        rows += compare(place, folder, split, parsed.dense, parsed.dimension, ["exact", "opq"])
     print(table(rows))
     if parsed.json:
         parsed.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")

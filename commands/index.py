@@ -42,6 +42,13 @@ def add(subcommands: Any) -> None:
         help="also keep every word piece in 1, 2 or 4 bits a number: a late-interaction sub-index (default: 0, none)",
     )
     parser.add_argument(
+        "--dimension",
+        type=positive,
+        default=0,
+        metavar="N",
+        help="make the vectors shorter, by a map that is learned from the corpus (default: as the encoder's)",
+    )
+    parser.add_argument(
         "--drop-duplicates",
         action="store_true",
         help="leave out passages that repeat another; duplicates.json in the index says which (labels that name one of"
@@ -61,6 +68,7 @@ def run(parsed: argparse.Namespace) -> None:
         parsed.dense,
         parsed.chunk_words,
         late_interaction=parsed.late_interaction,
+        dimension=parsed.dimension,
         drop_duplicates=parsed.drop_duplicates,
     )
     with ProgressBar(parsed.quiet) as bar:

@@ -23,6 +23,7 @@ from ..retrievers.facts import Facts, entity_documents, graph_file
 from ..retrievers.folder import check_files, new_folder, publish, read_manifest
 from ..retrievers.late_interaction import LATE, LateInteractionIndex, hold_tokens
 from ..retrievers.lexical import LexicalIndex
+from ..retrievers.projection import ProjectedEncoder, learn_projection
 from ..retrievers.protocols import Encoder, Progress, SubIndex
 from ..retrievers.pruning import Sieve
 from ..retrievers.records import Document, Query
@@ -49,6 +50,7 @@ class IndexSettings:
         dense: ``exact``, ``hnsw`` or ``ivf``.
         chunk_words: words to a passage, for documents that do not come as passages.
         late_interaction: bits to a number of the word pieces' codes (1, 2 or 4); 0 for no late-interaction sub-index.
+        dimension: numbers to a vector, fewer than the encoder's: a map is learned from the corpus; 0 for the encoder's.
         drop_duplicates: leave out passages that repeat another (:class:`Sieve`); ``duplicates.json`` of the
             index says which, and what is found in their place.
     """
@@ -57,6 +59,7 @@ class IndexSettings:
     dense: DenseKind = "exact"
     chunk_words: int = 120
     late_interaction: int = 0
+    dimension: int = 0
     drop_duplicates: bool = False
 
     def __post_init__(self) -> None:
@@ -65,6 +68,8 @@ class IndexSettings:
             raise IndexFolderError(f"there is no dense index {self.dense!r}: choose one of {', '.join(KINDS)}")
         if self.chunk_words < 1:
             raise IndexFolderError(f"chunk_words must be 1 or more, not {self.chunk_words}")
+        if self.dimension < 0:
+            raise IndexFolderError(f"dimension is 1 or more, or 0 for the encoder's own, not {self.dimension}")
         if self.late_interaction not in (0, *BITS):
             raise IndexFolderError(
                 f"late_interaction is {', '.join(map(str, BITS))} bits, or 0 for none, not {self.late_interaction}"
@@ -120,7 +125,7 @@ class Index:
         self.settings = IndexSettings(**self.manifest["settings"])
         self.encoder_name = str(self.manifest["encoder"])
         if self._given is not None:
-            self._hold(self._given)
+            self._held(self._given)
         self.store = EvidenceStore(self.path / FILE_NAME)
         titles, documents = self.store.columns()
         self.titles = TitleMatcher(titles, documents)
@@ -185,8 +190,10 @@ class Index:
             hear = warn or (lambda message: None)
             triples = _graph_file(items)
             if triples is not None:
-                if settings.late_interaction:
-                    raise EncoderError("the encoder of a knowledge graph reads no word pieces: no late interaction")
+                if settings.late_interaction or settings.dimension:
+                    raise EncoderError(
+                        "the encoder of a knowledge graph is learned from it: no late interaction, no other dimension"
+                    )
                 build.write_facts(Facts.read(triples, hear), triples)
                 return cls(out, None, threads, verify=False)
             build.write_store(_documents(items, hear))
@@ -219,14 +226,10 @@ class Index:
     @cached_property
     def _loaded(self) -> Encoder:
         if self._given is not None:
-            return self._given
+            return self._held(self._given)
         if self.facts is not None:
-            known = FactEncoder.load(self.path / _FACTS, self.facts)
-            self._hold(known)
-            return known
-        encoder = load_encoder(self.settings.encoder, self._threads)
-        self._hold(encoder)
-        return encoder
+            return self._held(FactEncoder.load(self.path / _FACTS, self.facts))
+        return self._held(load_encoder(self.settings.encoder, self._threads))
 
     @property
     def fact_encoder(self) -> FactEncoder:
@@ -248,12 +251,16 @@ class Index:
         """Return the vectors of a query's word pieces, float16 [l, d]."""
         return hold_tokens(self.encoder, self.settings.late_interaction).encode_tokens([text]).vectors
 
-    def _hold(self, encoder: Encoder) -> None:
+    def _held(self, encoder: Encoder) -> Encoder:
+        """Return the encoder of the index's vectors, made of one of texts; it must be the one it was built with."""
+        if self.settings.dimension:
+            encoder = ProjectedEncoder.load(encoder, self.path / DENSE)
         if encoder.name != self.encoder_name:
             raise EncoderError(
                 f"{self.path} was built with the encoder {self.encoder_name!r}, not {encoder.name!r}:"
                 " open it with its own, or build it again"
             )
+        return encoder
 
 
 class _Build:
@@ -325,10 +332,15 @@ class _Build:
         cache = VectorCache(self._place, encoder)
         embedded = [embedding_text(title, text) for title, text in zip(titles, texts, strict=True)]
         keys, vectors = cache.encode(embedded, self._progress)
+        if self._settings.dimension:
+            encoder = ProjectedEncoder(encoder, learn_projection(vectors, self._settings.dimension))
+            vectors = encoder.shortened(vectors)
         DenseIndex.build(self._staging / DENSE, vectors, self._settings.dense)
         if self._progress is not None:
             self._progress("writing the dense memory", len(texts), len(texts))
-        if self._settings.dense not in COMPRESSED:  # of codes nothing can be used again
+        if isinstance(encoder, ProjectedEncoder):
+            encoder.save(self._staging / DENSE)
+        elif self._settings.dense not in COMPRESSED:  # of codes nothing can be used again, nor of shorter vectors
             np.save(self._staging / DENSE / KEYS, keys, allow_pickle=False)
         if pieces is not None:
             LateInteractionIndex.build(self._staging / LATE, embedded, pieces, late, self._progress)

@@ -215,6 +215,20 @@ def test_late_interaction_needs_an_encoder_of_word_pieces(place: Path, encoder: 
         IndexSettings(late_interaction=3)
 
 
+@pytest.mark.parametrize("dense", ["exact", "pq"])
+def test_vectors_can_be_made_shorter(place: Path, encoder: Encoder, dense: DenseKind) -> None:
+    settings = IndexSettings(dense=dense, dimension=16)
+    built = Index.build(numbered(60), place, settings=settings, encoder=encoder)
+    index = Index.open(place, encoder=encoder)
+    assert (index.dense.dimension, index.encoder.dimension, index.manifest["dimension"]) == (16, 16, 16)
+    assert index.encoder_name == built.encoder_name != encoder.name
+    assert index.dense.search(index.query("Town 7. town number 7 has 7 gates"), 1).rows[0] == 7
+    again = Index.build(numbered(60), place, settings=settings, encoder=encoder)
+    assert again.encoder_name == index.encoder_name
+    with pytest.raises(EncoderError, match="64 numbers and cannot be made shorter to 64"):
+        Index.build(numbered(60), place, settings=IndexSettings(dimension=64), encoder=encoder)
+
+
 class TestRebuilding:
     def test_it_replaces_the_index_and_counts_generations(self, place: Path, encoder: Encoder) -> None:
         for generation in (1, 2, 3):
