@@ -76,13 +76,12 @@ class ResidualCodec:
     @property
     def bits(self) -> int:
         """Bits to a number."""
-        buckets: int = self.values.shape[1]
-        return buckets.bit_length() - 1
+        return int(self.values.shape[1]).bit_length() - 1
 
     @property
     def width(self) -> int:
         """Bytes to a vector's residual."""
-        return -(-self.centres.shape[1] * self.bits // 8)
+        return -(-int(self.centres.shape[1]) * self.bits // 8)
 
     def encode(self, vectors: Vectors) -> tuple[Cells, Codes]:
         """Return the centres, uint16 [t], and the packed residuals, uint8 [t, w], of vectors float32 [t, d]."""
