@@ -27,7 +27,7 @@ LATE = "late"
 PROBED = 16
 """Centres that every word piece of a query looks into."""
 
-COMPARED = 256
+COMPARED = 128
 """Passages whose codes are read, out of those that the centres promise most of."""
 
 _CODEC = "codec.safetensors"
@@ -36,6 +36,8 @@ _SAMPLE = 2048
 """Passages that the codec is learned from."""
 _BLOCK = 1024
 """Passages that are encoded together: their word pieces take about 100 MB."""
+_DECODED = 1024
+"""Word pieces that are decoded together: they stay inside a core's cache."""
 
 TokenReader = Callable[[str], NDArray[np.float16]]
 """Turns a query into the vectors of its word pieces, float16 [l, d]."""
@@ -186,7 +188,11 @@ class LateInteractionIndex:
         counts = self._offsets[rows + 1] - begins
         ends = np.cumsum(counts)
         token = np.arange(ends[-1]) + np.repeat(begins - ends + counts, counts)
-        similarity = self._codec.decode(self._cells[token], self._codes[token]) @ pieces.T  # [t, l]
+        similarity = np.zeros((len(token), len(pieces)), np.float32)  # [t, l]
+        for first in range(0, len(token), _DECODED):
+            part = token[first : first + _DECODED]
+            decoded = self._codec.decode(self._cells[part], self._codes[part])
+            np.matmul(decoded, pieces.T, out=similarity[first : first + _DECODED])
         best = np.maximum.reduceat(similarity, ends - counts, axis=0)  # [n, l]
         return np.asarray(best.sum(axis=1), np.float32)
 
