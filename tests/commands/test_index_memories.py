@@ -1,4 +1,4 @@
-"""``trailhound index``: how vectors and word pieces are kept."""
+"""``trailhound index``: how vectors and word pieces are kept, and duplicates left out."""
 
 import argparse
 from pathlib import Path
