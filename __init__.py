@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from .agent.training_questions import TrainingSource
     from .envs.settings import EnvironmentSettings
     from .errors import TrailhoundError
-    from .graph.index import Index, IndexSettings
+    from .graph.index import Index
+    from .graph.index_settings import IndexSettings
     from .retrievers.records import Document, Passage, Question
 
 register_environments()  # gymnasium.make knows the environment once this package is imported
@@ -49,7 +50,8 @@ _HOMES = {
     "agent.training_questions": ("TrainingSource",),
     "envs.settings": ("EnvironmentSettings",),
     "errors": ("TrailhoundError",),
-    "graph.index": ("Index", "IndexSettings"),
+    "graph.index": ("Index",),
+    "graph.index_settings": ("IndexSettings",),
     "retrievers.records": ("Document", "Passage", "Question"),
 }
 

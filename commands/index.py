@@ -21,6 +21,7 @@ def add(subcommands: Any) -> None:
         "  trailhound index my-docs/ --out my-docs.index\n  trailhound index corpus.jsonl --out c.index --dense hnsw\n"
         "  trailhound index my-docs/ --out d.index --mask email phone --mask-pattern 'staff=EMP-\\d{6}'\n"
         "  trailhound index my-docs/ --out d.index --chunk-tokens 100 --context corpus\n"
+        "  trailhound index corpus.jsonl --out c.index --dense opq --late-interaction 2\n"
         "  trailhound index data/kg/umls --out umls.index",
     )
     parser.add_argument("corpus", nargs="+", type=Path, metavar="CORPUS", help="folder or file; several are one corpus")
@@ -28,7 +29,34 @@ def add(subcommands: Any) -> None:
     parser.add_argument(
         "--encoder", default="minilm", metavar="NAME", help="minilm (built in), a folder, or a hub name"
     )
-    parser.add_argument("--dense", choices=("exact", "hnsw", "ivf"), default="exact", help="default: exact")
+    parser.add_argument(
+        "--dense",
+        choices=("exact", "hnsw", "ivf", "sq8", "pq", "opq", "ivfpq", "lsh"),
+        default="exact",
+        help="how vectors are kept: exact (the default); hnsw, ivf: exact, with short cuts to the nearest; sq8: in a"
+        " quarter of the space; pq, opq, ivfpq, lsh: in a sixteenth (opq loses least, ivfpq is for a million passages)",
+    )
+    parser.add_argument(
+        "--late-interaction",
+        type=int,
+        choices=(0, 1, 2, 4),
+        default=0,
+        metavar="BITS",
+        help="also keep every word piece in 1, 2 or 4 bits a number: a late-interaction sub-index (default: 0, none)",
+    )
+    parser.add_argument(
+        "--dimension",
+        type=positive,
+        default=0,
+        metavar="N",
+        help="make the vectors shorter, by a map that is learned from the corpus (default: as the encoder's)",
+    )
+    parser.add_argument(
+        "--drop-duplicates",
+        action="store_true",
+        help="leave out passages that repeat another; duplicates.json in the index says which (labels that name one of"
+        " them find nothing)",
+    )
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument(
         "--chunk-words", type=positive, default=120, metavar="N", help="words to a passage (default: 120)"
@@ -75,7 +103,8 @@ def _pattern(definition: str) -> tuple[str, str]:
 
 def run(parsed: argparse.Namespace) -> None:
     """Index a corpus."""
-    from ..graph.index import Index, IndexSettings
+    from ..graph.index import Index
+    from ..graph.index_settings import IndexSettings
 
     patterns = dict(parsed.mask_pattern)
     if len(patterns) < len(parsed.mask_pattern):
@@ -87,6 +116,9 @@ def run(parsed: argparse.Namespace) -> None:
         chunk_tokens=parsed.chunk_tokens,
         context=parsed.context,
         mask=tuple(parsed.mask),
+        late_interaction=parsed.late_interaction,
+        dimension=parsed.dimension,
+        drop_duplicates=parsed.drop_duplicates,
     )
     with ProgressBar(parsed.quiet) as bar:
         index = Index.build(
@@ -104,6 +136,7 @@ def run(parsed: argparse.Namespace) -> None:
         return
     print(
         f"{parsed.out}: {index.store.documents:,} documents, {len(index):,} passages, {len(index.graph.edges):,} links"
+        + (f", {len(index.dropped):,} duplicates dropped" if parsed.drop_duplicates else "")
     )
     if parsed.mask or patterns:
         print(_masked(index.manifest["compiler"]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from array import array
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -24,6 +25,8 @@ STRONGEST = 10
 
 LEAST_FREQUENCY = 2
 _BLOCK = 4096
+_AT_ONCE = 1 << 22
+"""Hashes that are looked up together, so that places in 64 bits take little memory."""
 
 _CAPITAL = r"[^\W\d_a-zß-öø-ÿα-ωа-яё]"
 # A full stop belongs to a name only after an initial or an abbreviation. Possessive repeats and the look-behind keep
@@ -85,26 +88,46 @@ def share_edges(texts: Sequence[str], terms: TermIndex, progress: Progress | Non
 
 def _rare_postings(
     texts: Sequence[str], terms: TermIndex, progress: Progress | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Return the postings (row, phrase) of rare terms and phrases, and the idf of each phrase."""
-    owners, hashes = [], []
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+    """Return the postings (row, phrase) of rare terms and phrases, and the idf of each: terms first, then phrases."""
+    gathered = array("I")
+    counts = np.zeros(len(texts), np.int64)
     for row, text in enumerate(texts):
         found = key_phrases(text)
-        owners.append(np.full(len(found), row, np.int64))
-        # Terms and phrases must not be taken for each other: phrases live above the 32 bits of the terms.
-        hashes.append(np.fromiter(found, np.uint64, len(found)) + np.uint64(1 << 32))
+        gathered.extend(found)
+        counts[row] = len(found)
         if progress is not None and row % 1000 == 999:
             progress("gathering phrases", row + 1, len(texts))
-    owners.append(np.repeat(np.arange(len(terms)), np.diff(terms.offsets)))
-    hashes.append(terms.hashes.astype(np.uint64))
-    row_of, key = np.concatenate(owners), np.concatenate(hashes)
-    _, column, frequency = np.unique(key, return_inverse=True, return_counts=True)
-    rare = (frequency >= LEAST_FREQUENCY) & (frequency <= frequency_cap(len(texts)))
-    place = np.cumsum(rare) - 1
-    kept = rare[column]
-    df = frequency[rare]
+    phrases = np.frombuffer(gathered, np.uint32)
+    rows, columns, frequencies = [], [], []
+    known = 0
+    # Terms and phrases apart: neither must be taken for the other, and each needs only half the memory.
+    for hashes, lengths, distinct in (
+        (terms.hashes, np.diff(terms.offsets), (terms.vocabulary, terms.frequencies)),
+        (phrases, counts, np.unique(phrases, return_counts=True)),
+    ):
+        rare = (distinct[1] >= LEAST_FREQUENCY) & (distinct[1] <= frequency_cap(len(texts)))
+        column, kept = _places(hashes, distinct[0][rare])
+        rows.append(np.repeat(np.arange(len(texts), dtype=np.int32), lengths)[kept])
+        columns.append(column + np.int32(known))
+        frequencies.append(distinct[1][rare])
+        known += len(frequencies[-1])
+    df = np.concatenate(frequencies)
     idf = np.log1p((len(texts) - df + 0.5) / (df + 0.5)).astype(np.float32)
-    return row_of[kept], place[column[kept]], idf
+    return np.concatenate(rows), np.concatenate(columns), idf
+
+
+def _places(hashes: NDArray[np.uint32], wanted: NDArray[np.uint32]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Return which of ``hashes`` are among the sorted ``wanted``, and the places of those that are."""
+    kept = np.zeros(len(hashes), np.bool_)
+    places = []
+    for first in range(0, len(hashes), _AT_ONCE):
+        part = hashes[first : first + _AT_ONCE]
+        place = np.minimum(np.searchsorted(wanted, part), max(len(wanted) - 1, 0)).astype(np.int32)
+        inside = wanted[place] == part if len(wanted) else np.zeros(len(part), np.bool_)
+        kept[first : first + _AT_ONCE] = inside
+        places.append(place[inside])
+    return np.concatenate([*places, np.zeros(0, np.int32)]), kept
 
 
 def _strongest(block: Any, first: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
+from string import punctuation
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import EncoderError
 from .adapter import Adapter
 from .minilm import converted_model, quiet_transformers
 from .protocols import Encoder, Progress
 from .records import Vectors
+from .token_vectors import TokenVectors
 
 BUILT_IN = "minilm-l6-v2-int8"
 """Name of the built-in encoder; a tuned one's has its adapter's digest behind it."""
@@ -95,11 +99,51 @@ class MiniLMEncoder:
         _check_characters(texts)
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         vectors = np.zeros((len(tokens), self.dimension), np.float32)
+
+        def keep(batch: list[int], states: Vectors) -> None:
+            vectors[batch] = states.mean(axis=1)  # [b, l, 384] -> [b, 384]
+
+        self._read(tokens, keep, progress)
+        return _unit(vectors, texts)
+
+    def encode_tokens(self, texts: Sequence[str], progress: Progress | None = None) -> TokenVectors:
+        """Encode ``texts`` into a unit vector for every word piece; punctuation has none (ColBERT, arXiv:2004.12832).
+
+        Raises:
+            EncoderError: a text has a lone surrogate.
+        """
+        _check_characters(texts)
+        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        said = [np.flatnonzero(~np.isin(ids, self._silent)) for ids in tokens]
+        offsets = np.zeros(len(tokens) + 1, np.int64)
+        np.cumsum([len(places) for places in said], out=offsets[1:])
+        vectors = np.zeros((int(offsets[-1]), self.dimension), np.float16)
+
+        def keep(batch: list[int], states: Vectors) -> None:
+            for member, i in enumerate(batch):
+                rows = states[member, said[i]]  # [l, 384]
+                lengths = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+                vectors[offsets[i] : offsets[i + 1]] = rows / lengths
+
+        self._read(tokens, keep, progress)
+        return TokenVectors(offsets, vectors)
+
+    @cached_property
+    def _silent(self) -> NDArray[np.int64]:
+        """Ids of the word pieces that say nothing of their own: punctuation, and the marks around a text."""
+        vocabulary: dict[str, int] = self._tokenizer.get_vocab()
+        marks = ("[CLS]", "[SEP]", "[PAD]")
+        silent = [i for piece, i in vocabulary.items() if piece in marks or set(piece) <= set(punctuation)]
+        return np.array(sorted(silent), np.int64)
+
+    def _read(
+        self, tokens: list[list[int]], keep: Callable[[list[int], Vectors], None], progress: Progress | None
+    ) -> None:
+        """Give ``keep`` the places and the last hidden states, float32 [b, l, 384], of batch after batch."""
         batches = _batches_of_equal_length([len(ids) for ids in tokens], TOKENS_PER_BATCH)
 
         def encode_batch(batch: list[int]) -> int:
-            states = self._encoder.forward_batch([tokens[i] for i in batch]).last_hidden_state
-            vectors[batch] = np.array(states).mean(axis=1)  # [b, l, 384] -> [b, 384]
+            keep(batch, np.array(self._encoder.forward_batch([tokens[i] for i in batch]).last_hidden_state))
             return len(batch)
 
         done = 0
@@ -109,7 +153,6 @@ class MiniLMEncoder:
                 done += count
                 if progress is not None:
                     progress("encoding passages", done, len(tokens))
-        return _unit(vectors, texts)
 
     def count_tokens(self, text: str) -> int:
         """Return how many word pieces ``text`` is, without the two special tokens around it and without a limit."""

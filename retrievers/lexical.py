@@ -63,6 +63,8 @@ class LexicalIndex:
                 progress("indexing words", row + 1, total)
         writer.commit()
         writer.wait_merging_threads()
+        if progress is not None:
+            progress("indexing words", total, total)
         for lock in folder.glob(".tantivy-*.lock"):
             lock.unlink()
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 import zlib
+from array import array
 from collections.abc import Iterable, Sized
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -87,17 +87,20 @@ class TermIndex:
         ``progress`` hears of every thousandth passage; the total is 0 when ``texts`` has no length.
         """
         total = len(texts) if isinstance(texts, Sized) else 0
-        rows: list[list[int]] = []
+        # Four bytes a term: lists of numbers would take ten times that.
+        gathered, lengths = array("I"), array("I")
         for row, text in enumerate(texts):
-            rows.append(_distinct(text))
+            found = _distinct(text)
+            gathered.extend(found)
+            lengths.append(len(found))
             if progress is not None and row % 1000 == 999:
                 progress("analysing terms", row + 1, total)
-        offsets = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum([len(row) for row in rows], out=offsets[1:])
-        hashes = np.fromiter(chain.from_iterable(rows), np.uint32, int(offsets[-1]))
+        offsets = np.zeros(len(lengths) + 1, np.int64)
+        np.cumsum(np.frombuffer(lengths, np.uint32), out=offsets[1:])
+        hashes = np.frombuffer(gathered, np.uint32)
         vocabulary, frequencies = np.unique(hashes, return_counts=True)
         if progress is not None:
-            progress("analysing terms", len(rows), len(rows))
+            progress("analysing terms", len(lengths), len(lengths))
         return cls(offsets, hashes, vocabulary, frequencies.astype(np.int64))
 
     def __len__(self) -> int:

@@ -1,4 +1,8 @@
-"""Vectors that are there already: of the index that is being replaced, and of a build that was interrupted."""
+"""Vectors that are there already: of the index that is being replaced, and of a build that was interrupted.
+
+A compressed index has nothing to reuse: its codes are not the encoder's vectors, and codes of codes would drift from
+them with every build. Its passages are encoded again; what an interrupted build of it had encoded is kept as ever.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..errors import EncoderError, IndexFolderError
 from .array_file import HEADERS, map_array
-from .dense import VECTORS
+from .dense import COMPRESSED, VECTORS
 from .folder import check_files, read_manifest
 from .protocols import Encoder, Progress
 from .records import Vectors
@@ -116,7 +120,7 @@ def _of_index(place: Path, encoder: Encoder) -> tuple[list[bytes], Vectors]:
     """Return what an index of the same encoder holds; nothing when there is none or it is damaged."""
     try:
         manifest = read_manifest(place)
-        if manifest.get("encoder") != encoder.name:
+        if manifest.get("encoder") != encoder.name or manifest.get("settings", {}).get("dense") in COMPRESSED:
             return [], _NOTHING
         check_files(place, manifest)
         keys, vectors = np.asarray(map_array(place / DENSE / KEYS)), np.asarray(map_array(place / DENSE / VECTORS))

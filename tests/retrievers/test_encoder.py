@@ -18,6 +18,7 @@ from trailhound.retrievers.encoder import (
 from trailhound.retrievers.minilm import model_folder
 from trailhound.retrievers.protocols import Encoder, TokenCounter
 from trailhound.retrievers.records import Vectors
+from trailhound.retrievers.token_vectors import TokenEncoder
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 TEXTS = [
@@ -244,3 +245,31 @@ def test_a_sentence_transformers_folder_says_how_much_of_a_text_is_read(tiny_fol
     whole, cut = load_encoder(str(tiny_folder)), load_encoder(str(folder))
     assert not np.allclose(*whole.encode([short, long]), atol=1e-3)
     assert np.allclose(*cut.encode([short, long]), atol=1e-5)
+
+
+def test_word_pieces_are_the_states_that_the_vector_is_the_mean_of(minilm: MiniLMEncoder) -> None:
+    """Without punctuation and the marks around a text; against the model itself, piece by piece."""
+    assert isinstance(minilm, TokenEncoder)
+    tokenizer = AutoTokenizer.from_pretrained(model_folder())
+    model = AutoModel.from_pretrained(model_folder()).eval()
+    pieces = minilm.encode_tokens(TEXTS)
+    assert (len(pieces), pieces.vectors.dtype, pieces.vectors.shape[1]) == (len(TEXTS), np.float16, 384)
+    for place, text in enumerate(TEXTS):
+        inputs = tokenizer(text, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+        names = tokenizer.convert_ids_to_tokens(inputs["input_ids"][0].tolist())
+        said = [k for k, name in enumerate(names) if name not in ("[CLS]", "[SEP]", ".", ",", "?", "-")]
+        with torch.inference_mode():
+            states = model(**inputs).last_hidden_state[0, said].numpy()
+        expected = states / np.linalg.norm(states, axis=1, keepdims=True)
+        found = pieces.of(place).astype(np.float32)
+        assert found.shape == expected.shape
+        assert (found * expected).sum() >= 0.95 * len(found)  # int8 against fp32
+
+
+def test_word_pieces_do_not_depend_on_their_company(minilm: MiniLMEncoder) -> None:
+    texts = [*TEXTS, *random_texts(30, 0)]
+    together = minilm.encode_tokens(texts)
+    for place, text in enumerate(texts):
+        assert_array_equal(minilm.encode_tokens([text]).vectors, together.of(place))
+    with pytest.raises(EncoderError, match="lone surrogate"):
+        minilm.encode_tokens(["\ud800"])

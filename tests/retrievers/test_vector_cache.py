@@ -66,14 +66,14 @@ def shards(place: Path) -> list[Path]:
     return sorted((place.parent / ".x.index.vectors").glob("*.npz"))
 
 
-def put_index(place: Path, encoder: str, keys: object, vectors: object) -> None:
+def put_index(place: Path, encoder: str, keys: object, vectors: object, dense: str = "exact") -> None:
     """Publish what the cache reads of an index."""
     with new_folder(place) as staging:
         (staging / "evidence.sqlite").write_bytes(b"")
         (staging / DENSE).mkdir()
         np.save(staging / DENSE / KEYS, keys)
         np.save(staging / DENSE / VECTORS, vectors)
-        publish(staging, place, {"encoder": encoder})
+        publish(staging, place, {"encoder": encoder, "settings": {"dense": dense}})
 
 
 def test_equal_texts_are_encoded_once_and_stand_in_order(place: Path) -> None:
@@ -162,6 +162,17 @@ def test_the_index_that_is_replaced_gives_its_vectors(place: Path) -> None:
     _, again = VectorCache(place, encoder).encode([*TEXTS[5:12], "new"])
     assert encoder.encoded == [*TEXTS[9:12], "new"]
     np.testing.assert_array_equal(again, LetterEncoder().encode([*TEXTS[5:12], "new"]))
+
+
+def test_a_compressed_index_gives_none(place: Path) -> None:
+    """Even where another program left vectors beside the codes."""
+    cache = VectorCache(place, LetterEncoder())
+    keys, vectors = cache.encode(TEXTS)
+    cache.clear()
+    put_index(place, "letters", keys, vectors, "opq")
+    assert encoded(place) == TEXTS
+    put_index(place, "letters", keys, vectors, "hnsw")
+    assert encoded(place) == []
 
 
 def test_an_index_of_another_encoder_or_with_damage_gives_none(place: Path) -> None:

@@ -1,0 +1,236 @@
+"""The late-interaction sub-index: every word piece of a query finds the piece of a passage that fits it best.
+
+Khattab and Zaharia 2020, "ColBERT" (arXiv:2004.12832): a passage's score is the sum, over the query's word pieces, of
+the greatest inner product with one of its own ("MaxSim"). Word pieces are kept as the codes of ``residual_codes.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DamagedIndexError, EncoderError
+from .array_file import map_array
+from .protocols import Progress
+from .records import Hits, Query, Rows, Vectors
+from .residual_codes import BITS, Cells, Codes, ResidualCodec
+from .token_vectors import TokenEncoder, TokenVectors
+
+LATE = "late"
+"""Name of the sub-index and of its folder."""
+
+PROBED = 16
+"""Centres that every word piece of a query looks into."""
+
+COMPARED = 128
+"""Passages whose codes are read, out of those that the centres promise most of."""
+
+_CODEC = "codec.safetensors"
+_FILES = ("offsets", "cells", "codes", "begins", "postings")
+_SAMPLE = 2048
+"""Passages that the codec is learned from."""
+_BLOCK = 1024
+"""Passages that are encoded together: their word pieces take about 100 MB."""
+_DECODED = 1024
+"""Word pieces that are decoded together: they stay inside a core's cache."""
+
+TokenReader = Callable[[str], NDArray[np.float16]]
+"""Turns a query into the vectors of its word pieces, float16 [l, d]."""
+
+
+@dataclass(frozen=True, slots=True)
+class LateMemory:
+    """What a late-interaction index takes.
+
+    Attributes:
+        passages: N.
+        tokens: word pieces of all passages.
+        token_bytes: codes and cells, and the lists of passages by centre.
+        learned_bytes: centres and buckets.
+    """
+
+    passages: int
+    tokens: int
+    token_bytes: int
+    learned_bytes: int
+
+    @property
+    def bytes_per_passage(self) -> float:
+        """Everything, shared out over the passages."""
+        return (self.token_bytes + self.learned_bytes) / self.passages
+
+
+class LateInteractionIndex:
+    """Passages by MaxSim over word pieces; fulfils ``SubIndex``.
+
+    A search goes in two steps, as in PLAID (Santhanam et al. 2022, arXiv:2205.09707): passages are first judged by the
+    centres that the query's word pieces look into alone, then the ``COMPARED`` best of them (twice ``limit`` if that is
+    more) by their codes. In the first step a piece that none of its centres finds in a passage counts as its last
+    centre does (Scheerer et al. 2025, "WARP", arXiv:2501.17788, call it imputation).
+
+    Args:
+        folder: what :meth:`build` wrote.
+        read: encodes the word pieces of a query as those of the passages were.
+
+    Raises:
+        DamagedIndexError: when the files cannot be read or do not belong together.
+    """
+
+    name = LATE
+
+    def __init__(self, folder: Path, read: TokenReader) -> None:
+        self._read = read
+        self._codec = ResidualCodec.load(folder / _CODEC)
+        try:
+            arrays = {name: map_array(folder / f"{name}.npy") for name in _FILES}
+        except (OSError, ValueError, EOFError) as error:
+            raise DamagedIndexError(f"{folder} cannot be read ({error}): build the index again") from error
+        self._offsets: NDArray[np.int64] = np.asarray(arrays["offsets"])
+        self._cells: Cells = arrays["cells"]
+        self._codes: Codes = arrays["codes"]
+        self._begins: NDArray[np.int64] = np.asarray(arrays["begins"])
+        self._postings: NDArray[np.int32] = arrays["postings"]
+        tokens = int(self._offsets[-1])
+        if (
+            self._cells.shape != (tokens,)
+            or self._codes.shape != (tokens, self._codec.width)
+            or self._begins.shape != (len(self._codec.centres) + 1,)
+            or self._postings.shape != (int(self._begins[-1]),)
+        ):
+            raise DamagedIndexError(f"the files of {folder} do not belong together: build the index again")
+
+    @classmethod
+    def build(
+        cls, folder: Path, texts: Sequence[str], encoder: TokenEncoder, bits: int, progress: Progress | None = None
+    ) -> None:
+        """Encode ``texts``, one per passage in row order, and write their codes into ``folder``, which is made.
+
+        Memory is that of the codes, and of the vectors of a few thousand passages.
+
+        Raises:
+            EncoderError: when the encoder cannot encode word pieces, or no text has one.
+        """
+        hold_tokens(encoder, bits)
+        chosen = np.sort(np.random.default_rng(0).permutation(len(texts))[:_SAMPLE])
+        sample = encoder.encode_tokens([texts[row] for row in chosen.tolist()])
+        if not len(sample.vectors):
+            raise EncoderError(f"{encoder.name} found no word piece in the texts: there is nothing to index")
+        whole = len(sample.vectors) * len(texts) // len(sample)
+        codec = ResidualCodec.learn(sample.vectors.astype(np.float32), bits, centres_for(whole))
+        known = {row: sample.of(place) for place, row in enumerate(chosen.tolist())}
+        lengths, cells, codes = [np.zeros(0, np.int64)], [], []
+        for first in range(0, len(texts), _BLOCK):
+            rows = range(first, min(first + _BLOCK, len(texts)))
+            block = _block(texts, rows, known, encoder)
+            lengths.append(np.diff(block.offsets))
+            part = codec.encode(block.vectors.astype(np.float32))
+            cells.append(part[0])
+            codes.append(part[1])
+            if progress is not None:
+                progress("encoding word pieces", rows.stop, len(texts))
+        folder.mkdir(parents=True)
+        codec.save(folder / _CODEC)
+        offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
+        of_passage = np.repeat(np.arange(len(texts), dtype=np.int32), np.diff(offsets))
+        begins, postings = _postings(np.concatenate(cells), of_passage, len(codec.centres))
+        arrays: tuple[NDArray[Any], ...] = (offsets, np.concatenate(cells), np.concatenate(codes), begins, postings)
+        for name, array in zip(_FILES, arrays, strict=True):
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+
+    def __len__(self) -> int:
+        """Return the number of passages."""
+        return len(self._offsets) - 1
+
+    def memory(self) -> LateMemory:
+        """Return what the index takes."""
+        codec = self._codec
+        learned = codec.centres.nbytes + codec.limits.nbytes + codec.values.nbytes + self._begins.nbytes
+        kept = self._cells.nbytes + self._codes.nbytes + self._postings.nbytes + self._offsets.nbytes
+        return LateMemory(len(self), len(self._cells), kept, learned)
+
+    def search(self, query: Query, limit: int) -> Hits:
+        """Return at most ``limit`` passages that fit the query's word pieces best, best first, ties by row."""
+        pieces = self._read(query.text).astype(np.float32) if limit > 0 else np.zeros((0, 0), np.float32)  # [l, d]
+        if not len(pieces):
+            return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
+        rows = self._promising(pieces, max(COMPARED, 2 * min(limit, len(self))))
+        scores = self._maxsim(pieces, rows)
+        order = np.lexsort((rows, -scores))[:limit]
+        return Hits(rows[order], scores[order])
+
+    def _promising(self, pieces: Vectors, most: int) -> Rows:
+        """Return the ``most`` passages that the nearest centres of ``pieces`` [l, d] promise most of, ascending."""
+        closeness = pieces @ self._codec.centres.T  # [l, K]
+        probed = min(PROBED, closeness.shape[1])
+        # From the farthest to the nearest: of the centres that find a passage the nearest is written last.
+        cells = np.argsort(closeness, axis=1)[:, -probed:]  # [l, p]
+        near = np.take_along_axis(closeness, cells, axis=1)
+        found = [self._postings[self._begins[cell] : self._begins[cell + 1]] for cell in cells.ravel()]
+        lengths = np.array([len(part) for part in found])
+        rows, place = np.unique(np.concatenate(found), return_inverse=True)
+        if len(rows) <= most:
+            return rows.astype(np.int64)
+        gained = np.zeros((len(pieces), len(rows)), np.float32)
+        piece = np.repeat(np.repeat(np.arange(len(pieces)), probed), lengths)
+        gained[piece, place] = np.repeat((near - near[:, :1]).ravel(), lengths)
+        promise = gained.sum(axis=0)
+        best = np.lexsort((rows, -promise))[:most]
+        return np.sort(rows[best]).astype(np.int64)
+
+    def _maxsim(self, pieces: Vectors, rows: Rows) -> NDArray[np.float32]:
+        """Return the score of each passage by its codes, float32 [n]."""
+        begins = self._offsets[rows]
+        counts = self._offsets[rows + 1] - begins
+        ends = np.cumsum(counts)
+        token = np.arange(ends[-1]) + np.repeat(begins - ends + counts, counts)
+        similarity = np.zeros((len(token), len(pieces)), np.float32)  # [t, l]
+        for first in range(0, len(token), _DECODED):
+            part = token[first : first + _DECODED]
+            decoded = self._codec.decode(self._cells[part], self._codes[part])
+            np.matmul(decoded, pieces.T, out=similarity[first : first + _DECODED])
+        best = np.maximum.reduceat(similarity, ends - counts, axis=0)  # [n, l]
+        return np.asarray(best.sum(axis=1), np.float32)
+
+
+def centres_for(tokens: int) -> int:
+    """Return how many centres word pieces are kept beside: the power of two below four times their square root."""
+    return 1 << max(0, int(np.log2(4 * max(tokens, 1) ** 0.5)))
+
+
+def hold_tokens(encoder: object, bits: int) -> TokenEncoder:
+    """Return ``encoder`` as one of word pieces; refuse what cannot be built, before anything is encoded.
+
+    Raises:
+        EncoderError: when the encoder has no vectors of word pieces, or there are no such codes.
+    """
+    if not isinstance(encoder, TokenEncoder):
+        name = getattr(encoder, "name", encoder)
+        raise EncoderError(f"{name} gives no vectors of word pieces: late interaction needs the built-in encoder")
+    if bits not in BITS:
+        raise EncoderError(f"word pieces are kept in {', '.join(map(str, BITS))} bits a number, not {bits}")
+    return encoder
+
+
+def _block(
+    texts: Sequence[str], rows: range, known: dict[int, NDArray[np.float16]], encoder: TokenEncoder
+) -> TokenVectors:
+    """Return the word pieces of ``rows``, encoding those that are not known yet."""
+    missing = [row for row in rows if row not in known]
+    encoded = encoder.encode_tokens([texts[row] for row in missing])
+    vectors = {row: encoded.of(place) for place, row in enumerate(missing)}
+    parts = [vectors[row] if row in vectors else known.pop(row) for row in rows]
+    offsets = np.zeros(len(parts) + 1, np.int64)
+    np.cumsum([len(part) for part in parts], out=offsets[1:])
+    return TokenVectors(offsets, np.concatenate(parts))
+
+
+def _postings(cells: Cells, of_passage: NDArray[np.int32], centres: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return the passages of every centre, ascending: those of ``k`` are ``postings[begins[k]:begins[k + 1]]``."""
+    pairs = np.unique(cells.astype(np.int64) << 32 | of_passage)
+    begins = np.searchsorted(pairs >> 32, np.arange(centres + 1)).astype(np.int64)
+    return begins, (pairs & 0xFFFFFFFF).astype(np.int32)
