@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import CorpusError, IndexFolderError
-from ..retrievers.compiler import CorpusCompiler, StageRecord
-from ..retrievers.context import in_context
+from ..errors import CorpusError, EncoderError, IndexFolderError
+from ..retrievers.compiler import CorpusCompiler, StageRecord, token_counter
+from ..retrievers.context import ContextFunction, ContextName, in_context
 from ..retrievers.corpus.reading import read_corpus
 from ..retrievers.dense import COMPRESSED, DenseIndex
-from ..retrievers.encoder import embedding_text
+from ..retrievers.encoder import embedding_text, load_encoder
 from ..retrievers.fact_embedding import EmbeddingSettings
 from ..retrievers.fact_encoder import FactEncoder
 from ..retrievers.facts import Facts, entity_documents, graph_file
 from ..retrievers.folder import publish, read_manifest
 from ..retrievers.late_interaction import LATE, LateInteractionIndex, hold_tokens
 from ..retrievers.lexical import LexicalIndex
+from ..retrievers.masking import Masker
 from ..retrievers.projection import ProjectedEncoder, learn_projection
 from ..retrievers.protocols import Encoder, Progress
+from ..retrievers.pruning import Sieve
 from ..retrievers.records import Document
 from ..retrievers.store import FILE_NAME, StoreWriter
 from ..retrievers.terms import TermIndex
@@ -152,6 +155,64 @@ class Build:
             "documents": self._compiler.documents,
             "passages": counts["passages"],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPlan:
+    """What an index is built with.
+
+    Attributes:
+        settings: how.
+        masker: what is masked.
+        context: the line before a passage's text, by name or by a user's function.
+        encoder: in place of the one that ``settings`` names.
+        threads: for encoding; all cores when None.
+    """
+
+    settings: IndexSettings
+    masker: Masker
+    context: ContextName | ContextFunction
+    encoder: Encoder | None
+    threads: int | None
+
+    def build_facts(
+        self, triples: Path, staging: Path, place: Path, warn: Callable[[str], None], progress: Progress | None
+    ) -> None:
+        """Build the index of a knowledge graph in ``staging`` and publish it at ``place``.
+
+        Raises:
+            IndexFolderError: when it is to be masked or put in context.
+            EncoderError: when other vectors are wanted than those that are learned.
+        """
+        if self.masker or self.context != "none":
+            raise IndexFolderError("a knowledge graph is indexed as it is: leave out masking and context")
+        if self.settings.late_interaction or self.settings.dimension:
+            raise EncoderError(
+                "the encoder of a knowledge graph is learned from it: no late interaction, no other dimension"
+            )
+        build = Build(staging, place, self.settings, CorpusCompiler(self.masker), progress)
+        build.write_facts(Facts.read(triples, warn), triples)
+
+    def build_texts(
+        self,
+        documents: Iterable[Document],
+        staging: Path,
+        place: Path,
+        warn: Callable[[str], None],
+        progress: Progress | None,
+    ) -> None:
+        """Build the index of documents in ``staging`` and publish it at ``place``."""
+        settings, counter, encoder = self.settings, None, self.encoder
+        if settings.chunk_tokens is not None:
+            encoder = load_encoder(settings.encoder, self.threads) if encoder is None else encoder
+            counter = token_counter(encoder, settings.chunk_tokens, warn)
+        sieve = Sieve() if settings.drop_duplicates else None
+        compiler = CorpusCompiler(
+            self.masker, settings.chunk_words, settings.chunk_tokens, counter, self.context, warn, sieve
+        )
+        build = Build(staging, place, settings, compiler, progress)
+        build.write_store(documents)
+        build.write_parts(load_encoder(settings.encoder, self.threads) if encoder is None else encoder)
 
 
 def graph_of(items: object) -> Path | None:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DamagedIndexError, EncoderError, IndexFolderError
-from ..retrievers.compiler import CorpusCompiler, token_counter
 from ..retrievers.context import ContextFunction
 from ..retrievers.dense import DenseIndex
 from ..retrievers.encoder import load_encoder
@@ -30,7 +29,7 @@ from ..retrievers.store import FILE_NAME, EvidenceStore
 from ..retrievers.terms import TermIndex
 from ..retrievers.titles import TitleMatcher
 from ..retrievers.vector_cache import DENSE
-from .building import FACTS, GRAPH, LEXICAL, TERMS, Build, documents_of, graph_of
+from .building import FACTS, GRAPH, LEXICAL, TERMS, BuildPlan, documents_of, graph_of
 from .index_settings import IndexSettings, with_function
 from .knowledge_graph import KnowledgeGraph
 
@@ -149,38 +148,16 @@ class Index:
             MaskingError: when a pattern cannot be used.
         """
         settings = with_function(settings or IndexSettings(), context)
-        masker = Masker(settings.mask, mask_patterns)
+        plan = BuildPlan(settings, Masker(settings.mask, mask_patterns), context or settings.context, encoder, threads)
         items = [corpus] if isinstance(corpus, str | Path) else corpus
+        triples = graph_of(items)
+        hear = warn or (lambda message: None)
         place = Path(out).resolve()  # a link stays, what it points to is replaced
         with new_folder(place) as staging:
-            hear = warn or (lambda message: None)
-            triples = graph_of(items)
             if triples is not None:
-                if masker or settings.context != "none":
-                    raise IndexFolderError("a knowledge graph is indexed as it is: leave out masking and context")
-                if settings.late_interaction or settings.dimension:
-                    raise EncoderError(
-                        "the encoder of a knowledge graph is learned from it: no late interaction, no other dimension"
-                    )
-                build = Build(staging, place, settings, CorpusCompiler(masker), progress)
-                build.write_facts(Facts.read(triples, hear), triples)
+                plan.build_facts(triples, staging, place, hear, progress)
                 return cls(out, None, threads, verify=False)
-            counter = None
-            if settings.chunk_tokens is not None:
-                encoder = load_encoder(settings.encoder, threads) if encoder is None else encoder
-                counter = token_counter(encoder, settings.chunk_tokens, hear)
-            compiler = CorpusCompiler(
-                masker,
-                settings.chunk_words,
-                settings.chunk_tokens,
-                counter,
-                context or settings.context,
-                hear,
-                Sieve() if settings.drop_duplicates else None,
-            )
-            build = Build(staging, place, settings, compiler, progress)
-            build.write_store(documents_of(items, hear))
-            build.write_parts(load_encoder(settings.encoder, threads) if encoder is None else encoder)
+            plan.build_texts(documents_of(items, hear), staging, place, hear, progress)
         return cls(out, encoder, threads, verify=False)
 
     def __reduce__(self) -> tuple[Callable[..., Index], tuple[object, ...]]:
