@@ -147,7 +147,9 @@ class _Tuning:
         self._questions = [questions[k] for k in order[aside:]]
         if not self._questions:
             raise QuestionsError("there are too few questions with supporting passages in the index to tune on")
-        self._vectors = [torch.from_numpy(np.array(i.dense.vectors)).to(self._device) for i in self._indexes]
+        self._vectors = [
+            torch.from_numpy(i.dense.reconstruct(np.arange(len(i.dense)))).to(self._device) for i in self._indexes
+        ]
         self._hard: dict[tuple[int, str], NDArray[np.int64]] = {}
         self._encoder = TunableEncoder(settings.rank, seed, settings.dropout, self._device)
         self._optimizer = torch.optim.AdamW(self._encoder.parameters(), lr=settings.learning_rate, weight_decay=0.01)

@@ -75,7 +75,7 @@ class PairFeatures:
     def _fill(self, known: _Beside, row: int, rows: Rows, out: NDArray[np.float32]) -> None:
         """Compute the features of new ``rows`` beside evidence ``row`` into ``out`` [m, len(PAIR)]."""
         index = self._index
-        out[:, _AT["dense"]] = similarity(index, rows, index.dense.vectors[row])
+        out[:, _AT["dense"]] = similarity(index, rows, index.dense.reconstruct(np.array([row]))[0])
         out[:, _AT["overlap"]] = _overlap(index, rows, known.terms)
         self._load_titles(np.append(rows, row))
         title = self._titles[row]

@@ -15,4 +15,4 @@ def similarity(index: Index, rows: Rows, vector: Vectors) -> NDArray[np.float32]
     A matrix product may round a row differently when other rows are beside it; einsum sums each row alone, which
     is what makes a resumed training equal to one that was not interrupted.
     """
-    return np.asarray(np.einsum("nd,d->n", index.dense.vectors[rows], vector), np.float32)
+    return np.asarray(np.einsum("nd,d->n", index.dense.reconstruct(rows), vector), np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DamagedIndexError, EncoderError
 from .array_file import map_array
-from .records import Hits, Query, Vectors
+from .records import Hits, Query, Rows, Vectors
 
 DenseKind = Literal["exact", "hnsw", "ivf"]
 KINDS: tuple[DenseKind, ...] = ("exact", "hnsw", "ivf")
@@ -77,6 +77,15 @@ class DenseIndex:
     def __len__(self) -> int:
         """Return the number of passages."""
         return len(self.vectors)
+
+    @property
+    def dimension(self) -> int:
+        """Numbers to a vector."""
+        return int(self.vectors.shape[1])
+
+    def reconstruct(self, rows: Rows) -> Vectors:
+        """Return the vectors of passages, float32 [n, d]."""
+        return np.asarray(self.vectors[rows])
 
     def search(self, query: Query, limit: int) -> Hits:
         """Return the ``limit`` passages nearest to the query's vector, best first, ties by row.

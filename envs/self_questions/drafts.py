@@ -248,7 +248,7 @@ class Drawer:
         """Draw a passage of the same kind: one that resembles it as often as any."""
         index = self._reading.index
         if self._rng.random() < 0.5:
-            near = index.dense.search(Query("", index.dense.vectors[first.row]), _LIKE).rows.tolist()
+            near = index.dense.search(Query("", index.dense.reconstruct(np.array([first.row]))[0]), _LIKE).rows.tolist()
             rows = [row for row in near if self._portrait(row).kind == first.kind and self._portrait(row).has_name]
         else:
             rows = self._reading.by_kind.get(first.kind, [])
