@@ -7,33 +7,32 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from time import perf_counter
+from typing import Any
 
 import numpy as np
 
-from ..errors import CorpusError, DamagedIndexError, EncoderError, IndexFolderError
+from ..errors import CorpusError, EncoderError, IndexFolderError
 from ..retrievers.chunking import chunk
 from ..retrievers.corpus.reading import read_corpus
 from ..retrievers.dense import KINDS, DenseIndex, DenseKind
 from ..retrievers.encoder import embedding_text, load_encoder
-from ..retrievers.entity import EntityIndex
 from ..retrievers.fact_embedding import EmbeddingSettings
 from ..retrievers.fact_encoder import FactEncoder
 from ..retrievers.facts import Facts, entity_documents, graph_file
-from ..retrievers.folder import check_files, new_folder, publish, read_manifest
+from ..retrievers.folder import new_folder, publish, read_manifest
 from ..retrievers.lexical import LexicalIndex
-from ..retrievers.protocols import Encoder, Progress, SubIndex
+from ..retrievers.protocols import Encoder, Progress
 from ..retrievers.records import Document, Passage, Query
-from ..retrievers.store import FILE_NAME, EvidenceStore, StoreWriter
+from ..retrievers.store import FILE_NAME, StoreWriter
 from ..retrievers.terms import TermIndex
 from ..retrievers.titles import TitleMatcher
 from ..retrievers.vector_cache import DENSE, KEYS, VectorCache
 from .fact_links import link_facts
 from .knowledge_graph import KnowledgeGraph
-
-_LEXICAL = "lexical"
-_TERMS = "terms.safetensors"
-_GRAPH = "graph"
-_FACTS = "facts"
+from .open_folder import OpenFolder
+from .parts import FACTS, GRAPH, LEXICAL, TERMS, BaseParts
+from .updates import KnownVectors, UpdateReport, addition, deletion
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class IndexSettings:
             raise IndexFolderError(f"chunk_words must be 1 or more, not {self.chunk_words}")
 
 
-class Index:
+class Index(OpenFolder):
     """An opened index; threads may share one.
 
     Args:
@@ -85,41 +84,17 @@ class Index:
     def __init__(
         self, path: Path | str, encoder: Encoder | None = None, threads: int | None = None, verify: bool = True
     ) -> None:
-        self.path = Path(path)
         self._threads = threads
         self._given = encoder
         self._lock = Lock()
-        whole = False
-        while not whole:
-            self.manifest = read_manifest(self.path)
-            try:
-                self._read(verify)
-                whole = read_manifest(self.path) == self.manifest  # else a build replaced it: these may be of two
-            except IndexFolderError:
-                if read_manifest(self.path) == self.manifest:
-                    raise
+        super().__init__(path, verify)
 
-    def _read(self, verify: bool) -> None:
-        """Open every part."""
-        if verify:
-            check_files(self.path, self.manifest)
-        self.settings = IndexSettings(**self.manifest["settings"])
-        self.encoder_name = str(self.manifest["encoder"])
+    def _accept(self, manifest: Mapping[str, Any]) -> DenseKind:
+        self.settings = IndexSettings(**manifest["settings"])
+        self.encoder_name = str(manifest["encoder"])
         if self._given is not None:
             self._hold(self._given)
-        self.store = EvidenceStore(self.path / FILE_NAME)
-        titles, documents = self.store.columns()
-        self.titles = TitleMatcher(titles, documents)
-        self.lexical = LexicalIndex(self.path / _LEXICAL)
-        self.dense = DenseIndex(self.path / DENSE, self.settings.dense)
-        self.entity = EntityIndex(titles, documents, self.titles)
-        self.terms = TermIndex.load(self.path / _TERMS)
-        self.graph = KnowledgeGraph.load(self.path / _GRAPH)
-        self.facts = Facts.load(self.path / _FACTS) if (self.path / _FACTS).is_dir() else None
-        self.sub_indexes: dict[str, SubIndex] = {index.name: index for index in (self.lexical, self.dense, self.entity)}
-        sizes = {len(part) for part in (self.store, self.lexical, self.dense, self.terms, self.graph)}
-        if len(sizes) != 1 or (self.facts is not None and len(self.facts.entities) not in sizes):
-            raise DamagedIndexError(f"the parts of {self.path} differ in length: build the index again")
+        return self.settings.dense
 
     @classmethod
     def open(
@@ -171,12 +146,69 @@ class Index:
             build.write_parts(load_encoder(settings.encoder, threads) if encoder is None else encoder)
         return cls(out, encoder, threads, verify=False)
 
+    def add(
+        self, documents: Iterable[Document], replace: bool = False, *, progress: Progress | None = None
+    ) -> UpdateReport:
+        """Add documents; they are searched from the next query on, and kept whatever happens.
+
+        All of them are added or none is. Encoding is what takes time: many at once take less than one by one.
+
+        Args:
+            documents: what to add.
+            replace: let a document take the place of one of its id.
+            progress: hears of encoding and linking.
+
+        Raises:
+            UpdateError: when an id is there already and not to be replaced, is given twice, or the index is a
+                knowledge graph, whose entities all belong together.
+            CorpusError: when a document cannot be stored.
+            EncoderError: when the index's encoder cannot be loaded, or a vector is not finite.
+            IndexFolderError: when the journal cannot be written; DamagedIndexError when it is damaged.
+        """
+        started = perf_counter()
+        with self._changing():
+            return addition(
+                self._live, list(documents), replace, self.settings.chunk_words, self.encoder, progress, started
+            )
+
+    def delete(self, document_ids: Iterable[str]) -> UpdateReport:
+        """Delete documents; they are not found from the next query on.
+
+        Raises:
+            UpdateError: when one is not there (then none is deleted), or the index is a knowledge graph.
+            IndexFolderError: when the journal cannot be written; DamagedIndexError when it is damaged.
+        """
+        started = perf_counter()
+        with self._changing():
+            return deletion(self._live, document_ids, started)
+
+    def compact(self, *, progress: Progress | None = None) -> bool:
+        """Build a new base from all documents, without a journal; returns whether there was anything to fold in.
+
+        The result is that of building an index from the same documents; vectors are taken over. Searches go on in
+        the old index until the new one is whole, and a kill leaves one of the two. Changes by others wait.
+
+        Raises:
+            CorpusError: when every document was deleted.
+            UpdateError, IndexFolderError, DamagedIndexError, EncoderError: as for :meth:`add`.
+        """
+        with self._changing():
+            parts = self._live.parts
+            if isinstance(parts, BaseParts):
+                return False
+            store = parts.store
+            documents = (store.document(identifier) for identifier in store.document_ids())
+            known = KnownVectors(self.encoder, parts, self._live.snapshot)
+            Index.build(documents, self.path, settings=self.settings, encoder=known, progress=progress)
+            self._follow()
+        return True
+
     def __reduce__(self) -> tuple[Callable[..., Index], tuple[object, ...]]:
         """Pickle as the folder's path: whoever unpickles opens it."""
         return type(self), (self.path.resolve(), self._given, self._threads, False)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Index:
-        """Return itself: an index does not change."""
+        """Return itself: threads share an index."""
         return self
 
     def __len__(self) -> int:
@@ -194,7 +226,7 @@ class Index:
         if self._given is not None:
             return self._given
         if self.facts is not None:
-            known = FactEncoder.load(self.path / _FACTS, self.facts)
+            known = FactEncoder.load(self.path / FACTS, self.facts)
             self._hold(known)
             return known
         encoder = load_encoder(self.settings.encoder, self._threads)
@@ -259,12 +291,12 @@ class _Build:
         self.write_store(entity_documents(facts, source.name))
         titles = [passage.title for passage in self._passages]
         texts = [passage.text for passage in self._passages]
-        LexicalIndex.build(self._staging / _LEXICAL, zip(titles, texts, strict=True), len(texts), self._progress)
-        TermIndex.build(texts, self._progress).save(self._staging / _TERMS)
-        KnowledgeGraph(link_facts(facts), len(texts)).save(self._staging / _GRAPH)
-        facts.save(self._staging / _FACTS)
+        LexicalIndex.build(self._staging / LEXICAL, zip(titles, texts, strict=True), len(texts), self._progress)
+        TermIndex.build(texts, self._progress).save(self._staging / TERMS)
+        KnowledgeGraph(link_facts(facts), len(texts)).save(self._staging / GRAPH)
+        facts.save(self._staging / FACTS)
         encoder = FactEncoder.learn(facts, EmbeddingSettings(), self._progress)
-        encoder.save(self._staging / _FACTS)
+        encoder.save(self._staging / FACTS)
         DenseIndex.build(self._staging / DENSE, encoder.entity_vectors(), self._settings.dense)
         publish(self._staging, self._place, self._description(encoder, len(texts)))
 
@@ -274,12 +306,12 @@ class _Build:
         texts = [passage.text for passage in self._passages]
         documents = [passage.document_id for passage in self._passages]
         both = [f"{title}\n{text}" for title, text in zip(titles, texts, strict=True)]
-        LexicalIndex.build(self._staging / _LEXICAL, zip(titles, texts, strict=True), len(texts), self._progress)
+        LexicalIndex.build(self._staging / LEXICAL, zip(titles, texts, strict=True), len(texts), self._progress)
         terms = TermIndex.build(both, self._progress)
-        terms.save(self._staging / _TERMS)
+        terms.save(self._staging / TERMS)
         matcher = TitleMatcher(titles, documents)
         graph = KnowledgeGraph.build(titles, texts, documents, terms, matcher, self._progress)
-        graph.save(self._staging / _GRAPH)
+        graph.save(self._staging / GRAPH)
         cache = VectorCache(self._place, encoder)
         embedded = [embedding_text(title, text) for title, text in zip(titles, texts, strict=True)]
         keys, vectors = cache.encode(embedded, self._progress)

@@ -8,6 +8,7 @@ from .dense import DenseIndex
 from .records import Hits, Query, Rows, Vectors
 from .snapshot import GrowingArray, Snapshot, living_hits, merged
 
+
 class LiveDense:
     """Passages nearest to the query's vector, as of a snapshot; fulfils ``SubIndex``.
 
@@ -24,7 +25,7 @@ class LiveDense:
     def __init__(self, base: DenseIndex, added: GrowingArray, snapshot: Snapshot) -> None:
         self._base = base
         self._snapshot = snapshot
-        self._added: Vectors = added.first(snapshot.rows - snapshot.base)
+        self._added: Vectors = np.asarray(added.first(snapshot.rows - snapshot.base), np.float32)
         self.dimension = base.dimension
 
     def __len__(self) -> int:

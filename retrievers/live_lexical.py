@@ -22,6 +22,7 @@ FIELDS = ("title", "text")
 _K1 = 1.2
 _B = 0.75
 _LONGEST_WORD = 40
+_FEW = 100
 _NOTHING = Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
@@ -114,7 +115,9 @@ class BaseStatistics:
         for detail in _details(json.loads(query.explain(searcher, address).to_json())):
             if detail["description"].startswith("avgdl"):
                 return float(detail["value"])
-        raise RuntimeError("tantivy's explanation of a score names no average length: pin the version of constraints.txt")
+        raise RuntimeError(
+            "tantivy's explanation of a score names no average length: pin the version of constraints.txt"
+        )
 
 
 class LiveLexical:
@@ -169,28 +172,59 @@ class LiveLexical:
 
         Of the base they are exactly those; of the additions, all that have the words anywhere.
         """
+        rows = self._matching(self._phrase("text", stems, 0), len(self._base))
+        having = [set(self._added.posting("text", stem, self._count)[0].tolist()) for stem in stems]
+        places = set.intersection(*having) if having else set[int]()
+        rows = np.append(rows, np.array(sorted(places), np.int64) + self._snapshot.base)
+        return rows[self._snapshot.living(rows)]
+
+    def stems(self, text: str) -> list[str]:
+        """Return the words of a text as the index knows them."""
+        return self._added.stems(text)
+
+    def base_frequency(self, field: str, stem: str) -> int:
+        """Return how many passages of the base have a word in a field."""
+        return int(self._base.searcher.doc_freq(field, stem))
+
+    def with_word(self, stem: str, most: int) -> list[int]:
+        """Return the passages of the base that have a word in title or text; none where they are more than ``most``."""
         import tantivy
 
-        schema, snapshot = self._base.opened.schema, self._snapshot
-        if len(stems) == 1:
-            query = tantivy.Query.term_query(schema, "text", stems[0])
-        else:
-            query = tantivy.Query.phrase_query(schema, "text", list(stems))
-        rows = self.matching(query, len(self._base))
-        places = set(range(self._count))
-        for stem in stems:
-            places &= set(self._added.posting("text", stem, self._count)[0].tolist())
-        rows = np.append(rows, np.array(sorted(places), np.int64) + snapshot.base)
-        return rows[snapshot.living(rows)]
+        either = [(tantivy.Occur.Should, self._phrase(field, [stem], 0)) for field in FIELDS]
+        return self._living(self._matching(tantivy.Query.boolean_query(either), most))
 
-    def matching(self, query: Any, most: int) -> Rows:
+    def with_phrase(self, stems: Sequence[str], between: int, most: int) -> list[int]:
+        """Return the passages of the base whose text has words one after the other; none if they are over ``most``.
+
+        Args:
+            stems: the words.
+            between: other words that may stand between them.
+            most: passages that are too many.
+        """
+        return self._living(self._matching(self._phrase("text", stems, between), most))
+
+    def _phrase(self, field: str, stems: Sequence[str], between: int) -> Any:
+        import tantivy
+
+        schema = self._base.opened.schema
+        if len(stems) == 1:
+            return tantivy.Query.term_query(schema, field, stems[0])
+        return tantivy.Query.phrase_query(schema, field, list(stems), slop=between)
+
+    def _matching(self, query: Any, most: int) -> Rows:
         """Return the rows of the base that match a query of tantivy's, int64 [k], ascending; none if over ``most``."""
         searcher = self._base.searcher
-        count = searcher.search(query, 1, count=True).count
-        if not 0 < count <= most:
+        found = searcher.search(query, min(most, _FEW), count=True)
+        if not 0 < found.count <= most:
             return np.zeros(0, np.int64)
-        hits = searcher.search(query, count, count=False).hits
+        hits = found.hits
+        if len(hits) < found.count:
+            hits = searcher.search(query, found.count, count=False).hits
         return np.sort(np.array(searcher.fast_field_values("row", [address for _, address in hits]), np.int64))
+
+    def _living(self, rows: Rows) -> list[int]:
+        alive: list[int] = rows[self._snapshot.living(rows)].tolist()
+        return alive
 
     def _idf(self, field: str, stem: str, in_base: int) -> float:
         places, _ = self._added.posting(field, stem, self._count)

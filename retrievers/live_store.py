@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -144,6 +144,15 @@ class LiveStore:
             raise KeyError(document_id)
         return list(state[2])
 
+    def having(self, document_ids: Iterable[str]) -> list[str]:
+        """Return those of the ids that name a document."""
+        found = []
+        for identifier in document_ids:
+            state = self._added.state(identifier, self._snapshot.version)
+            if self._base.having([identifier]) if state is None else state[1] is not None:
+                found.append(identifier)
+        return found
+
     def document_ids(self) -> list[str]:
         """Return the ids of all documents: those of the base, then the others in the order they were added."""
         version, state = self._snapshot.version, self._added.state
@@ -154,6 +163,10 @@ class LiveStore:
             if latest is not None and latest[1] is not None and latest[0] == added:
                 new.append(identifier)
         return old + new
+
+    def alive(self, row: int) -> bool:
+        """Return whether there is such a row and it was not removed."""
+        return self._snapshot.sees(row)
 
     def columns(self) -> tuple[list[str], list[str]]:
         """Return the title and the document id of every row, "" and "" where it was removed."""

@@ -1,4 +1,4 @@
-"""What of a growing index one reader sees: additions only ever grow, and a reader looks no further than its snapshot."""
+"""What of a growing index a reader sees: additions only ever grow, and it looks no further than its snapshot."""
 
 from __future__ import annotations
 

@@ -242,6 +242,14 @@ class EvidenceStore:
             raise KeyError(document_id)
         return [row for (row,) in self._fetch("SELECT row FROM passages WHERE document = ? ORDER BY row", [*found[0]])]
 
+    def having(self, document_ids: Iterable[str]) -> list[str]:
+        """Return those of the ids that name a document."""
+        return [
+            identifier
+            for identifier in document_ids
+            if self._fetch("SELECT 1 FROM documents WHERE id = ?", [identifier])
+        ]
+
     def document_ids(self) -> list[str]:
         """Return the ids of all documents in the order they were added."""
         return [identifier for (identifier,) in self._fetch("SELECT id FROM documents ORDER BY number", [])]

@@ -69,13 +69,12 @@ FormKey = tuple[str, Kind, bool]
 
 
 class FormTable(Protocol):
-    """Where a matcher looks forms up.
+    """Where a matcher looks forms up."""
 
-    Attributes:
-        crowded: forms that fit so many documents that they name none.
-    """
-
-    crowded: set[FormKey]
+    @property
+    def crowded(self) -> set[FormKey]:
+        """Forms that fit so many documents that they name none."""
+        ...
 
     def lengths(self, word: str) -> tuple[int, ...]:
         """Return the lengths in words of the forms that begin with ``word``, longest first."""
@@ -95,7 +94,12 @@ class TitleTable(PhraseTable[NamedForm]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.crowded: set[FormKey] = set()
+        self._crowded: set[FormKey] = set()
+
+    @property
+    def crowded(self) -> set[FormKey]:
+        """Forms that fit so many documents that they name none."""
+        return self._crowded
 
 
 def most_rows(kind: Kind) -> int:
@@ -304,7 +308,9 @@ def _holds_in_question(text: str, spans: Sequence[tuple[int, int]], first: int, 
     return not text[start].islower() or text[start:end] == entry.text
 
 
-def _mentions(found: Sequence[tuple[int, int, list[NamedForm]]], spans: Sequence[tuple[int, int]]) -> list[TitleMention]:
+def _mentions(
+    found: Sequence[tuple[int, int, list[NamedForm]]], spans: Sequence[tuple[int, int]]
+) -> list[TitleMention]:
     """Turn accepted entries into mentions: at one place titles alone if any, exact before not, each row once."""
     mentions = []
     for first, last, entries in found:
