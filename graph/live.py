@@ -109,8 +109,8 @@ class LiveIndex:
             return False
         if signature is None:
             raise DamagedIndexError(f"{self._journal.path} is gone: open the index again")
-        records, end = self._journal.read(self._end)
         try:
+            records, end = self._journal.read(self._end)
             for record in records:
                 self._replay(Change.from_bytes(record))
         except (KeyError, IndexError) as error:
@@ -119,6 +119,9 @@ class LiveIndex:
                 f"a change in {self._journal.path} does not fit the index ({error!r}): delete the journal to go back to"
                 " the index without its changes"
             ) from error
+        except BaseException:
+            self._begin()
+            raise
         self._end, self._signature = end, signature
         return bool(records)
 

@@ -68,7 +68,7 @@ class OpenFolder:
         """Open what is at the path: the base, and the changes in its journal."""
         whole = False
         while not whole:
-            self._signature = signature(self.path)
+            current = signature(self.path)
             self.manifest = read_manifest(self.path)
             try:
                 self._read(self._verify)
@@ -76,6 +76,7 @@ class OpenFolder:
             except IndexFolderError:
                 if read_manifest(self.path) == self.manifest:
                     raise
+        self._signature = current
 
     def _read(self, verify: bool) -> None:
         """Open every part."""
@@ -125,10 +126,10 @@ class OpenFolder:
         """See what other processes have changed since; returns whether there was anything.
 
         As long as nothing was, it costs two questions to the file system. An index that was compacted or built anew
-        is opened again.
+        is opened again; one whose folder is gone stays as it is.
 
         Raises:
-            IndexFolderError: when it is gone; DamagedIndexError when its journal is damaged.
+            DamagedIndexError: when the journal is damaged.
             EncoderError: when it was built anew with another encoder.
         """
         if signature(self.path) == self._signature and not self._live.is_behind():
@@ -140,12 +141,15 @@ class OpenFolder:
         """Read what others wrote, and let searches see it."""
         before = self._latest
         while (current := signature(self.path)) != self._signature:
-            name = self.encoder_name
-            self._open()
-            if self.encoder_name != name:
+            if current is None:
+                return False
+            name = read_manifest(self.path).get("encoder")
+            if name != self.encoder_name:
                 raise EncoderError(
-                    f"{self.path} was built anew with the encoder {self.encoder_name!r} in place of {name!r}: open it"
+                    f"{self.path} was built anew with the encoder {name!r} in place of {self.encoder_name!r}:"
+                    " open it again"
                 )
+            self._open()
         try:
             self._live.catch_up()
         except DamagedIndexError:
