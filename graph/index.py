@@ -197,6 +197,8 @@ class Index(OpenFolder):
             if isinstance(parts, BaseParts):
                 return False
             store = parts.store
+            if not len(store):
+                raise CorpusError(f"every document of {self.path} was deleted: there is nothing to build; add some")
             documents = (store.document(identifier) for identifier in store.document_ids())
             known = KnownVectors(self.encoder, parts, self._live.snapshot)
             Index.build(documents, self.path, settings=self.settings, encoder=known, progress=progress)

@@ -66,11 +66,16 @@ def addition(
     started: float,
 ) -> UpdateReport:
     """Add documents to an index: see ``Index.add``."""
+    _hold_documents(documents)
     store = live.parts.store
     passages = tuple(tuple(chunk(document, chunk_words)) for document in documents)
     known = set(store.having(document.id for document in documents))
-    _hold_documents(documents, known, replace)
     removed = tuple(document.id for document in documents if document.id in known)
+    if removed and not replace:
+        raise UpdateError(
+            f"document {removed[0]!r} is in the index already{_others(removed)}: nothing was added; replace it"
+            " (replace=True, --replace) or leave it out"
+        )
     _hold_passages(live, passages, removed)
     texts = [embedding_text(passage.title, passage.text) for some in passages for passage in some]
     vectors = _encoded(encoder, texts, progress)
@@ -92,13 +97,8 @@ def deletion(live: LiveIndex, document_ids: Iterable[str], started: float) -> Up
     return _report(live.snapshot, started, 0, 0, len(removed), 0)
 
 
-def _hold_documents(documents: Sequence[Document], known: set[str], replace: bool) -> None:
-    """Refuse documents that cannot be stored, and ids that are taken.
-
-    Raises:
-        CorpusError: when something cannot be stored.
-        UpdateError: when an id is given twice, or is there already.
-    """
+def _hold_documents(documents: Sequence[Document]) -> None:
+    """Refuse documents that cannot be stored, and ids that are given twice."""
     seen: set[str] = set()
     for document in documents:
         if document.id in seen:
@@ -114,12 +114,6 @@ def _hold_documents(documents: Sequence[Document], known: set[str], replace: boo
                 " without lone surrogates, metadata is JSON",
                 document.source or None,
             ) from error
-    taken = [document.id for document in documents if document.id in known]
-    if taken and not replace:
-        raise UpdateError(
-            f"document {taken[0]!r} is in the index already{_others(taken)}: nothing was added; replace it"
-            " (replace=True, --replace) or leave it out"
-        )
 
 
 def _hold_passages(live: LiveIndex, passages: Sequence[Sequence[Passage]], removed: Sequence[str]) -> None:
@@ -156,7 +150,7 @@ def _report(snapshot: Snapshot, started: float, added: int, replaced: int, delet
 
 
 def _others(identifiers: Sequence[str]) -> str:
-    return f" (nor {len(identifiers) - 1} others)" if len(identifiers) > 1 else ""
+    return f" (and {len(identifiers) - 1} more)" if len(identifiers) > 1 else ""
 
 
 class KnownVectors:
