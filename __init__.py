@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .envs.settings import EnvironmentSettings
     from .errors import TrailhoundError
     from .graph.index import Index, IndexSettings
+    from .graph.updates import UpdateReport
     from .retrievers.records import Document, Passage, Question
 
 register_environments()  # gymnasium.make knows the environment once this package is imported
@@ -36,6 +37,7 @@ __all__ = [
     "TrailhoundError",
     "TrainingReport",
     "TrainingSource",
+    "UpdateReport",
     "evaluate",
     "load_recipe",
     "train",
@@ -50,6 +52,7 @@ _HOMES = {
     "envs.settings": ("EnvironmentSettings",),
     "errors": ("TrailhoundError",),
     "graph.index": ("Index", "IndexSettings"),
+    "graph.updates": ("UpdateReport",),
     "retrievers.records": ("Document", "Passage", "Question"),
 }
 

@@ -218,6 +218,7 @@ class LiveIndex:
             LiveGraph(base.graph, added.graph, snapshot),
             Column(base.title_of, added.title_of, snapshot.rows),
             Column(base.document_of, added.document_of, snapshot.rows),
+            snapshot.base,
         )
 
     def _with_links(self, change: Change, state: _State, progress: Progress | None) -> Change:

@@ -53,7 +53,11 @@ class BaseParts:
 
 @dataclass(frozen=True)
 class LiveParts:
-    """The parts of an index as of a snapshot; titles and documents of all rows beside them."""
+    """The parts of an index as of a snapshot; titles and documents of all rows beside them.
+
+    Attributes:
+        base_rows: rows of the base; those from there on were added.
+    """
 
     store: LiveStore
     lexical: LiveLexical
@@ -64,6 +68,7 @@ class LiveParts:
     graph: LiveGraph
     title_of: Sequence[str]
     document_of: Sequence[str]
+    base_rows: int
     facts: None = None
 
     @property

@@ -98,6 +98,10 @@ class LiveTerms:
         """Return the number of passages that have each term, int64 [k]."""
         return self._base.document_frequency(hashes) + self._shift.of(hashes)
 
+    def base_frequency(self, hashes: TermHashes) -> NDArray[np.int64]:
+        """Return the number of passages of the base that have each term, int64 [k]."""
+        return self._base.document_frequency(hashes)
+
     def idf(self, hashes: TermHashes) -> NDArray[np.float32]:
         """Return ln(1 + (N - df + 0.5) / (df + 0.5)) of each term, float32 [k]: see :meth:`TermIndex.idf`."""
         frequency = self.document_frequency(hashes)
