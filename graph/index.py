@@ -32,7 +32,7 @@ from .fact_links import link_facts
 from .knowledge_graph import KnowledgeGraph
 from .open_folder import OpenFolder
 from .parts import FACTS, GRAPH, LEXICAL, TERMS, BaseParts
-from .updates import KnownVectors, UpdateReport, addition, deletion
+from .updates import KnownVectors, UpdateReport, addition, deletion, report
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +166,10 @@ class Index(OpenFolder):
             IndexFolderError: when the journal cannot be written; DamagedIndexError when it is damaged.
         """
         started = perf_counter()
-        with self._changing():
-            return addition(
-                self._live, list(documents), replace, self.settings.chunk_words, self.encoder, progress, started
-            )
+        with self._changing() as show:
+            done = addition(self._live, list(documents), replace, self.settings.chunk_words, self.encoder, progress)
+            show()
+            return report(done, self._live.snapshot, started)
 
     def delete(self, document_ids: Iterable[str]) -> UpdateReport:
         """Delete documents; they are not found from the next query on.
@@ -179,8 +179,10 @@ class Index(OpenFolder):
             IndexFolderError: when the journal cannot be written; DamagedIndexError when it is damaged.
         """
         started = perf_counter()
-        with self._changing():
-            return deletion(self._live, document_ids, started)
+        with self._changing() as show:
+            done = deletion(self._live, document_ids)
+            show()
+            return report(done, self._live.snapshot, started)
 
     def compact(self, *, progress: Progress | None = None) -> bool:
         """Build a new base from all documents, without a journal; returns whether there was anything to fold in.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock, local
@@ -122,11 +122,14 @@ class OpenFolder:
         """Whether documents came or went since the base was built."""
         return isinstance(self.parts, LiveParts)
 
-    def refresh(self) -> bool:
+    def refresh(self, *, wait: bool = True) -> bool:
         """See what other processes have changed since; returns whether there was anything.
 
         As long as nothing was, it costs two questions to the file system. An index that was compacted or built anew
         is opened again; one whose folder is gone stays as it is.
+
+        Args:
+            wait: for another thread that is changing this index; without, what others did is seen once it is through.
 
         Raises:
             DamagedIndexError: when the journal is damaged.
@@ -134,8 +137,12 @@ class OpenFolder:
         """
         if signature(self.path) == self._signature and not self._live.is_behind():
             return False
-        with self._writing:
+        if not self._writing.acquire(blocking=wait):
+            return False
+        try:
             return self._follow()
+        finally:
+            self._writing.release()
 
     def _follow(self) -> bool:
         """Read what others wrote, and let searches see it."""
@@ -156,12 +163,15 @@ class OpenFolder:
             if signature(self.path) == current:
                 raise
             return self._follow()  # it was replaced in this moment
-        self._latest = self._live.parts
+        self._show()
         return self._latest is not before
 
+    def _show(self) -> None:
+        self._latest = self._live.parts
+
     @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Be the only writer, up to date; what was changed is seen afterwards."""
+    def _changing(self) -> Iterator[Callable[[], None]]:
+        """Be the only writer, up to date; calling what is given lets searches see what was changed."""
         if self.facts is not None:
             raise UpdateError(
                 f"{self.path} is a knowledge graph, whose vectors are learnt from all facts together: change its"
@@ -169,5 +179,4 @@ class OpenFolder:
             )
         with self._writing, locked(self.path):
             self._follow()
-            yield
-            self._latest = self._live.parts
+            yield self._show

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from time import perf_counter
 
 import numpy as np
@@ -21,6 +21,16 @@ from .parts import LiveParts
 
 WORTH_COMPACTING = 0.1
 """Share of the base that has come or gone, from which a compaction is advised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Documents that were added, replaced and deleted, and the passages that came with them."""
+
+    added: int
+    replaced: int
+    deleted: int
+    passages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +73,7 @@ def addition(
     chunk_words: int,
     encoder: Encoder,
     progress: Progress | None,
-    started: float,
-) -> UpdateReport:
+) -> Done:
     """Add documents to an index: see ``Index.add``."""
     _hold_documents(documents)
     store = live.parts.store
@@ -80,10 +89,10 @@ def addition(
     texts = [embedding_text(passage.title, passage.text) for some in passages for passage in some]
     vectors = _encoded(encoder, texts, progress)
     live.change(Change(removed, tuple(documents), passages, vectors), progress)
-    return _report(live.snapshot, started, len(documents) - len(removed), len(removed), 0, len(texts))
+    return Done(len(documents) - len(removed), len(removed), 0, len(texts))
 
 
-def deletion(live: LiveIndex, document_ids: Iterable[str], started: float) -> UpdateReport:
+def deletion(live: LiveIndex, document_ids: Iterable[str]) -> Done:
     """Remove documents from an index: see ``Index.delete``."""
     removed = tuple(dict.fromkeys(document_ids))
     known = set(live.parts.store.having(removed))
@@ -94,7 +103,7 @@ def deletion(live: LiveIndex, document_ids: Iterable[str], started: float) -> Up
         )
     if removed:
         live.change(Change(removed, (), (), np.zeros((0, live.parts.dense.dimension), np.float32)))
-    return _report(live.snapshot, started, 0, 0, len(removed), 0)
+    return Done(0, 0, len(removed), 0)
 
 
 def _hold_documents(documents: Sequence[Document]) -> None:
@@ -143,10 +152,11 @@ def _encoded(encoder: Encoder, texts: Sequence[str], progress: Progress | None) 
     return vectors
 
 
-def _report(snapshot: Snapshot, started: float, added: int, replaced: int, deleted: int, passages: int) -> UpdateReport:
+def report(done: Done, snapshot: Snapshot, started: float) -> UpdateReport:
+    """Return the report of a change that began at ``started`` and is seen by now."""
     milliseconds = (perf_counter() - started) * 1000
     changed = snapshot.rows - snapshot.base + snapshot.dead
-    return UpdateReport(added, replaced, deleted, passages, milliseconds, changed, snapshot.base)
+    return UpdateReport(*astuple(done), milliseconds, changed, snapshot.base)
 
 
 def _others(identifiers: Sequence[str]) -> str:

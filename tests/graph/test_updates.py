@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from trailhound import Document, Index, IndexSettings
 from trailhound.errors import CorpusError, DamagedIndexError, EncoderError, IndexFolderError, UpdateError
-from trailhound.retrievers.journal import FILE_NAME
+from trailhound.retrievers.changes import Change
+from trailhound.retrievers.folder import manifest_hash
+from trailhound.retrievers.journal import FILE_NAME, Journal, Position, locked
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.records import Query
 
@@ -376,6 +379,19 @@ class TestSearchesBesideChanges:
         other.refresh()
         assert len(index) == 18
         assert contents(index) == contents(other)
+
+    def test_a_refresh_need_not_wait_for_a_writer(self, index: Index, hashing_encoder: Encoder) -> None:
+        writer = threading.Thread(target=index.add, args=([Document("n", "New", "new")],))
+        with locked(index.path):
+            writer.start()
+            time.sleep(0.2)  # it waits for its turn by now
+            other = Journal(index.path, manifest_hash(index.manifest))
+            other.append(Change((), (), (), np.zeros((0, 64), np.float32)).to_bytes(), Position())
+            assert not index.refresh(wait=False)
+            assert not index.changed
+        writer.join()
+        assert index.store.document_ids() == ["t1", "t2", "t3", "n"]
+        assert not index.refresh()
 
 
 def test_chunks_follow_the_settings_of_the_index(tmp_path: Path, hashing_encoder: Encoder) -> None:
