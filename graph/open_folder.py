@@ -135,7 +135,8 @@ class OpenFolder:
             DamagedIndexError: when the journal is damaged.
             EncoderError: when it was built anew with another encoder.
         """
-        if signature(self.path) == self._signature and not self._live.is_behind():
+        seen = self._latest is self._live.parts  # not after a change that was interrupted when it was written
+        if seen and signature(self.path) == self._signature and not self._live.is_behind():
             return False
         if not self._writing.acquire(blocking=wait):
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import overload
 
@@ -45,7 +46,7 @@ class BaseParts:
     title_of: Sequence[str]
     document_of: Sequence[str]
 
-    @property
+    @cached_property
     def sub_indexes(self) -> dict[str, SubIndex]:
         """The sub-indexes by name."""
         return {index.name: index for index in (self.lexical, self.dense, self.entity)}
@@ -71,7 +72,7 @@ class LiveParts:
     base_rows: int
     facts: None = None
 
-    @property
+    @cached_property
     def sub_indexes(self) -> dict[str, SubIndex]:
         """The sub-indexes by name."""
         return {index.name: index for index in (self.lexical, self.dense, self.entity)}

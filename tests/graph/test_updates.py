@@ -177,6 +177,25 @@ class TestKept:
         with pytest.raises(IndexFolderError):
             index.add([ISLAND])
 
+    def test_a_change_that_was_interrupted_when_it_was_written_is_there(
+        self, index: Index, hashing_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        append = Journal.append
+
+        def break_off(journal: Journal, content: bytes, after: Position) -> Position:
+            append(journal, content, after)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Journal, "append", break_off)
+        with pytest.raises(KeyboardInterrupt):
+            index.add([ISLAND])
+        monkeypatch.undo()
+        assert len(index) == 3
+        assert index.refresh()
+        assert not index.refresh()
+        assert contents(index) == contents(again(index, hashing_encoder))
+        assert index.store.document_ids() == ["t1", "t2", "t3", "i"]
+
 
 class TestRefused:
     def test_an_id_that_is_there(self, index: Index) -> None:
