@@ -35,7 +35,6 @@ from trailhound.retrievers.records import Query, Vectors
 from trailhound.retrievers.terms import analyse
 
 INSERTS = 50
-BULK = 500
 SEARCHES = 100
 
 
@@ -65,6 +64,7 @@ def main() -> None:
     """Measure every size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000], metavar="N")
+    parser.add_argument("--bulk", type=int, default=500, metavar="N", help="documents that are added at once")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the bases there, and use those that are there")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
@@ -72,7 +72,7 @@ def main() -> None:
     figures: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory(prefix="trailhound-freshness-") as folder:
         for size in parsed.sizes:
-            found = measure(size, parsed.keep or Path(folder), parsed.seed)
+            found = measure(size, parsed.bulk, parsed.keep or Path(folder), parsed.seed)
             figures.append(found)
             for name, value in found.items():
                 print(f"{name:<44}{value}", flush=True)
@@ -81,9 +81,9 @@ def main() -> None:
         parsed.json.write_text(json.dumps({"machine": platform.platform(), "sizes": figures}, indent=2) + "\n", "utf-8")
 
 
-def measure(size: int, folder: Path, seed: int) -> dict[str, object]:
+def measure(size: int, bulk: int, folder: Path, seed: int) -> dict[str, object]:
     """Build a base of ``size`` articles, change it, and return what was seen."""
-    world = generate(articles=size + 2 * INSERTS + BULK, questions=SEARCHES, seed=seed)
+    world = generate(articles=size + 2 * INSERTS + bulk, questions=SEARCHES, seed=seed)
     documents = list(world.documents)
     Random(seed).shuffle(documents)
     encoder = StandIn()
@@ -109,7 +109,7 @@ def measure(size: int, folder: Path, seed: int) -> dict[str, object]:
     gone = [document.id for document in documents[INSERTS : 2 * INSERTS]]
     figures |= spread("delete", [timed(partial(index.delete, [d])) for d in gone])
     figures |= searches("after", index, world)
-    figures |= once(f"bulk_of_{BULK}", lambda: index.add(documents[-BULK:]))
+    figures |= once(f"bulk_of_{bulk}", lambda: index.add(documents[-bulk:]))
     figures |= searches("after_bulk", index, world)
     figures |= once("open_with_journal", lambda: Index.open(place, encoder=encoder, verify=False))
     figures["journal_bytes"] = (place / "changes.journal").stat().st_size
