@@ -32,7 +32,7 @@ def add(subcommands: Any) -> None:
         "  trailhound update my-docs.index changed.md --replace\n"
         "  trailhound update my-docs.index --delete old.md 2019/notes.txt\n"
         "  trailhound update my-docs.index new-docs/ --questions asked-last-week.txt\n"
-        "ids of documents are those that `trailhound search --json` shows as document_id",
+        "The id of a file is its path below CORPUS; the JSON of `trailhound search` tells every document_id.",
     )
     parser.add_argument("index", type=Path, metavar="INDEX")
     parser.add_argument("corpus", nargs="*", type=Path, metavar="CORPUS", help="what `trailhound index` reads")
