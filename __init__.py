@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .errors import TrailhoundError
     from .graph.index import Index
     from .graph.index_settings import IndexSettings
+    from .graph.updates import UpdateReport
     from .retrievers.records import Document, Passage, Question
 
 register_environments()  # gymnasium.make knows the environment once this package is imported
@@ -37,6 +38,7 @@ __all__ = [
     "TrailhoundError",
     "TrainingReport",
     "TrainingSource",
+    "UpdateReport",
     "evaluate",
     "load_recipe",
     "train",
@@ -52,6 +54,7 @@ _HOMES = {
     "errors": ("TrailhoundError",),
     "graph.index": ("Index",),
     "graph.index_settings": ("IndexSettings",),
+    "graph.updates": ("UpdateReport",),
     "retrievers.records": ("Document", "Passage", "Question"),
 }
 

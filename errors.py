@@ -5,6 +5,7 @@
     ├── QuestionsError     queries.jsonl or qrels cannot be used (names file and line)
     ├── IndexFolderError   an index folder is missing, damaged, or of another format
     │   └── DamagedIndexError   a file or a row does not match its recorded hash
+    ├── UpdateError        a change of an index cannot be made (unknown id, id that is there already, no room)
     ├── EncoderError       an encoder cannot be loaded or gave vectors that cannot be used
     ├── MaskingError       what is to be masked cannot be: an unknown kind, a pattern that is none
     ├── PolicyError        a policy folder is missing, damaged, or does not fit
@@ -54,6 +55,10 @@ class IndexFolderError(TrailhoundError):
 
 class DamagedIndexError(IndexFolderError):
     """A file or a row of an index does not match its recorded hash."""
+
+
+class UpdateError(TrailhoundError):
+    """A change of an index cannot be made; the index is as it was."""
 
 
 class EncoderError(TrailhoundError):

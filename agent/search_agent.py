@@ -160,7 +160,7 @@ class SearchAgent:
             self._reader = answering_reader(None if policy is None else Path(policy))
 
     def search(self, question: str, limit: int = 10) -> SearchResult:
-        """Find the evidence for a question.
+        """Find the evidence for a question, in the index as it is when the search begins.
 
         Args:
             question: in words.
@@ -173,12 +173,15 @@ class SearchAgent:
         if limit < 1:
             raise QuestionsError(f"a limit of {limit} passages finds nothing: give 1 or more")
         started = perf_counter()
-        ranked = self._system.rank(text, limit)
-        evidence, path = self._evidence(ranked), tuple(self._step(decision) for decision in ranked.decisions)
-        answer = None
-        if self._reader is not None:
-            read = self.index.store.passages(ranked.to_read(READ).tolist())
-            answer = self._reader.answer(text, read)
+        if self.index.facts is None:
+            self.index.refresh(wait=False)
+        with self.index.snapshot():
+            ranked = self._system.rank(text, limit)
+            evidence, path = self._evidence(ranked), tuple(self._step(decision) for decision in ranked.decisions)
+            answer = None
+            if self._reader is not None:
+                read = self.index.store.passages(ranked.to_read(READ).tolist())
+                answer = self._reader.answer(text, read)
         milliseconds = (perf_counter() - started) * 1000
         return SearchResult(
             question, evidence, path, self.answered_by, milliseconds, ranked.calls, ranked.confidence, answer

@@ -56,7 +56,7 @@ def sources_beside(
     """
     made = []
     for number, index in enumerate({id(source.index): source.index for source in sources}.values()):
-        if index.facts is None and (index.graph.out_degree > 0).mean() >= LEAST_NAMING:
+        if index.facts is None and np.count_nonzero(index.graph.out_degree) / len(index) >= LEAST_NAMING:
             folder = out / f"made-{number}"
             _make(index, folder, recipe.made_beside, recipe.held_out, [seed, _STREAM + 1, number], progress)
             made.append(TrainingSource(index, folder, TRAIN))

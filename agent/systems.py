@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,8 @@ from ..envs.world import QuestionWorld
 from ..errors import PolicyError
 from ..graph.fact_memory import FactMemory
 from ..graph.index import Index
+from ..graph.knowledge_graph import KnowledgeGraph
+from ..graph.live_graph import LiveGraph
 from ..graph.pagerank import PageRank
 from ..retrievers.fusion import reciprocal_rank_fusion
 from ..retrievers.records import Hits, Query, Rows
@@ -80,7 +83,9 @@ class FixedSystem:
         self._index = index
         self._kind = kind
         self.name = f"fixed system: {kind}"
-        self._pagerank = PageRank(index.graph) if kind == "ppr" else None
+        self._lock = Lock()
+        self._walked: KnowledgeGraph | LiveGraph | None = None
+        self._pagerank: PageRank | None = None
 
     def rank(self, question: str, limit: int) -> Ranked:
         """Return at most ``limit`` passages."""
@@ -98,7 +103,7 @@ class FixedSystem:
         fused = reciprocal_rank_fusion([hits for _, hits in steps], wide)
         if self._kind in HOPS:
             return self._follow(query, fused, steps, limit)
-        if self._pagerank is None:
+        if self._kind != "ppr":
             steps.append(("fuse the two rankings", Hits(fused.rows[:limit], fused.scores[:limit])))
             return _ranked(steps, calls=2)
         steps.append(("walk the graph from what was found and named", self._walk(question, fused, limit)))
@@ -119,14 +124,21 @@ class FixedSystem:
         steps.append(("rank by the fixed rule", ranking))
         return _ranked(steps, calls=len(steps) - 1)
 
+    def _walk_of(self, graph: KnowledgeGraph | LiveGraph) -> PageRank:
+        """Return the walk over a graph; it is made anew once the graph is another."""
+        with self._lock:
+            if self._pagerank is None or self._walked is not graph:
+                self._pagerank, self._walked = PageRank(graph), graph
+            return self._pagerank
+
     def _walk(self, question: str, fused: Hits, limit: int) -> Hits:
         """Walk from what the question names and what fusion ranks highest."""
-        assert self._pagerank is not None
+        pagerank = self._walk_of(self._index.graph)
         named = self._index.entity.search(Query(question), 5)
         seeds = dict(zip(fused.rows[:10].tolist(), fused.scores[:10].tolist(), strict=True))
         for row in named.rows.tolist():
             seeds[row] = seeds.get(row, 0.0) + float(fused.scores[:1].sum())
-        scores = self._pagerank.personalised(seeds)
+        scores = pagerank.personalised(seeds)
         order = np.argsort(-scores, kind="stable")[: min(limit, int((scores > 0).sum()))]
         return Hits(order.astype(np.int64), scores[order].astype(np.float32))
 

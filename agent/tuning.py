@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from ..envs.question_set import QuestionSet
 from ..envs.settings import EnvironmentSettings
-from ..errors import EncoderError, QuestionsError, RecipeError
+from ..errors import EncoderError, QuestionsError, RecipeError, UpdateError
 from ..graph.index import Index
 from ..retrievers.adapter import save_adapter
 from ..retrievers.encoder import BUILT_IN
@@ -283,4 +283,6 @@ def _checked(index: Index) -> Index:
             f"{index.path} was built with the encoder {index.encoder_name!r}; only the built-in one can be tuned:"
             " build the index with --encoder minilm"
         )
+    if index.changed:
+        raise UpdateError(f"{index.path} has changes in its journal: run  trailhound compact {index.path}  first")
     return index

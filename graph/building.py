@@ -31,11 +31,7 @@ from ..retrievers.vector_cache import DENSE, KEYS, VectorCache
 from .fact_links import link_facts
 from .index_settings import IndexSettings
 from .knowledge_graph import KnowledgeGraph
-
-LEXICAL = "lexical"
-TERMS = "terms.safetensors"
-GRAPH = "graph"
-FACTS = "facts"
+from .parts import FACTS, GRAPH, LEXICAL, TERMS
 
 
 class Build:

@@ -6,35 +6,33 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DamagedIndexError, EncoderError, IndexFolderError
+from ..errors import CorpusError, EncoderError
 from ..retrievers.context import ContextFunction
-from ..retrievers.dense import DenseIndex
+from ..retrievers.dense import DenseKind
 from ..retrievers.encoder import load_encoder
-from ..retrievers.entity import EntityIndex
 from ..retrievers.fact_encoder import FactEncoder
-from ..retrievers.facts import Facts
-from ..retrievers.folder import check_files, new_folder, read_manifest
-from ..retrievers.late_interaction import LATE, LateInteractionIndex, hold_tokens
-from ..retrievers.lexical import LexicalIndex
+from ..retrievers.folder import new_folder
+from ..retrievers.late_interaction import hold_tokens
 from ..retrievers.masking import Masker
 from ..retrievers.projection import ProjectedEncoder
-from ..retrievers.protocols import Encoder, Progress, SubIndex
+from ..retrievers.protocols import Encoder, Progress
 from ..retrievers.pruning import Sieve
 from ..retrievers.records import Document, Query
-from ..retrievers.store import FILE_NAME, EvidenceStore
-from ..retrievers.terms import TermIndex
-from ..retrievers.titles import TitleMatcher
 from ..retrievers.vector_cache import DENSE
-from .building import FACTS, GRAPH, LEXICAL, TERMS, BuildPlan, documents_of, graph_of
+from .building import BuildPlan, documents_of, graph_of
 from .index_settings import IndexSettings, with_function
-from .knowledge_graph import KnowledgeGraph
+from .open_folder import OpenFolder
+from .parts import FACTS, BaseParts, WordPieces
+from .updates import KnownVectors, UpdateReport, addition, compiler_of_additions, deletion, report
 
 
-class Index:
+class Index(OpenFolder):
     """An opened index; threads may share one.
 
     Args:
@@ -62,47 +60,17 @@ class Index:
     def __init__(
         self, path: Path | str, encoder: Encoder | None = None, threads: int | None = None, verify: bool = True
     ) -> None:
-        self.path = Path(path)
         self._threads = threads
         self._given = encoder
         self._lock = Lock()
-        whole = False
-        while not whole:
-            self.manifest = read_manifest(self.path)
-            try:
-                self._read(verify)
-                whole = read_manifest(self.path) == self.manifest  # else a build replaced it: these may be of two
-            except IndexFolderError:
-                if read_manifest(self.path) == self.manifest:
-                    raise
+        super().__init__(path, verify)
 
-    def _read(self, verify: bool) -> None:
-        """Open every part."""
-        if verify:
-            check_files(self.path, self.manifest)
-        self.settings = IndexSettings(**self.manifest["settings"])
-        self.encoder_name = str(self.manifest["encoder"])
+    def _accept(self, manifest: Mapping[str, Any]) -> tuple[DenseKind, WordPieces | None]:
+        self.settings = IndexSettings(**manifest["settings"])
+        self.encoder_name = str(manifest["encoder"])
         if self._given is not None:
             self._held(self._given)
-        self.store = EvidenceStore(self.path / FILE_NAME)
-        titles, documents = self.store.columns()
-        self.titles = TitleMatcher(titles, documents)
-        self.lexical = LexicalIndex(self.path / LEXICAL)
-        self.dense = DenseIndex(self.path / DENSE, self.settings.dense)
-        self.entity = EntityIndex(titles, documents, self.titles)
-        self.terms = TermIndex.load(self.path / TERMS)
-        self.graph = KnowledgeGraph.load(self.path / GRAPH)
-        self.facts = Facts.load(self.path / FACTS) if (self.path / FACTS).is_dir() else None
-        self.sub_indexes: dict[str, SubIndex] = {index.name: index for index in (self.lexical, self.dense, self.entity)}
-        self.late = (
-            LateInteractionIndex(self.path / LATE, self._word_pieces) if self.settings.late_interaction else None
-        )
-        if self.late is not None:
-            self.sub_indexes[self.late.name] = self.late
-        sizes = {len(part) for part in (self.store, self.lexical, self.dense, self.terms, self.graph)}
-        sizes |= {len(self.late)} if self.late is not None else set()
-        if len(sizes) != 1 or (self.facts is not None and len(self.facts.entities) not in sizes):
-            raise DamagedIndexError(f"the parts of {self.path} differ in length: build the index again")
+        return self.settings.dense, self._word_pieces if self.settings.late_interaction else None
 
     @classmethod
     def open(
@@ -160,12 +128,76 @@ class Index:
             plan.build_texts(documents_of(items, hear), staging, place, hear, progress)
         return cls(out, encoder, threads, verify=False)
 
+    def add(
+        self, documents: Iterable[Document], replace: bool = False, *, progress: Progress | None = None
+    ) -> UpdateReport:
+        """Add documents; they are searched from the next query on, and kept whatever happens.
+
+        All of them are added or none is. Encoding is what takes time: many at once take less than one by one.
+
+        Args:
+            documents: what to add.
+            replace: let a document take the place of one of its id.
+            progress: hears of encoding and linking.
+
+        Raises:
+            UpdateError: when an id is there already and not to be replaced, is given twice, or the index is one that
+                has to be built anew: a knowledge graph, or one with context, late interaction, shorter vectors,
+                duplicates left out or masking by patterns of your own.
+            CorpusError: when a document cannot be stored.
+            EncoderError: when the index's encoder cannot be loaded, or a vector is not finite.
+            IndexFolderError: when the journal cannot be written; DamagedIndexError when it is damaged.
+        """
+        started = perf_counter()
+        with self._changing() as show:
+            compiler = compiler_of_additions(self.settings, self.manifest, self.encoder)
+            done = addition(self._live, list(documents), replace, compiler, self.encoder, progress)
+            show()
+            return report(done, self._live.snapshot, started)
+
+    def delete(self, document_ids: Iterable[str]) -> UpdateReport:
+        """Delete documents; they are not found from the next query on.
+
+        Raises:
+            UpdateError: when one is not there (then none is deleted), or the index is a knowledge graph.
+            IndexFolderError: when the journal cannot be written; DamagedIndexError when it is damaged.
+        """
+        started = perf_counter()
+        with self._changing() as show:
+            done = deletion(self._live, document_ids)
+            show()
+            return report(done, self._live.snapshot, started)
+
+    def compact(self, *, progress: Progress | None = None) -> bool:
+        """Build a new base from all documents, without a journal; returns whether there was anything to fold in.
+
+        The result is that of building an index from the same documents; vectors are taken over. Searches go on in
+        the old index until the new one is whole, and a kill leaves one of the two. Changes by others wait.
+
+        Raises:
+            CorpusError: when every document was deleted.
+            UpdateError, IndexFolderError, DamagedIndexError, EncoderError: as for :meth:`add`.
+        """
+        with self._changing():
+            parts = self._live.parts
+            if isinstance(parts, BaseParts):
+                return False
+            store = parts.store
+            if not len(store):
+                raise CorpusError(f"every document of {self.path} was deleted: there is nothing to build; add some")
+            documents = (store.document(identifier) for identifier in store.document_ids())
+            compiler_of_additions(self.settings, self.manifest, self.encoder)  # else it cannot be built alike
+            known = KnownVectors(self.encoder, parts, self._live.snapshot)
+            Index.build(documents, self.path, settings=self.settings, encoder=known, progress=progress)
+            self._follow()
+        return True
+
     def __reduce__(self) -> tuple[Callable[..., Index], tuple[object, ...]]:
         """Pickle as the folder's path: whoever unpickles opens it."""
         return type(self), (self.path.resolve(), self._given, self._threads, False)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Index:
-        """Return itself: an index does not change."""
+        """Return itself: threads share an index."""
         return self
 
     def __len__(self) -> int:

@@ -61,6 +61,7 @@ class _Adjacency:
     relations: NDArray[np.int8]
     starts: NDArray[np.int32]
     ends: NDArray[np.int32]
+    weights: NDArray[np.float32]
 
     @classmethod
     def of(cls, edges: Edges, key: NDArray[np.int64], other: NDArray[np.int32], keys: int) -> _Adjacency:
@@ -74,6 +75,7 @@ class _Adjacency:
             edges.relation[order],
             edges.start[order],
             edges.end[order],
+            edges.weight[order],
         )
 
     def links(self, key: int) -> Links:
@@ -167,6 +169,11 @@ class KnowledgeGraph:
         if group not in _OUTWARD:
             raise ValueError(f"no relation group {group!r}; there are {', '.join(GROUPS)}")
         return self._outward.links(row * len(_OUTWARD) + _OUTWARD.index(group))
+
+    def share_weights(self, row: int) -> NDArray[np.float32]:
+        """Return the weight of each link of ``row`` in the group *shares*, float32 [k], strongest first."""
+        key = row * len(_OUTWARD) + _OUTWARD.index("shares")
+        return self._outward.weights[self._outward.offsets[key] : self._outward.offsets[key + 1]]
 
     def links_between(self, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8]]:
         """Return every edge among ``rows``, int64 [k], all different.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -33,15 +33,9 @@ def link_titles(
     columns = tuple(array("i") for _ in range(5))
     source, target, relation, start, end = columns
     for row, text in enumerate(texts):
-        linked: set[int] = set()
-        for mention in matcher.find(text):
-            for other in mention.rows:
-                if other in linked or _is_itself(row, other, titles, document_ids):
-                    continue
-                linked.add(other)
-                kind = Relation.ALIAS_MENTION if mention.kind == "alias" else Relation.TITLE_MENTION
-                for column, value in zip(columns, (row, other, kind, mention.start, mention.end), strict=True):
-                    column.append(value)
+        for other, kind, first, last in mentions_of(row, text, matcher, titles, document_ids):
+            for column, value in zip(columns, (row, other, kind, first, last), strict=True):
+                column.append(value)
         if progress is not None and row % 1000 == 999:
             progress("linking titles", row + 1, len(texts))
     if progress is not None:
@@ -54,6 +48,24 @@ def link_titles(
         np.array(end, np.int32),
         np.ones(len(source), np.float32),
     )
+
+
+def mentions_of(
+    row: int,
+    text: str,
+    matcher: TitleMatcher,
+    titles: Sequence[str],
+    document_ids: Sequence[str] | None = None,
+) -> Iterator[tuple[int, Relation, int, int]]:
+    """Iterate over the passages that the passage at ``row`` mentions: (row, relation, start, end), each row once."""
+    linked: set[int] = set()
+    for mention in matcher.find(text):
+        for other in mention.rows:
+            if other in linked or _is_itself(row, other, titles, document_ids):
+                continue
+            linked.add(other)
+            kind = Relation.ALIAS_MENTION if mention.kind == "alias" else Relation.TITLE_MENTION
+            yield other, kind, mention.start, mention.end
 
 
 def _is_itself(row: int, other: int, titles: Sequence[str], document_ids: Sequence[str] | None) -> bool:

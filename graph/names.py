@@ -46,9 +46,19 @@ def frequency_cap(passages: int) -> int:
 
 def key_phrases(text: str) -> set[int]:
     """Return hashes of the names of several words and of the pairs of neighbouring terms in ``text``."""
+    return set(map(phrase_hash, phrases_of(text)))
+
+
+def phrases_of(text: str) -> set[str]:
+    """Return the names of several words, in lower case, and the pairs of neighbouring terms in ``text``."""
     phrases = {" ".join(pair) for pair in pairwise(analyse(text))}
     phrases.update(filter(None, map(_plain_name, _NAME.findall(text))))
-    return {zlib.crc32(phrase.encode("utf-8", "surrogatepass")) for phrase in phrases}
+    return phrases
+
+
+def phrase_hash(phrase: str) -> int:
+    """Return the CRC-32 of a phrase, by which it is known."""
+    return zlib.crc32(phrase.encode("utf-8", "surrogatepass"))
 
 
 def _plain_name(name: str) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .edges import Relation
 from .knowledge_graph import KnowledgeGraph
+from .live_graph import LiveGraph
 
 MOST_OF_A_SHARE = 0.05
 """A share counts less than this, where a mention counts 1: a mention is sure, a rare string in common is not."""
@@ -40,7 +41,7 @@ class PageRank:
         ValueError: when ``damping`` is outside its range.
     """
 
-    def __init__(self, graph: KnowledgeGraph, damping: float = 0.85) -> None:
+    def __init__(self, graph: KnowledgeGraph | LiveGraph, damping: float = 0.85) -> None:
         if not 0 <= damping < 1:
             raise ValueError(f"damping is {damping}, not a number from 0 to below 1 (0.85 is usual)")
         from scipy import sparse

@@ -52,9 +52,18 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else None
         raise IndexFolderError(f"{folder} has the format {found!r}, this version reads {FORMAT}: build the index again")
-    if manifest.pop("sha256", None) != _hash(manifest):
+    if manifest.pop("sha256", None) != manifest_hash(manifest):
         raise DamagedIndexError(f"{path} does not match its hash: build the index again")
     return manifest
+
+
+def signature(folder: Path) -> tuple[int, int, int] | None:
+    """Return what differs once another index is at ``folder``, for one question to the file system; None for none."""
+    try:
+        found = (folder / MANIFEST).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -110,7 +119,7 @@ def publish(staging: Path, place: Path, description: Mapping[str, Any]) -> None:
         if path.is_file()
     }
     manifest = {"format": FORMAT, **description, "files": files}
-    manifest["sha256"] = _hash(manifest)
+    manifest["sha256"] = manifest_hash(manifest)
     write_json(staging / MANIFEST, manifest)
     mask = _umask()
     for path in (*staging.rglob("*"), staging):
@@ -135,7 +144,7 @@ def _refuse_foreign(place: Path) -> None:
         raise IndexFolderError(f"{place} is there and is not an index: choose another --out, or delete it")
 
 
-def _hash(manifest: Mapping[str, Any]) -> str:
+def manifest_hash(manifest: Mapping[str, Any]) -> str:
     """Hash all that a manifest says, so that a damaged setting is noticed as a damaged file is."""
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 

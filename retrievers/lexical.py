@@ -27,6 +27,10 @@ class LexicalIndex:
     Args:
         folder: what :meth:`build` wrote.
 
+    Attributes:
+        opened: tantivy's index.
+        searcher: tantivy's searcher over it.
+
     Raises:
         DamagedIndexError: when it cannot be opened.
     """
@@ -35,11 +39,11 @@ class LexicalIndex:
 
     def __init__(self, folder: Path) -> None:
         try:
-            self._index = _opened(folder)
-            self._searcher = self._index.searcher()
+            self.opened = _opened(folder)
+            self.searcher = self.opened.searcher()
         except (ValueError, OSError) as error:
             raise DamagedIndexError(f"{folder} cannot be opened by tantivy ({error}): build the index again") from error
-        if _schema().build() != self._index.schema:
+        if _schema().build() != self.opened.schema:
             raise DamagedIndexError(f"{folder} has another schema than this version writes: build the index again")
 
     @classmethod
@@ -70,21 +74,26 @@ class LexicalIndex:
 
     def __len__(self) -> int:
         """Return the number of passages."""
-        return int(self._searcher.num_docs)
+        return int(self.searcher.num_docs)
 
     def search(self, query: Query, limit: int) -> Hits:
         """Return at most ``limit`` passages that share a word with the query's text, best first, ties by row."""
-        words = _WORD.findall(query.text.lower())
+        words = words_asked(query)
         limit = min(limit, len(self))  # tantivy sets aside memory for as many as it is asked for
         if not words or limit < 1:
             return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
-        parsed = self._index.parse_query(" ".join(words), ["title", "text"])
-        found = self._searcher.search(parsed, limit, count=False).hits
+        parsed = self.opened.parse_query(" ".join(words), ["title", "text"])
+        found = self.searcher.search(parsed, limit, count=False).hits
         scores = np.array([score for score, _ in found], np.float32)
         addresses = [address for _, address in found]
-        rows = np.array(self._searcher.fast_field_values("row", addresses), np.int64)
+        rows = np.array(self.searcher.fast_field_values("row", addresses), np.int64)
         order = np.lexsort((rows, -scores))
         return Hits(rows[order], scores[order])
+
+
+def words_asked(query: Query) -> list[str]:
+    """Return the words of a query, in lower case."""
+    return _WORD.findall(query.text.lower())
 
 
 def _opened(folder: Path) -> Any:

@@ -16,6 +16,9 @@ from typing import Generic, TypeVar
 
 Entry = TypeVar("Entry")
 
+Accept = Callable[[int, int, list[Entry]], list[Entry]]
+"""Given the places ``[first, last)`` of a phrase and its entries, returns those that hold."""
+
 _BREAKS = frozenset(".,;:!?")
 PARAGRAPH_END = "\n\n"
 _ABBREVIATION = 3
@@ -82,7 +85,7 @@ class PhraseTable(Generic[Entry]):
 
     def __init__(self) -> None:
         self._entries: dict[str, list[Entry]] = {}
-        self._lengths: dict[str, list[int]] = {}
+        self._lengths: dict[str, tuple[int, ...]] = {}
 
     def __len__(self) -> int:
         """Return the number of phrases."""
@@ -91,39 +94,60 @@ class PhraseTable(Generic[Entry]):
     def add(self, words: Sequence[str], entry: Entry) -> None:
         """Let the phrase ``words`` (not empty) stand for ``entry`` too."""
         self._entries.setdefault(" ".join(words), []).append(entry)
-        lengths = self._lengths.setdefault(words[0], [])
-        if len(words) not in lengths:
-            lengths.append(len(words))
-            lengths.sort(reverse=True)
+        lengths = self._lengths.get(words[0], ())
+        if len(words) not in lengths:  # replaced, not changed: another thread may be walking through it
+            self._lengths[words[0]] = tuple(sorted((*lengths, len(words)), reverse=True))
 
     def items(self) -> Iterator[tuple[str, list[Entry]]]:
         """Iterate over the phrases and the entries they stand for, in the order they were added."""
         return iter(self._entries.items())
 
-    def find(
-        self, words: Sequence[str], accept: Callable[[int, int, list[Entry]], list[Entry]]
-    ) -> list[tuple[int, int, list[Entry]]]:
-        """Find phrases from left to right, the longest accepted one at each word, none overlapping.
+    def lengths(self, word: str) -> tuple[int, ...]:
+        """Return the lengths in words of the phrases that begin with ``word``, longest first."""
+        return self._lengths.get(word, ())
 
-        Args:
-            words: the text's words, folded as the phrases were.
-            accept: given the places ``[first, last)`` of a phrase and its entries, returns those that hold.
+    def entries(self, phrase: str) -> list[Entry] | None:
+        """Return what the words of ``phrase``, joined by spaces, stand for."""
+        return self._entries.get(phrase)
 
-        Returns:
-            (first, last, accepted entries) of each phrase found.
-        """
-        found: list[tuple[int, int, list[Entry]]] = []
-        lengths_of, free = self._lengths, 0
-        for first in [place for place, word in enumerate(words) if word in lengths_of]:
-            if first < free:
+    def find(self, words: Sequence[str], accept: Accept[Entry]) -> list[tuple[int, int, list[Entry]]]:
+        """Find phrases from left to right: see :func:`find_phrases`."""
+        lengths_of = self._lengths
+        begins = [place for place, word in enumerate(words) if word in lengths_of]
+        return find_phrases(words, begins, lengths_of.__getitem__, self._entries.get, accept)
+
+
+def find_phrases(
+    words: Sequence[str],
+    begins: Sequence[int],
+    lengths_of: Callable[[str], Sequence[int]],
+    entries_of: Callable[[str], list[Entry] | None],
+    accept: Accept[Entry],
+) -> list[tuple[int, int, list[Entry]]]:
+    """Find phrases from left to right, the longest accepted one at each word, none overlapping.
+
+    Args:
+        words: the text's words, folded as the phrases were.
+        begins: the places in ``words`` at which a phrase may begin, ascending.
+        lengths_of: a word at one of them -> the lengths in words of the phrases it begins, longest first.
+        entries_of: the words of a phrase, joined by spaces -> what it stands for.
+        accept: given the places ``[first, last)`` of a phrase and its entries, returns those that hold.
+
+    Returns:
+        (first, last, accepted entries) of each phrase found.
+    """
+    found: list[tuple[int, int, list[Entry]]] = []
+    free = 0
+    for first in begins:
+        if first < free:
+            continue
+        for length in lengths_of(words[first]):
+            entries = entries_of(" ".join(words[first : first + length]))
+            if entries is None or first + length > len(words):
                 continue
-            for length in lengths_of[words[first]]:
-                entries = self._entries.get(" ".join(words[first : first + length]))
-                if entries is None or first + length > len(words):
-                    continue
-                accepted = accept(first, first + length, entries)
-                if accepted:
-                    found.append((first, first + length, accepted))
-                    free = first + length
-                    break
-        return found
+            accepted = accept(first, first + length, entries)
+            if accepted:
+                found.append((first, first + length, accepted))
+                free = first + length
+                break
+    return found

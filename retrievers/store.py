@@ -10,8 +10,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import numpy as np
+
 from ..errors import CorpusError, DamagedIndexError
-from .records import Document, Passage
+from .records import Document, Passage, Rows
 
 FILE_NAME = "evidence.sqlite"
 
@@ -228,6 +230,33 @@ class EvidenceStore:
             passage = self.passage(rows[0][0])
             text, atomic = passage.text, passage.id == identifier
         return Document(identifier, title, text, source, atomic, json.loads(metadata))
+
+    def rows_of(self, document_id: str) -> list[int]:
+        """Return the rows of a document's passages, ascending.
+
+        Raises:
+            KeyError: when there is no such document.
+        """
+        found = self._fetch("SELECT number FROM documents WHERE id = ?", [document_id])
+        if not found:
+            raise KeyError(document_id)
+        return [row for (row,) in self._fetch("SELECT row FROM passages WHERE document = ? ORDER BY row", [*found[0]])]
+
+    def having(self, document_ids: Iterable[str]) -> list[str]:
+        """Return those of the ids that name a document."""
+        return [
+            identifier
+            for identifier in document_ids
+            if self._fetch("SELECT 1 FROM documents WHERE id = ?", [identifier])
+        ]
+
+    def document_ids(self) -> list[str]:
+        """Return the ids of all documents in the order they were added."""
+        return [identifier for (identifier,) in self._fetch("SELECT id FROM documents ORDER BY number", [])]
+
+    def rows(self) -> Rows:
+        """Return the rows of all passages, int64 [N], ascending."""
+        return np.arange(len(self), dtype=np.int64)
 
     def columns(self) -> tuple[list[str], list[str]]:
         """Return the title and the document id of every passage, in the order of their rows."""

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Literal
+from typing import Literal, Protocol
 
-from .phrases import PARAGRAPH_END, PhraseTable, fold, joins, without_marks, word_spans, words_of
+from .phrases import PARAGRAPH_END, Accept, PhraseTable, fold, joins, without_marks, word_spans, words_of
 from .terms import STOP_WORDS
 
 Kind = Literal["title", "alias"]
@@ -55,13 +55,64 @@ class TitleMention:
 
 
 @dataclass(slots=True)
-class _Named:
-    """A form in the table: how it is written (case and punctuation), and which rows it names."""
+class NamedForm:
+    """A form in a table: how it is written (case and punctuation), and which rows it names."""
 
     text: str
     kind: Kind
     exact: bool
     rows: list[int]
+
+
+FormKey = tuple[str, Kind, bool]
+"""A form's words, joined by spaces, its kind, and whether it is a whole title: writings of one key count together."""
+
+
+class FormTable(Protocol):
+    """Where a matcher looks forms up."""
+
+    @property
+    def crowded(self) -> set[FormKey]:
+        """Forms that fit so many documents that they name none."""
+        ...
+
+    def lengths(self, word: str) -> tuple[int, ...]:
+        """Return the lengths in words of the forms that begin with ``word``, longest first."""
+        ...
+
+    def entries(self, phrase: str) -> list[NamedForm] | None:
+        """Return the forms of these words, joined by spaces."""
+        ...
+
+    def find(self, words: Sequence[str], accept: Accept[NamedForm]) -> list[tuple[int, int, list[NamedForm]]]:
+        """Find forms as :func:`~trailhound.retrievers.phrases.find_phrases` does."""
+        ...
+
+
+class TitleTable(PhraseTable[NamedForm]):
+    """The forms of many titles; fulfils ``FormTable``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._crowded: set[FormKey] = set()
+
+    @property
+    def crowded(self) -> set[FormKey]:
+        """Forms that fit so many documents that they name none."""
+        return self._crowded
+
+
+def most_rows(kind: Kind) -> int:
+    """Return how many documents a form may fit before it names none."""
+    return MAX_TITLE_ROWS if kind == "title" else MAX_ALIAS_ROWS
+
+
+def keyed_forms(title: str, folded: bool) -> Iterator[tuple[FormKey, str]]:
+    """Iterate over the forms of ``title``: how a table knows each, case folded or not, and how it is written."""
+    for form in title_forms(title):
+        words = words_of(form.text)
+        key = " ".join([fold(word) for word in words] if folded else words)
+        yield (key, form.kind, form.text == title.strip()), form.text
 
 
 def strip_parenthesis(title: str) -> str:
@@ -149,8 +200,8 @@ class TitleMatcher:
             raise ValueError(f"{len(titles)} titles but {len(document_ids)} document ids: give one of each per passage")
         self._titles = titles
         self._document_ids = document_ids
-        self._cased: PhraseTable[_Named] | None = None
-        self._folded: PhraseTable[_Named] | None = None
+        self._cased: FormTable | None = None
+        self._folded: FormTable | None = None
         self._lock = Lock()
 
     def find(self, text: str) -> list[TitleMention]:
@@ -159,11 +210,11 @@ class TitleMatcher:
         A one-word title must be capitalised, and is not found where it begins a sentence or is part of a longer
         capitalised name.
         """
-        table = self._cased_table()
+        table = self.table(folded=False)
         words = words_of(text)
         spans: list[tuple[int, int]] = []
 
-        def accept(first: int, last: int, entries: list[_Named]) -> list[_Named]:
+        def accept(first: int, last: int, entries: list[NamedForm]) -> list[NamedForm]:
             spans.extend(() if spans else word_spans(text))
             return [entry for entry in entries if _holds_in_passage(text, spans, first, last, entry)]
 
@@ -175,43 +226,47 @@ class TitleMatcher:
         A one-word title must be capitalised in the question. Where a form fits both a whole title and others
         ("Sold" and "Sold (2014 film)"), the exact mention comes first, then one for the others, at the same place.
         """
-        table = self._folded_table()
+        table = self.table(folded=True)
         spans = word_spans(text)
         words = [fold(text[start:end]) for start, end in spans]
 
-        def accept(first: int, last: int, entries: list[_Named]) -> list[_Named]:
+        def accept(first: int, last: int, entries: list[NamedForm]) -> list[NamedForm]:
             return [entry for entry in entries if _holds_in_question(text, spans, first, last, entry)]
 
         return _mentions(table.find(words, accept), spans)
 
-    def _cased_table(self) -> PhraseTable[_Named]:
+    @classmethod
+    def over(cls, cased: FormTable, folded: FormTable) -> TitleMatcher:
+        """Return a matcher that looks forms up in other tables: with case kept for passages, folded for questions."""
+        matcher = cls([])
+        matcher._cased, matcher._folded = cased, folded
+        return matcher
+
+    def table(self, folded: bool) -> FormTable:
+        """Return one of the two tables, made on first use."""
         with self._lock:
+            if folded:
+                if self._folded is None:
+                    self._folded = self._table(folded=True)
+                return self._folded
             if self._cased is None:
                 self._cased = self._table(folded=False)
             return self._cased
 
-    def _folded_table(self) -> PhraseTable[_Named]:
-        with self._lock:
-            if self._folded is None:
-                self._folded = self._table(folded=True)
-            return self._folded
-
-    def _table(self, folded: bool) -> PhraseTable[_Named]:
+    def _table(self, folded: bool) -> TitleTable:
         # Forms of the same words are counted together, but judged one by one: "Help!" and "Help" are two titles.
-        named: dict[tuple[str, Kind, bool], dict[str, _Named]] = {}
+        named: dict[FormKey, dict[str, NamedForm]] = {}
         for row, title in self._first_rows():
-            for form in title_forms(title):
-                words = words_of(form.text)
-                key = " ".join([fold(word) for word in words] if folded else words)
-                exact = form.text == title.strip()
-                writings = named.setdefault((key, form.kind, exact), {})
-                writings.setdefault(form.text, _Named(form.text, form.kind, exact, [])).rows.append(row)
-        table: PhraseTable[_Named] = PhraseTable()
-        for (key, kind, _), writings in named.items():
-            rows = {row for entry in writings.values() for row in entry.rows}
-            if len(rows) <= (MAX_TITLE_ROWS if kind == "title" else MAX_ALIAS_ROWS):
+            for key, text in keyed_forms(title, folded):
+                writings = named.setdefault(key, {})
+                writings.setdefault(text, NamedForm(text, key[1], key[2], [])).rows.append(row)
+        table = TitleTable()
+        for key, writings in named.items():
+            if len({row for entry in writings.values() for row in entry.rows}) <= most_rows(key[1]):
                 for entry in writings.values():
-                    table.add(key.split(" "), entry)
+                    table.add(key[0].split(" "), entry)
+            else:
+                table.crowded.add(key)
         return table
 
     def _first_rows(self) -> Iterator[tuple[int, str]]:
@@ -226,7 +281,7 @@ class TitleMatcher:
             yield row, title
 
 
-def _holds_in_passage(text: str, spans: Sequence[tuple[int, int]], first: int, last: int, entry: _Named) -> bool:
+def _holds_in_passage(text: str, spans: Sequence[tuple[int, int]], first: int, last: int, entry: NamedForm) -> bool:
     """Return whether ``entry`` is really named at the words ``[first, last)`` of a passage's text."""
     if last - first > 1:
         return joins(text, spans[first:last], entry.text)
@@ -243,7 +298,7 @@ def _holds_in_passage(text: str, spans: Sequence[tuple[int, int]], first: int, l
     return last == len(spans) or not (text[end : spans[last][0]] in _NAME_JOINTS and text[spans[last][0]].isupper())
 
 
-def _holds_in_question(text: str, spans: Sequence[tuple[int, int]], first: int, last: int, entry: _Named) -> bool:
+def _holds_in_question(text: str, spans: Sequence[tuple[int, int]], first: int, last: int, entry: NamedForm) -> bool:
     """Return whether ``entry`` is really named at the words ``[first, last)`` of a question."""
     if last - first > 1:
         return joins(text, spans[first:last], entry.text)
@@ -253,7 +308,9 @@ def _holds_in_question(text: str, spans: Sequence[tuple[int, int]], first: int, 
     return not text[start].islower() or text[start:end] == entry.text
 
 
-def _mentions(found: Sequence[tuple[int, int, list[_Named]]], spans: Sequence[tuple[int, int]]) -> list[TitleMention]:
+def _mentions(
+    found: Sequence[tuple[int, int, list[NamedForm]]], spans: Sequence[tuple[int, int]]
+) -> list[TitleMention]:
     """Turn accepted entries into mentions: at one place titles alone if any, exact before not, each row once."""
     mentions = []
     for first, last, entries in found:

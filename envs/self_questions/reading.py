@@ -57,7 +57,7 @@ class Reading:
     def __init__(self, index: Index, rng: np.random.Generator, progress: Progress | None = None) -> None:
         self.index = index
         self.titles, _ = index.store.columns()
-        self.rows = np.arange(len(index), dtype=np.int64)
+        self.rows = index.store.rows()
         if len(index) > MOST_PASSAGES:
             self.rows = np.sort(rng.choice(self.rows, MOST_PASSAGES, replace=False))
         self._portraits: dict[int, Portrait] = {}

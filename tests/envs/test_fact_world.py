@@ -10,7 +10,7 @@ from trailhound.envs.fact_world import KNOWN_ANSWER, FactWorld, fact_world
 from trailhound.envs.features import PAIR
 from trailhound.envs.question_set import QuestionSet
 from trailhound.envs.search_env import SearchEnv
-from trailhound.errors import EncoderError, QuestionsError
+from trailhound.errors import EncoderError, QuestionsError, UpdateError
 from trailhound.graph.knowledge_graph import GROUPS, Relation
 
 FACTS = """anna\tmother_of\tbob
@@ -175,3 +175,9 @@ def test_what_the_graph_does_not_have_is_refused(index: Index, small_index: Inde
         fact_world(index, "anna eats", None, SETTINGS)
     with pytest.raises(EncoderError, match=r"graph\.txt"):
         _ = small_index.fact_encoder
+
+
+def test_the_index_of_a_knowledge_graph_takes_no_changes(index: Index) -> None:
+    for change in (lambda: index.add([]), lambda: index.delete(["anna"]), index.compact):
+        with pytest.raises(UpdateError, match="knowledge graph"):
+            change()

@@ -1,0 +1,99 @@
+"""``trailhound update``: documents come into an index, or leave it, without building it again."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..console import ProgressBar
+from .arguments import WrongUseError, command_parser
+from .opening import open_index
+
+if TYPE_CHECKING:
+    from ..graph.index_drift import Drift
+    from ..graph.updates import UpdateReport
+    from ..retrievers.records import Document
+
+_AT_ONCE = 1000
+"""Documents that become searchable together: a bound on memory and on what a kill undoes."""
+
+
+def add(subcommands: Any) -> None:
+    """Add the command to the command line."""
+    parser = command_parser(
+        subcommands,
+        "update",
+        run,
+        "add documents to an index, replace or delete them; they are searched from the next query on",
+        "  trailhound update my-docs.index new-docs/\n"
+        "  trailhound update my-docs.index changed.md --replace\n"
+        "  trailhound update my-docs.index --delete old.md 2019/notes.txt\n"
+        "  trailhound update my-docs.index new-docs/ --questions asked-last-week.txt\n"
+        "The id of a file is its path below CORPUS; the JSON of `trailhound search` tells every document_id.",
+    )
+    parser.add_argument("index", type=Path, metavar="INDEX")
+    parser.add_argument("corpus", nargs="*", type=Path, metavar="CORPUS", help="what `trailhound index` reads")
+    parser.add_argument("--replace", action="store_true", help="documents take the place of others of their id")
+    parser.add_argument(
+        "--delete", nargs="+", default=[], metavar="ID", help="documents to delete, before any are added"
+    )
+    parser.add_argument(
+        "--questions", type=Path, default=None, metavar="FILE", help="recent questions, one a line, to measure drift by"
+    )
+
+
+def run(parsed: argparse.Namespace) -> None:
+    """Change an index."""
+    from ..graph.index_drift import measure_drift
+    from ..retrievers.corpus.reading import read_corpus
+
+    if not parsed.corpus and not parsed.delete:
+        raise WrongUseError("nothing to do: name a CORPUS to add, or documents to --delete")
+    questions = [] if parsed.questions is None else parsed.questions.read_text("utf-8").splitlines()
+    index = open_index(parsed.index, parsed.threads)
+    reports = []
+    with ProgressBar(parsed.quiet) as bar:
+        if parsed.delete:
+            reports.append(index.delete(parsed.delete))
+        done = 0
+        for documents in _in_parts(read_corpus(parsed.corpus, bar.warn) if parsed.corpus else ()):
+            reports.append(index.add(documents, parsed.replace, progress=bar.report))
+            done += len(documents)
+            bar.report("adding documents", done, 0)
+    for line in _lines(parsed.index, reports, measure_drift(index, [line for line in questions if line.strip()])):
+        print(line)
+
+
+def _in_parts(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    """Iterate over documents by the thousand."""
+    rest = iter(documents)
+    while part := list(islice(rest, _AT_ONCE)):
+        yield part
+
+
+def _lines(place: Path, reports: list[UpdateReport], drift: Drift) -> Iterator[str]:
+    """Say what was done, how long it took to be searchable, and what to do next."""
+    names = ("added", "replaced", "deleted")
+    counts = {name: sum(getattr(report, name) for report in reports) for name in names}
+    done = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing to add"
+    passages = sum(report.passages for report in reports)
+    yield f"{place}: documents: {done}; {passages:,} new passages"
+    times = [report.milliseconds for report in reports]
+    if len(times) == 1:
+        yield f"searchable after {times[0]:,.0f} ms"
+    elif times:
+        yield f"searchable in {len(times)} steps, each within {max(times):,.0f} ms, all after {sum(times):,.0f} ms"
+    moved = {
+        "unknown terms": drift.unknown_terms,
+        "centroid shift": drift.centroid_shift,
+        "outlying passages": drift.outlying,
+        "unknown terms in questions": drift.question_unknown_terms,
+        "unseen passages in their results": drift.unseen,
+    }
+    figures = ", ".join(f"{name} {value:.2f}" for name, value in moved.items() if value is not None)
+    yield f"drift since the base was built (0 to 1): {figures}"
+    if reports and reports[-1].advice is not None:
+        yield reports[-1].advice

@@ -1,0 +1,82 @@
+"""``trailhound update`` and ``trailhound compact`` as a user meets them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from trailhound import Index
+from trailhound.cli import main
+
+Capture = pytest.CaptureFixture[str]
+
+
+def code_of(*arguments: str | Path) -> int:
+    try:
+        return main([str(argument) for argument in arguments])
+    except SystemExit as left:
+        return int(left.code or 0)
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "gate.md").write_text("# The Silver Gate\n\nThe Silver Gate is a film that was directed by Ada Brun.\n")
+    (folder / "brun.md").write_text("# Ada Brun\n\nAda Brun is a director. Her mother is Lena Marsk, a painter.\n")
+    assert code_of("index", folder, "--out", tmp_path / "n.index", "--quiet") == 0
+    return tmp_path / "n.index"
+
+
+def test_documents_come_change_and_go(notes: Path, tmp_path: Path, capsys: Capture) -> None:
+    new = tmp_path / "marsk.md"
+    new.write_text("# Lena Marsk\n\nLena Marsk painted zebras.\n")
+    (tmp_path / "asked.txt").write_text("Who painted zebras?\n\nWho directed The Silver Gate?\n")
+    capsys.readouterr()
+    assert code_of("update", notes, new, "--quiet", "--questions", tmp_path / "asked.txt") == 0
+    printed = capsys.readouterr().out
+    assert "documents: 1 added; 1 new passages" in printed
+    assert re.search(r"^searchable after \d+ ms$", printed, re.MULTILINE)
+    assert re.search(
+        r"drift .*unknown terms 0\.\d\d, centroid shift .*unseen passages in their results 0\.\d\d", printed
+    )
+    assert "`trailhound compact` would make searches faster" in printed
+    assert code_of("search", notes, "Who painted zebras?", "--system", "hybrid") == 0
+    assert "Lena Marsk painted zebras." in capsys.readouterr().out
+
+    new.write_text("# Lena Marsk\n\nLena Marsk painted giraffes.\n")
+    assert code_of("update", notes, new, "--quiet") == 1
+    assert "is in the index already" in capsys.readouterr().err
+    assert code_of("update", notes, new, "--replace", "--delete", "gate.md", "--quiet") == 0
+    printed = capsys.readouterr().out
+    assert "documents: 1 replaced, 1 deleted; 1 new passages" in printed
+    assert re.search(r"^searchable in 2 steps, each within \d+ ms", printed, re.MULTILINE)
+
+    assert code_of("compact", notes, "--quiet") == 0
+    assert f"{notes}: 2 documents, 2 passages, " in capsys.readouterr().out
+    assert code_of("compact", notes, "--quiet") == 0
+    assert "no changes to fold in" in capsys.readouterr().out
+    index = Index.open(notes)
+    assert [passage.title for passage in index.store] == ["Ada Brun", "Lena Marsk"]
+    assert "giraffes" in index.store.passage(1).text
+
+
+def test_wrong_use(notes: Path, capsys: Capture) -> None:
+    assert code_of("update", notes) == 2
+    assert "nothing to do: name a CORPUS to add, or documents to --delete" in capsys.readouterr().err
+    assert code_of("update", notes, "--delete", "nobody.md", "--quiet") == 1
+    assert "no document 'nobody.md'" in capsys.readouterr().err
+    assert code_of("update", notes.parent / "nowhere.index", "--delete", "x") == 1
+
+
+def test_a_stage_is_told_while_many_documents_come(notes: Path, tmp_path: Path, capsys: Capture) -> None:
+    folder = tmp_path / "more"
+    folder.mkdir()
+    for number in range(12):
+        (folder / f"{number}.md").write_text(f"# Note {number}\n\nThis is note {number}.\n")
+    assert code_of("update", notes, folder) == 0
+    told = capsys.readouterr()
+    assert "documents: 12 added; 12 new passages" in told.out
+    assert "encoding passages ..." in told.err
+    assert "linking shared phrases ..." in told.err
