@@ -64,11 +64,11 @@ def distinctive_terms(terms: TermIndex, group: NDArray[np.int64], most: int) -> 
     mean = counts.sum() / max(len(np.unique(groups)), 1)
     weights = counts * np.log1p(mean / totals[term])
     order = np.lexsort((term, -weights, groups))
-    begins = np.flatnonzero(np.r_[True, np.diff(groups[order]) > 0]) if len(order) else np.zeros(0, np.int64)
-    ends = np.r_[begins[1:], len(order)]
+    names, begins = np.unique(groups[order], return_index=True)
+    ends = [*begins[1:].tolist(), len(order)]
     return {
-        int(groups[order[begin]]): terms.vocabulary[term[order[begin : min(begin + most, end)]]]
-        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
+        name: terms.vocabulary[term[order[begin : min(begin + most, end)]]]
+        for name, begin, end in zip(names.tolist(), begins.tolist(), ends[: len(names)], strict=True)
     }
 
 

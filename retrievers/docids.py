@@ -258,12 +258,10 @@ class _Growing:
         # Equal fan-out on all inner levels: a narrow first level would say nothing about where a passage is.
         even = (len(rows) / (branching * self._settings.fill)) ** (1 / below)
         parts = min(branching, len(rows), max(1, int(np.ceil(needed)), int(np.ceil(even - 1e-9))))
-        while True:
-            assigned, _ = balanced_clusters(self._vectors[rows], parts, self._rng)
-            # The bound on a cluster's size may lie above what fits below it.
-            if parts == branching or np.bincount(assigned).max() <= branching**below:
-                break
-            parts += 1
+        assigned, _ = balanced_clusters(self._vectors[rows], parts, self._rng)
+        if np.bincount(assigned).max() > branching**below:  # the slack of the sizes is more than fits below
+            parts = max(parts, int(np.ceil(len(rows) / branching**below)))
+            assigned, _ = balanced_clusters(self._vectors[rows], parts, self._rng, slack=1)
         for code in range(parts):
             self.children[node][code] = self.grow(rows[assigned == code], level + 1)
         return node
