@@ -31,6 +31,7 @@ from trailhound.retrievers.router.tree_view import TreeView
 
 FOLDS = 5
 SLICE = 64
+VARIANTS = ((True, "decoder"), (False, "vector-only decoder"))
 
 
 def figures(found: np.ndarray, examples: Examples, name: str) -> dict[str, float]:
@@ -86,7 +87,7 @@ def wiki(parsed: argparse.Namespace, seed: int) -> dict[str, float]:
     pairs = made(indexes[over], corpora[over], parsed.made, parsed.work)
     test = labelled(indexes[over], corpora[over], parsed.data / over, split, parsed.work)
     results = dense(corpora[over], test)
-    for words, name in ((True, "decoder"), (False, "vector-only decoder")):
+    for words, name in VARIANTS[: 2 if parsed.ablate else 1]:
         decoder = trained([(views["2wiki-train"], train), (views[over], pairs)], words, seed)
         results |= decoded(decoder, views[over], test, name)
     return results
@@ -105,7 +106,7 @@ def scifact(parsed: argparse.Namespace, seed: int) -> dict[str, float]:
         test = everything.take(order[fold::FOLDS])
         train = joined(everything.take(np.setdiff1d(order, order[fold::FOLDS])), pairs)
         results = dense(corpus, test)
-        for words, name in ((True, "decoder"), (False, "vector-only decoder")):
+        for words, name in VARIANTS[: 2 if parsed.ablate else 1]:
             results |= decoded(trained([(view, train)], words, seed), view, test, name)
         folds.append((len(test), results))
     total = sum(count for count, _ in folds)
@@ -121,6 +122,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=("2wiki", "scifact"), default=["2wiki", "scifact"])
     parser.add_argument("--made", type=int, default=1000, help="pairs made from passages")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--ablate", action="store_true", help="also a decoder that sees no words")
     parser.add_argument("--choose", action="store_true", help="measure on questions of train")
     parser.add_argument("--json", type=Path, default=None)
     parsed = parser.parse_args()

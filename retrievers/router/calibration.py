@@ -49,18 +49,21 @@ def fit_temperature(scores: NDArray[np.floating], targets: NDArray[np.floating])
 def fit_logistic(scores: NDArray[np.floating], right: NDArray[np.bool_], ridge: float = 1e-2) -> tuple[float, float]:
     """Return slope and offset of the curve ``sigmoid(slope * score + offset)`` that says how often a score is right.
 
-    Platt 1999, "Probabilistic outputs for support vector machines"; a ridge on the slope keeps it finite where scores
-    separate right from wrong.
+    Platt 1999, "Probabilistic outputs for support vector machines", section 2.2: the targets are (n + 1) / (n + 2) and
+    1 / (m + 2) for n right and m wrong ones, so that few queries do not make it certain. A ridge draws the slope
+    towards one per standard deviation of the scores: with all wrong, a higher score is still the better one.
     """
     from scipy.optimize import minimize
 
-    values, signs = np.asarray(scores, np.float64), np.where(right, 1.0, -1.0)
+    values, count = np.asarray(scores, np.float64), int(right.sum())
+    targets = np.where(right, (count + 1) / (count + 2), 1 / (len(right) - count + 2))
     centre, spread = float(values.mean()), max(float(values.std()), 1e-6)
     scaled = (values - centre) / spread
 
     def loss(parameters: NDArray[np.float64]) -> float:
-        margins = signs * (parameters[0] * scaled + parameters[1])
-        return float(np.logaddexp(0, -margins).mean() + ridge * parameters[0] ** 2)
+        odds = parameters[0] * scaled + parameters[1]
+        likelihood = targets * np.logaddexp(0, -odds) + (1 - targets) * np.logaddexp(0, odds)
+        return float(likelihood.mean() + ridge * (parameters[0] - 1) ** 2)
 
     slope, offset = minimize(loss, np.array([1.0, 0.0]), method="BFGS").x
     return float(slope / spread), float(offset - slope * centre / spread)

@@ -85,8 +85,9 @@ def train_member(
 ) -> Member:
     """Train the router of one shard apart from all others, and calibrate it on its own queries.
 
-    A fifth of its queries are held out. The passages of one half of these are taken out of its trie: to such a query
-    the shard is foreign, and whatever it finds is wrong, which is how it learns to doubt itself without seeing others'.
+    A fifth of its queries are held out and decoded twice: as they are, and with their passages taken out of the trie.
+    To the latter the shard is foreign, and whatever it finds is wrong: so it learns to doubt itself without queries of
+    others.
 
     Args:
         corpus: :func:`local_corpus` of the shard.
@@ -102,16 +103,16 @@ def train_member(
         torch.manual_seed(seed)
         tree = DocidTree.build(corpus.vectors, rng, docids)
         decoder = DocidDecoder(DecoderSettings(corpus.vectors.shape[1], tree.depth))
-        train, apart = examples.parted(held_out, rng)
+        order = rng.permutation(len(examples))
+        count = max(1, round(held_out * len(examples)))
+        train, apart = examples.take(np.sort(order[count:])), examples.take(np.sort(order[:count]))
         view = TreeView(tree, corpus)
         train_decoder(decoder, [(view, train)], training or RouterTraining(), rng)
-    half = np.arange(len(apart)) < len(apart) // 2
-    foreign, own = apart.take(np.flatnonzero(half)), apart.take(np.flatnonzero(~half))
-    scores, right = _first(decoder, view, own)
-    if len(foreign):
-        gone = np.unique(foreign.wanted[foreign.wanted != NONE])
-        more, _ = _first(decoder, TreeView(tree.without(gone), corpus), foreign)
-        scores, right = np.concatenate([scores, more]), np.concatenate([right, np.zeros(len(more), np.bool_)])
+    scores, right = _first(decoder, view, apart)
+    left = tree.without(np.unique(apart.wanted[apart.wanted != NONE]))
+    if len(left):
+        foreign, _ = _first(decoder, TreeView(left, corpus), apart)
+        scores, right = np.concatenate([scores, foreign]), np.concatenate([right, np.zeros(len(foreign), np.bool_)])
     return Member(rows, view, decoder, *fit_logistic(scores, right))
 
 

@@ -131,7 +131,7 @@ def fitted_temperatures(router: Router, held_out: Examples, sub_indexes: Sequenc
     fitted = replace(Temperatures(), shards=shards, docids=_beam_temperature(router, held_out, router.tree.depth))
     if router.tree.depth > 1:
         fitted = replace(fitted, prefixes=_beam_temperature(router, held_out, 1))
-    if router.networks.plan is not None:
+    if router.networks.plan is not None and sub_indexes:
         with torch.no_grad():
             scores = router.networks.plan(vectors, plan_clues(held_out.clues)).numpy()
         rewards = plan_rewards(sub_indexes, held_out)
@@ -162,7 +162,7 @@ def measured(router: Router, held_out: Examples, sub_indexes: Sequence[SubIndex]
     ``shards@k``: share of the wanted passages in the first k shards; ``prefix@8``: queries with one below the first
     eight one-code prefixes; ``docid_hits@1``, ``docid_recall@5``; ``shard_calibration``: mean distance of the first
     shard's probability from how often it is right, over five bins; ``plan_reward``: recall at 5 of the sub-index asked
-    first, beside ``plan_best`` of the best single one.
+    first, beside ``plan_best`` of the best single one; only with ``sub_indexes``.
     """
     known, vectors = shard_inputs(router.statistics, held_out.clues)
     with torch.no_grad():
@@ -182,7 +182,7 @@ def measured(router: Router, held_out: Examples, sub_indexes: Sequence[SubIndex]
     wanted = (held_out.wanted != NONE).sum(axis=1)
     figures["docid_hits@1"] = float(right[:, 0].mean())
     figures["docid_recall@5"] = float((right[:, :5].sum(axis=1) / wanted).mean())
-    if router.networks.plan is not None:
+    if router.networks.plan is not None and sub_indexes:
         rewards = plan_rewards(sub_indexes, held_out)
         with torch.no_grad():
             chosen = router.networks.plan(vectors, plan_clues(held_out.clues)).numpy().argmax(axis=1)
