@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..docids import NONE, DocidSettings, DocidTree
 from ..entity import EntityIndex
@@ -116,7 +117,9 @@ def train_member(
     return Member(rows, view, decoder, *fit_logistic(scores, right))
 
 
-def _first(decoder: DocidDecoder, view: TreeView, examples: Examples, beam: int = 32) -> tuple[Rows, Rows]:
+def _first(
+    decoder: DocidDecoder, view: TreeView, examples: Examples, beam: int = 32
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return the first docid's score for every query, and whether it is a wanted one."""
     with torch.no_grad():
         found = decoder.decode(view, examples.clues, beam)

@@ -60,7 +60,7 @@ def shard_targets(partition: Partition, examples: Examples) -> NDArray[np.float3
     query, place = np.nonzero(examples.wanted >= 0)
     rows = examples.wanted[query, place]
     np.add.at(targets, (query, partition.shard[rows]), examples.rewards[query, place])
-    return targets / np.maximum(targets.sum(axis=1, keepdims=True), 1e-9)
+    return np.asarray(targets / np.maximum(targets.sum(axis=1, keepdims=True), 1e-9), np.float32)
 
 
 def shard_loss(scores: Tensor, targets: Tensor, weights: Tensor, sizes: Tensor, settings: RouterTraining) -> Tensor:
