@@ -9,6 +9,7 @@
     ├── EncoderError       an encoder cannot be loaded or gave vectors that cannot be used
     ├── MaskingError       what is to be masked cannot be: an unknown kind, a pattern that is none
     ├── PolicyError        a policy folder is missing, damaged, or does not fit
+    ├── RouterError        a router folder is missing, damaged, or does not fit the index
     ├── RecipeError        a training recipe has an unknown or impossible setting
     ├── WorkerError        a worker of a training that has several died
     └── MissingExtraError  an optional dependency is not installed (names the extra)
@@ -71,6 +72,10 @@ class MaskingError(TrailhoundError):
 
 class PolicyError(TrailhoundError):
     """A policy folder is missing, damaged, or does not fit."""
+
+
+class RouterError(TrailhoundError):
+    """A router folder is missing, damaged, or does not fit the index."""
 
 
 class RecipeError(TrailhoundError):

@@ -1,0 +1,112 @@
+"""Incremental retraining: what a router forgets, and what it learns, when passages come later.
+
+    python benchmarks/router_refresh.py --data ../shared/data --indexes INDEXES --work runs/refresh
+
+A fifth of the train questions and every supporting passage of theirs come later. The first router never saw them; the
+second was refreshed with the new pairs, with replay and distillation and without. Old and new are measured on
+questions held out of each (a fifth, never trained on): the share of supporting passages in the first two shards, and
+Hits@1 of the docids. The train split alone is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+
+import numpy as np
+import torch
+from router import corpus_of, labelled, made
+from trailhound.graph.edges import Relation
+from trailhound.graph.index import Index
+from trailhound.retrievers.records import Rows
+from trailhound.retrievers.router.clues import Corpus, clues_of
+from trailhound.retrievers.router.ensemble import local_corpus
+from trailhound.retrievers.router.examples import Examples, joined
+from trailhound.retrievers.router.making import RouterSettings, make_router, measured
+from trailhound.retrievers.router.refreshing import RefreshSettings, refresh
+from trailhound.retrievers.router.router import Router
+
+SHOWN = ("shards@2", "docid_hits@1")
+
+
+def reordered(examples: Examples, place: Rows, corpus: Corpus) -> Examples:
+    """Return examples over a corpus in which row r stands at ``place[r]``, 0 or more for every wanted row."""
+    wanted = np.where(examples.wanted < 0, -1, place[np.maximum(examples.wanted, 0)])
+    clues = [clues_of(query, corpus) for query in examples.queries]
+    return Examples(examples.queries, clues, wanted, examples.rewards, examples.weights, examples.labelled)
+
+
+def measure(parsed: argparse.Namespace, index: Index, seed: int) -> dict[str, float]:
+    """Train, let passages come, refresh; measure before and after."""
+    rng = np.random.default_rng(seed)
+    whole = corpus_of(index)
+    titles, _ = index.store.columns()
+    questions = labelled(index, whole, parsed.data / parsed.set, "train", parsed.work)
+    late = np.sort(rng.permutation(len(questions))[: len(questions) // 5])
+    late_rows = np.unique(questions.wanted[late][questions.wanted[late] >= 0])
+    order = np.concatenate([np.setdiff1d(np.arange(len(whole)), late_rows), late_rows])
+    first = len(order) - len(late_rows)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    before, after = local_corpus(whole, titles, order[:first]), local_corpus(whole, titles, order)
+    early = np.intersect1d(np.setdiff1d(np.arange(len(questions)), late), questions.within(order[:first]))
+    pairs = made(index, whole, parsed.made, parsed.work)
+    pairs = pairs.take(pairs.within(order[:first]))
+    old, old_test = questions.take(early).parted(0.2, rng)
+    new, new_test = questions.take(late).parted(0.2, rng)
+    edges = index.graph.edges
+    kept = edges.relation == Relation.TITLE_MENTION
+    source, target = place[edges.source[kept]], place[edges.target[kept]]
+    there = (source < first) & (target < first)
+    trained = joined(old, pairs)
+    router = make_router(
+        before, reordered(trained, place, before), RouterSettings(), seed, (source[there], target[there])
+    ).router
+    test = {"old": reordered(old_test, place, after), "new": reordered(new_test, place, after)}
+    fresh, replayed = reordered(new, place, after), reordered(trained, place, after)
+    grown = Router(after, router.partition, router.tree, router.networks, router.temperatures)
+    plain = RefreshSettings(replay=0, distillation=0)
+    routers = {
+        "before": grown,
+        "refreshed": refresh(router, after, fresh, replayed, RefreshSettings(), seed),
+        "without replay": refresh(router, after, fresh, replayed, plain, seed),
+    }
+    results = {}
+    for name, system in routers.items():
+        for kind, held_out in test.items():
+            figures = measured(system, held_out)
+            results |= {f"{name}, {kind}, {shown}": figures[shown] for shown in SHOWN}
+    return results
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--indexes", type=Path, required=True, help="where SET.index lie")
+    parser.add_argument("--work", type=Path, default=Path("runs/refresh"))
+    parser.add_argument("--set", default="hotpotqa")
+    parser.add_argument("--made", type=int, default=1000, help="pairs made from passages")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--json", type=Path, default=None)
+    parsed = parser.parse_args()
+    torch.set_num_threads(1)
+    parsed.work.mkdir(parents=True, exist_ok=True)
+    index = Index.open(parsed.indexes / f"{parsed.set}.index", threads=1, verify=False)
+    results = []
+    for seed in parsed.seeds:
+        results.append(measure(parsed, index, seed))
+        print(f"seed {seed}: {results[-1]}", flush=True)
+        if parsed.json:
+            parsed.json.write_text(json.dumps(results, indent=2) + "\n")
+    print("\n| router, questions, figure | mean | spread |\n|---|---|---|")
+    for name in results[0]:
+        values = [result[name] for result in results]
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        print(f"| {name} | {statistics.mean(values):.4f} | {spread:.4f} |")
+
+
+if __name__ == "__main__":
+    main()

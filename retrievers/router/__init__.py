@@ -1,0 +1,1 @@
+"""Routing: which shard, docid prefix, docids and sub-index a query should be sent to."""

@@ -1,0 +1,196 @@
+"""The docid decoder: walks the docid tree code by code, with a beam that the trie constrains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+from .clues import Clues, stacked
+from .tree_view import NODE_CLUES, PASSAGE_CLUES, TreeView, wanted_children_of
+
+_NEVER = -1e9
+_FORCED = 1e6
+_SHARPNESS = 20.0
+"""What cosines are multiplied with at first; learned."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderSettings:
+    """The decoder's size and what it sees.
+
+    Attributes:
+        dimension: of the query's vector.
+        depth: most codes to a docid.
+        hidden: numbers in the recurrent state, and in the layer that adapts the query.
+        words: whether it sees the query's words and named titles beside its vector.
+    """
+
+    dimension: int
+    depth: int
+    hidden: int = 384
+    words: bool = True
+
+
+class Decoded(NamedTuple):
+    """What a beam holds at the end.
+
+    Attributes:
+        found: int64 [b, k], nodes of the level decoded to, or rows; below 0 where there are fewer than k.
+        scores: float32 [b, k], best first.
+        passages: how many passages each query's decoding compared with the query, int64 [b].
+        nodes: the same for inner nodes.
+    """
+
+    found: Tensor
+    scores: Tensor
+    passages: Tensor
+    nodes: Tensor
+
+
+class _Beam(NamedTuple):
+    nodes: Tensor  # [b, k], NONE for none
+    states: Tensor  # [b, k, hidden]
+
+
+class _Step(NamedTuple):
+    children: Tensor  # [b, k * branching], NONE for none
+    vectors: Tensor  # [b, k * branching, d]
+    scores: Tensor  # [b, k * branching]
+
+
+class DocidDecoder(nn.Module):
+    r"""Scores a docid's codes one after the other: ``score(c | path) = a_t <u + R h_t, v_c> + f_t(<u, v_c>, x_c)``.
+
+    ``u`` is the adapted query vector, ``h_t`` a GRU's state over the vectors of the nodes passed, ``v_c`` the centroid
+    of child ``c`` (at the end, the passage's vector), ``x_c`` what the query's words say of what lies below ``c``. The
+    weights know no passage: the decoder carries over to another corpus, and to passages that are new.
+
+    A code's score stands for everything below it, not for its share of its parent: beams compare the children of
+    different parents, and a docid's score is that of its last code. So no branch is favoured because its siblings are
+    few (normalised over the beam: Andor et al. 2016, arXiv:1603.06042, section 3; trees trained under their own beam:
+    Zhuo et al. 2020, arXiv:2006.15408). The trie is the docid tree, which only holds live passages
+    (De Cao et al. 2021, arXiv:2010.00904, section 3.2).
+
+    Letters: b queries, k beam, B branching, d dimension.
+
+    Args:
+        settings: sizes.
+    """
+
+    def __init__(self, settings: DecoderSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        size, hidden = settings.dimension, settings.hidden
+        back = nn.Linear(hidden, size)
+        self.adapt = nn.Sequential(nn.Linear(size, hidden), nn.GELU(), nn.Dropout(0.1), back)
+        self.start = nn.Linear(size, hidden)
+        self.walk = nn.GRUCell(size, hidden)
+        self.read = nn.Linear(hidden, size)
+        for silent in (back, self.read):  # an untrained decoder compares vectors as they are
+            nn.init.zeros_(silent.weight)
+            nn.init.zeros_(silent.bias)
+        self.sharpness = nn.Parameter(torch.full((settings.depth,), _SHARPNESS).log())
+        widths = [NODE_CLUES] * (settings.depth - 1) + [PASSAGE_CLUES]
+        self.judges = nn.ModuleList(
+            nn.Sequential(nn.Linear(width + 1, 16), nn.ReLU(), nn.Linear(16, 1)) for width in widths
+        )
+
+    def decode(self, view: TreeView, clues: Sequence[Clues], beam: int, levels: int | None = None) -> Decoded:
+        """Return the best docids' rows (or, with ``levels`` below the depth, nodes of that level), best first."""
+        levels = view.depth if levels is None else levels
+        query, state, node_clues = self._begin(view, clues)
+        passages, nodes = (torch.zeros(len(clues), dtype=torch.int64) for _ in range(2))
+        for level in range(levels):
+            step = self._step(view, clues, node_clues, query, state, level)
+            compared = (step.children >= 0).sum(dim=1)
+            if level == view.depth - 1:
+                passages += compared
+            else:
+                nodes += compared
+            best = step.scores.topk(min(beam, step.scores.shape[1]), dim=1)
+            if level < levels - 1:
+                state = self._follow(step, best.indices, state, view.tree.branching)
+        found = step.children.gather(1, best.indices)
+        return Decoded(found, best.values, passages, nodes)
+
+    def losses(self, view: TreeView, clues: Sequence[Clues], wanted: Tensor, rewards: Tensor, beam: int) -> Tensor:
+        """Return the loss of every query and level, float32 [b, depth].
+
+        ``- log sum_c r_c p(c)`` over what the decoder's own beam holds, where ``r_c`` is the largest reward below
+        ``c``: with rewards of 1, any of the wanted passages will do. The wanted paths are kept in the beam.
+
+        Args:
+            view: the tree.
+            clues: of b queries.
+            wanted: int64 [b, g], rows, NONE for none.
+            rewards: float32 [b, g], above 0.
+            beam: how many nodes to follow.
+        """
+        query, state, node_clues = self._begin(view, clues)
+        losses = []
+        for level in range(view.depth):
+            step = self._step(view, clues, node_clues, query, state, level)
+            targets = torch.from_numpy(wanted_children_of(view.tree, wanted.numpy(), level + 1))
+            matches = (step.children[:, :, None] == targets[:, None, :]) & (targets >= 0)[:, None, :]
+            weights = (matches * rewards[:, None, :]).amax(dim=2)  # [b, k B]
+            shares = step.scores.log_softmax(dim=1) + weights.clamp(min=1e-9).log()
+            losses.append(-shares.masked_fill(weights <= 0, _NEVER).logsumexp(dim=1))
+            if level < view.depth - 1:
+                kept = step.scores.detach() + _FORCED * (weights > 0)
+                best = kept.topk(min(beam, kept.shape[1]), dim=1).indices
+                state = self._follow(step, best, state, view.tree.branching)
+        return torch.stack(losses, dim=1)
+
+    def adapted(self, vectors: Tensor) -> Tensor:
+        """Return the query vectors [b, d] as they are compared with passages, unit length."""
+        return functional.normalize(vectors + self.adapt(vectors), dim=-1)
+
+    def _begin(self, view: TreeView, clues: Sequence[Clues]) -> tuple[Tensor, _Beam, list[Tensor]]:
+        vectors = torch.from_numpy(stacked(clues))
+        state = torch.tanh(self.start(vectors))[:, None, :]
+        root = _Beam(torch.zeros(len(clues), 1, dtype=torch.int64), state)
+        return self.adapted(vectors), root, view.node_clues(clues) if self.settings.words else []
+
+    def _step(
+        self, view: TreeView, clues: Sequence[Clues], node_clues: list[Tensor], query: Tensor, beam: _Beam, level: int
+    ) -> _Step:
+        """Score the children of the nodes in the beam."""
+        batch, width = beam.nodes.shape
+        branching, last = view.tree.branching, level == view.depth - 1
+        node = beam.nodes.clamp(min=0)
+        children = view.children[node].masked_fill((beam.nodes < 0)[:, :, None], -1).reshape(batch, -1)
+        vectors = view.vectors[view.places[node]]  # [b, k, B, d]
+        plain = torch.einsum("bd,bkcd->bkc", query, vectors).reshape(batch, -1)
+        turned = torch.einsum("bkd,bkcd->bkc", query[:, None] + self.read(beam.states), vectors).reshape(batch, -1)
+        # The last level has the last judge, whatever the depth of this tree.
+        place = self.settings.depth - 1 if last else min(level, self.settings.depth - 2)
+        scores = self.sharpness[place].exp() * turned
+        known = self._known(view, clues, node_clues, children, level)
+        scores = scores + self.judges[place](torch.cat([plain[..., None], known], dim=-1)).squeeze(-1)
+        scores = scores.masked_fill(children < 0, _NEVER)
+        return _Step(children, vectors.reshape(batch, width * branching, -1), scores)
+
+    def _known(
+        self, view: TreeView, clues: Sequence[Clues], node_clues: list[Tensor], children: Tensor, level: int
+    ) -> Tensor:
+        """Return what the queries' words say of the children, zeros where the decoder does not see words."""
+        last = level == view.depth - 1
+        if not self.settings.words:
+            return torch.zeros(*children.shape, PASSAGE_CLUES if last else NODE_CLUES)
+        if last:
+            return view.passage_clues(clues, children.numpy())
+        place = view.place_in_level[children.clamp(min=0)]
+        return node_clues[level].gather(1, place[..., None].expand(-1, -1, NODE_CLUES))
+
+    def _follow(self, step: _Step, best: Tensor, beam: _Beam, branching: int) -> _Beam:
+        """Step to the chosen children, places [b, k] among the step's."""
+        hidden, size = beam.states.shape[-1], step.vectors.shape[-1]
+        before = beam.states.gather(1, (best // branching)[..., None].expand(-1, -1, hidden))
+        entered = step.vectors.gather(1, best[..., None].expand(-1, -1, size))
+        states = self.walk(entered.reshape(-1, size), before.reshape(-1, hidden)).reshape(before.shape)
+        return _Beam(step.children.gather(1, best), states)

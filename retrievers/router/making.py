@@ -1,0 +1,201 @@
+"""Making a router for a corpus: partition, docids, training, temperatures, and what it can do on held-out queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..docids import NONE, DocidSettings, DocidTree
+from ..protocols import Progress, SubIndex
+from .calibration import Scores, fit_temperature, softmax
+from .clues import Corpus
+from .decoder import DecoderSettings, DocidDecoder
+from .examples import Examples
+from .network import PlanNetwork, ShardNetwork, plan_clues
+from .router import BEAM, Networks, Router, Temperatures
+from .shards import partition
+from .training import RouterTraining, shard_inputs, shard_targets, train_decoder, train_plan, train_shards
+from .tree_view import wanted_children_of
+
+_SLICE = 64
+"""Queries decoded at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouterSettings:
+    """How a router is made.
+
+    Attributes:
+        shards: how many.
+        smoothing: how far linked passages are drawn into one shard.
+        docids: shape of the docid tree.
+        hidden: numbers in the decoder's state.
+        words: whether the decoder sees the query's words beside its vector.
+        held_out: share of the queries that temperatures and figures come from.
+        training: of the networks.
+    """
+
+    shards: int = 8
+    smoothing: float = 0.5
+    docids: DocidSettings = field(default_factory=DocidSettings)
+    hidden: int = 384
+    words: bool = True
+    held_out: float = 0.1
+    training: RouterTraining = field(default_factory=RouterTraining)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A router, and its figures on the held-out queries (shares from 0 to 1)."""
+
+    router: Router
+    figures: Mapping[str, float]
+
+
+def make_router(
+    corpus: Corpus,
+    examples: Examples,
+    settings: RouterSettings,
+    seed: int,
+    links: tuple[NDArray[np.integer], NDArray[np.integer]] | None = None,
+    sub_indexes: Sequence[SubIndex] = (),
+    progress: Progress | None = None,
+) -> Made:
+    """Make and train a router; the same arguments give the same one.
+
+    Args:
+        corpus: what it routes to.
+        examples: what it learns from, at least two.
+        settings: how.
+        seed: of everything random.
+        links: (source, target) rows of linked passages.
+        sub_indexes: what a plan may choose from; none for a router without plans.
+        progress: hears of the stages.
+    """
+    rng = np.random.default_rng(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        parts = partition(corpus.vectors, settings.shards, rng, links, settings.smoothing)
+        tree = DocidTree.build(corpus.vectors, rng, settings.docids)
+        train, held_out = examples.parted(settings.held_out, rng)
+        dimension = corpus.vectors.shape[1]
+        networks = Networks(
+            ShardNetwork(dimension, settings.shards),
+            DocidDecoder(DecoderSettings(dimension, tree.depth, settings.hidden, settings.words)),
+            PlanNetwork(dimension, len(sub_indexes)) if sub_indexes else None,
+            tuple(index.name for index in sub_indexes),
+        )
+        router = Router(corpus, parts, tree, networks)
+        train_shards(networks.shards, router.statistics, router.partition, train, settings.training, rng, progress)
+        if networks.plan is not None:
+            train_plan(networks.plan, train, plan_rewards(sub_indexes, train), settings.training, rng, progress)
+        train_decoder(networks.decoder, [(router.view, train)], settings.training, rng, progress=progress)
+    router.temperatures = fitted_temperatures(router, held_out, sub_indexes)
+    return Made(router, measured(router, held_out, sub_indexes))
+
+
+def plan_rewards(sub_indexes: Sequence[SubIndex], examples: Examples, limit: int = 5) -> NDArray[np.float32]:
+    """Return the share of each query's reward that the first ``limit`` passages of every sub-index have, [n, i]."""
+    rewards = np.zeros((len(examples), len(sub_indexes)), np.float32)
+    for place, query in enumerate(examples.queries):
+        total = max(float(examples.rewards[place].sum()), 1e-9)
+        for choice, index in enumerate(sub_indexes):
+            found = np.isin(examples.wanted[place], index.search(query, limit).rows)
+            rewards[place, choice] = examples.rewards[place][found].sum() / total
+    return rewards
+
+
+def decoded(router: Router, examples: Examples, levels: int, beam: int = BEAM) -> tuple[NDArray[np.int64], Scores]:
+    """Return what a beam holds after ``levels`` codes, [n, k], NONE where it holds fewer, with the scores."""
+    found, scores = [], []
+    with torch.no_grad():
+        for first in range(0, len(examples), _SLICE):
+            part = examples.clues[first : first + _SLICE]
+            answer = router.networks.decoder.decode(router.view, part, beam, levels)
+            found.append(answer.found.numpy())
+            scores.append(answer.scores.numpy())
+    return np.concatenate(found), np.concatenate(scores)
+
+
+def fitted_temperatures(router: Router, held_out: Examples, sub_indexes: Sequence[SubIndex] = ()) -> Temperatures:
+    """Fit every temperature of a router on held-out queries."""
+    known, vectors = shard_inputs(router.statistics, held_out.clues)
+    with torch.no_grad():
+        shards = fit_temperature(
+            router.networks.shards(vectors, known).numpy(), shard_targets(router.partition, held_out)
+        )
+    fitted = replace(Temperatures(), shards=shards, docids=_beam_temperature(router, held_out, router.tree.depth))
+    if router.tree.depth > 1:
+        fitted = replace(fitted, prefixes=_beam_temperature(router, held_out, 1))
+    if router.networks.plan is not None and sub_indexes:
+        with torch.no_grad():
+            scores = router.networks.plan(vectors, plan_clues(held_out.clues)).numpy()
+        rewards = plan_rewards(sub_indexes, held_out)
+        fitted = replace(
+            fitted, plan=fit_temperature(scores, rewards / np.maximum(rewards.sum(axis=1, keepdims=True), 1e-9))
+        )
+    return fitted
+
+
+def _beam_temperature(router: Router, held_out: Examples, levels: int) -> float:
+    found, scores = decoded(router, held_out, levels)
+    right = _right(router, held_out, found, levels).astype(np.float32)
+    return fit_temperature(
+        np.where(found == NONE, -1e9, scores), right / np.maximum(right.sum(axis=1, keepdims=True), 1)
+    )
+
+
+def _right(router: Router, examples: Examples, found: NDArray[np.int64], levels: int) -> NDArray[np.bool_]:
+    """Return which of the nodes or rows found lead to a wanted passage, bool [n, k]."""
+    wanted = wanted_children_of(router.tree, examples.wanted, levels)
+    matches = (found[:, :, None] == wanted[:, None, :]) & (wanted != NONE)[:, None, :]
+    return np.asarray(matches.any(axis=2))
+
+
+def measured(router: Router, held_out: Examples, sub_indexes: Sequence[SubIndex] = ()) -> dict[str, float]:
+    """Return what a router can do on queries that it did not learn from.
+
+    ``shards@k``: share of the wanted passages in the first k shards; ``prefix@8``: queries with one below the first
+    eight one-code prefixes; ``docid_hits@1``, ``docid_recall@5``; ``shard_calibration``: mean distance of the first
+    shard's probability from how often it is right, over five bins; ``plan_reward``: recall at 5 of the sub-index asked
+    first, beside ``plan_best`` of the best single one; only with ``sub_indexes``.
+    """
+    known, vectors = shard_inputs(router.statistics, held_out.clues)
+    with torch.no_grad():
+        scores = router.networks.shards(vectors, known).numpy()
+    targets = shard_targets(router.partition, held_out)
+    order = np.argsort(-scores, axis=1, kind="stable")
+    covered = np.take_along_axis(targets, order, axis=1).cumsum(axis=1).mean(axis=0)
+    figures = {f"shards@{most}": float(covered[most - 1]) for most in (1, 2, 3) if most <= len(covered)}
+    confidence = softmax(scores, router.temperatures.shards).max(axis=1)
+    figures["shard_calibration"] = calibration_error(confidence, np.take_along_axis(targets, order, axis=1)[:, 0])
+    if router.tree.depth > 1:
+        found, _ = decoded(router, held_out, 1)
+        figures["prefix@8"] = float(_right(router, held_out, found[:, :8], 1).any(axis=1).mean())
+    found, _ = decoded(router, held_out, router.tree.depth)
+    right = _right(router, held_out, found, router.tree.depth)
+    wanted = (held_out.wanted != NONE).sum(axis=1)
+    figures["docid_hits@1"] = float(right[:, 0].mean())
+    figures["docid_recall@5"] = float((right[:, :5].sum(axis=1) / wanted).mean())
+    if router.networks.plan is not None and sub_indexes:
+        rewards = plan_rewards(sub_indexes, held_out)
+        with torch.no_grad():
+            chosen = router.networks.plan(vectors, plan_clues(held_out.clues)).numpy().argmax(axis=1)
+        figures["plan_reward"] = float(rewards[np.arange(len(chosen)), chosen].mean())
+        figures["plan_best"] = float(rewards.mean(axis=0).max())
+    return figures
+
+
+def calibration_error(confidence: NDArray[np.floating], right: NDArray[np.floating], bins: int = 5) -> float:
+    """Return the expected calibration error over bins of equal width (Guo et al. 2017, eq. 3)."""
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    error = 0.0
+    for number in range(bins):
+        inside = place == number
+        if inside.any():
+            error += float(inside.mean() * abs(confidence[inside].mean() - right[inside].mean()))
+    return error

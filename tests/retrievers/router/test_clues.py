@@ -1,0 +1,59 @@
+"""Clues of a query: what is counted, by hand."""
+
+import numpy as np
+import pytest
+from trailhound.errors import EncoderError
+from trailhound.retrievers.entity import EntityIndex
+from trailhound.retrievers.records import Query
+from trailhound.retrievers.router.clues import Clues, Corpus, Postings, clues_of, named_share
+from trailhound.retrievers.terms import TermIndex
+
+TEXTS = ["apple pear", "apple plum", "apple", "quince"]
+CORPUS = Corpus(
+    np.eye(4, dtype=np.float32), TermIndex.build(TEXTS), EntityIndex(["Green Gables", "Red River", "Red River", ""])
+)
+
+
+def clues(text: str) -> Clues:
+    return clues_of(Query(text, CORPUS.vectors[0]), CORPUS)
+
+
+def test_clues_hold_known_terms_and_named_titles() -> None:
+    found = clues("Is there an apple, or a zebra, at Red River or in Green Gables?")
+    assert len(found.terms) == 1
+    assert sorted(found.named.tolist()) == [0, 1, 2]
+    assert found.named[0] == 0
+    assert found.specificity[0] == 1
+    # "Red River" is 9 letters and fits two passages, "Green Gables" 12 and one.
+    np.testing.assert_allclose(found.specificity[1:], 9 / 2**0.5 / 12, rtol=1e-6)
+
+
+def test_terms_say_where_they_occur() -> None:
+    postings = Postings(CORPUS.terms, np.array([0, 1, 1, -1]), 2)
+    evidence = postings.evidence(clues("apple plum"))
+    apple, plum = np.log1p(1.5 / 3.5), np.log1p(3.5 / 1.5)
+    np.testing.assert_allclose(evidence[:, 0], [apple / (apple + plum), 1], rtol=1e-5)
+    np.testing.assert_allclose(
+        evidence[:, 1], [apple / 3 / (apple + plum), (apple * 2 / 3 + plum) / (apple + plum)], rtol=1e-5
+    )
+    assert evidence[1, 2] > evidence[1, 1]  # the rare plum decides
+    assert evidence[1, 3] > evidence[0, 3] >= 0
+
+
+def test_a_query_without_known_terms_says_nothing() -> None:
+    postings = Postings(CORPUS.terms, np.array([0, 1, 1, -1]), 2)
+    assert postings.evidence(clues("zebra?")).tolist() == [[0] * 4] * 2
+    # A term of a passage that is in no group occurs in none.
+    assert postings.evidence(clues("quince"))[:, :3].tolist() == [[0] * 3] * 2
+
+
+def test_named_passages_point_at_their_groups() -> None:
+    found = named_share(clues("Green Gables and Red River"), np.array([0, 1, 1, -1]), 2)
+    other = 9 / 2**0.5 / 12
+    np.testing.assert_allclose(found, [[1, 1 / (1 + 2 * other)], [other, 2 * other / (1 + 2 * other)]], rtol=1e-5)
+
+
+def test_a_query_without_its_vector_is_refused() -> None:
+    for vector in (None, np.zeros(3, np.float32)):
+        with pytest.raises(EncoderError, match="encode the query"):
+            clues_of(Query("apple", vector), CORPUS)

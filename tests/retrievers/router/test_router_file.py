@@ -1,0 +1,61 @@
+"""A router's folder: the same router, or a reason."""
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from trailhound.errors import RouterError
+from trailhound.retrievers.router.clues import Corpus
+from trailhound.retrievers.router.examples import Examples
+from trailhound.retrievers.router.router import Router
+from trailhound.retrievers.router.router_file import ARRAYS, SETTINGS, load_router, read_about, save_router
+
+
+def test_a_saved_router_answers_the_same(
+    router: Router, corpus: Corpus, dev_examples: Examples, tmp_path: Path
+) -> None:
+    save_router(tmp_path / "run", router, {"seed": 0})
+    read = load_router(tmp_path / "run", corpus)
+    assert read_about(tmp_path / "run")["about"] == {"seed": 0}
+    for query in dev_examples.queries[:5]:
+        assert read.shard_probabilities(query).tolist() == router.shard_probabilities(query).tolist()
+        assert read.prefixes(query) == router.prefixes(query)
+        assert read.docids(query).scores.tolist() == router.docids(query).scores.tolist()
+        assert read.docids(query).rows.tolist() == router.docids(query).rows.tolist()
+        assert read.plan(query) == router.plan(query)
+
+
+def test_there_is_no_router_until_the_last_file(router: Router, corpus: Corpus, tmp_path: Path) -> None:
+    save_router(tmp_path, router)
+    (tmp_path / SETTINGS).unlink()
+    with pytest.raises(RouterError, match="holds no router"):
+        load_router(tmp_path, corpus)
+
+
+@pytest.mark.parametrize("damage", ["arrays", "pickle", "settings", "format", "another index", "temperature"])
+def test_what_cannot_be_used_is_refused(router: Router, corpus: Corpus, tmp_path: Path, damage: str) -> None:
+    save_router(tmp_path, router)
+    settings = json.loads((tmp_path / SETTINGS).read_text())
+    expected = "cannot be read"
+    if damage == "arrays":
+        flipped = bytearray((tmp_path / ARRAYS).read_bytes())
+        flipped[len(flipped) // 2] ^= 1
+        (tmp_path / ARRAYS).write_bytes(bytes(flipped))
+        expected = "is not the file that was written"
+    elif damage == "pickle":
+        (tmp_path / ARRAYS).write_bytes(pickle.dumps({}))
+        expected = "is not the file that was written"
+    elif damage == "settings":
+        (tmp_path / SETTINGS).write_text("{")
+    elif damage == "format":
+        (tmp_path / SETTINGS).write_text(json.dumps(settings | {"format": 99}))
+        expected = "has format 99"
+    elif damage == "temperature":
+        (tmp_path / SETTINGS).write_text(json.dumps(settings | {"temperatures": {"unknown": 1}}))
+    else:
+        corpus = Corpus(np.ascontiguousarray(corpus.vectors[:, :32]), corpus.terms, corpus.entity)
+        expected = "tune a router for this index"
+    with pytest.raises(RouterError, match=expected):
+        load_router(tmp_path, corpus)
