@@ -77,6 +77,22 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_router(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """Add the router of an index; with ``several`` one for each index."""
+    parser.add_argument(
+        "--router",
+        type=Path,
+        action="append" if several else "store",
+        default=None,
+        metavar="RUN",
+        help="search in the shards that `trailhound tune-router` taught it to choose, and ask for docids"
+        + (": one for each --index" if several else " (default: search everything)"),
+    )
+    parser.add_argument(
+        "--shards", type=positive, default=2, metavar="N", help="with --router, most shards to a question (default: 2)"
+    )
+
+
 def add_path_reranker(parser: argparse.ArgumentParser) -> None:
     """Add the optional last step of a search."""
     parser.add_argument(

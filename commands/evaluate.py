@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..console import ProgressBar, print_table
-from .arguments import SYSTEMS, add_path_reranker, command_parser
+from .arguments import SYSTEMS, add_path_reranker, add_router, command_parser
 from .opening import open_index, set_threads
 
 
@@ -35,6 +35,7 @@ def add(subcommands: Any) -> None:
     parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that ships")
     parser.add_argument("--system", choices=SYSTEMS, default=None, help="default: policy")
     add_path_reranker(parser)
+    add_router(parser)
     parser.add_argument(
         "--run-file", type=Path, default=None, metavar="FILE", help="write the rankings in TREC's format"
     )
@@ -49,7 +50,7 @@ def run(parsed: argparse.Namespace) -> None:
     from ..agent.evaluation import evaluate
 
     set_threads(parsed.threads or 1)
-    index = open_index(parsed.index, parsed.threads or 1)
+    index = open_index(parsed.index, parsed.threads or 1, parsed.router, parsed.shards)
     with ProgressBar(parsed.quiet) as bar:
         evaluation = evaluate(
             index,

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from ..graph.index import Index
 
 
-def open_index(path: Path, threads: int | None) -> Index:
-    """Open an index."""
+def open_index(path: Path, threads: int | None, router: Path | None = None, shards: int = 2) -> Index:
+    """Open an index, with its router where one is given."""
     from ..graph.index import Index
 
-    return Index.open(path, threads=threads)
+    return Index.open(path, threads=threads, router=router, shards=shards)
 
 
 def set_threads(threads: int) -> None:
@@ -48,6 +48,12 @@ def labelled(parsed: argparse.Namespace, threads: int | None) -> tuple[list[Inde
         raise WrongUseError(
             f"{len(parsed.index)} --index and {len(parsed.questions)} --questions: give one of each for every corpus"
         )
-    indexes = [open_index(path, threads) for path in parsed.index]
+    routers = getattr(parsed, "router", None) or [None] * len(parsed.index)
+    if len(routers) != len(parsed.index):
+        raise WrongUseError(f"{len(parsed.index)} --index and {len(routers)} --router: give one for each, or none")
+    indexes = [
+        open_index(path, threads, router, getattr(parsed, "shards", 2))
+        for path, router in zip(parsed.index, routers, strict=True)
+    ]
     pairs = zip(indexes, parsed.questions, strict=True)
     return indexes, [TrainingSource(index, folder, parsed.split) for index, folder in pairs]

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .arguments import SYSTEMS, add_path_reranker, command_parser, positive
+from .arguments import SYSTEMS, add_path_reranker, add_router, command_parser, positive
 from .opening import open_index, set_threads
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def add(subcommands: Any) -> None:
     parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that ships")
     parser.add_argument("--system", choices=SYSTEMS, default=None, help="default: policy")
     add_path_reranker(parser)
+    add_router(parser)
     parser.add_argument("--limit", type=positive, default=5, metavar="N", help="passages to show (default: 5)")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -45,7 +46,7 @@ def run(parsed: argparse.Namespace) -> None:
     from ..agent.search_agent import SearchAgent
 
     set_threads(parsed.threads or 1)
-    index = open_index(parsed.index, parsed.threads or 1)
+    index = open_index(parsed.index, parsed.threads or 1, parsed.router, parsed.shards)
     agent = SearchAgent(index, parsed.policy, system=parsed.system, path_reranker=parsed.path_reranker)
     result = agent.search(parsed.question, parsed.limit)
     if parsed.picture is not None:

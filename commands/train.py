@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..console import ProgressBar
 from ..errors import EncoderError, QuestionsError
-from .arguments import WrongUseError, add_device, add_sources, command_parser, positive
+from .arguments import WrongUseError, add_device, add_router, add_sources, command_parser, positive
 from .opening import labelled, open_index, set_threads
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def add(subcommands: Any) -> None:
         help="encoder that `trailhound tune` made, or the one that ships, for queries that hold evidence (default: the"
         " index's)",
     )
+    add_router(parser, several=True)
     parser.add_argument(
         "--reader",
         default=None,
@@ -66,6 +67,11 @@ def add(subcommands: Any) -> None:
         help="judges paths: coverage, builtin, a folder of a reader or of a transformers model, or URL#MODEL"
         " (default: coverage with passages, readers trained in the run with answers)",
     )
+    _add_run(parser)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    """Add how it is trained, and where."""
     parser.add_argument(
         "--recipe", default=None, metavar="NAME|FILE", help="settings: a name of runs/recipes or a .toml"
     )

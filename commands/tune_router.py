@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,11 @@ from .opening import open_index, set_threads
 
 if TYPE_CHECKING:
     from ..graph.index import Index
+    from ..graph.parts import BaseParts
     from ..retrievers.docid_pairs import TrainingPair
     from ..retrievers.docids import DocidTree
     from ..retrievers.router.making import Made
+    from ..retrievers.terms import TermIndex
 
 
 def add(subcommands: Any) -> None:
@@ -47,18 +50,24 @@ def add(subcommands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Train a router."""
+    from ..graph.parts import BaseParts
+    from ..graph.routing import BASE, LEXICAL_SHARDS
     from ..retrievers.atomic_file import write_json
+    from ..retrievers.folder import manifest_hash
+    from ..retrievers.router.routed import build_lexical_shards
     from ..retrievers.router.router_file import save_router
 
     if (parsed.questions is None) != (parsed.split is None):
         raise WrongUseError("--questions and --split belong together: give both, or neither")
     set_threads(parsed.threads or 1)
     index = open_index(parsed.index, parsed.threads)
+    if not isinstance(index.parts, BaseParts):
+        raise RouterError(f"{parsed.index} was changed since it was built: `trailhound compact` it first")
     if parsed.shards > len(index):
         raise RouterError(f"{len(index)} passages cannot be parted into {parsed.shards} shards: ask for fewer")
     with ProgressBar(parsed.quiet) as bar:
-        pairs = _pairs(index, parsed, bar)
-        made = _made(index, pairs, parsed, bar)
+        pairs = _pairs(index, index.parts.terms, parsed, bar)
+        made = _made(index, index.parts, pairs, parsed, bar)
         about = {
             "index": str(parsed.index),
             "questions": None if parsed.questions is None else str(parsed.questions),
@@ -66,23 +75,28 @@ def run(parsed: argparse.Namespace) -> None:
             "seed": parsed.seed,
             "pairs": len(pairs),
             "figures": dict(made.figures),
+            BASE: manifest_hash(index.manifest),
         }
         save_router(parsed.out, made.router, about)
+        bar.report("indexing the shards", 0, 0)
+        shutil.rmtree(parsed.out / LEXICAL_SHARDS, ignore_errors=True)
+        texts = ((passage.title, passage.text) for passage in index.store)
+        build_lexical_shards(parsed.out / LEXICAL_SHARDS, texts, made.router.partition)
         bar.report("describing docids", 0, 0)
-        write_json(parsed.out / "prefixes.json", _described(index, made.router.tree))
+        write_json(parsed.out / "prefixes.json", _described(index, index.parts.terms, made.router.tree))
     print(f"{parsed.out}: {', '.join(f'{name} {value:.3f}' for name, value in made.figures.items())} on held-out pairs")
 
 
-def _described(index: Index, tree: DocidTree) -> dict[str, list[str]]:
+def _described(index: Index, terms: TermIndex, tree: DocidTree) -> dict[str, list[str]]:
     """Return what every docid prefix ("3", "3.17") is about."""
     from ..retrievers.docid_descriptors import describe_prefixes
 
     texts = (f"{passage.title}\n{passage.text}" for passage in index.store)
-    described = describe_prefixes(tree, index.terms, texts)
+    described = describe_prefixes(tree, terms, texts)
     return {".".join(map(str, prefix)): list(words) for prefix, words in sorted(described.items())}
 
 
-def _pairs(index: Index, parsed: argparse.Namespace, bar: ProgressBar) -> list[TrainingPair]:
+def _pairs(index: Index, terms: TermIndex, parsed: argparse.Namespace, bar: ProgressBar) -> list[TrainingPair]:
     """Return what to learn from: labelled questions, if given, and pairs made of the passages."""
     import numpy as np
 
@@ -90,7 +104,7 @@ def _pairs(index: Index, parsed: argparse.Namespace, bar: ProgressBar) -> list[T
     from ..retrievers.questions import load_questions
 
     bar.report("making training pairs", 0, 0)
-    pairs = made_pairs(list(index.store), index.terms, np.random.default_rng(parsed.seed), parsed.made)
+    pairs = made_pairs(list(index.store), terms, np.random.default_rng(parsed.seed), parsed.made)
     if parsed.questions is not None:
         questions, qrels = load_questions(parsed.questions, parsed.split, bar.warn)
         try:
@@ -105,7 +119,9 @@ def _pairs(index: Index, parsed: argparse.Namespace, bar: ProgressBar) -> list[T
     return pairs
 
 
-def _made(index: Index, pairs: list[TrainingPair], parsed: argparse.Namespace, bar: ProgressBar) -> Made:
+def _made(
+    index: Index, parts: BaseParts, pairs: list[TrainingPair], parsed: argparse.Namespace, bar: ProgressBar
+) -> Made:
     import numpy as np
 
     from ..graph.edges import Relation
@@ -113,9 +129,9 @@ def _made(index: Index, pairs: list[TrainingPair], parsed: argparse.Namespace, b
     from ..retrievers.router.examples import encoded, examples_of
     from ..retrievers.router.making import RouterSettings, make_router
 
-    corpus = Corpus(np.ascontiguousarray(index.dense.vectors), index.terms, index.entity)
+    corpus = Corpus(parts.dense.reconstruct(np.arange(len(index))), parts.terms, parts.entity)
     examples = examples_of(pairs, encoded(pairs, index.encoder, bar.report), corpus)
-    edges = index.graph.edges
+    edges = parts.graph.edges
     linked = edges.relation == Relation.TITLE_MENTION
     return make_router(
         corpus,

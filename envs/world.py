@@ -66,7 +66,8 @@ class QuestionWorld:
         self._queries: dict[tuple[int, ...], Query] = {(): Query(view.text, view.hop_vector)}
         self._texts: dict[tuple[int, ...], str] = {(): view.text}
         self._pairs = PairFeatures(index, view)
-        self.offers = tuple(name in index.sub_indexes for name in SUB_INDEXES)
+        self._sub_indexes = index.sub_indexes_for(Query(view.text, view.vector))
+        self.offers = tuple(name in self._sub_indexes for name in SUB_INDEXES)
         """Whether each sub-index is there to be asked."""
 
     def __len__(self) -> int:
@@ -182,7 +183,7 @@ class QuestionWorld:
             limit = self.settings.pages * self.settings.expand_size
             # encoding is what costs most, and only the dense index compares vectors
             query = self.query(held) if name == "dense" else Query(self._text(held))
-            rows = self.index.sub_indexes[name].search(query, limit + len(held)).rows
+            rows = self._sub_indexes[name].search(query, limit + len(held)).rows
             if held:
                 rows = rows[~np.isin(rows, self._rows[list(held)])]
             self._asked[key] = rows[:limit]

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,11 @@ from ..retrievers.context import ContextFunction
 from ..retrievers.dense import DenseKind
 from ..retrievers.encoder import load_encoder
 from ..retrievers.fact_encoder import FactEncoder
-from ..retrievers.folder import new_folder
+from ..retrievers.folder import manifest_hash, new_folder
 from ..retrievers.late_interaction import hold_tokens
 from ..retrievers.masking import Masker
 from ..retrievers.projection import ProjectedEncoder
-from ..retrievers.protocols import Encoder, Progress
+from ..retrievers.protocols import Encoder, Progress, SubIndex
 from ..retrievers.pruning import Sieve
 from ..retrievers.records import Document, Query
 from ..retrievers.vector_cache import DENSE
@@ -30,6 +30,9 @@ from .index_settings import IndexSettings, with_function
 from .open_folder import OpenFolder
 from .parts import FACTS, BaseParts, WordPieces
 from .updates import KnownVectors, UpdateReport, addition, compiler_of_additions, deletion, report
+
+if TYPE_CHECKING:
+    from .routing import Routing
 
 
 class Index(OpenFolder):
@@ -40,6 +43,8 @@ class Index(OpenFolder):
         encoder: in place of the one that the manifest names; must have its name.
         threads: for encoding; all cores when None.
         verify: hold every file against its hash first (about a second for each gigabyte).
+        router: folder that ``trailhound tune-router`` wrote; then questions are searched in their shards alone.
+        shards: at most how many of them for a question.
 
     Attributes:
         store: the evidence store.
@@ -58,11 +63,20 @@ class Index(OpenFolder):
     """
 
     def __init__(
-        self, path: Path | str, encoder: Encoder | None = None, threads: int | None = None, verify: bool = True
+        self,
+        path: Path | str,
+        encoder: Encoder | None = None,
+        threads: int | None = None,
+        verify: bool = True,
+        router: Path | str | None = None,
+        shards: int = 2,
     ) -> None:
         self._threads = threads
         self._given = encoder
         self._lock = Lock()
+        self._router = None if router is None else Path(router)
+        self._shards = shards
+        self._routing: Routing | None = None
         super().__init__(path, verify)
 
     def _accept(self, manifest: Mapping[str, Any]) -> tuple[DenseKind, WordPieces | None]:
@@ -74,10 +88,17 @@ class Index(OpenFolder):
 
     @classmethod
     def open(
-        cls, path: Path | str, *, encoder: Encoder | None = None, threads: int | None = None, verify: bool = True
+        cls,
+        path: Path | str,
+        *,
+        encoder: Encoder | None = None,
+        threads: int | None = None,
+        verify: bool = True,
+        router: Path | str | None = None,
+        shards: int = 2,
     ) -> Index:
         """Open an index: see the class."""
-        return cls(path, encoder, threads, verify)
+        return cls(path, encoder, threads, verify, router, shards)
 
     @classmethod
     def build(
@@ -194,7 +215,8 @@ class Index(OpenFolder):
 
     def __reduce__(self) -> tuple[Callable[..., Index], tuple[object, ...]]:
         """Pickle as the folder's path: whoever unpickles opens it."""
-        return type(self), (self.path.resolve(), self._given, self._threads, False)
+        router = None if self._router is None else self._router.resolve()
+        return type(self), (self.path.resolve(), self._given, self._threads, False, router, self._shards)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Index:
         """Return itself: threads share an index."""
@@ -234,6 +256,28 @@ class Index(OpenFolder):
         if not isinstance(encoder, FactEncoder):
             raise EncoderError(f"{self.path} is not the index of a knowledge graph: build one from a graph.txt")
         return encoder
+
+    @property
+    def routing(self) -> Routing | None:
+        """The router and its shards, where the index was opened with one; read when first used.
+
+        Raises:
+            RouterError: when it cannot be read, or is another index's.
+        """
+        if self._router is None:
+            return None
+        with self._lock:
+            from .routing import Routing  # with torch: most indexes have no router
+
+            base = self._live.base
+            if self._routing is None or self._routing.base is not base:
+                self._routing = Routing(self._router, base, manifest_hash(self.manifest), self._shards)
+            return self._routing
+
+    def sub_indexes_for(self, question: Query) -> Mapping[str, SubIndex]:
+        """Return the sub-indexes that are searched for a question, by name: all there are, or within its shards."""
+        routing = self.routing
+        return self.sub_indexes if routing is None else routing.sub_indexes(question, self.parts)
 
     def query(self, text: str) -> Query:
         """Return ``text`` with its vector."""

@@ -72,19 +72,20 @@ class LiveIndex:
         base_hash: of the base's manifest.
 
     Attributes:
+        base: as it was built.
         parts: the latest state; the base's own parts as long as nothing was changed.
         snapshot: how much of base and additions it has.
     """
 
     def __init__(self, folder: Path, base: BaseParts, base_hash: str) -> None:
         self._journal = Journal(folder, base_hash)
-        self._base = base
+        self.base = base
         self._statistics = BaseStatistics(base.lexical)
         self._begin()
 
     def _begin(self) -> None:
         """Go back to the base."""
-        base = self._base
+        base = self.base
         self._added = _Additions(GrowingArray(np.float32, base.dense.dimension))
         self._end = Position()
         self._signature: Signature = None
@@ -206,7 +207,7 @@ class LiveIndex:
         return found
 
     def _parts(self, snapshot: Snapshot, shift: Shift) -> LiveParts:
-        base, added = self._base, self._added
+        base, added = self.base, self._added
         titles = live_titles(base.titles, added.titles, snapshot)
         return LiveParts(
             LiveStore(base.store, added.store, snapshot),

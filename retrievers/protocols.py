@@ -47,7 +47,10 @@ class TokenCounter(Protocol):
 class SubIndex(Protocol):
     """One way of finding passages."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called, such as ``lexical``."""
+        ...
 
     def search(self, query: Query, limit: int) -> Hits:
         """Return at most ``limit`` passages, best first, ties by row; none is listed twice."""

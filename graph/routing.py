@@ -1,0 +1,129 @@
+"""A routed index: what is searched for a question lies in the shards that a router chooses for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import RouterError
+from ..retrievers.protocols import SubIndex
+from ..retrievers.records import Hits, Query, Rows
+from ..retrievers.router.clues import Clues, Corpus
+from ..retrievers.router.routed import best, dense_shards, open_lexical_shards
+from ..retrievers.router.router import DocidIndex, Router
+from ..retrievers.router.router_file import load_router, read_about
+from .parts import BaseParts, LiveParts
+
+LEXICAL_SHARDS = "lexical"
+"""Folder of the lexical index of every shard, inside a router's."""
+
+BASE = "base"
+"""What a router's file says of the index that it was tuned on: the hash of its manifest."""
+
+
+class Routing:
+    """The shards of an index, and the router that chooses among them.
+
+    What came into the index after the router was tuned is in no shard: it is found by the sub-indexes that hold it, and
+    what was deleted is left out.
+
+    Args:
+        folder: that ``trailhound tune-router`` wrote.
+        base: the index that it was tuned on.
+        base_hash: of that index's manifest.
+        shards: at most how many are searched for a question.
+
+    Raises:
+        RouterError: when there is no router, or it is another index's.
+    """
+
+    def __init__(self, folder: Path, base: BaseParts, base_hash: str, shards: int) -> None:
+        if shards < 1:
+            raise RouterError(f"{shards} shards cannot be searched: ask for 1 or more")
+        about = read_about(folder).get("about", {})
+        if about.get(BASE) != base_hash:
+            raise RouterError(
+                f"the router of {folder} was tuned on another index, or on this one before it was built anew:"
+                " tune it again (trailhound tune-router)"
+            )
+        self.base = base
+        self._shards = shards
+        vectors = base.dense.reconstruct(np.arange(len(base.store)))
+        self.router: Router = load_router(folder, Corpus(vectors, base.terms, base.entity))
+        partition = self.router.partition
+        self._parts: dict[str, Sequence[SubIndex]] = {
+            "dense": dense_shards(vectors, partition),
+            "lexical": open_lexical_shards(folder / LEXICAL_SHARDS, partition),
+        }
+
+    def sub_indexes(self, question: Query, parts: BaseParts | LiveParts) -> dict[str, SubIndex]:
+        """Return the sub-indexes for a question, by name: lexical and dense within its shards, and the docids.
+
+        Args:
+            question: with the vector of the index's own encoder.
+            parts: the index as it is now.
+        """
+        clues = self.router.clues(question)
+        chosen = self.router.shards(clues, self._shards).numbers
+        routed: dict[str, SubIndex] = dict(parts.sub_indexes)
+        for name, shards in self._parts.items():
+            routed[name] = _Within(name, [shards[number] for number in chosen.tolist()])
+        routed["docid"] = _Spelled(self.router, clues)
+        if isinstance(parts, LiveParts):
+            for name in (*self._parts, "docid"):
+                routed[name] = _Current(routed[name], parts)
+        return routed
+
+    def passages_searched(self, question: Query) -> int:
+        """Return how many passages lie in the shards of a question."""
+        chosen = self.router.shards(question, self._shards).numbers
+        return int(self.router.partition.sizes[chosen].sum())
+
+
+class _Within:
+    """A sub-index within some shards; fulfils ``SubIndex``."""
+
+    def __init__(self, name: str, shards: Sequence[SubIndex]) -> None:
+        self.name = name
+        self._shards = shards
+
+    def search(self, query: Query, limit: int) -> Hits:
+        found = [shard.search(query, limit) for shard in self._shards]
+        rows = np.concatenate([hits.rows for hits in found])
+        return best(rows, np.concatenate([hits.scores for hits in found]), limit)
+
+
+class _Spelled:
+    """The passages whose docids the router spells for one question, whatever is asked; fulfils ``SubIndex``."""
+
+    name = DocidIndex.name
+
+    def __init__(self, router: Router, clues: Clues) -> None:
+        self._router = router
+        self._clues = clues
+
+    def search(self, query: Query, limit: int) -> Hits:
+        return self._router.docids(self._clues, limit)
+
+
+class _Current:
+    """A routed sub-index over an index that was changed since; fulfils ``SubIndex``."""
+
+    def __init__(self, routed: SubIndex, parts: LiveParts) -> None:
+        self.name = routed.name
+        self._routed = routed
+        self._parts = parts
+        self._explicit = parts.sub_indexes.get(routed.name)
+
+    def search(self, query: Query, limit: int) -> Hits:
+        old = self._routed.search(query, limit + 8)
+        alive = np.array([self._parts.store.alive(row) for row in old.rows.tolist()], np.bool_)
+        rows, scores = old.rows[alive], old.scores[alive]
+        if self._explicit is not None:
+            new = self._explicit.search(query, limit)
+            added: Rows = np.flatnonzero(new.rows >= self._parts.base_rows)
+            rows = np.concatenate([rows, new.rows[added]])
+            scores = np.concatenate([scores, new.scores[added]])
+        return best(rows, scores, limit)
