@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from trailhound.graph.edges import Relation
 from trailhound.graph.index import Index
-from trailhound.retrievers.docid_pairs import labelled_pairs, made_pairs
+from trailhound.retrievers.docid_pairs import TrainingPair, labelled_pairs, made_pairs
 from trailhound.retrievers.fusion import reciprocal_rank_fusion
 from trailhound.retrievers.questions import load_questions
-from trailhound.retrievers.records import Hits
+from trailhound.retrievers.records import Hits, Vectors
 from trailhound.retrievers.router.clues import Corpus
 from trailhound.retrievers.router.examples import Examples, encoded, examples_of, joined
 from trailhound.retrievers.router.making import RouterSettings, make_router, measured
@@ -51,7 +51,7 @@ def made(index: Index, corpus: Corpus, most: int, work: Path) -> Examples:
     return examples_of(pairs, kept(work / f"{index.path.stem}-made-{most}.npy", index, pairs), corpus)
 
 
-def kept(path: Path, index: Index, pairs: list) -> np.ndarray:  # type: ignore[type-arg]
+def kept(path: Path, index: Index, pairs: list[TrainingPair]) -> Vectors:
     """Return the vectors of pairs, from a file where there is one of as many."""
     if path.exists() and len(found := np.load(path)) == len(pairs):
         return found

@@ -14,6 +14,7 @@ from .opening import open_index, set_threads
 if TYPE_CHECKING:
     from ..graph.index import Index
     from ..retrievers.docid_pairs import TrainingPair
+    from ..retrievers.docids import DocidTree
     from ..retrievers.router.making import Made
 
 
@@ -46,6 +47,7 @@ def add(subcommands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Train a router."""
+    from ..retrievers.atomic_file import write_json
     from ..retrievers.router.router_file import save_router
 
     if (parsed.questions is None) != (parsed.split is None):
@@ -66,7 +68,18 @@ def run(parsed: argparse.Namespace) -> None:
             "figures": dict(made.figures),
         }
         save_router(parsed.out, made.router, about)
+        bar.report("describing docids", 0, 0)
+        write_json(parsed.out / "prefixes.json", _described(index, made.router.tree))
     print(f"{parsed.out}: {', '.join(f'{name} {value:.3f}' for name, value in made.figures.items())} on held-out pairs")
+
+
+def _described(index: Index, tree: DocidTree) -> dict[str, list[str]]:
+    """Return what every docid prefix ("3", "3.17") is about."""
+    from ..retrievers.docid_descriptors import describe_prefixes
+
+    texts = (f"{passage.title}\n{passage.text}" for passage in index.store)
+    described = describe_prefixes(tree, index.terms, texts)
+    return {".".join(map(str, prefix)): list(words) for prefix, words in sorted(described.items())}
 
 
 def _pairs(index: Index, parsed: argparse.Namespace, bar: ProgressBar) -> list[TrainingPair]:

@@ -156,7 +156,8 @@ class DocidTree:
         """Return which children of every node lead to a live passage, bool [M, branching]."""
         there = self.children != NONE
         last = self.levels == self.depth - 1
-        return there & (last[:, None] | (self.live[np.where(there & ~last[:, None], self.children, 0)] > 0))
+        below = self.live[np.where(there & ~last[:, None], self.children, 0)]
+        return np.asarray(there & (last[:, None] | (below > 0)))
 
     def rows_below(self, prefix: Sequence[int]) -> Rows:
         """Return the live rows whose docids begin with ``prefix``, ascending."""
@@ -334,7 +335,7 @@ def _problem(
     shapes = (children.shape, levels.shape, centroids.shape[:1], centroids.ndim)
     if shapes != ((nodes, branching), (nodes,), (nodes,), 2) or not nodes:
         return f"children {children.shape}, levels {levels.shape} and centroids {centroids.shape} do not fit together"
-    if (children.dtype, levels.dtype, centroids.dtype) != (np.int64, np.int64, np.float32):
+    if children.dtype != np.int64 or levels.dtype != np.int64 or centroids.dtype != np.float32:
         return f"children are {children.dtype}, levels {levels.dtype}, centroids {centroids.dtype}"
     if levels[0] != 0 or bool((levels < 0).any()) or bool((levels >= depth).any()):
         return f"levels outside 0 to {depth - 1}"

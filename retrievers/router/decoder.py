@@ -86,11 +86,12 @@ class DocidDecoder(nn.Module):
         super().__init__()
         self.settings = settings
         size, hidden = settings.dimension, settings.hidden
-        self.adapt = nn.Sequential(nn.Linear(size, hidden), nn.GELU(), nn.Dropout(0.1), nn.Linear(hidden, size))
+        back = nn.Linear(hidden, size)
+        self.adapt = nn.Sequential(nn.Linear(size, hidden), nn.GELU(), nn.Dropout(0.1), back)
         self.start = nn.Linear(size, hidden)
         self.walk = nn.GRUCell(size, hidden)
         self.read = nn.Linear(hidden, size)
-        for silent in (self.adapt[-1], self.read):  # an untrained decoder compares vectors as they are
+        for silent in (back, self.read):  # an untrained decoder compares vectors as they are
             nn.init.zeros_(silent.weight)
             nn.init.zeros_(silent.bias)
         self.sharpness = nn.Parameter(torch.full((settings.depth,), _SHARPNESS).log())

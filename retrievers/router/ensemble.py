@@ -7,10 +7,11 @@ arXiv:2404.12237).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..docids import NONE, DocidSettings, DocidTree
 from ..entity import EntityIndex
@@ -23,6 +24,9 @@ from .examples import Examples
 from .routed import best
 from .training import RouterTraining, train_decoder
 from .tree_view import TreeView
+
+_PLENTY = 1500
+"""Queries that the default number of epochs is meant for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ def train_member(
         count = max(1, round(held_out * len(examples)))
         train, apart = examples.take(np.sort(order[count:])), examples.take(np.sort(order[:count]))
         view = TreeView(tree, corpus)
-        train_decoder(decoder, [(view, train)], training or RouterTraining(), rng)
+        train_decoder(decoder, [(view, train)], _longer(training or RouterTraining(), len(train)), rng)
     scores, right = _first(decoder, view, apart)
     left = tree.without(np.unique(apart.wanted[apart.wanted != NONE]))
     if len(left):
@@ -116,7 +120,15 @@ def train_member(
     return Member(rows, view, decoder, *fit_logistic(scores, right))
 
 
-def _first(decoder: DocidDecoder, view: TreeView, examples: Examples, beam: int = 32) -> tuple[Rows, Rows]:
+def _longer(training: RouterTraining, queries: int) -> RouterTraining:
+    """Return a training that goes over few queries more often, up to twice, so that its steps come to about as many."""
+    times = min(max(_PLENTY / max(queries, 1), 1), 2)
+    return replace(training, decoder_epochs=round(training.decoder_epochs * times))
+
+
+def _first(
+    decoder: DocidDecoder, view: TreeView, examples: Examples, beam: int = 32
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return the first docid's score for every query, and whether it is a wanted one."""
     with torch.no_grad():
         found = decoder.decode(view, examples.clues, beam)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..docids import NONE, DocidSettings, DocidTree
 from ..protocols import Progress, SubIndex
-from .calibration import Scores, fit_temperature
+from .calibration import Scores, fit_temperature, softmax
 from .clues import Corpus
 from .decoder import DecoderSettings, DocidDecoder
 from .examples import Examples
@@ -171,8 +171,7 @@ def measured(router: Router, held_out: Examples, sub_indexes: Sequence[SubIndex]
     order = np.argsort(-scores, axis=1, kind="stable")
     covered = np.take_along_axis(targets, order, axis=1).cumsum(axis=1).mean(axis=0)
     figures = {f"shards@{most}": float(covered[most - 1]) for most in (1, 2, 3) if most <= len(covered)}
-    first = np.exp(scores / router.temperatures.shards)
-    confidence = first.max(axis=1) / first.sum(axis=1)
+    confidence = softmax(scores, router.temperatures.shards).max(axis=1)
     figures["shard_calibration"] = calibration_error(confidence, np.take_along_axis(targets, order, axis=1)[:, 0])
     if router.tree.depth > 1:
         found, _ = decoded(router, held_out, 1)

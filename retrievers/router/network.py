@@ -28,6 +28,8 @@ class ShardNetwork(nn.Module):
 
     def __init__(self, dimension: int, shards: int, hidden: int = 64) -> None:
         super().__init__()
+        self.mean: Tensor
+        self.spread: Tensor
         self.register_buffer("mean", torch.zeros(SHARD_CLUES))
         self.register_buffer("spread", torch.ones(SHARD_CLUES))
         self.judge = nn.Sequential(nn.Linear(2 * SHARD_CLUES, hidden // 2), nn.ReLU(), nn.Linear(hidden // 2, 1))
@@ -43,8 +45,6 @@ class ShardNetwork(nn.Module):
 
     def measure(self, known: Tensor) -> None:
         """Take mean and spread of the clues [n, S, f], so that they come in one scale."""
-        assert isinstance(self.mean, Tensor)
-        assert isinstance(self.spread, Tensor)
         self.mean.copy_(known.mean(dim=(0, 1)))
         self.spread.copy_(known.std(dim=(0, 1)).clamp(min=1e-3))
 

@@ -32,7 +32,7 @@ _PARTS = (ARRAYS, DOCID_ARRAYS, DOCID_SETTINGS)
 
 
 def save_router(folder: Path, router: Router, about: Mapping[str, Any] | None = None) -> None:
-    """Write a router into ``folder``, which is made; until its last file is there, no new router is.
+    """Write a router into ``folder``, which is made; until the last file is there, the folder is refused.
 
     Args:
         folder: of the router.

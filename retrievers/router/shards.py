@@ -92,7 +92,7 @@ def _smoothed(vectors: Vectors, source: NDArray[np.integer], target: NDArray[np.
     linked = csr_array((np.ones(len(ends[0]), np.float32), ends), shape=(len(vectors), len(vectors)))
     linked.sum_duplicates()
     linked.data[:] = 1
-    degree = np.asarray(linked.sum(axis=1)).reshape(-1, 1)
+    degree: NDArray[np.float32] = np.asarray(linked.sum(axis=1), np.float32).reshape(-1, 1)
     mean = np.asarray(linked @ vectors) / np.maximum(degree, 1)
     mixed = (1 - weight) * vectors + weight * mean
     return np.asarray(mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-12), np.float32)

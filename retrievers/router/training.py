@@ -60,7 +60,7 @@ def shard_targets(partition: Partition, examples: Examples) -> NDArray[np.float3
     query, place = np.nonzero(examples.wanted >= 0)
     rows = examples.wanted[query, place]
     np.add.at(targets, (query, partition.shard[rows]), examples.rewards[query, place])
-    return targets / np.maximum(targets.sum(axis=1, keepdims=True), 1e-9)
+    return np.asarray(targets / np.maximum(targets.sum(axis=1, keepdims=True), 1e-9), np.float32)
 
 
 def shard_loss(scores: Tensor, targets: Tensor, weights: Tensor, sizes: Tensor, settings: RouterTraining) -> Tensor:
@@ -175,27 +175,39 @@ def train_decoder(
     many = [parameter for parameter in decoder.parameters() if id(parameter) not in known]
     groups = [{"params": many, "lr": settings.decoder_rate}, {"params": few, "lr": settings.judge_rate}]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.05)
-    # Dropout draws from torch's own generator: seeded here, so that two runs are equal.
-    torch.manual_seed(int(rng.integers(2**31)))
-    decoder.train()
-    for epoch in range(settings.decoder_epochs):
-        batches = [
-            (view, examples.take(batch))
-            for view, examples in sources
-            for batch in _batches(len(examples), settings.batch, rng)
-        ]
-        for place in rng.permutation(len(batches)).tolist():
-            view, examples = batches[place]
-            wanted, rewards = torch.from_numpy(examples.wanted), torch.from_numpy(examples.rewards)
-            losses = decoder.losses(view, examples.clues, wanted, rewards, settings.beam).sum(dim=1)
-            weights = torch.from_numpy(examples.weights)
-            loss = (weights * losses).sum() / weights.sum()
-            if teacher is not None and settings.distillation:
-                loss = loss + settings.distillation * _distance(decoder, teacher, examples)
-            _step(optimizer, loss)
-        if progress is not None:
-            progress("training the docid decoder", epoch + 1, settings.decoder_epochs)
-    decoder.eval()
+    # Dropout draws from torch's own generator: seeded here, so that two runs are equal, and given back as it was.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(rng.integers(2**31)))
+        decoder.train()
+        for epoch in range(settings.decoder_epochs):
+            for view, examples in _mixed(sources, settings.batch, rng):
+                _step(optimizer, _decoder_loss(decoder, view, examples, settings, teacher))
+            if progress is not None:
+                progress("training the docid decoder", epoch + 1, settings.decoder_epochs)
+        decoder.eval()
+
+
+def _mixed(
+    sources: Sequence[tuple[TreeView, Examples]], size: int, rng: np.random.Generator
+) -> Iterator[tuple[TreeView, Examples]]:
+    """Yield the batches of all sources, each of one source, in a random order."""
+    batches = [
+        (view, examples.take(batch)) for view, examples in sources for batch in _batches(len(examples), size, rng)
+    ]
+    for place in rng.permutation(len(batches)).tolist():
+        yield batches[place]
+
+
+def _decoder_loss(
+    decoder: DocidDecoder, view: TreeView, examples: Examples, settings: RouterTraining, teacher: DocidDecoder | None
+) -> Tensor:
+    wanted, rewards = torch.from_numpy(examples.wanted), torch.from_numpy(examples.rewards)
+    losses = decoder.losses(view, examples.clues, wanted, rewards, settings.beam).sum(dim=1)
+    weights = torch.from_numpy(examples.weights)
+    loss = (weights * losses).sum() / weights.sum()
+    if teacher is not None and settings.distillation:
+        loss = loss + settings.distillation * _distance(decoder, teacher, examples)
+    return loss
 
 
 def _distance(decoder: DocidDecoder, teacher: DocidDecoder, examples: Examples) -> Tensor:

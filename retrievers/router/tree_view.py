@@ -46,8 +46,10 @@ class TreeView:
         self.vectors = torch.from_numpy(np.concatenate([tree.centroids, corpus.vectors[: tree.rows]]))
         self.places = torch.from_numpy(np.maximum(children + np.where(last, nodes, 0)[:, None], 0))
         self.place_in_level = torch.from_numpy(_place_in_level(tree.levels))
-        self._groups = [place_of_rows(tree, level) for level in range(1, tree.depth)]
-        self._postings = [Postings(corpus.terms, _padded(group, len(corpus)), count) for group, count in self._groups]
+        levels = [place_of_rows(tree, level) for level in range(1, tree.depth)]
+        missing = np.full(len(corpus) - tree.rows, NONE, np.int64)
+        self._groups = [(np.concatenate([group, missing]), count) for group, count in levels]
+        self._postings = [Postings(corpus.terms, group, count) for group, count in self._groups]
 
     @property
     def depth(self) -> int:
@@ -60,7 +62,6 @@ class TreeView:
 
         levels = []
         for (group, count), postings in zip(self._groups, self._postings, strict=True):
-            group = _padded(group, len(self.corpus))
             found = [np.hstack([postings.evidence(one), named_share(one, group, count)]) for one in clues]
             levels.append(torch.from_numpy(np.stack(found)))
         return levels
@@ -99,10 +100,6 @@ def _place_in_level(levels: NDArray[np.int64]) -> NDArray[np.int64]:
         there = levels == level
         place[there] = np.arange(there.sum())
     return place
-
-
-def _padded(group: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
-    return np.concatenate([group, np.full(rows - len(group), NONE, np.int64)])
 
 
 def _overlaps(clues: Sequence[Clues], rows: NDArray[np.int64], corpus: Corpus) -> NDArray[np.float32]:

@@ -35,12 +35,17 @@ def test_it_learns_from_questions_or_from_the_passages_alone(
     assert capsys.readouterr().err == ""
     about = json.loads((tmp_path / "asked" / "router.json").read_text())["about"]
     assert (about["split"], about["seed"]) == ("train", 0)
+    described = json.loads((tmp_path / "asked" / "prefixes.json").read_text())
+    assert all(1 <= len(words) <= 4 for words in described.values())
     index = Index.open(built)
     corpus = Corpus(np.array(index.dense.vectors), index.terms, index.entity)
-    for name in ("asked", "alone"):
+    for name in ("alone", "asked"):
         router = load_router(tmp_path / name, corpus)
         assert len(router.partition) == 3
         assert len(router.docids(index.query("Who?"), 4)) == 4
+    length = router.tree.depth - 1
+    last = {".".join(map(str, router.tree.docid(row)[:length])) for row in range(len(index))}
+    assert last <= set(described)
 
 
 def test_wrong_use_is_said(built: Path, corpus_folder: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 from trailhound.graph.index import Index
+from trailhound.retrievers.docid_pairs import TrainingPair
 from trailhound.retrievers.entity import EntityIndex
 from trailhound.retrievers.protocols import SubIndex
 from trailhound.retrievers.records import Query
 from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.examples import Examples
+from trailhound.retrievers.router.ensemble import local_corpus
+from trailhound.retrievers.router.examples import Examples, encoded, examples_of
 from trailhound.retrievers.router.making import Made, RouterSettings, make_router, measured
 from trailhound.retrievers.router.router import DocidIndex, Router
 from trailhound.retrievers.terms import TermIndex
@@ -114,6 +116,18 @@ def test_a_passage_that_came_later_is_found_before_any_training(router: Router, 
     query = Query(question, small_index.encoder.encode([question])[0])
     assert later.docids(query, 3).rows[0] == row
     assert later.partition.shard[row] in later.shards(query, 2).numbers
+
+
+def test_a_corpus_of_a_handful_has_docids_of_one_code(corpus: Corpus, small_index: Index) -> None:
+    rows = np.arange(6)
+    titles, _ = small_index.store.columns()
+    few = local_corpus(corpus, titles, rows)
+    pairs = [TrainingPair(titles[row], (row,), "title") for row in rows.tolist()]
+    examples = examples_of(pairs, encoded(pairs, small_index.encoder), few)
+    tiny = make_router(few, examples, RouterSettings(shards=2), 0).router
+    assert tiny.tree.depth == 1
+    assert sorted(tiny.docids(examples.queries[0], 9).rows.tolist()) == rows.tolist()
+    assert tiny.plan(examples.queries[0]) == []
 
 
 def test_a_router_of_more_passages_than_the_index_is_refused(router: Router) -> None:
