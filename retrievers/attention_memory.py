@@ -75,17 +75,30 @@ class AttentionMemory(nn.Module):
             )
         if rank and generator is None:
             raise RecipeError("the adapter of a memory's values is drawn at random: give a generator")
-        self.most = len(keys) if most is None else min(most, len(keys))
+        self.wanted, self.most = most, len(keys) if most is None else min(most, len(keys))
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
         self.gate = nn.Parameter(torch.tensor(float(gate)))
         size = values.shape[1]
-        self.down = nn.Parameter(torch.randn(rank, size, generator=generator) / size**0.5) if rank else None
-        self.up = nn.Parameter(torch.zeros(size, rank)) if rank else None
+        self.down: Tensor | None = None
+        self.up: Tensor | None = None
+        if rank:
+            self.down = nn.Parameter(torch.randn(rank, size, generator=generator) / size**0.5)
+            self.up = nn.Parameter(torch.zeros(size, rank))
         if learn_slots:
             self.keys, self.values = nn.Parameter(keys.clone()), nn.Parameter(values.clone())
         else:
             self.register_buffer("keys", keys, persistent=False)
             self.register_buffer("values", values, persistent=False)
+
+    def over(self, keys: Tensor, values: Tensor) -> AttentionMemory:
+        """Return a memory of other slots that shares what this one learns: temperature, gate and adapter.
+
+        Raises:
+            RecipeError: when keys and values differ in number.
+        """
+        other = AttentionMemory(keys, values, most=self.wanted)
+        other.log_temperature, other.gate, other.down, other.up = self.log_temperature, self.gate, self.down, self.up
+        return other
 
     def forward(self, queries: Tensor) -> MemoryReading:
         """Let queries [b, d] read."""

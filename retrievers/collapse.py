@@ -138,10 +138,10 @@ class CollapseGuard:
 
 
 _REMEDIES = {
-    "uniformity": "questions lie in one place, so nothing pushes them apart: score against more negatives (more passages"
-    " in a batch, hard negatives, or the whole corpus), or lower the learning rate",
-    "effective_rank": "questions differ in few directions only: lower the learning rate, raise the rank of the change or"
-    " the temperature, or train for fewer epochs",
+    "uniformity": "questions lie in one place, so nothing pushes them apart: score against more negatives (a larger"
+    " batch, hard negatives, or the whole corpus), or lower the learning rate",
+    "effective_rank": "questions differ in few directions only: lower the learning rate, raise the rank of the change"
+    " or the temperature, or train for fewer epochs",
     "same_top_share": "different questions find the same passage: score against more negatives, leave out passages that"
     " count as evidence for too many questions, or lower the learning rate",
 }

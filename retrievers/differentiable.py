@@ -67,8 +67,8 @@ def relaxed_top_k(scores: Tensor, k: int, temperature: Tensor | float) -> Tensor
           = \sigma\big((s - \nu) / \tau\big), \quad \nu \text{ such that } \sum_i m_i = k,
 
     with the binary entropy :math:`H_b`: the limited multi-label projection (Amos, Koltun and Kolter 2019,
-    arXiv:1906.08707, eqs. 2 to 5), which is also the solution of the entropic optimal transport of SOFT top-k (Xie et al.
-    2020, arXiv:2002.06504) for costs that are linear in the scores. It keeps the order of the scores, goes to
+    arXiv:1906.08707, eqs. 2 to 5), which is also the solution of the entropic optimal transport of SOFT top-k (Xie et
+    al. 2020, arXiv:2002.06504) for costs that are linear in the scores. It keeps the order of the scores, goes to
     :func:`hard_top_k` as the temperature goes to 0, and costs one sort-free search for the threshold. The gradient is
     the exact first one (:math:`\partial\nu / \partial s_i = w_i / \sum_j w_j, w = m(1 - m)`); there is no second.
 

@@ -2,7 +2,7 @@
 
 Xiong et al. 2020 (ANCE, arXiv:2007.00808) mine with the encoder in training. Some of what it ranks highest is evidence
 that nobody labelled: a candidate that scores close to a positive, or above it, is likely one, and is left out where a
-margin is given (positive-aware mining: Moreira et al. 2024, NV-Retriever, arXiv:2407.15831, section 4.1, TopK-MarginPos).
+margin is given (positive-aware mining: Moreira et al. 2024, NV-Retriever, arXiv:2407.15831, TopK-MarginPos).
 """
 
 from __future__ import annotations

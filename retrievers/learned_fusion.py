@@ -5,8 +5,9 @@ A passage's fused score is a weighted sum of what every sub-index says of it,
 .. math:: s(i) = \frac{1}{\tau} \sum_f w_f \, x_f(i),
 
 with three numbers x from each: its score scaled to 0 (the last of the list) to 1 (the first), :math:`60 / (60 + rank)`,
-and 1 for having found it at all. Before it has learned anything the weights are those of reciprocal rank fusion. Learned
-convex combinations of scores beat reciprocal ranks with few questions (Bruch, Gai and Ingber 2023, arXiv:2210.11934).
+and 1 for having found it at all. Before it has learned anything the weights are those of reciprocal rank fusion.
+Learned convex combinations of scores beat reciprocal ranks with few questions (Bruch, Gai and Ingber 2023,
+arXiv:2210.11934).
 """
 
 from __future__ import annotations

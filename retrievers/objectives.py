@@ -1,8 +1,8 @@
 r"""What a retriever can be trained for, under one signature: ``objective(scores, targets, mask) -> loss``.
 
-``scores`` [b, n] are logits (inner products already divided by the temperature), ``targets`` [b, n] say what is known of
-every passage, and ``mask`` [b, n] which passages are there for a query (all, when None). The loss is a scalar, the mean
-over queries. Everything is computed from logits in log-space; a passage that is not there has no effect and no gradient.
+``scores`` [b, n] are logits (inner products already divided by the temperature), ``targets`` [b, n] say what is known
+of every passage, and ``mask`` [b, n] which passages are there for a query (all, when None). The loss is a scalar, the
+mean over queries. All is computed from logits in log-space; a passage that is not there has no effect and no gradient.
 
 ==========================  =====================================================
 objective                   targets
@@ -73,7 +73,8 @@ def pairwise_margin(scores: Tensor, targets: Tensor, mask: Tensor | None = None,
 def listwise(scores: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
     r"""Softmax cross-entropy, :math:`-\sum_i \frac{t_i}{\sum_j t_j} \log p_i` with p the softmax of the scores.
 
-    Bruch et al. 2019, "An Analysis of the Softmax Cross Entropy Loss for Learning-to-Rank with Binary Relevance", eq. 3.
+    Bruch et al. 2019, "An Analysis of the Softmax Cross Entropy Loss for Learning-to-Rank with Binary
+    Relevance", eq. 3.
 
     Raises:
         RecipeError: when a target is below 0, or a query has none above.

@@ -86,13 +86,17 @@ def trained(negatives: bool, steps: int = 60) -> list[CollapseMeasures]:
     return measured
 
 
+def check_all(guard: CollapseGuard, measured: list[CollapseMeasures]) -> None:
+    for now in measured:
+        guard.check(now)
+
+
 def test_a_real_collapse_is_caught() -> None:
     measured = trained(negatives=False)
     guard = CollapseGuard(measured[0])
     assert measured[-1].alignment < measured[0].alignment, "the loss went down all the while"
     with pytest.raises(CollapseError):
-        for now in measured:
-            guard.check(now)
+        check_all(guard, measured)
 
 
 def test_healthy_training_is_not_stopped() -> None:

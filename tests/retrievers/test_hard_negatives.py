@@ -29,7 +29,9 @@ def test_mining_is_what_sorting_everything_gives(seed: int, count: int, margin: 
     queries = np.round(generator.normal(size=(4, 3)), 1).astype(np.float32)
     positives = [generator.choice(30, 2, replace=False).tolist() for _ in range(4)]
     scores = queries @ vectors.T
-    for row, own, mined in zip(scores, positives, hard_negatives(queries, vectors, positives, count, margin), strict=True):
+    for row, own, mined in zip(
+        scores, positives, hard_negatives(queries, vectors, positives, count, margin), strict=True
+    ):
         limit = np.inf if margin is None else row[own].max() - margin
         expected = [k for k in sorted(range(30), key=lambda k: (-row[k], k)) if k not in own and row[k] <= limit]
         assert mined.tolist() == expected[:count]

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +41,10 @@ def test_before_it_has_learned_it_is_reciprocal_rank_fusion(first: list[int], se
     rankings = {"lexical": hits(first), "dense": hits(second)}
     fused = LearnedFusion(tuple(rankings)).fuse(rankings, 10)
     expected = reciprocal_rank_fusion(list(rankings.values()), 10)
-    places = {row: score for row, score in zip(expected.rows.tolist(), expected.scores.tolist(), strict=True)}
+    places = dict(zip(expected.rows.tolist(), expected.scores.tolist(), strict=True))
     assert sorted(places) == sorted(fused.rows.tolist()) or len(places) == 10
     known = [places[row] for row in fused.rows.tolist() if row in places]
-    assert all(a >= b - 1e-6 for a, b in zip(known, known[1:], strict=False))
+    assert all(a >= b - 1e-6 for a, b in pairwise(known))
 
 
 def test_gradients_hold_against_finite_differences() -> None:
@@ -67,13 +68,15 @@ def test_it_learns_whom_to_trust() -> None:
         right, wrong = (generator.permutation(20)[:10].tolist() for _ in range(2))
         rows, features = fusion_features([hits(right), hits(wrong)])
         questions.append((right, wrong, torch.from_numpy(features), torch.from_numpy((rows == right[0]).astype("f4"))))
-    for right, wrong, features, relevance in questions * 3:
+    for _, _, features, relevance in questions * 3:
         loss = listwise(fusion(features).unsqueeze(0), relevance.unsqueeze(0))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     found = [fusion.fuse({"right": hits(a), "wrong": hits(b)}, 1).rows[0] == a[0] for a, b, _, _ in questions]
-    before = [LearnedFusion(("r", "w")).fuse({"r": hits(a), "w": hits(b)}, 1).rows[0] == a[0] for a, b, _, _ in questions]
+    before = [
+        LearnedFusion(("r", "w")).fuse({"r": hits(a), "w": hits(b)}, 1).rows[0] == a[0] for a, b, _, _ in questions
+    ]
     assert np.mean(found) > 0.95 > np.mean(before) + 0.2
 
 
@@ -89,7 +92,8 @@ def test_weights_survive_their_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"weights": {"a": [1, 2]}, "temperature": 1}', '{"weights": {"a": [1, 2, NaN]}, "temperature": 1}']
+    "text",
+    ["", "[]", '{"weights": {"a": [1, 2]}, "temperature": 1}', '{"weights": {"a": [1, 2, NaN]}, "temperature": 1}'],
 )
 def test_a_damaged_file_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / FILE).write_text(text)

@@ -151,7 +151,7 @@ def test_the_margin_is_a_setting() -> None:
     ],
 )
 def test_a_query_that_nothing_can_be_learned_from_is_named(name: str, targets: list[list[float]]) -> None:
-    with pytest.raises(RecipeError, match="query 1|0 or more, not -1"):
+    with pytest.raises(RecipeError, match=r"query 1|0 or more, not -1"):
         OBJECTIVES[name](torch.zeros(2, 2), torch.tensor(targets), None)
 
 
