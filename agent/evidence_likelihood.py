@@ -98,6 +98,8 @@ def weighed_sets(worlds: Sequence[QuestionWorld], reader: Reader | None = None) 
         reader: says how likely each set makes the answer; without one, holding it is all that counts.
     """
     sets = [evidence_sets(world) for world in worlds]
+    if not any(sets):
+        return [None] * len(worlds)
     likelihoods = []
     for world, candidates in zip(worlds, sets, strict=True):
         found = np.zeros(len(candidates))
