@@ -25,9 +25,13 @@ import time
 from pathlib import Path
 
 import torch
-from trailhound import Index, TrainingSource, evaluate
+from trailhound import Index, TrainingSource
 from trailhound.agent.downstream_tuning import DownstreamSettings, tune_downstream
+from trailhound.agent.evaluation import DEPTH
+from trailhound.agent.metrics import evaluate_run, mean
 from trailhound.agent.query_model import MEMORY_FILE
+from trailhound.agent.systems import open_system
+from trailhound.retrievers.questions import load_questions
 
 SHOWN = ("recall@2", "recall@5", "recall@10", "recall@20", "all_recall@5", "ndcg@10")
 VARIANTS = {
@@ -54,8 +58,15 @@ def without_memory(folder: Path) -> Path:
 
 
 def measure(index: Index, data: Path, system: str, folder: Path | None) -> dict[str, float]:
-    """Return the figures of dev."""
-    return evaluate(index, data / "hotpotqa", "dev", system=system, query_encoder=folder).figures
+    """Return the figures of dev, as `trailhound evaluate` computes them, without reading answers."""
+    questions, qrels = load_questions(data / "hotpotqa", "dev")
+    chosen = open_system(index, system, query_encoder=folder)
+    run = {}
+    for question in questions:
+        found = chosen.rank(question.text, DEPTH)
+        names = [passage.id for passage in index.store.passages(found.rows.tolist())]
+        run[question.id] = dict(zip(names, found.scores.tolist(), strict=True))
+    return mean(evaluate_run(qrels, run))
 
 
 def main() -> None:
