@@ -109,6 +109,8 @@ def tune_downstream(
 ) -> dict[str, float]:
     """Tune queries on questions with answers; returns the figures of the epoch that is kept.
 
+    They also say how many questions could be learned from: those whose answer stands in a passage within reach.
+
     The folder can be used as a query encoder (:class:`.tuned_queries.TunedQueries`) and as a hop encoder. An
     interrupted run goes on when it is called again with the same arguments.
 
@@ -206,7 +208,9 @@ class _Run:
         finally:
             log.close()
         fused = self._fuse() if self._settings.fusion else {}
-        return {**progressed.kept, **fused, "epoch": float(progressed.kept_round), "seconds": progressed.seconds}
+        learned_from = {"questions": float(len(self._questions) + len(self._held_out))}
+        run = {"epoch": float(progressed.kept_round), "seconds": progressed.seconds}
+        return {**progressed.kept, **fused, **learned_from, **run}
 
     def _keep(self, progressed: Progressed, figures: dict[str, float]) -> None:
         """Store the model if its loss on the questions held out is the lowest so far."""

@@ -36,6 +36,7 @@ def test_the_loss_falls_and_encoder_memory_and_fusion_all_move(tuned: tuple[Path
     out, figures = tuned
     rounds = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert figures["held_out_loss"] < figures["untuned_loss"]
+    assert 20 < figures["questions"] <= 60
     assert figures["held_out_loss"] == min(line["held_out_loss"] for line in rounds)
     assert rounds[-1]["gate"] != pytest.approx(0.3, abs=1e-3)
     assert any(up.any() for _, up in load_adapter(out).matrices.values())
