@@ -8,11 +8,23 @@ import sys
 from collections.abc import Callable, Sequence
 
 from . import __version__
-from .commands import compact, demo, evaluate, index, search, train, tune, tune_reranker, tune_router, update
+from .commands import (
+    compact,
+    demo,
+    evaluate,
+    index,
+    search,
+    train,
+    tune,
+    tune_query,
+    tune_reranker,
+    tune_router,
+    update,
+)
 from .commands.arguments import Parser, WrongUseError
 from .errors import TrailhoundError
 
-_COMMANDS = (demo, index, update, compact, tune, train, tune_reranker, tune_router, evaluate, search)
+_COMMANDS = (demo, index, update, compact, tune, tune_query, train, tune_reranker, tune_router, evaluate, search)
 """In the order of the help."""
 
 

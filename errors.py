@@ -11,6 +11,7 @@
     ├── PolicyError        a policy folder is missing, damaged, or does not fit
     ├── RouterError        a router folder is missing, damaged, or does not fit the index
     ├── RecipeError        a training recipe has an unknown or impossible setting
+    ├── CollapseError      a training was stopped because its vectors collapse (names measure, value and limit)
     ├── WorkerError        a worker of a training that has several died
     └── MissingExtraError  an optional dependency is not installed (names the extra)
 
@@ -80,6 +81,24 @@ class RouterError(TrailhoundError):
 
 class RecipeError(TrailhoundError):
     """A training recipe has an unknown or impossible setting."""
+
+
+class CollapseError(TrailhoundError):
+    """A training was stopped because the vectors that it makes collapse.
+
+    Args:
+        measure: which measure says so.
+        value: what it is now.
+        limit: what it must not pass.
+        remedy: what to change.
+    """
+
+    def __init__(self, measure: str, value: float, limit: float, remedy: str) -> None:
+        self.measure, self.value, self.limit, self.remedy = measure, value, limit, remedy
+        super().__init__(
+            f"training was stopped because the vectors of the questions collapse: their {measure} is {value:.3g}, past"
+            f" the limit of {limit:.3g}; {remedy}"
+        )
 
 
 class WorkerError(TrailhoundError):

@@ -10,7 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import EncoderError, UpdateError
+from ..graph.index import Index
 from ..retrievers.adapter import Adapter
+from ..retrievers.encoder import BUILT_IN
 from ..retrievers.minilm import model_folder, quiet_transformers
 
 MAX_TOKENS = 128
@@ -103,6 +106,27 @@ class TunableEncoder(nn.Module):
             pair = [parameter.detach().cpu().numpy().astype(np.float16) for _, parameter in change.named_parameters()]
             matrices[name.replace("/", ".")] = (pair[0], pair[1])
         return Adapter(matrices, about)
+
+
+def tunable(index: Index) -> Index:
+    """Return an index whose query side can be tuned.
+
+    Raises:
+        EncoderError: when it is a knowledge graph, or was made with another encoder than the built-in one.
+        UpdateError: when it has changes in its journal.
+    """
+    if index.facts is not None:
+        raise EncoderError(
+            f"{index.path} is a knowledge graph, whose vectors are learned from its facts: nothing to tune"
+        )
+    if index.encoder_name != BUILT_IN:
+        raise EncoderError(
+            f"{index.path} was built with the encoder {index.encoder_name!r}; only the built-in one can be tuned:"
+            " build the index with --encoder minilm"
+        )
+    if index.changed:
+        raise UpdateError(f"{index.path} has changes in its journal: run  trailhound compact {index.path}  first")
+    return index
 
 
 def learning_rate(step: int, steps: int, peak: float, warm_up: int = 20) -> float:

@@ -27,6 +27,7 @@ from .fixed_hops import follow_mentions
 from .path_reranker import CANDIDATES, load_reranker
 from .policy_file import LoadedPolicy, load_policy
 from .rollout import Decision, Explain, search_worlds
+from .tuned_queries import TunedQueries
 
 HOPS = {"hops": 1, "hops2": 2}
 """The systems that follow every mention, with how many hops they make."""
@@ -77,12 +78,17 @@ class System(Protocol):
 
 
 class FixedSystem:
-    """Lexical, dense, their reciprocal rank fusion; from both, a fixed number of hops or personalised PageRank."""
+    """Lexical, dense, their fusion; from both, a fixed number of hops or personalised PageRank.
 
-    def __init__(self, index: Index, kind: str) -> None:
+    With tuned queries those give the vectors in place of the index's own encoder, and the fusion has learned weights
+    where they have some; otherwise it is reciprocal rank fusion.
+    """
+
+    def __init__(self, index: Index, kind: str, queries: TunedQueries | None = None) -> None:
         self._index = index
         self._kind = kind
-        self.name = f"fixed system: {kind}"
+        self._queries = queries
+        self.name = f"fixed system: {kind}" + (f", queries tuned in {queries.name}" if queries else "")
         self._lock = Lock()
         self._walked: KnowledgeGraph | LiveGraph | None = None
         self._pagerank: PageRank | None = None
@@ -93,14 +99,14 @@ class FixedSystem:
         wide = max(limit, DEPTH)
         if self._kind == "lexical":
             return _ranked([("ask the lexical index", index.lexical.search(Query(question), limit))])
-        query = index.query(question)
+        query = index.query(question) if self._queries is None else self._queries.query(question)
         if self._kind == "dense":
             return _ranked([("ask the dense index", index.dense.search(query, limit))])
         steps = [
             ("ask the lexical index", index.lexical.search(query, wide)),
             ("ask the dense index", index.dense.search(query, wide)),
         ]
-        fused = reciprocal_rank_fusion([hits for _, hits in steps], wide)
+        fused = self._fused([hits for _, hits in steps], wide)
         if self._kind in HOPS:
             return self._follow(query, fused, steps, limit)
         if self._kind != "ppr":
@@ -108,6 +114,12 @@ class FixedSystem:
             return _ranked(steps, calls=2)
         steps.append(("walk the graph from what was found and named", self._walk(question, fused, limit)))
         return _ranked(steps)
+
+    def _fused(self, rankings: list[Hits], limit: int) -> Hits:
+        """Fuse the lexical and the dense ranking."""
+        if self._queries is not None and self._queries.fusion is not None:
+            return self._queries.fusion.fuse(dict(zip(("lexical", "dense"), rankings, strict=True)), limit)
+        return reciprocal_rank_fusion(rankings, limit)
 
     def _follow(self, query: Query, fused: Hits, steps: list[tuple[str, Hits]], limit: int) -> Ranked:
         """Follow every mention, a fixed number of hops from what the question names and what fusion ranks highest."""
@@ -248,15 +260,28 @@ def _ranked(steps: list[tuple[str, Hits]], calls: int | None = None) -> Ranked:
 
 
 def open_system(
-    index: Index, name: str | None = None, policy: Path | None = None, path_reranker: Path | None = None
+    index: Index,
+    name: str | None = None,
+    policy: Path | None = None,
+    path_reranker: Path | None = None,
+    query_encoder: Path | None = None,
 ) -> System:
     """Return the system of a name (one of ``SYSTEMS``); without one, the policy given, shipped, or else hybrid.
 
-    Its result is re-ranked where the folder of a path re-ranker is given.
+    Its result is re-ranked where the folder of a path re-ranker is given. A fixed system asks with the tuned queries
+    of ``query_encoder``, where that folder is given.
 
     Raises:
         PolicyError: when there is no such system, or policy or re-ranker cannot be used over this index.
     """
+    if query_encoder is not None:
+        if name not in FIXED or name == "lexical":
+            raise PolicyError(
+                f"tuned queries ({query_encoder}) are for a fixed system that compares vectors, like dense or hybrid:"
+                f" a policy takes its encoder from its own folder, and {name or 'the default'!r} is none of these"
+            )
+        fixed = FixedSystem(index, name, TunedQueries(query_encoder, index))
+        return fixed if path_reranker is None else RerankedSystem(index, fixed, path_reranker)
     system = _open_system(index, name, policy)
     return system if path_reranker is None else RerankedSystem(index, system, path_reranker)
 

@@ -26,18 +26,23 @@ from torch import Tensor, nn
 
 from ..envs.question_set import QuestionSet
 from ..envs.settings import EnvironmentSettings
-from ..errors import EncoderError, QuestionsError, RecipeError, UpdateError
-from ..graph.index import Index
+from ..errors import QuestionsError, RecipeError
 from ..retrievers.adapter import save_adapter
-from ..retrievers.encoder import BUILT_IN
+from ..retrievers.collapse import CollapseMeasures, measure_collapse, strided
+from ..retrievers.hard_negatives import hard_negatives
+from ..retrievers.objectives import contrastive
 from ..retrievers.protocols import Progress
-from ..retrievers.records import Query
 from .checkpoint import Progressed, claim, load_checkpoint, save_checkpoint
+from .collapse_watch import CollapseWatch
 from .devices import device_called
-from .low_rank import TunableEncoder, learning_rate
+from .low_rank import TunableEncoder, learning_rate, tunable
 from .run_log import RunLog
 from .training_questions import TrainingSource
-from .tuning_states import QueryState, TuningQuestion, draw_state, state_given, tuning_questions
+from .tuning_batches import like_length_batches
+from .tuning_states import QueryState, draw_state, state_given, tuning_questions
+
+WATCHED = 200
+"""Questions that are watched for collapse."""
 
 CHECKED_AT = 10
 """Validation is recall of the missing passages among so many."""
@@ -55,7 +60,9 @@ class TuningSettings:
         temperature: tau.
         dropout: inside the transformer.
         exact_negatives: up to so many passages of a corpus, all of them are negatives.
-        hard_negatives: passages nearest to each question that are negatives in a larger corpus.
+        hard_negatives: passages nearest to each question that are negatives in a larger corpus, mined every epoch.
+        false_negative_margin: how far below the best supporting passage a mined negative must score; anything goes
+            when None.
         held_out: share of the questions that decide which epoch is kept.
     """
 
@@ -67,6 +74,7 @@ class TuningSettings:
     dropout: float = 0.05
     exact_negatives: int = 100_000
     hard_negatives: int = 64
+    false_negative_margin: float | None = None
     held_out: float = 0.05
 
     def __post_init__(self) -> None:
@@ -105,6 +113,7 @@ def tune(
         progress: told of every batch.
 
     Raises:
+        CollapseError: when the vectors of the questions collapse.
         EncoderError: when an index was made with another encoder.
         QuestionsError: when there are too few labelled questions.
         PolicyError: when ``out`` holds a run of other settings.
@@ -128,7 +137,7 @@ class _Tuning:
     ) -> None:
         self._out, self._settings, self._seed, self._progress = out, settings, seed, progress
         self._device = device_called(device)
-        self._indexes = [_checked(source.index) for source in sources]
+        self._indexes = [tunable(source.index) for source in sources]
         self._describe = {
             "settings": asdict(settings),
             "seed": seed,
@@ -147,10 +156,11 @@ class _Tuning:
         self._questions = [questions[k] for k in order[aside:]]
         if not self._questions:
             raise QuestionsError("there are too few questions with supporting passages in the index to tune on")
+        self._watched = [questions[k] for k in strided(len(questions), WATCHED)]
         self._vectors = [
             torch.from_numpy(i.dense.reconstruct(np.arange(len(i)))).to(self._device) for i in self._indexes
         ]
-        self._hard: dict[tuple[int, str], NDArray[np.int64]] = {}
+        self._hard: dict[int, NDArray[np.int64]] = {}
         self._encoder = TunableEncoder(settings.rank, seed, settings.dropout, self._device)
         self._optimizer = torch.optim.AdamW(self._encoder.parameters(), lr=settings.learning_rate, weight_decay=0.01)
 
@@ -162,16 +172,21 @@ class _Tuning:
         if checkpoint.exists():
             progressed = load_checkpoint(checkpoint, self._encoder, self._optimizer)
         untuned = progressed.kept["untuned_score"] if progressed.rounds else self._validate()["score"]
+        watch = CollapseWatch(self._out, progressed.rounds)
+        if not watch.started:
+            watch.see(self._measures())
         log = RunLog(self._out, progressed.rounds)
         try:
             while progressed.rounds < self._settings.epochs:
                 started = time.monotonic()
                 figures = {"loss": self._epoch(progressed.rounds), **self._validate(), "untuned_score": untuned}
+                measures = self._measures()
+                log.write(progressed.rounds, "tuning", {**figures, **measures.to_json()})
+                watch.see(measures)
                 if figures["score"] > progressed.peak:
                     progressed.peak, progressed.peak_round = figures["score"], progressed.rounds
                     progressed.kept_round, progressed.kept = progressed.rounds, figures
                     save_adapter(self._out, self._encoder.adapter({**self._describe, "figures": figures}))
-                log.write(progressed.rounds, "tuning", figures)
                 progressed.rounds += 1
                 progressed.seconds += time.monotonic() - started
                 save_checkpoint(checkpoint, self._encoder, self._optimizer, progressed)
@@ -181,6 +196,7 @@ class _Tuning:
 
     def _epoch(self, number: int) -> float:
         """Learn from one state of every question; returns the mean loss."""
+        self._mine()
         generator = np.random.default_rng([self._seed, number])
         torch.manual_seed(int(generator.integers(2**31)))
         settings, encoder = self._settings, self._encoder
@@ -204,16 +220,13 @@ class _Tuning:
 
     def _batches(self, states: Sequence[QueryState], generator: np.random.Generator) -> list[list[QueryState]]:
         """Split states into batches of one index and of like length, in random order."""
-        size = self._settings.batch
-        batches = []
-        for source in range(len(self._indexes)):
-            mine = [state for state in states if state.question.source == source]
-            for first in range(0, len(mine), 8 * size):  # sorted in parts only, so that batches differ by epoch
-                part = mine[first : first + 8 * size]
-                lengths = self._encoder.lengths([state.text for state in part])
-                part = [part[k] for k in np.argsort(lengths, kind="stable")]
-                batches += [part[k : k + size] for k in range(0, len(part), size)]
-        return [batches[k] for k in generator.permutation(len(batches))]
+        return like_length_batches(
+            states,
+            lambda state: state.question.source,
+            lambda part: self._encoder.lengths([state.text for state in part]),
+            self._settings.batch,
+            generator,
+        )
 
     def _loss(self, batch: Sequence[QueryState]) -> Tensor:
         """Return the loss of a batch of states of one index."""
@@ -223,16 +236,13 @@ class _Tuning:
         place = None if rows is None else {int(row): k for k, row in enumerate(rows)}
         queries = self._encoder([state.text for state in batch])  # [b, d]
         scores = queries @ vectors.T / self._settings.temperature  # [b, n]
-        supporting = torch.zeros(scores.shape, dtype=torch.bool)
+        held = torch.zeros(scores.shape, dtype=torch.bool)
         missing = torch.zeros(scores.shape, dtype=torch.bool)
         for k, state in enumerate(batch):
             at = [row if place is None else place[row] for row in (*state.missing, *state.held)]
-            supporting[k, at] = True
             missing[k, at[: len(state.missing)]] = True
-        supporting, missing = supporting.to(scores.device), missing.to(scores.device)
-        negatives = torch.logsumexp(scores.masked_fill(supporting, -torch.inf), dim=1, keepdim=True)  # [b, 1]
-        losses = nn.functional.softplus(negatives - scores) * missing  # -log of positive against negatives
-        return (losses.sum(dim=1) / missing.sum(dim=1)).mean()
+            held[k, at[len(state.missing) :]] = True
+        return contrastive(scores, missing.to(scores.device), ~held.to(scores.device))
 
     def _negatives(self, batch: Sequence[QueryState]) -> NDArray[np.int64] | None:
         """Return the rows that the batch is scored against, None for all: its passages and mined hard negatives."""
@@ -240,16 +250,38 @@ class _Tuning:
         if len(self._indexes[source]) <= self._settings.exact_negatives:
             return None
         own = np.array([row for state in batch for row in (*state.missing, *state.held)], np.int64)
-        return np.unique(np.concatenate([own, *(self._mined(state.question) for state in batch)]))
+        return np.unique(np.concatenate([own, *(self._hard[id(state.question)] for state in batch)]))
 
-    def _mined(self, question: TuningQuestion) -> NDArray[np.int64]:
-        """Return the passages nearest to a question by the encoder as it was."""
-        key = (question.source, question.view.text)
-        if key not in self._hard:
-            query = Query(question.view.text, question.view.vector)
-            found = self._indexes[question.source].dense.search(query, self._settings.hard_negatives)
-            self._hard[key] = found.rows
-        return self._hard[key]
+    def _mine(self) -> None:
+        """Find the passages nearest to every question of a large corpus by the encoder as it is now."""
+        for source, index in enumerate(self._indexes):
+            mine = [question for question in self._questions if question.source == source]
+            if len(index) > self._settings.exact_negatives and mine:
+                vectors = self._encoded([question.view.text for question in mine]).cpu().numpy()
+                mined = hard_negatives(
+                    vectors,
+                    self._vectors[source].cpu().numpy(),
+                    [question.gold for question in mine],
+                    self._settings.hard_negatives,
+                    self._settings.false_negative_margin,
+                )
+                self._hard.update(zip(map(id, mine), mined, strict=True))
+
+    @torch.no_grad()
+    def _encoded(self, texts: Sequence[str]) -> Tensor:
+        """Return the vectors of texts by the encoder as it is now, without dropout."""
+        self._encoder.eval()
+        return torch.cat([self._encoder(texts[first : first + 64]) for first in range(0, len(texts), 64)])
+
+    def _measures(self) -> CollapseMeasures:
+        """Measure the vectors of the questions that are watched for collapse."""
+        vectors = self._encoded([question.view.text for question in self._watched])
+        positives, top = [], []
+        for question, query in zip(self._watched, vectors, strict=True):
+            corpus = self._vectors[question.source]
+            positives.append(corpus[question.gold[0]].cpu().numpy())
+            top.append(int((corpus @ query).argmax()))
+        return measure_collapse(vectors.cpu().numpy(), np.stack(positives), np.array(top, np.int64))
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
@@ -271,18 +303,3 @@ class _Tuning:
                 top = set(torch.topk(scores, min(CHECKED_AT, len(scores))).indices.tolist())
                 found.append(len(top.intersection(state.missing)) / len(state.missing))
         return float(np.mean(found))
-
-
-def _checked(index: Index) -> Index:
-    if index.facts is not None:
-        raise EncoderError(
-            f"{index.path} is a knowledge graph, whose vectors are learned from its facts: nothing to tune"
-        )
-    if index.encoder_name != BUILT_IN:
-        raise EncoderError(
-            f"{index.path} was built with the encoder {index.encoder_name!r}; only the built-in one can be tuned:"
-            " build the index with --encoder minilm"
-        )
-    if index.changed:
-        raise UpdateError(f"{index.path} has changes in its journal: run  trailhound compact {index.path}  first")
-    return index

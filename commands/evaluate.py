@@ -20,6 +20,7 @@ def add(subcommands: Any) -> None:
         "measure a policy or a fixed system on labelled questions",
         "  trailhound evaluate --index w.index --questions data/w --split dev --policy runs/w --run-file w.trec\n"
         "  trailhound evaluate --index w.index --questions data/w --split dev --system hybrid --json hybrid.json\n"
+        "  trailhound evaluate --index w.index --questions data/w --split dev --system dense --query-encoder runs/w-q\n"
         "  trailhound evaluate --index w.index --questions data/w --split dev --path-reranker runs/w-reranker\n"
         "  trailhound evaluate --index umls.index --questions data/kg/umls --split dev --policy runs/umls",
     )
@@ -36,6 +37,13 @@ def add(subcommands: Any) -> None:
     parser.add_argument("--system", choices=SYSTEMS, default=None, help="default: policy")
     add_path_reranker(parser)
     add_router(parser)
+    parser.add_argument(
+        "--query-encoder",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="ask --system dense or hybrid with what `trailhound tune-query` or `tune` made",
+    )
     parser.add_argument(
         "--run-file", type=Path, default=None, metavar="FILE", help="write the rankings in TREC's format"
     )
@@ -59,6 +67,7 @@ def run(parsed: argparse.Namespace) -> None:
             policy=parsed.policy,
             system=parsed.system,
             path_reranker=parsed.path_reranker,
+            query_encoder=parsed.query_encoder,
             run_file=parsed.run_file,
             json_file=parsed.json,
             reliability_file=parsed.reliability,

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from trailhound.agent.tuning import TuningSettings, tune
 from trailhound.agent.tuning_states import draw_state, state_given, tuning_questions
 from trailhound.envs.question_set import QuestionSet
 from trailhound.envs.settings import EnvironmentSettings
-from trailhound.errors import EncoderError, PolicyError, QuestionsError, RecipeError
+from trailhound.errors import CollapseError, EncoderError, PolicyError, QuestionsError, RecipeError
 from trailhound.graph.index import Index
 from trailhound.retrievers.adapter import FILE, load_adapter
 
@@ -47,6 +48,17 @@ def test_tuning_finds_more_of_what_is_missing(tuned: tuple[Path, dict[str, float
     assert figures["score"] > figures["untuned_score"] + 0.05
     assert figures["score"] == max(line["score"] for line in rounds)
     assert load_adapter(out).about["settings"]["rank"] == 2
+    watched = [json.loads(line) for line in (out / "collapse.jsonl").read_text().splitlines()]
+    assert [line["round"] for line in watched] == [-1, 0, 1]
+    assert rounds[1]["effective_rank"] == watched[2]["effective_rank"] > 1
+    assert (out / "collapse.svg").read_text().startswith("<svg")
+
+
+def test_a_tuning_that_collapses_is_stopped(source: TrainingSource, tmp_path: Path) -> None:
+    wild = TuningSettings(epochs=6, rank=4, learning_rate=0.9, batch=8, held_out=0.3)
+    with pytest.raises(CollapseError, match=r"past the limit of .*learning rate"):
+        tune([source], tmp_path / "run", settings=wild)
+    assert (tmp_path / "run" / "collapse.svg").is_file()
 
 
 def test_a_run_that_was_killed_goes_on_to_the_same_weights(
@@ -68,6 +80,13 @@ def test_a_large_corpus_is_scored_against_mined_negatives(source: TrainingSource
     few = tune([source], tmp_path / "few", settings=settings)
     everything = tune([source], tmp_path / "all", settings=TuningSettings(epochs=1, rank=2, batch=8, held_out=0.3))
     assert 0 < few["loss"] < everything["loss"], "fewer negatives are easier to tell apart"
+
+
+def test_what_scores_like_evidence_can_be_left_out_of_the_negatives(source: TrainingSource, tmp_path: Path) -> None:
+    settings = TuningSettings(epochs=1, rank=2, batch=8, held_out=0.3, exact_negatives=10, hard_negatives=5)
+    strict = replace(settings, false_negative_margin=0.3)
+    figures = [tune([source], tmp_path / str(k), settings=one) for k, one in enumerate((settings, strict))]
+    assert 0 < figures[1]["loss"] < figures[0]["loss"], "negatives that are further away are easier to tell apart"
 
 
 def test_a_folder_of_another_run_is_left_alone(source: TrainingSource, tuned: tuple[Path, dict[str, float]]) -> None:

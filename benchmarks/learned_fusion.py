@@ -1,0 +1,148 @@
+"""Learned fusion against reciprocal rank fusion: SciFact, five folds over its train questions.
+
+    python benchmarks/learned_fusion.py --index scifact.index --data ../shared/data --json fusion.json
+
+Of each fold, the weights of the fusion are learned listwise from the other four; then lexical, dense, reciprocal rank
+fusion and learned fusion are measured on it, over the same rankings. The folds are those of scifact_folds.py, the depth
+is 50, and nothing is chosen on the fold that is measured. Prints means over all questions, and over seeds for what is
+learned. Sub-indexes may be added to the two: with entity, say, ``--names lexical dense entity``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from trailhound import Index
+from trailhound.agent.fusion_training import DEPTH, fitted
+from trailhound.agent.metrics import evaluate_run, mean
+from trailhound.retrievers.fusion import reciprocal_rank_fusion
+from trailhound.retrievers.learned_fusion import LearnedFusion, fusion_features
+from trailhound.retrievers.objectives import OBJECTIVES
+from trailhound.retrievers.questions import load_questions
+from trailhound.retrievers.records import Hits, Query
+
+FOLDS = 5
+SHOWN = ("ndcg@10", "recall@5", "recall@10", "mrr")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question with its rankings and its labels; relevance is of the candidates, float32 [n]."""
+
+    id: str
+    rankings: dict[str, Hits]
+    features: Tensor
+    relevance: Tensor
+
+
+def ask(index: Index, data: Path, names: list[str]) -> tuple[list[Asked], dict[str, dict[str, int]]]:
+    """Ask every sub-index every question."""
+    questions, qrels = load_questions(data / "scifact", "train")
+    vectors = index.encoder.encode([question.text for question in questions])
+    asked = []
+    for question, vector in zip(questions, vectors, strict=True):
+        query = Query(question.text, vector)
+        rankings = {name: index.sub_indexes[name].search(query, DEPTH) for name in names}
+        rows, features = fusion_features([rankings[name] for name in names])
+        gold = {index.store.row_of(passage) for passage, label in qrels[question.id].items() if label > 0}
+        relevance = torch.tensor([float(row in gold) for row in rows.tolist()])
+        asked.append(Asked(question.id, rankings, torch.from_numpy(features), relevance))
+    return asked, qrels
+
+
+def folds(asked: list[Asked]) -> list[list[Asked]]:
+    """Split as scifact_folds.py does."""
+    order = sorted(question.id for question in asked)
+    random.Random(0).shuffle(order)
+    by_id = {question.id: question for question in asked}
+    return [[by_id[name] for name in order[fold::FOLDS]] for fold in range(FOLDS)]
+
+
+def learn(questions: list[Asked], names: list[str], objective: str, seed: int) -> LearnedFusion:
+    """Learn the weights from the questions whose evidence is among the candidates."""
+    loss = OBJECTIVES[objective]
+
+    def of(fusion: LearnedFusion, question: Asked) -> Tensor:
+        return loss(fusion(question.features).unsqueeze(0), question.relevance.unsqueeze(0), None)
+
+    known = [question for question in questions if question.relevance.any()]
+    return fitted(LearnedFusion(names), known, of, np.random.default_rng(seed))
+
+
+def figures(index: Index, qrels: dict[str, dict[str, int]], found: dict[str, Hits]) -> dict[str, dict[str, float]]:
+    """Measure rankings, question by question."""
+    run = {
+        question: {
+            passage.id: 1 / (place + 1) for place, passage in enumerate(index.store.passages(hits.rows.tolist()))
+        }
+        for question, hits in found.items()
+    }
+    return evaluate_run({question: qrels[question] for question in found}, run)
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--index", type=Path, required=True)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--names", nargs="+", default=["lexical", "dense"])
+    parser.add_argument("--objectives", nargs="+", default=["listwise"], choices=sorted(OBJECTIVES))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--json", type=Path, default=None)
+    parsed = parser.parse_args()
+    torch.set_num_threads(1)
+    index = Index.open(parsed.index, threads=1)
+    asked, qrels = ask(index, parsed.data, parsed.names)
+    parts = folds(asked)
+    results: dict[str, list[dict[str, dict[str, float]]]] = {}
+    for name in parsed.names:
+        results[name] = [figures(index, qrels, {q.id: q.rankings[name] for q in asked})]
+    fused = {q.id: reciprocal_rank_fusion(list(q.rankings.values()), DEPTH) for q in asked}
+    results["reciprocal rank fusion"] = [figures(index, qrels, fused)]
+    weights = []
+    for objective in parsed.objectives:
+        label = f"learned fusion, {objective}"
+        results[label] = []
+        for seed in parsed.seeds:
+            found: dict[str, Hits] = {}
+            for held_out in range(FOLDS):
+                others = [q for fold in range(FOLDS) if fold != held_out for q in parts[fold]]
+                fusion = learn(others, parsed.names, objective, seed)
+                weights.append({"objective": objective, "fold": held_out, "seed": seed, **describe(fusion)})
+                found |= {q.id: fusion.fuse(q.rankings, DEPTH) for q in parts[held_out]}
+            results[label].append(figures(index, qrels, found))
+    report = {label: [mean(one) for one in measured] for label, measured in results.items()}
+    by_fold = {
+        label: [mean({q.id: measured[0][q.id] for q in part})["ndcg@10"] for part in parts]
+        for label, measured in results.items()
+    }
+    print(f"SciFact, {FOLDS} folds over {len(asked)} questions, {', '.join(parsed.names)}, seeds {parsed.seeds}\n")
+    print(f"| system | {' | '.join(SHOWN)} | nDCG@10 by fold |\n{'|---' * (len(SHOWN) + 2)}|")
+    for label, measured_means in report.items():
+        cells = [spread([one[name] for one in measured_means]) for name in SHOWN]
+        print(f"| {label} | {' | '.join(cells)} | {', '.join(f'{100 * value:.1f}' for value in by_fold[label])} |")
+    if parsed.json:
+        parsed.json.write_text(json.dumps({"figures": report, "by_fold": by_fold, "weights": weights}, indent=2) + "\n")
+
+
+def describe(fusion: LearnedFusion) -> dict[str, object]:
+    """Return what was learned."""
+    return {"weights": fusion.weights.tolist(), "temperature": fusion.log_temperature.exp().item()}
+
+
+def spread(values: list[float]) -> str:
+    """Return mean and standard deviation, in points."""
+    mean_value = f"{100 * statistics.mean(values):.2f}"
+    return mean_value if len(values) < 2 else f"{mean_value} ± {100 * statistics.stdev(values):.2f}"
+
+
+if __name__ == "__main__":
+    main()
