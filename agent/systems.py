@@ -157,7 +157,7 @@ class PolicySystem:
     def rank(self, question: str, limit: int) -> Ranked:
         """Return at most ``limit`` passages."""
         words = explain if self._index.facts is None else FactExplanation(self._network)
-        return self.rank_world(self._world(question), limit, words)
+        return self.rank_world(self.world(question), limit, words)
 
     def rank_fact(self, question: str, answer: str, limit: int) -> Ranked:
         """Answer a question of a test: rank at most ``limit`` entities while the fact that gives ``answer`` is hidden.
@@ -184,7 +184,8 @@ class PolicySystem:
             None if self._confidence is None else self._confidence.of(outcome.signals),
         )
 
-    def _world(self, question: str) -> QuestionWorld:
+    def world(self, question: str) -> QuestionWorld:
+        """Return what is known of a question before it is searched."""
         if self._index.facts is not None:
             return fact_world(self._index, question, None, self._settings)
         hop = self._hop_encoder
