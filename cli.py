@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from . import __version__
-from .commands import demo, evaluate, index, search, train, tune, tune_reranker
+from .commands import demo, evaluate, explain_misses, index, search, train, tune, tune_reranker
 from .commands.arguments import Parser, WrongUseError
 from .errors import TrailhoundError
 
-_COMMANDS = (demo, index, tune, train, tune_reranker, evaluate, search)
+_COMMANDS = (demo, index, tune, train, tune_reranker, evaluate, explain_misses, search)
 """In the order of the help."""
 
 

@@ -97,7 +97,7 @@ def evaluate(
         PolicyError: when a reliability diagram is asked for, and the system does not say how sure it is.
     """
     opened = index if isinstance(index, Index) else Index.open(index)
-    _hold_folders(run_file, json_file, reliability_file)
+    hold_folders(run_file, json_file, reliability_file)
     folder = Path(questions)
     asked, qrels = load_questions(folder, split, warn)
     _hold_labels(opened, qrels, folder, warn)
@@ -133,7 +133,7 @@ def _write(
         write_run(Path(run_file), evaluation.run, "trailhound")
 
 
-def _hold_folders(*files: Path | str | None) -> None:
+def hold_folders(*files: Path | str | None) -> None:
     """Refuse files in folders that are not there, before any question is answered."""
     for file in files:
         if file is not None and not Path(file).parent.is_dir():

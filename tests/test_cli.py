@@ -21,7 +21,7 @@ from trailhound.retrievers.adapter import load_adapter
 from trailhound.retrievers.corpus.encyclopedia import generate, write_beir
 from trailhound.retrievers.questions import load_questions
 
-COMMANDS = ["demo", "index", "tune", "train", "tune-reranker", "evaluate", "search"]
+COMMANDS = ["demo", "index", "tune", "train", "tune-reranker", "evaluate", "explain-misses", "search"]
 TINY = ["width=16", "question_width=8", "max_candidates=24", "imitation_epochs=2", "imitation_lanes=8"]
 TINY += ["ppo_iterations=1", "ppo_lanes=4", "ppo_steps=8", "ppo_passes=1", "minibatch=16", "paths_per_question=1"]
 SETTINGS = [argument for setting in TINY for argument in ("--set", setting)]
