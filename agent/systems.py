@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -17,12 +18,14 @@ from ..graph.fact_memory import FactMemory
 from ..graph.index import Index
 from ..graph.pagerank import PageRank
 from ..retrievers.fusion import reciprocal_rank_fusion
-from ..retrievers.records import Hits, Query, Rows
+from ..retrievers.records import Candidates, Hits, Passage, Query, Rows, SupportingSentence
 from .explanation import explain
 from .fact_explanation import FactExplanation
 from .fixed_hops import follow_mentions
-from .path_reranker import CANDIDATES, load_reranker
+from .path_reranker import CANDIDATES, PathReranker
 from .policy_file import LoadedPolicy, load_policy
+from .reranking.folder import open_reranker
+from .reranking.sentences import agreeing_sentences
 from .rollout import Decision, Explain, search_worlds
 
 HOPS = {"hops": 1, "hops2": 2}
@@ -194,7 +197,7 @@ class PolicySystem:
 
 
 class RerankedSystem:
-    """Any system over texts, its ranking re-ranked by a path re-ranker.
+    """Any system over texts, the head of its ranking re-ranked.
 
     The scores stay with the places: what changes is which passage stands where.
 
@@ -203,19 +206,33 @@ class RerankedSystem:
     """
 
     def __init__(self, index: Index, system: System, folder: Path) -> None:
-        if index.facts is not None:
-            raise PolicyError(f"{index.path} is a knowledge graph, whose entities have no texts: leave {folder} out")
         self._index = index
         self._system = system
-        self._reranker = load_reranker(folder)
+        self._reranker = open_reranker(folder, index)
         self.name = f"{system.name}, re-ranked by {folder}"
 
     def rank(self, question: str, limit: int) -> Ranked:
         """Return at most ``limit`` passages."""
         found = self._system.rank(question, max(limit, CANDIDATES))
-        view = QuestionView.of(self._index, question, vector=np.zeros(0, np.float32))  # its words are all that is read
-        order = self._reranker.order(view, self._index.store.passages(found.rows.tolist()))
+        order = self._order(question, found)
         return replace(found, rows=found.rows[order][:limit], scores=found.scores[:limit])
+
+    def _order(self, question: str, found: Ranked) -> list[int]:
+        """Return the places of the passages in their new order."""
+        if isinstance(self._reranker, PathReranker):
+            view = QuestionView.of(self._index, question, vector=np.zeros(0, np.float32))  # only its words are read
+            return self._reranker.order(view, self._index.store.passages(found.rows.tolist()))
+        head = found.rows[:CANDIDATES]
+        passages = tuple(self._index.store.passages(head.tolist()))
+        scores = self._reranker.scores(Query(question), Candidates(head, passages, found.scores[:CANDIDATES]))
+        order = np.argsort(-scores, kind="stable").tolist()
+        return [*order, *range(len(head), len(found.rows))]
+
+    def sentences(self, question: str, passages: Sequence[Passage]) -> list[SupportingSentence | None]:
+        """Return the sentence of every passage that supports the question best."""
+        if isinstance(self._reranker, PathReranker):
+            return agreeing_sentences(self._index, Query(question), passages)
+        return self._reranker.sentences(Query(question), passages)
 
 
 def shipped_policy() -> Path | None:
