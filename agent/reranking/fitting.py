@@ -13,7 +13,7 @@ aside: a gain that may be chance leaves the ranking as it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +48,10 @@ class Listed:
     supporting: NDArray[np.bool_]
     supporting_in_all: int
 
+    def with_features(self, kept: Sequence[int]) -> Listed:
+        """Return the same with some of the features alone."""
+        return replace(self, features=self.features[:, list(kept)])
+
 
 def tune_linear(
     source: TrainingSource,
@@ -80,9 +84,7 @@ def tune_linear(
     LinearReranker(source.index, kind, [1.0] + [0.0] * (len(NAMES.get(kind, "?")) - 1))  # refuses what cannot be
     described = {"kind": kind, "system": system, "seed": seed, "held_out": held_out, "source": source.describe()}
     claim(out, "tuning.json", described)
-    ranked = questions_ranked_by([source], system, warn, progress)
-    features = features_of(kind, source.index)
-    listed = [_listed(question, features) for question in ranked]
+    listed = listed_questions(source, kind, system, warn, progress)
     count = max(1, round(len(listed) * held_out))
     learned, aside = drawn_out(listed, count, np.random.default_rng([seed, 2**31]))
     weights = fit(learned, len(NAMES[kind]))
@@ -100,6 +102,18 @@ def tune_linear(
     }
     save_linear(out, kept, {**described, "fitted": weights.tolist(), "validation_figures": figures})
     return figures
+
+
+def listed_questions(
+    source: TrainingSource,
+    kind: str,
+    system: str,
+    warn: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
+) -> list[Listed]:
+    """Return the candidates of every question that has labels, as a fixed system finds them, as numbers."""
+    features = features_of(kind, source.index)
+    return [_listed(question, features) for question in questions_ranked_by([source], system, warn, progress)]
 
 
 def _listed(question: RankedQuestion, features: Features) -> Listed:

@@ -1,0 +1,121 @@
+"""What re-rankers add to hybrid search: SciFact (held-out part of its train questions) and HotpotQA dev.
+
+    python benchmarks/rerankers.py --data ../shared/data --indexes runs/quality --ablate hybrid graph
+
+Of each set, 500 train questions, drawn by seed 0, are learned from: three quarters of them fit the weights, a quarter
+decides whether they are used. The cross-encoder sees at most --states questions in each of --epochs epochs. Measured on
+HotpotQA's dev split and on the 309 train questions of SciFact that were not drawn. Re-ranks the first 20 of the fused
+lexical and dense rankings. --ablate leaves out one feature after the other. Prints a table in Markdown; milliseconds
+are the median of a question, on one thread. What was tuned is kept in --work and used again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+from trailhound import Index, TrainingSource, evaluate
+from trailhound.agent.reranker_tuning import RerankerSettings, tune_reranker
+from trailhound.agent.reranking.features import NAMES
+from trailhound.agent.reranking.fitting import fit, listed_questions, tune_linear
+from trailhound.agent.reranking.folder import save_linear
+from trailhound.agent.reranking.linear import LinearReranker
+
+FIGURES = ("recall@2", "recall@5", "ndcg@10")
+LEARNED = 500
+
+
+def split(data: Path, folder: Path) -> None:
+    """Write the splits ``fit`` and ``test`` of a data set into ``folder``."""
+    lines = (data / "qrels" / "train.tsv").read_text().splitlines()
+    header, labels = lines[0], [line for line in lines[1:] if line.strip()]
+    questions = sorted({line.split("\t")[0] for line in labels})
+    random.Random(0).shuffle(questions)
+    chosen = set(questions[:LEARNED])
+    (folder / "qrels").mkdir(parents=True, exist_ok=True)
+    (folder / "queries.jsonl").write_bytes((data / "queries.jsonl").read_bytes())
+    parts = {"fit": [line for line in labels if line.split("\t")[0] in chosen]}
+    parts["test"] = [line for line in labels if line.split("\t")[0] not in chosen]
+    if (data / "qrels" / "dev.tsv").exists():
+        parts["test"] = (data / "qrels" / "dev.tsv").read_text().splitlines()[1:]
+    for name, rows in parts.items():
+        (folder / "qrels" / f"{name}.tsv").write_text("\n".join([header, *rows]) + "\n")
+
+
+def tuned(index: Index, folder: Path, kind: str, parsed: argparse.Namespace) -> Path:
+    """Return the folder of a tuned re-ranker."""
+    out = folder.with_name(f"{folder.name}-{kind}")
+    source = TrainingSource(index, folder, "fit")
+    if kind == "cross-encoder":
+        if not (out / "path_reranker.json").exists():
+            settings = RerankerSettings(epochs=parsed.epochs, states=parsed.states, negatives=6, held_out=0.25)
+            print(kind, tune_reranker([source], None, out, system="hybrid", settings=settings, seed=parsed.seed))
+    elif not (out / "linear_reranker.json").exists():
+        print(kind, tune_linear(source, kind, out, seed=parsed.seed))
+    return out
+
+
+def ablated(index: Index, folder: Path, kind: str) -> dict[str, Path]:
+    """Fit a linear re-ranker on all questions of ``fit`` without one of its features after the other; all are used."""
+    questions = listed_questions(TrainingSource(index, folder, "fit"), kind, "hybrid")
+    names = NAMES[kind]
+    made = {}
+    for left_out in (None, *range(1, len(names))):
+        kept = [k for k in range(len(names)) if k != left_out]
+        weights = np.zeros(len(names))
+        weights[kept] = fit([question.with_features(kept) for question in questions], len(kept))
+        name = f"{kind}, {'all' if left_out is None else f'without {names[left_out]}'}"
+        out = folder.with_name(f"{folder.name}-{name.replace(', ', '-').replace(' ', '-')}")
+        out.mkdir(exist_ok=True)
+        save_linear(out, LinearReranker(index, kind, weights.tolist()), {"left_out": left_out})
+        made[f"{name} ({', '.join(f'{n} {w:.2f}' for n, w in zip(names, weights, strict=True))})"] = out
+    return made
+
+
+def row(name: str, system: str, figures: dict[str, float]) -> str:
+    """Return one line of the table; shares in percent."""
+    shares = " | ".join(f"{100 * figures[figure]:.2f}" for figure in FIGURES)
+    return f"| {name} | {system} | {shares} | {figures['latency_ms_p50']:.0f} |"
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--indexes", type=Path, default=Path("runs/quality"), help="folder of SET.index")
+    parser.add_argument("--work", type=Path, default=Path("runs/rerankers"))
+    parser.add_argument("--sets", nargs="+", default=["hotpotqa", "scifact"])
+    parser.add_argument("--kinds", nargs="*", default=["hybrid", "graph", "cross-encoder"])
+    parser.add_argument("--ablate", nargs="*", default=[], choices=sorted(NAMES))
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--states", type=int, default=240)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, default=None)
+    parsed = parser.parse_args()
+    torch.set_num_threads(1)
+    lines, measured = [], {}
+    for name in parsed.sets:
+        folder = parsed.work / name
+        split(parsed.data / name, folder)
+        index = Index.open(parsed.indexes / f"{name}.index", threads=1)
+        folders: dict[str, Path | None] = {"hybrid search": None}
+        folders |= {f"re-ranked: {kind}": tuned(index, folder, kind, parsed) for kind in parsed.kinds}
+        for kind in parsed.ablate:
+            folders |= ablated(index, folder, kind)
+        for system, place in folders.items():
+            figures = evaluate(index, folder, "test", system="hybrid", path_reranker=place).figures
+            measured[f"{name}: {system}"] = figures
+            lines.append(row(name, system, figures))
+            print(lines[-1], flush=True)
+    print("\n| set | system | R@2 | R@5 | nDCG@10 | ms |\n|---|---|---|---|---|---|")
+    print("\n".join(lines))
+    if parsed.json:
+        parsed.json.write_text(json.dumps(measured, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
