@@ -14,7 +14,7 @@ from ..envs.settings import EnvironmentSettings
 from ..envs.world import QuestionWorld
 from ..errors import EncoderError
 from ..retrievers.protocols import Progress
-from ..retrievers.records import Passage, Rows
+from ..retrievers.records import Candidates, Passage, Rows
 from .path_reranker import CANDIDATES, PICKS
 from .policy_file import LoadedPolicy
 from .rollout import search_worlds
@@ -43,6 +43,11 @@ class RankedQuestion:
     def negatives(self) -> list[int]:
         """Return the rows of the candidates that support nothing."""
         return [row for row in self.candidates if row not in self.gold]
+
+    def as_found(self) -> Candidates:
+        """Return the candidates with 1 / rank as their scores, all that a re-ranker looks at."""
+        rows = np.array(list(self.candidates), np.int64)
+        return Candidates(rows, tuple(self.candidates.values()), 1 / np.arange(1.0, len(rows) + 1))
 
 
 @dataclass(frozen=True, slots=True)

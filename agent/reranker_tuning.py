@@ -1,4 +1,4 @@
-r"""Tunes the path re-ranker on what a policy found: listwise, by low-rank changes, and last the weight of its word.
+r"""Tunes a re-ranker on what a policy or a fixed system found: listwise, by low-rank changes, and last the weight of its word.
 
 For a state with path E, missing supporting passages P and negatives N, candidates of the policy that support nothing,
 
@@ -30,7 +30,7 @@ from .devices import device_called
 from .low_rank import learning_rate
 from .pair_encoder import CANDIDATE_TOKENS, STATE_TOKENS, PairEncoder
 from .path_reranker import PathScores, save_reranker
-from .policy_file import load_policy
+from .policy_file import LoadedPolicy, load_policy
 from .reranker_states import (
     PathState,
     RankedQuestion,
@@ -132,23 +132,32 @@ def tune_reranker(
     described = _described(sources, adapter, settings, seed)
     described |= {"policy": None if policy is None else Path(policy).name, "system": system}
     claim(out, "tuning.json", described)
-    if loaded is not None:
-        questions = ranked_questions(sources, loaded, warn, progress)
-    else:
-        questions = questions_ranked_by(sources, str(system), warn, progress)
+    questions = _searched(sources, loaded, str(system), warn, progress)
     count = max(1, round(len(questions) * settings.held_out))
     learned, aside = drawn_out(questions, count, np.random.default_rng([seed, 2**31]))  # as training draws them
     if not any(question.negatives for question in learned):
         raise QuestionsError("there are too few questions with supporting passages in the index to tune on")
     encoder = PairEncoder(settings.rank, seed, settings.dropout, device, adapter)
     pointwise = system is not None
-    seconds = _learn(
-        encoder, learned, out, settings, seed, progress, draw_question_state if pointwise else draw_path_state
-    )
+    draw = draw_question_state if pointwise else draw_path_state
+    seconds = _learn(encoder, learned, out, settings, seed, progress, draw)
     figures = fit_weight(encoder.eval(), aside, progress, pointwise)
     described["validation_figures"] = figures
     save_reranker(out, encoder, settings.rank, figures["weight"], adapter, described, pointwise)
     return {**figures, "seconds": seconds}
+
+
+def _searched(
+    sources: Sequence[TrainingSource],
+    policy: LoadedPolicy | None,
+    system: str,
+    warn: Callable[[str], None] | None,
+    progress: Progress | None,
+) -> list[RankedQuestion]:
+    """Search every question with the policy, or with a fixed system where there is none."""
+    if policy is not None:
+        return ranked_questions(sources, policy, warn, progress)
+    return questions_ranked_by(sources, system, warn, progress)
 
 
 def _described(

@@ -15,18 +15,23 @@ import argparse
 import json
 import random
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import torch
-from trailhound import Index, TrainingSource, evaluate
+from trailhound import Index, TrainingSource
+from trailhound.agent.metrics import evaluate_run, mean
+from trailhound.agent.reranker_states import questions_ranked_by
 from trailhound.agent.reranker_tuning import RerankerSettings, tune_reranker
-from trailhound.agent.reranking.features import NAMES
+from trailhound.agent.reranking.features import NAMES, features_of
 from trailhound.agent.reranking.fitting import fit, listed_questions, tune_linear
-from trailhound.agent.reranking.folder import save_linear
-from trailhound.agent.reranking.linear import LinearReranker
+from trailhound.agent.systems import open_system
+from trailhound.retrievers.questions import load_questions
+from trailhound.retrievers.records import Query
 
 FIGURES = ("recall@2", "recall@5", "ndcg@10")
 LEARNED = 500
+DEPTH = 20
 
 
 def split(data: Path, folder: Path) -> None:
@@ -59,27 +64,49 @@ def tuned(index: Index, folder: Path, kind: str, parsed: argparse.Namespace) -> 
     return out
 
 
-def ablated(index: Index, folder: Path, kind: str) -> dict[str, Path]:
-    """Fit a linear re-ranker on all questions of ``fit`` without one of its features after the other; all are used."""
-    questions = listed_questions(TrainingSource(index, folder, "fit"), kind, "hybrid")
-    names = NAMES[kind]
-    made = {}
+def ablated(index: Index, folder: Path, kind: str) -> dict[str, dict[str, float]]:
+    """Measure a linear re-ranker, fitted on all of ``fit``, without one of its features after the other."""
+    learned = listed_questions(TrainingSource(index, folder, "fit"), kind, "hybrid")
+    asked, qrels = load_questions(folder, "test")
+    ranked = questions_ranked_by([TrainingSource(index, folder, "test")], "hybrid", None, None)
+    features, names = features_of(kind, index), NAMES[kind]
+    seen = [features(Query(one.view.text, one.view.vector), one.as_found()) for one in ranked]
+    measured = {}
     for left_out in (None, *range(1, len(names))):
         kept = [k for k in range(len(names)) if k != left_out]
         weights = np.zeros(len(names))
-        weights[kept] = fit([question.with_features(kept) for question in questions], len(kept))
-        name = f"{kind}, {'all' if left_out is None else f'without {names[left_out]}'}"
-        out = folder.with_name(f"{folder.name}-{name.replace(', ', '-').replace(' ', '-')}")
-        out.mkdir(exist_ok=True)
-        save_linear(out, LinearReranker(index, kind, weights.tolist()), {"left_out": left_out})
-        made[f"{name} ({', '.join(f'{n} {w:.2f}' for n, w in zip(names, weights, strict=True))})"] = out
-    return made
+        weights[kept] = fit([question.with_features(kept) for question in learned], len(kept))
+        run = {}
+        for question, one, values in zip(asked, ranked, seen, strict=True):
+            order = np.argsort(-(values @ weights), kind="stable").tolist()
+            ids = [passage.id for passage in one.candidates.values()]
+            run[question.id] = {ids[place]: 1 / rank for rank, place in enumerate(order, start=1)}
+        fitted = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(names, weights, strict=True))
+        what = "all features" if left_out is None else f"without {names[left_out]}"
+        measured[f"{kind}, {what} ({fitted})"] = mean(evaluate_run(qrels, run))
+    return measured
+
+
+def measure(index: Index, folder: Path, reranker: Path | None) -> dict[str, float]:
+    """Rank every question of ``test``, one at a time, and return the figures."""
+    system = open_system(index, "hybrid", None, reranker)
+    asked, qrels = load_questions(folder, "test")
+    system.rank(asked[0].text, DEPTH)
+    run, latencies = {}, []
+    for question in asked:
+        started = perf_counter()
+        found = system.rank(question.text, DEPTH)
+        latencies.append(1000 * (perf_counter() - started))
+        passages = index.store.passages(found.rows.tolist())
+        run[question.id] = {p.id: float(score) for p, score in zip(passages, found.scores, strict=True)}
+    return mean(evaluate_run(qrels, run)) | {"latency_ms_p50": float(np.median(latencies))}
 
 
 def row(name: str, system: str, figures: dict[str, float]) -> str:
     """Return one line of the table; shares in percent."""
     shares = " | ".join(f"{100 * figures[figure]:.2f}" for figure in FIGURES)
-    return f"| {name} | {system} | {shares} | {figures['latency_ms_p50']:.0f} |"
+    milliseconds = f"{figures['latency_ms_p50']:.0f}" if "latency_ms_p50" in figures else ""
+    return f"| {name} | {system} | {shares} | {milliseconds} |"
 
 
 def main() -> None:
@@ -104,10 +131,10 @@ def main() -> None:
         index = Index.open(parsed.indexes / f"{name}.index", threads=1)
         folders: dict[str, Path | None] = {"hybrid search": None}
         folders |= {f"re-ranked: {kind}": tuned(index, folder, kind, parsed) for kind in parsed.kinds}
+        results = {system: measure(index, folder, place) for system, place in folders.items()}
         for kind in parsed.ablate:
-            folders |= ablated(index, folder, kind)
-        for system, place in folders.items():
-            figures = evaluate(index, folder, "test", system="hybrid", path_reranker=place).figures
+            results |= ablated(index, folder, kind)
+        for system, figures in results.items():
             measured[f"{name}: {system}"] = figures
             lines.append(row(name, system, figures))
             print(lines[-1], flush=True)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ...errors import QuestionsError
 from ...retrievers.protocols import Progress
-from ...retrievers.records import Candidates, Query
+from ...retrievers.records import Query
 from ..checkpoint import claim
 from ..reranker_states import RankedQuestion, questions_ranked_by
 from ..reranker_tuning import surest
@@ -117,11 +117,9 @@ def listed_questions(
 
 
 def _listed(question: RankedQuestion, features: Features) -> Listed:
-    rows = np.array(list(question.candidates), np.int64)
-    first = 1 / np.arange(1, len(rows) + 1, dtype=np.float64)
-    view = question.view
-    values = features(Query(view.text, view.vector), Candidates(rows, tuple(question.candidates.values()), first))
-    return Listed(values, np.array([row in question.gold for row in rows.tolist()], np.bool_), len(question.gold))
+    found, view = question.as_found(), question.view
+    supporting = np.array([row in question.gold for row in question.candidates], np.bool_)
+    return Listed(features(Query(view.text, view.vector), found), supporting, len(question.gold))
 
 
 def fit(questions: Sequence[Listed], features: int) -> NDArray[np.float64]:
