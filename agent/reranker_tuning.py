@@ -1,4 +1,4 @@
-r"""Tunes a re-ranker on what a policy or a fixed system found: listwise, by low-rank changes, and last the weight of its word.
+r"""Tunes a cross-encoder on what a policy or a fixed system found: listwise, and last the weight of its word.
 
 For a state with path E, missing supporting passages P and negatives N, candidates of the policy that support nothing,
 
