@@ -84,7 +84,7 @@ def evaluate(
         split: which of its splits.
         policy: the folder of a trained policy; the shipped one when None.
         system: see :class:`SearchAgent`.
-        path_reranker: the folder of a path re-ranker, for the last step.
+        path_reranker: the folder of a re-ranker, of whatever kind, for the last step.
         run_file: where to write the rankings in TREC's format.
         json_file: where to write :meth:`Evaluation.to_json`.
         reliability_file: where to draw the reliability diagram of the system's confidence, as SVG.

@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 
 from ..errors import PolicyError, QuestionsError
 from ..graph.index import Index
-from ..retrievers.protocols import Progress
+from ..retrievers.protocols import Progress, Reranker
 from ..retrievers.questions import load_questions
 from ..retrievers.records import Question
 from .miss_stages import STAGES, Finding, attribute
-from .path_reranker import PathReranker, load_reranker
+from .path_reranker import PathReranker
 from .reading.extractive import ExtractiveReader
 from .reading.opening import answering_reader
 from .reading_misses import reading_finding
+from .reranking.folder import open_reranker
+from .reranking.ordering import new_order
 from .search_agent import READ
 from .search_trace import Searched, SearchTrace
 from .systems import PolicySystem, Ranked, open_system
@@ -127,7 +129,7 @@ def explain_misses(
         questions: a folder with ``queries.jsonl`` and ``qrels/SPLIT.tsv``, or a native multi-hop file.
         split: which of its splits.
         policy: the folder of a trained policy; the shipped one when None.
-        path_reranker: the folder of a path re-ranker, for the last step.
+        path_reranker: the folder of a re-ranker, of whatever kind, for the last step.
         reachable: what a router leaves of the index for a question, where one chooses shards.
         warn: hears of question ids that were left out as ambiguous.
         progress: hears of every question.
@@ -142,7 +144,7 @@ def explain_misses(
     chosen = None if policy is None else Path(policy)
     system = open_system(opened, "policy", chosen)
     assert isinstance(system, PolicySystem)  # what the name stands for
-    reranker = None if path_reranker is None else load_reranker(Path(path_reranker))
+    reranker = None if path_reranker is None else open_reranker(Path(path_reranker), opened)
     asked, qrels = load_questions(Path(questions), split, warn)
     labels = {item.id: [name for name, label in qrels[item.id].items() if label > 0] for item in asked}
     explainer = _Explainer(opened, system, reranker, answering_reader(chosen), reachable)
@@ -163,7 +165,7 @@ class _Explainer:
         self,
         index: Index,
         system: PolicySystem,
-        reranker: PathReranker | None,
+        reranker: Reranker | PathReranker | None,
         reader: ExtractiveReader | None,
         reachable: Reachable | None,
     ) -> None:
@@ -209,7 +211,7 @@ class _Explainer:
         ranked = self._system.rank_world(world, world.settings.max_candidates, trace)
         ranking = tuple(ranked.rows.tolist())
         if self._reranker is not None:
-            order = self._reranker.order(world.view, self._index.store.passages(ranking))
+            order = new_order(self._reranker, self._index, question, ranked.rows, ranked.scores)
             ranked = replace(ranked, rows=ranked.rows[order])
         outside: frozenset[int] = frozenset()
         if self._reachable is not None:

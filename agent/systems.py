@@ -18,13 +18,14 @@ from ..graph.fact_memory import FactMemory
 from ..graph.index import Index
 from ..graph.pagerank import PageRank
 from ..retrievers.fusion import reciprocal_rank_fusion
-from ..retrievers.records import Candidates, Hits, Passage, Query, Rows, SupportingSentence
+from ..retrievers.records import Hits, Passage, Query, Rows, SupportingSentence
 from .explanation import explain
 from .fact_explanation import FactExplanation
 from .fixed_hops import follow_mentions
 from .path_reranker import CANDIDATES, PathReranker
 from .policy_file import LoadedPolicy, load_policy
 from .reranking.folder import open_reranker
+from .reranking.ordering import new_order
 from .reranking.sentences import agreeing_sentences
 from .rollout import Decision, Explain, search_worlds
 
@@ -214,19 +215,8 @@ class RerankedSystem:
     def rank(self, question: str, limit: int) -> Ranked:
         """Return at most ``limit`` passages."""
         found = self._system.rank(question, max(limit, CANDIDATES))
-        order = self._order(question, found)
+        order = new_order(self._reranker, self._index, question, found.rows, found.scores)
         return replace(found, rows=found.rows[order][:limit], scores=found.scores[:limit])
-
-    def _order(self, question: str, found: Ranked) -> list[int]:
-        """Return the places of the passages in their new order."""
-        if isinstance(self._reranker, PathReranker):
-            view = QuestionView.of(self._index, question, vector=np.zeros(0, np.float32))  # only its words are read
-            return self._reranker.order(view, self._index.store.passages(found.rows.tolist()))
-        head = found.rows[:CANDIDATES]
-        passages = tuple(self._index.store.passages(head.tolist()))
-        scores = self._reranker.scores(Query(question), Candidates(head, passages, found.scores[:CANDIDATES]))
-        order = np.argsort(-scores, kind="stable").tolist()
-        return [*order, *range(len(head), len(found.rows))]
 
     def sentences(self, question: str, passages: Sequence[Passage]) -> list[SupportingSentence | None]:
         """Return the sentence of every passage that supports the question best."""
