@@ -1,13 +1,15 @@
 """What re-rankers add to hybrid search: SciFact (held-out part of its train questions) and HotpotQA dev.
 
-    python benchmarks/rerankers.py --data ../shared/data --indexes runs/quality --ablate hybrid graph
+    python benchmarks/rerankers.py --data ../shared/data --indexes runs/quality
+    python benchmarks/rerankers.py --data ../shared/data --indexes runs/quality --cross-encoder --most 100
 
 Of each set, 500 train questions, drawn by seed 0, are learned from: three quarters of them fit the weights, a quarter
-decides whether they are used. The cross-encoder sees at most --states questions in each of --epochs epochs. Measured on
-HotpotQA's dev split and on the 309 train questions of SciFact that were not drawn. Re-ranks the first 20 of the fused
-lexical and dense rankings. --ablate leaves out one feature after the other. Prints a table in Markdown; milliseconds
-are the median processor time of a question, on one thread, so that a busy machine does not count. What was tuned is
-kept in --work and used again.
+decides whether they are used. Measured on HotpotQA's dev split and on the 309 train questions of SciFact that were not
+drawn. Re-ranks the first 20 of the fused lexical and dense rankings. The linear re-rankers are also fitted without one
+of their features after the other (on the same questions). With --cross-encoder that one is tuned (at most --states
+questions in each of --epochs epochs; kept in --work and used again) and measured, beside hybrid search alone. Prints a
+table in Markdown; milliseconds are the mean processor time of a question, on one thread, so that a busy machine does
+not count.
 """
 
 from __future__ import annotations
@@ -15,24 +17,28 @@ from __future__ import annotations
 import argparse
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from time import process_time
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from trailhound import Index, TrainingSource
 from trailhound.agent.metrics import evaluate_run, mean
-from trailhound.agent.reranker_states import questions_ranked_by
+from trailhound.agent.reranker_states import RankedQuestion, questions_ranked_by
 from trailhound.agent.reranker_tuning import RerankerSettings, tune_reranker
 from trailhound.agent.reranking.features import NAMES, features_of
-from trailhound.agent.reranking.fitting import fit, listed_questions, tune_linear
-from trailhound.agent.systems import open_system
-from trailhound.retrievers.questions import load_questions
+from trailhound.agent.reranking.fitting import decide, fit, listed_as
+from trailhound.agent.reranking.folder import open_reranker
 from trailhound.retrievers.records import Query
 
 FIGURES = ("recall@2", "recall@5", "ndcg@10")
 LEARNED = 500
-DEPTH = 20
+HELD_OUT = 0.25
+
+Scores = Sequence[NDArray[np.float64]]
+"""Of each question's candidates."""
 
 
 def split(data: Path, folder: Path) -> None:
@@ -52,64 +58,76 @@ def split(data: Path, folder: Path) -> None:
         (folder / "qrels" / f"{name}.tsv").write_text("\n".join([header, *rows]) + "\n")
 
 
-def tuned(index: Index, folder: Path, kind: str, parsed: argparse.Namespace) -> Path:
-    """Return the folder of a tuned re-ranker."""
-    out = folder.with_name(f"{folder.name}-{kind}")
-    source = TrainingSource(index, folder, "fit")
-    if kind == "cross-encoder":
-        if not (out / "path_reranker.json").exists():
-            settings = RerankerSettings(epochs=parsed.epochs, states=parsed.states, negatives=6, held_out=0.25)
-            print(kind, tune_reranker([source], None, out, system="hybrid", settings=settings, seed=parsed.seed))
-    elif not (out / "linear_reranker.json").exists():
-        print(kind, tune_linear(source, kind, out, seed=parsed.seed))
-    return out
+def figures(questions: Sequence[RankedQuestion], scores: Scores) -> dict[str, float]:
+    """Measure the candidates of every question in the order of their scores."""
+    run, qrels = {}, {}
+    for number, (question, own) in enumerate(zip(questions, scores, strict=True)):
+        passages = list(question.candidates.values())
+        order = np.argsort(-own, kind="stable").tolist()
+        run[str(number)] = {passages[place].id: 1 / rank for rank, place in enumerate(order, start=1)}
+        qrels[str(number)] = {passage.id: 1 for passage in question.gold.values()}
+    return mean(evaluate_run(qrels, run))
 
 
-def ablated(index: Index, folder: Path, kind: str) -> dict[str, dict[str, float]]:
-    """Measure a linear re-ranker, fitted on all of ``fit``, without one of its features after the other."""
-    learned = listed_questions(TrainingSource(index, folder, "fit"), kind, "hybrid")
-    asked, qrels = load_questions(folder, "test")
-    ranked = questions_ranked_by([TrainingSource(index, folder, "test")], "hybrid", None, None)
+class Measured:
+    """The lines of one set, as they come."""
+
+    def __init__(self, name: str, questions: Sequence[RankedQuestion], search_ms: float) -> None:
+        self._name = name
+        self._questions = questions
+        self.figures: dict[str, dict[str, float]] = {}
+        self.add("hybrid search", [question.as_found().scores for question in questions], search_ms)
+
+    def add(self, system: str, scores: Scores, milliseconds: float | None = None) -> None:
+        """Print one line of the table; shares in percent."""
+        found = figures(self._questions, scores)
+        self.figures[system] = found | ({} if milliseconds is None else {"cpu_ms": milliseconds})
+        shares = " | ".join(f"{100 * found[figure]:.2f}" for figure in FIGURES)
+        print(
+            f"| {self._name} | {system} | {shares} | {'' if milliseconds is None else round(milliseconds)} |",
+            flush=True,
+        )
+
+
+def add_linear(
+    measured: Measured, kind: str, index: Index, learned: list[RankedQuestion], asked: list[RankedQuestion]
+) -> None:
+    """Measure a linear re-ranker, and what is left of it without each of its features."""
     features, names = features_of(kind, index), NAMES[kind]
-    seen = [features(Query(one.view.text, one.view.vector), one.as_found()) for one in ranked]
-    measured = {}
+    listed = [listed_as(question, features) for question in learned]
+    started = process_time()
+    seen = [features(Query(one.view.text), one.as_found()) for one in asked]
+    spent = 1000 * (process_time() - started) / len(asked)
+    kept, fitted, _ = decide(listed, kind, HELD_OUT, 0)
+    used = "" if (kept == fitted).all() else ", not used"
+    measured.add(f"{kind} ({written(names, fitted)}{used})", [values @ kept for values in seen], spent)
     for left_out in (None, *range(1, len(names))):
-        kept = [k for k in range(len(names)) if k != left_out]
+        some = [k for k in range(len(names)) if k != left_out]
         weights = np.zeros(len(names))
-        weights[kept] = fit([question.with_features(kept) for question in learned], len(kept))
-        run = {}
-        for question, one, values in zip(asked, ranked, seen, strict=True):
-            order = np.argsort(-(values @ weights), kind="stable").tolist()
-            ids = [passage.id for passage in one.candidates.values()]
-            run[question.id] = {ids[place]: 1 / rank for rank, place in enumerate(order, start=1)}
-        fitted = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(names, weights, strict=True))
-        what = "all features" if left_out is None else f"without {names[left_out]}"
-        measured[f"{kind}, {what} ({fitted})"] = mean(evaluate_run(qrels, run))
-    return measured
+        weights[some] = fit([question.with_features(some) for question in listed], len(some))
+        what = "fitted on all 500" if left_out is None else f"without {names[left_out]}"
+        measured.add(f"{kind}, {what} ({written(names, weights)})", [values @ weights for values in seen])
 
 
-def measure(index: Index, folder: Path, reranker: Path | None, most: int) -> dict[str, float]:
-    """Rank the first questions of ``test``, one at a time, and return the figures."""
-    system = open_system(index, "hybrid", None, reranker)
-    asked, qrels = load_questions(folder, "test")
-    asked = asked[:most]
-    system.rank(asked[0].text, DEPTH)
-    run, spent = {}, []
-    for question in asked:
-        started = process_time()
-        found = system.rank(question.text, DEPTH)
-        spent.append(1000 * (process_time() - started))
-        passages = index.store.passages(found.rows.tolist())
-        run[question.id] = {p.id: float(score) for p, score in zip(passages, found.scores, strict=True)}
-    qrels = {question.id: qrels[question.id] for question in asked}
-    return mean(evaluate_run(qrels, run)) | {"cpu_ms_p50": float(np.median(spent))}
+def written(names: Sequence[str], weights: NDArray[np.float64]) -> str:
+    """Write weights down."""
+    return ", ".join(f"{name} {weight:.2f}" for name, weight in zip(names, weights, strict=True))
 
 
-def row(name: str, system: str, figures: dict[str, float]) -> str:
-    """Return one line of the table; shares in percent."""
-    shares = " | ".join(f"{100 * figures[figure]:.2f}" for figure in FIGURES)
-    milliseconds = f"{figures['cpu_ms_p50']:.0f}" if "cpu_ms_p50" in figures else ""
-    return f"| {name} | {system} | {shares} | {milliseconds} |"
+def add_cross_encoder(
+    measured: Measured, index: Index, folder: Path, asked: list[RankedQuestion], parsed: argparse.Namespace
+) -> None:
+    """Tune the cross-encoder, unless it has been, and measure it."""
+    out = folder.with_name(f"{folder.name}-cross-encoder")
+    if not (out / "path_reranker.json").exists():
+        settings = RerankerSettings(epochs=parsed.epochs, states=parsed.states, negatives=6, held_out=HELD_OUT)
+        tune_reranker([TrainingSource(index, folder, "fit")], None, out, system="hybrid", settings=settings)
+    reranker = open_reranker(out, index)
+    described = json.loads((out / "path_reranker.json").read_text())
+    started = process_time()
+    scores = [reranker.scores(Query(one.view.text), one.as_found()) for one in asked]
+    spent = 1000 * (process_time() - started) / len(asked)
+    measured.add(f"cross-encoder (weight {described['weight']})", scores, spent)
 
 
 def main() -> None:
@@ -119,33 +137,31 @@ def main() -> None:
     parser.add_argument("--indexes", type=Path, default=Path("runs/quality"), help="folder of SET.index")
     parser.add_argument("--work", type=Path, default=Path("runs/rerankers"))
     parser.add_argument("--sets", nargs="+", default=["hotpotqa", "scifact"])
-    parser.add_argument("--kinds", nargs="*", default=["hybrid", "graph", "cross-encoder"])
-    parser.add_argument("--ablate", nargs="*", default=[], choices=sorted(NAMES))
+    parser.add_argument("--cross-encoder", action="store_true", help="measure this one, not the linear ones")
     parser.add_argument("--most", type=int, default=10**6, help="questions to measure on, of each set")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--states", type=int, default=240)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, default=None)
     parsed = parser.parse_args()
     torch.set_num_threads(1)
-    lines, measured = [], {}
+    results = {}
+    print("| set | system | R@2 | R@5 | nDCG@10 | CPU ms |\n|---|---|---|---|---|---|")
     for name in parsed.sets:
         folder = parsed.work / name
         split(parsed.data / name, folder)
         index = Index.open(parsed.indexes / f"{name}.index", threads=1)
-        folders: dict[str, Path | None] = {"hybrid search": None}
-        folders |= {f"re-ranked: {kind}": tuned(index, folder, kind, parsed) for kind in parsed.kinds}
-        results = {system: measure(index, folder, place, parsed.most) for system, place in folders.items()}
-        for kind in parsed.ablate:
-            results |= ablated(index, folder, kind)
-        for system, figures in results.items():
-            measured[f"{name}: {system}"] = figures
-            lines.append(row(name, system, figures))
-            print(lines[-1], flush=True)
-    print("\n| set | system | R@2 | R@5 | nDCG@10 | CPU ms |\n|---|---|---|---|---|---|")
-    print("\n".join(lines))
+        started = process_time()
+        asked = questions_ranked_by([TrainingSource(index, folder, "test")], "hybrid", None, None)
+        measured = Measured(name, asked[: parsed.most], 1000 * (process_time() - started) / len(asked))
+        if parsed.cross_encoder:
+            add_cross_encoder(measured, index, folder, asked[: parsed.most], parsed)
+        else:
+            learned = questions_ranked_by([TrainingSource(index, folder, "fit")], "hybrid", None, None)
+            for kind in NAMES:
+                add_linear(measured, kind, index, learned, asked[: parsed.most])
+        results[name] = measured.figures
     if parsed.json:
-        parsed.json.write_text(json.dumps(measured, indent=2) + "\n")
+        parsed.json.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -85,23 +85,33 @@ def tune_linear(
     described = {"kind": kind, "system": system, "seed": seed, "held_out": held_out, "source": source.describe()}
     claim(out, "tuning.json", described)
     listed = listed_questions(source, kind, system, warn, progress)
-    count = max(1, round(len(listed) * held_out))
-    learned, aside = drawn_out(listed, count, np.random.default_rng([seed, 2**31]))
-    weights = fit(learned, len(NAMES[kind]))
-    plain = np.eye(len(weights))[0]
-    quality = np.array([[_quality(question, one) for one in (plain, weights)] for question in aside])
+    kept, fitted, figures = decide(listed, kind, held_out, seed)
+    figures = {**dict(zip(NAMES[kind], kept.tolist(), strict=True)), **figures}
+    reranker = LinearReranker(source.index, kind, kept.tolist())
+    save_linear(out, reranker, {**described, "fitted": fitted.tolist(), "validation_figures": figures})
+    return figures
+
+
+def decide(
+    questions: Sequence[Listed], kind: str, held_out: float, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[str, float]]:
+    """Fit weights on some of the questions, and keep them if they gain surely on the others.
+
+    Returns the weights to use, those that were fitted, and recall on the held-out questions with and without them.
+    """
+    count = max(1, round(len(questions) * held_out))
+    learned, aside = drawn_out(questions, count, np.random.default_rng([seed, 2**31]))
+    plain, fitted = np.eye(len(NAMES[kind]))[0], fit(learned, len(NAMES[kind]))
+    quality = np.array([[_quality(question, one) for one in (plain, fitted)] for question in aside])
     used = surest(quality.mean(axis=2))
-    kept = LinearReranker(source.index, kind, (plain, weights)[used].tolist())
     before, after = quality[:, 0].mean(axis=0), quality[:, used].mean(axis=0)
     figures = {
-        **dict(zip(NAMES[kind], kept.weights.tolist(), strict=True)),
         "recall@2": float(after[0]),
         "recall@5": float(after[1]),
         "recall@2_without": float(before[0]),
         "recall@5_without": float(before[1]),
     }
-    save_linear(out, kept, {**described, "fitted": weights.tolist(), "validation_figures": figures})
-    return figures
+    return (plain, fitted)[used], fitted, figures
 
 
 def listed_questions(
@@ -113,10 +123,11 @@ def listed_questions(
 ) -> list[Listed]:
     """Return the candidates of every question that has labels, as a fixed system finds them, as numbers."""
     features = features_of(kind, source.index)
-    return [_listed(question, features) for question in questions_ranked_by([source], system, warn, progress)]
+    return [listed_as(question, features) for question in questions_ranked_by([source], system, warn, progress)]
 
 
-def _listed(question: RankedQuestion, features: Features) -> Listed:
+def listed_as(question: RankedQuestion, features: Features) -> Listed:
+    """Return the candidates of a question as numbers."""
     found, view = question.as_found(), question.view
     supporting = np.array([row in question.gold for row in question.candidates], np.bool_)
     return Listed(features(Query(view.text, view.vector), found), supporting, len(question.gold))
