@@ -65,7 +65,11 @@ def run(parsed: argparse.Namespace) -> None:
     with ProgressBar(parsed.quiet) as bar:
         figures = _tuned(parsed, sources, bar)
     print(f"{parsed.out}: {', '.join(f'{name} {value:.3f}' for name, value in figures.items())}")
-    weights = [value for name, value in figures.items() if name in ("weight", "sparse", "dense", "named", "linked")]
+    weights = [
+        value
+        for name, value in figures.items()
+        if name in ("weight", "sparse", "dense", "named", "page_rank", "linked")
+    ]
     if not any(weights):
         print("it does not pay on the questions held out: every ranking stays as it is")
 
