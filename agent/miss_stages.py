@@ -89,7 +89,7 @@ def _unseen(searched: Searched, row: int) -> Finding | None:
     if row in searched.outside:
         return Finding("routing", "outside the shards", "it lies outside the shards that were searched")
     bringing = {}
-    for operator in operators_along(trace.path, world.settings.pages):
+    for operator in operators_along(world, trace.path):
         rows = operator.bring(world, trace.path)
         if (rows == row).any():
             bringing[operator] = f"to {operator.words(world, trace.path)} brings it, at place {_place(rows, row)}"
@@ -119,7 +119,7 @@ def _following(searched: Searched, row: int, gold: Sequence[int], found: Mapping
         if other == row or other in taken or (other not in searched.ranking and other not in found):
             continue
         longer = (*path, int(world.bring(np.array([other], np.int64))[0]))
-        for operator in operators_along(longer, world.settings.pages):
+        for operator in operators_along(world, longer):
             if operator.held == len(longer) and (operator.bring(world, longer) == row).any():
                 words = f"only {searched.title(other)} leads to it ({operator.words(world, longer)})"
                 if other in searched.ranking:
@@ -138,7 +138,7 @@ def _out_of_reach(searched: Searched, row: int) -> Finding:
                 return Finding("retrieval", "beyond the hop", happened)
     query = world.query(())
     ranks = {}
-    for name in SUB_INDEXES:
+    for name in (name for name, there in zip(SUB_INDEXES, world.offers, strict=True) if there):
         rows = world.index.sub_indexes[name].search(query, BEYOND).rows
         if (rows == row).any():
             ranks[name] = _place(rows, row)

@@ -1,7 +1,7 @@
 """What a search asked, and everything that it could have asked along its path.
 
 A path is the evidence in the order taken; its states are its beginnings, from nothing held to everything held. In each
-state every page of every sub-index can be asked (the entity index in the first alone), and from each piece of evidence
+state every page of every sub-index that is there can be asked (some in the first alone), and from each piece of evidence
 every relation group can be followed.
 """
 
@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..envs.batch import SearchBatch
+from ..envs.batch import AT_THE_START, ONE_PAGE, SearchBatch
 from ..envs.settings import SUB_INDEXES, ActionLayout
 from ..envs.world import QuestionWorld
 from ..graph.knowledge_graph import GROUPS
 from ..retrievers.records import Rows
 from .explanation import expand_words, explain, hop_words
-
-_ENTITY = SUB_INDEXES.index("entity")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -106,15 +104,16 @@ def _asked(batch: SearchBatch, lane: int) -> list[Operator]:
     return asked
 
 
-def operators_along(path: tuple[int, ...], pages: int) -> list[Operator]:
+def operators_along(world: QuestionWorld, path: tuple[int, ...]) -> list[Operator]:
     """Return everything that can be asked along a path, in the order in which it can first be asked."""
-    found = [Operator(0, "expand", _ENTITY, 0)]
+    there = [sub_index for sub_index in range(len(SUB_INDEXES)) if world.offers[sub_index]]
+    found = []
     for held in range(len(path) + 1):
         found += [
             Operator(held, "expand", sub_index, page)
-            for sub_index in range(len(SUB_INDEXES))
-            for page in range(pages)
-            if sub_index != _ENTITY
+            for sub_index in there
+            for page in range(1 if sub_index == ONE_PAGE else world.settings.pages)
+            if not held or sub_index not in AT_THE_START
         ]
         if held:
             found += [Operator(held, "hop", held - 1, group) for group in range(len(GROUPS))]

@@ -235,7 +235,7 @@ def test_a_search_that_asks_everything_has_asked_everything(index: Index) -> Non
     trace(batch, 0, 0)
     legal = {
         operator
-        for operator in operators_along(trace.path, settings.pages)
+        for operator in operators_along(batch.lane(0).world, trace.path)
         if operator.kind == "expand" or len(operator.bring(batch.lane(0).world, trace.path))
     }
     assert trace.asked == legal
