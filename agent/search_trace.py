@@ -1,8 +1,8 @@
 """What a search asked, and everything that it could have asked along its path.
 
 A path is the evidence in the order taken; its states are its beginnings, from nothing held to everything held. In each
-state every page of every sub-index that is there can be asked (some in the first alone), and from each piece of evidence
-every relation group can be followed.
+state every page of every sub-index that is there can be asked (some in the first alone), and from each piece of
+evidence every relation group can be followed.
 """
 
 from __future__ import annotations
