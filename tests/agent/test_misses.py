@@ -13,10 +13,10 @@ from trailhound.agent.evaluation import Evaluation, evaluate
 from trailhound.agent.miss_drawing import draw_misses, write_misses
 from trailhound.agent.miss_stages import STAGES, Finding
 from trailhound.agent.misses import Miss, MissReport, explain_misses
-from trailhound.agent.pair_encoder import PairEncoder
-from trailhound.agent.path_reranker import save_reranker
 from trailhound.agent.reading.protocol import Answer
 from trailhound.agent.reading_misses import reading_finding
+from trailhound.agent.reranking.folder import save_linear
+from trailhound.agent.reranking.linear import LinearReranker
 from trailhound.errors import PolicyError, QuestionsError
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.questions import load_questions
@@ -84,7 +84,7 @@ def test_every_miss_has_one_stage_and_the_counts_add_up(report: MissReport) -> N
 def test_with_a_re_ranker_the_misses_are_those_of_the_new_order(
     small_index: Index, few: Path, tiny_run: Path, tmp_path: Path
 ) -> None:
-    save_reranker(tmp_path, PairEncoder(2, 0, 0.0, "cpu"), rank=2, weight=1000.0, adapter=None, training={})
+    save_linear(tmp_path, LinearReranker(small_index, "hybrid", [-1.0, 0.0, 0.0]), {})  # turns the ranking around
     report = explain_misses(small_index, few, "few", policy=tiny_run, path_reranker=tmp_path)
     evaluation = evaluate(small_index, few, "few", policy=tiny_run, path_reranker=tmp_path)
     assert set(passages_of(report)) == missed_by_evaluation(few, "few", evaluation.run)
