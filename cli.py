@@ -12,6 +12,7 @@ from .commands import (
     compact,
     demo,
     evaluate,
+    explain_misses,
     index,
     search,
     train,
@@ -24,7 +25,20 @@ from .commands import (
 from .commands.arguments import Parser, WrongUseError
 from .errors import TrailhoundError
 
-_COMMANDS = (demo, index, update, compact, tune, tune_query, train, tune_reranker, tune_router, evaluate, search)
+_COMMANDS = (
+    demo,
+    index,
+    update,
+    compact,
+    tune,
+    tune_query,
+    train,
+    tune_reranker,
+    tune_router,
+    evaluate,
+    explain_misses,
+    search,
+)
 """In the order of the help."""
 
 

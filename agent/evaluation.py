@@ -85,7 +85,7 @@ def evaluate(
         split: which of its splits.
         policy: the folder of a trained policy; the shipped one when None.
         system: see :class:`SearchAgent`.
-        path_reranker: the folder of a path re-ranker, for the last step.
+        path_reranker: the folder of a re-ranker, of whatever kind, for the last step.
         query_encoder: the folder of tuned queries, for a fixed system that compares vectors.
         run_file: where to write the rankings in TREC's format.
         json_file: where to write :meth:`Evaluation.to_json`.
@@ -99,7 +99,7 @@ def evaluate(
         PolicyError: when a reliability diagram is asked for, and the system does not say how sure it is.
     """
     opened = index if isinstance(index, Index) else Index.open(index)
-    _hold_folders(run_file, json_file, reliability_file)
+    hold_folders(run_file, json_file, reliability_file)
     folder = Path(questions)
     asked, qrels = load_questions(folder, split, warn)
     _hold_labels(opened, qrels, folder, warn)
@@ -135,7 +135,7 @@ def _write(
         write_run(Path(run_file), evaluation.run, "trailhound")
 
 
-def _hold_folders(*files: Path | str | None) -> None:
+def hold_folders(*files: Path | str | None) -> None:
     """Refuse files in folders that are not there, before any question is answered."""
     for file in files:
         if file is not None and not Path(file).parent.is_dir():

@@ -27,15 +27,25 @@ def explain(batch: SearchBatch, lane: int, action: int) -> tuple[str, str]:
     if kind == "stop":
         return "stop", _why_stop(batch, state)
     if kind == "expand":
-        given = f", given {_title(state, state.state)}" if state.evidence else ""
-        page = state.pages.get((first, state.state), 0)
-        again = f", page {page + 1}" if page else ""
+        given = _title(state, state.state) if state.evidence else ""
         why = "nothing in view was worth taking yet" if state.count else "nothing is in view yet"
-        return f"ask the {SUB_INDEXES[first]} index{given}{again}", why
+        return expand_words(first, given, state.pages.get((first, state.state), 0)), why
     if kind == "hop":
         title = _title(state, state.evidence[first])
-        return _HOPS[GROUPS[second]].format(title=title), f"{title} is evidence, and the question leads on from it"
+        return hop_words(second, title), f"{title} is evidence, and the question leads on from it"
     return f"take {_title(state, first)}", _why_take(batch, lane, state, first)
+
+
+def expand_words(sub_index: int, given: str, page: int) -> str:
+    """Say which page of a sub-index is asked for, and the title of the latest evidence, "" for none."""
+    after = f", given {given}" if given else ""
+    again = f", page {page + 1}" if page else ""
+    return f"ask the {SUB_INDEXES[sub_index]} index{after}{again}"
+
+
+def hop_words(group: int, title: str) -> str:
+    """Say which edges are followed from the evidence of a title."""
+    return _HOPS[GROUPS[group]].format(title=title)
 
 
 def _why_stop(batch: SearchBatch, state: Lane) -> str:

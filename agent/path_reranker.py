@@ -7,7 +7,8 @@ The manner is Beam Retrieval's (Zhang et al. 2024, arXiv:2308.08973, section 3) 
 
 with the picks so far E, the score s of the :class:`.PairEncoder` (a log-probability but for a term that all candidates
 share), and the place r that c has in the ranking it came with. The weight w is fitted on questions that were not
-learned from; with w = 0 the ranking stays as it is.
+learned from; with w = 0 the ranking stays as it is. A pointwise re-ranker reads every candidate with the question
+alone (E is empty throughout), and orders all of them by it.
 """
 
 from __future__ import annotations
@@ -65,10 +66,13 @@ class PathScores:
             self._known[held] = scores.double().cpu().numpy()
         return self._known[held]
 
-    def order(self, weight: float) -> list[int]:
+    def order(self, weight: float, pointwise: bool = False) -> list[int]:
         """Return the candidates' numbers, best first."""
         numbers = range(len(self._candidates))
         prior = -np.log(np.arange(1, len(numbers) + 1))
+        if pointwise:
+            mixed = weight * self.after(()) + prior if weight else prior
+            return [int(number) for number in np.argsort(-mixed, kind="stable")]
         picked: list[int] = []
         while weight and len(picked) < min(PICKS, len(numbers)):
             mixed = weight * self.after(picked) + prior
@@ -83,22 +87,33 @@ class PathReranker:
     Args:
         encoder: in evaluation mode, so that threads may share it.
         weight: w, 0 or more.
+        pointwise: it reads no path.
     """
 
-    def __init__(self, encoder: PairEncoder, weight: float) -> None:
-        self._encoder = encoder
+    def __init__(self, encoder: PairEncoder, weight: float, pointwise: bool = False) -> None:
+        self.encoder = encoder
         self.weight = weight
+        self.pointwise = pointwise
 
     def order(self, view: QuestionView, ranking: Sequence[Passage]) -> list[int]:
         """Return the places of the ranking's passages in their new order, [len(ranking)]."""
         head = ranking[:CANDIDATES]
         if not self.weight or not head:
             return list(range(len(ranking)))
-        return [*PathScores(self._encoder, view, head).order(self.weight), *range(len(head), len(ranking))]
+        return [
+            *PathScores(self.encoder, view, head).order(self.weight, self.pointwise),
+            *range(len(head), len(ranking)),
+        ]
 
 
 def save_reranker(
-    folder: Path, encoder: PairEncoder, rank: int, weight: float, adapter: Adapter | None, training: Mapping[str, Any]
+    folder: Path,
+    encoder: PairEncoder,
+    rank: int,
+    weight: float,
+    adapter: Adapter | None,
+    training: Mapping[str, Any],
+    pointwise: bool = False,
 ) -> None:
     """Write a re-ranker into ``folder``, which exists; each file appears whole or not at all, the description last."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
@@ -109,6 +124,7 @@ def save_reranker(
         "format": FORMAT,
         "rank": rank,
         "weight": weight,
+        "pointwise": pointwise,
         "hop_encoder": None if adapter is None else adapter.digest,
         "training": dict(training),
     }
@@ -145,4 +161,4 @@ def load_reranker(folder: Path) -> PathReranker:
         raise PolicyError(f"the path re-ranker in {folder} is damaged ({what}): tune it again") from error
     if not all(bool(torch.isfinite(parameter).all()) for parameter in encoder.parameters()):
         raise PolicyError(f"the path re-ranker in {folder} has weights that are not finite: tune it again")
-    return PathReranker(encoder.eval(), weight)
+    return PathReranker(encoder.eval(), weight, bool(description.get("pointwise", False)))

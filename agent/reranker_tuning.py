@@ -1,4 +1,4 @@
-r"""Tunes the path re-ranker on what a policy found: listwise, by low-rank changes, and last the weight of its word.
+r"""Tunes a cross-encoder on what a policy or a fixed system found: listwise, and last the weight of its word.
 
 For a state with path E, missing supporting passages P and negatives N, candidates of the policy that support nothing,
 
@@ -21,7 +21,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..errors import QuestionsError, RecipeError
+from ..errors import PolicyError, QuestionsError, RecipeError
+from ..retrievers.adapter import Adapter
 from ..retrievers.encoder import embedding_text
 from ..retrievers.protocols import Progress
 from .checkpoint import Progressed, claim, load_checkpoint, save_checkpoint
@@ -30,12 +31,22 @@ from .low_rank import learning_rate
 from .pair_encoder import CANDIDATE_TOKENS, STATE_TOKENS, PairEncoder
 from .path_reranker import PathScores, save_reranker
 from .policy_file import LoadedPolicy, load_policy
-from .reranker_states import PathState, RankedQuestion, draw_path_state, ranked_questions
+from .reranker_states import (
+    PathState,
+    RankedQuestion,
+    draw_path_state,
+    draw_question_state,
+    questions_ranked_by,
+    ranked_questions,
+)
 from .run_log import RunLog
 from .training_questions import TrainingSource, drawn_out
 
 WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0)
 """Weights that are tried."""
+
+Draw = Callable[[RankedQuestion, int, np.random.Generator], PathState | None]
+"""Draws a state of a question, with at most so many negatives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +87,29 @@ class RerankerSettings:
 
 def tune_reranker(
     sources: Sequence[TrainingSource],
-    policy: Path,
+    policy: Path | None,
     out: Path,
     *,
+    system: str | None = None,
     settings: RerankerSettings | None = None,
     seed: int = 0,
     device: str = "cpu",
     warn: Callable[[str], None] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, float]:
-    """Tune a path re-ranker for a policy; returns recall on the held-out questions with and without it.
+    """Tune a re-ranker for a policy or a fixed system; returns recall on the held-out questions with and without it.
+
+    For a policy it is a path re-ranker. For a fixed system it is a pointwise one, which reads every candidate with the
+    question alone.
 
     The questions that are held out are those that :func:`.train` sets aside of the same sources by the same seed: the
     policy has not learned from them either. An interrupted run goes on when it is called again with the same arguments.
 
     Args:
         sources: labelled questions over indexes that the policy can search.
-        policy: the folder of the policy whose results will be re-ranked.
+        policy: the folder of the policy whose results will be re-ranked; None where ``system`` is given.
         out: folder of the result, for ``SearchAgent(path_reranker=...)``.
+        system: the fixed system whose results will be re-ranked, such as ``hybrid``.
         settings: the defaults when None.
         seed: of everything random.
         device: ``cpu`` or one that torch knows.
@@ -101,43 +117,58 @@ def tune_reranker(
         progress: told of every question searched, every batch, and every question that the weight is fitted on.
 
     Raises:
-        PolicyError: when there is no usable policy, or ``out`` holds a run of other settings.
+        PolicyError: when there is no usable policy, policy and system are both given or both missing, or ``out``
+            holds a run of other settings.
         EncoderError: when an index was made with another encoder than the policy's.
         QuestionsError: when there are too few labelled questions.
         RecipeError: when there is no such device.
     """
-    settings, out, policy = settings or RerankerSettings(), Path(out), Path(policy)
+    settings, out = settings or RerankerSettings(), Path(out)
     device = str(device_called(device))
-    loaded = load_policy(policy)
-    described = _described(sources, policy, loaded, settings, seed)
+    if (policy is None) == (system is None):
+        raise PolicyError(f"a re-ranker is for a policy or for a fixed system, not for {policy} and {system}: give one")
+    loaded = None if policy is None else load_policy(Path(policy))
+    adapter = None if loaded is None else loaded.adapter
+    described = _described(sources, adapter, settings, seed)
+    described |= {"policy": None if policy is None else Path(policy).name, "system": system}
     claim(out, "tuning.json", described)
-    questions = ranked_questions(sources, loaded, warn, progress)
+    questions = _searched(sources, loaded, str(system), warn, progress)
     count = max(1, round(len(questions) * settings.held_out))
     learned, aside = drawn_out(questions, count, np.random.default_rng([seed, 2**31]))  # as training draws them
     if not any(question.negatives for question in learned):
         raise QuestionsError("there are too few questions with supporting passages in the index to tune on")
-    encoder = PairEncoder(settings.rank, seed, settings.dropout, device, loaded.adapter)
-    seconds = _learn(encoder, learned, out, settings, seed, progress)
-    figures = fit_weight(encoder.eval(), aside, progress)
-    save_reranker(
-        out, encoder, settings.rank, figures["weight"], loaded.adapter, {**described, "validation_figures": figures}
-    )
+    encoder = PairEncoder(settings.rank, seed, settings.dropout, device, adapter)
+    pointwise = system is not None
+    draw = draw_question_state if pointwise else draw_path_state
+    seconds = _learn(encoder, learned, out, settings, seed, progress, draw)
+    figures = fit_weight(encoder.eval(), aside, progress, pointwise)
+    described["validation_figures"] = figures
+    save_reranker(out, encoder, settings.rank, figures["weight"], adapter, described, pointwise)
     return {**figures, "seconds": seconds}
 
 
+def _searched(
+    sources: Sequence[TrainingSource],
+    policy: LoadedPolicy | None,
+    system: str,
+    warn: Callable[[str], None] | None,
+    progress: Progress | None,
+) -> list[RankedQuestion]:
+    """Search every question with the policy, or with a fixed system where there is none."""
+    if policy is not None:
+        return ranked_questions(sources, policy, warn, progress)
+    return questions_ranked_by(sources, system, warn, progress)
+
+
 def _described(
-    sources: Sequence[TrainingSource], policy: Path, loaded: LoadedPolicy, settings: RerankerSettings, seed: int
+    sources: Sequence[TrainingSource], adapter: Adapter | None, settings: RerankerSettings, seed: int
 ) -> dict[str, Any]:
     """Return what the run is known by."""
     return {
         "settings": asdict(settings),
         "seed": seed,
-        "policy": policy.name,
-        "hop_encoder": None if loaded.adapter is None else loaded.adapter.digest,
-        "sources": [
-            {"questions": source.questions.name, "split": source.split, "passages": len(source.index)}
-            for source in sources
-        ],
+        "hop_encoder": None if adapter is None else adapter.digest,
+        "sources": [source.describe() for source in sources],
     }
 
 
@@ -148,6 +179,7 @@ def _learn(
     settings: RerankerSettings,
     seed: int,
     progress: Progress | None,
+    draw: Draw,
 ) -> float:
     """Run the epochs that are left; returns the seconds that all of them took."""
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=settings.learning_rate, weight_decay=0.01)
@@ -158,7 +190,7 @@ def _learn(
     try:
         while progressed.rounds < settings.epochs:
             started = time.monotonic()
-            loss = _epoch(encoder, optimizer, questions, settings, seed, progressed.rounds, progress)
+            loss = _epoch(encoder, optimizer, questions, settings, seed, progressed.rounds, progress, draw)
             log.write(progressed.rounds, "tuning", {"loss": loss})
             progressed.rounds += 1
             progressed.seconds += time.monotonic() - started
@@ -176,12 +208,13 @@ def _epoch(
     seed: int,
     number: int,
     progress: Progress | None,
+    draw: Draw,
 ) -> float:
     """Learn from one state of each question; returns the mean loss."""
     generator = np.random.default_rng([seed, number])
     torch.manual_seed(int(generator.integers(2**31)))
     order = generator.permutation(len(questions))[: settings.states]
-    drawn = [draw_path_state(questions[k], settings.negatives, generator) for k in order]
+    drawn = [draw(questions[k], settings.negatives, generator) for k in order]
     states = [state for state in drawn if state is not None]
     batches = [states[first : first + settings.batch] for first in range(0, len(states), settings.batch)]
     losses = []
@@ -216,7 +249,10 @@ def listwise_loss(encoder: PairEncoder, states: Sequence[PathState]) -> Tensor:
 
 
 def fit_weight(
-    encoder: PairEncoder, questions: Sequence[RankedQuestion], progress: Progress | None = None
+    encoder: PairEncoder,
+    questions: Sequence[RankedQuestion],
+    progress: Progress | None = None,
+    pointwise: bool = False,
 ) -> dict[str, float]:
     """Choose the weight with the surest gain on ``questions``; returns it as ``weight``, and what it gains.
 
@@ -228,7 +264,7 @@ def fit_weight(
         rows = list(question.candidates)
         scores = PathScores(encoder, question.view, list(question.candidates.values()))
         for k, weight in enumerate(WEIGHTS):
-            ranking = [rows[place] for place in scores.order(weight)]
+            ranking = [rows[place] for place in scores.order(weight, pointwise)]
             quality[done, k] = [len(question.gold.keys() & ranking[:top]) / len(question.gold) for top in (2, 5)]
         if progress is not None:
             progress("fitting the weight", done + 1, len(questions))

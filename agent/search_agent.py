@@ -13,11 +13,11 @@ from ..errors import QuestionsError
 from ..graph.index import Index
 from ..retrievers.chunking import sentence_spans
 from ..retrievers.corpus.normalise import normalise
-from ..retrievers.records import Passage
+from ..retrievers.records import Passage, SupportingSentence
 from .reading.opening import answering_reader
 from .reading.protocol import Answer
 from .rollout import Decision
-from .systems import Ranked, open_system
+from .systems import Ranked, RerankedSystem, open_system
 
 READ = 5
 """Passages that are read for an answer where no policy took any."""
@@ -33,6 +33,7 @@ class Evidence:
         score: strictly decreasing with the rank.
         taken: the policy chose it; the others are what else came into view, ranked behind.
         how: what brought it into view, in words.
+        sentence: the one that supports the question best, where the result was re-ranked; None elsewhere.
     """
 
     rank: int
@@ -40,6 +41,7 @@ class Evidence:
     score: float
     taken: bool
     how: str
+    sentence: SupportingSentence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class SearchAgent:
         policy: the folder of a trained policy; the one that ships with the package when None.
         system: one of ``lexical``, ``dense``, ``hybrid``, ``hops``, ``hops2``, ``ppr``, ``exhaustive``, ``policy``;
             without it the policy, or ``hybrid`` when the shipped policy was not trained for the index's encoder.
-        path_reranker: the folder of a path re-ranker, which then puts what was found in order.
+        path_reranker: the folder of a re-ranker, of whatever kind, which then puts what was found in order.
 
     The policy's own reader answers, or the one that ships with the package.
 
@@ -177,7 +179,7 @@ class SearchAgent:
             self.index.refresh(wait=False)
         with self.index.snapshot():
             ranked = self._system.rank(text, limit)
-            evidence, path = self._evidence(ranked), tuple(self._step(decision) for decision in ranked.decisions)
+            evidence, path = self._evidence(text, ranked), tuple(self._step(decision) for decision in ranked.decisions)
             answer = None
             if self._reader is not None:
                 read = self.index.store.passages(ranked.to_read(READ).tolist())
@@ -211,17 +213,23 @@ class SearchAgent:
                     done(len(results))
         return results
 
-    def _evidence(self, ranked: Ranked) -> tuple[Evidence, ...]:
+    def _evidence(self, question: str, ranked: Ranked) -> tuple[Evidence, ...]:
         brought: dict[int, str] = {}
         for decision in ranked.decisions:
             if decision.kind != "take":
                 for row in decision.rows:
                     brought.setdefault(row, decision.detail)
         rows = ranked.rows.tolist()
+        passages = self.index.store.passages(rows)
+        sentences: Sequence[SupportingSentence | None] = [None] * len(rows)
+        if isinstance(self._system, RerankedSystem):
+            sentences = self._system.sentences(question, passages)
         return tuple(
-            Evidence(rank, passage, float(score), row in ranked.taken, brought.get(row, "everything was asked"))
-            for rank, (row, passage, score) in enumerate(
-                zip(rows, self.index.store.passages(rows), ranked.scores, strict=True), start=1
+            Evidence(
+                rank, passage, float(score), row in ranked.taken, brought.get(row, "everything was asked"), sentence
+            )
+            for rank, (row, passage, score, sentence) in enumerate(
+                zip(rows, passages, ranked.scores, sentences, strict=True), start=1
             )
         )
 

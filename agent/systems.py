@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -20,12 +21,15 @@ from ..graph.knowledge_graph import KnowledgeGraph
 from ..graph.live_graph import LiveGraph
 from ..graph.pagerank import PageRank
 from ..retrievers.fusion import reciprocal_rank_fusion
-from ..retrievers.records import Hits, Query, Rows
+from ..retrievers.records import Hits, Passage, Query, Rows, SupportingSentence
 from .explanation import explain
 from .fact_explanation import FactExplanation
 from .fixed_hops import follow_mentions
-from .path_reranker import CANDIDATES, load_reranker
+from .path_reranker import CANDIDATES, PathReranker
 from .policy_file import LoadedPolicy, load_policy
+from .reranking.folder import open_reranker
+from .reranking.ordering import new_order
+from .reranking.sentences import agreeing_sentences
 from .rollout import Decision, Explain, search_worlds
 from .tuned_queries import TunedQueries
 
@@ -181,7 +185,7 @@ class PolicySystem:
     def rank(self, question: str, limit: int) -> Ranked:
         """Return at most ``limit`` passages."""
         words = explain if self._index.facts is None else FactExplanation(self._network)
-        return self.rank_world(self._world(question), limit, words)
+        return self.rank_world(self.world(question), limit, words)
 
     def rank_fact(self, question: str, answer: str, limit: int) -> Ranked:
         """Answer a question of a test: rank at most ``limit`` entities while the fact that gives ``answer`` is hidden.
@@ -208,7 +212,8 @@ class PolicySystem:
             None if self._confidence is None else self._confidence.of(outcome.signals),
         )
 
-    def _world(self, question: str) -> QuestionWorld:
+    def world(self, question: str) -> QuestionWorld:
+        """Return what is known of a question before it is searched."""
         if self._index.facts is not None:
             return fact_world(self._index, question, None, self._settings)
         hop = self._hop_encoder
@@ -217,7 +222,7 @@ class PolicySystem:
 
 
 class RerankedSystem:
-    """Any system over texts, its ranking re-ranked by a path re-ranker.
+    """Any system over texts, the head of its ranking re-ranked.
 
     The scores stay with the places: what changes is which passage stands where.
 
@@ -226,19 +231,22 @@ class RerankedSystem:
     """
 
     def __init__(self, index: Index, system: System, folder: Path) -> None:
-        if index.facts is not None:
-            raise PolicyError(f"{index.path} is a knowledge graph, whose entities have no texts: leave {folder} out")
         self._index = index
         self._system = system
-        self._reranker = load_reranker(folder)
+        self._reranker = open_reranker(folder, index)
         self.name = f"{system.name}, re-ranked by {folder}"
 
     def rank(self, question: str, limit: int) -> Ranked:
         """Return at most ``limit`` passages."""
         found = self._system.rank(question, max(limit, CANDIDATES))
-        view = QuestionView.of(self._index, question, vector=np.zeros(0, np.float32))  # its words are all that is read
-        order = self._reranker.order(view, self._index.store.passages(found.rows.tolist()))
+        order = new_order(self._reranker, self._index, question, found.rows, found.scores)
         return replace(found, rows=found.rows[order][:limit], scores=found.scores[:limit])
+
+    def sentences(self, question: str, passages: Sequence[Passage]) -> list[SupportingSentence | None]:
+        """Return the sentence of every passage that supports the question best."""
+        if isinstance(self._reranker, PathReranker):
+            return agreeing_sentences(self._index, Query(question), passages)
+        return self._reranker.sentences(Query(question), passages)
 
 
 def shipped_policy() -> Path | None:

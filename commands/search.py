@@ -64,11 +64,14 @@ def run(parsed: argparse.Namespace) -> None:
         print(printable(_answer_line(result)))
         print()
     for evidence in result.evidence:
-        passage = evidence.passage
+        passage, sentence = evidence.passage, evidence.sentence
         mark = "✓" if evidence.taken else " "
         place = f"{passage.source}, {passage.start}-{passage.end}"
         print(printable(f"{mark} [{evidence.rank}] {passage.title or passage.id}  ({place})"))
         print(f"      {printable(_shortened(passage.text))}")
+        if sentence is not None:
+            said = _shortened(passage.text[sentence.start : sentence.end])
+            print(printable(f"      above all: {said} ({sentence.document_start}-{sentence.document_end})"))
     print(f"\nanswered by the {result.answered_by} in {result.milliseconds:.0f} ms, {result.calls} calls")
     if result.confidence is not None:
         print(f"confidence that the evidence is complete: {result.confidence:.2f}")

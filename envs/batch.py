@@ -25,9 +25,9 @@ _FOUND_AT = _FOUND + DYNAMIC.index("found_at")
 _TAKEN = _FOUND + DYNAMIC.index("taken")
 _ORDER = _FOUND + DYNAMIC.index("taken_order")
 _COVERAGE = _FOUND + DYNAMIC.index("new_coverage")
-_AT_THE_START = (SUB_INDEXES.index("entity"), SUB_INDEXES.index("docid"))
+AT_THE_START = (SUB_INDEXES.index("entity"), SUB_INDEXES.index("docid"))
 """Asked with the question alone: the names in the evidence are what HOP follows, and docids follow from questions."""
-_ONE_PAGE = SUB_INDEXES.index("entity")
+ONE_PAGE = SUB_INDEXES.index("entity")
 _DENSE = SUB_INDEXES.index("dense")
 
 
@@ -287,9 +287,9 @@ class SearchBatch:
         after = state.state
         for sub_index in range(len(SUB_INDEXES)):
             asked = state.pages.get((sub_index, after), 0)
-            pages = 1 if sub_index == _ONE_PAGE else self.settings.pages
+            pages = 1 if sub_index == ONE_PAGE else self.settings.pages
             legal = asked < pages and state.count < self._k and state.world.offers[sub_index]
-            if sub_index in _AT_THE_START and after >= 0:
+            if sub_index in AT_THE_START and after >= 0:
                 legal = False
             self.mask[lane, 1 + sub_index] = legal
             values = self._operators[lane, sub_index]

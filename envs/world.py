@@ -126,7 +126,7 @@ class QuestionWorld:
         if key not in self._pages:
             rows = self._ask(*key[:2])
             size = self.settings.expand_size
-            self._pages[key] = self._bring(rows[page * size : (page + 1) * size])
+            self._pages[key] = self.bring(rows[page * size : (page + 1) * size])
         return self._pages[key]
 
     def hop(self, evidence: int, group: int) -> Rows:
@@ -138,7 +138,7 @@ class QuestionWorld:
             if len(rows) > self.settings.hop_size:
                 closeness = similarity(self.index, rows, self.view.vector)
                 rows = rows[np.argsort(-closeness, kind="stable")]
-            self._hops[key] = self._bring(rows[: self.settings.hop_size])
+            self._hops[key] = self.bring(rows[: self.settings.hop_size])
         return self._hops[key]
 
     def hop_degrees(self, evidence: int) -> NDArray[np.int64]:
@@ -189,7 +189,7 @@ class QuestionWorld:
             self._asked[key] = rows[:limit]
         return self._asked[key]
 
-    def _bring(self, rows: Rows) -> Rows:
+    def bring(self, rows: Rows) -> Rows:
         """Bring rows into view and return their places."""
         new = np.array([row for row in rows.tolist() if row not in self._place], np.int64)
         if len(new):

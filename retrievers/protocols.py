@@ -1,11 +1,14 @@
-"""The seams: what every encoder and every sub-index offers."""
+"""The seams: what every encoder, every sub-index and every re-ranker offers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
-from .records import Hits, Query, Vectors
+import numpy as np
+from numpy.typing import NDArray
+
+from .records import Candidates, Hits, Passage, Query, SupportingSentence, Vectors
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage in words, done, total); the command line draws it, the library stays silent."""
@@ -54,4 +57,23 @@ class SubIndex(Protocol):
 
     def search(self, query: Query, limit: int) -> Hits:
         """Return at most ``limit`` passages, best first, ties by row; none is listed twice."""
+        ...
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """Scores again what a first stage found, and says which sentence of a passage supports the question best.
+
+    Contract, held by ``tests/agent/reranking/test_reranker_contract.py``: neither depends on the order in which the
+    candidates are given, and both are the same every time.
+    """
+
+    name: str
+
+    def scores(self, query: Query, candidates: Candidates) -> NDArray[np.float64]:
+        """Return the new score of every candidate, finite float64 [n], higher is better."""
+        ...
+
+    def sentences(self, query: Query, passages: Sequence[Passage]) -> list[SupportingSentence | None]:
+        """Return the best sentence of every passage, [n]; None where a passage has none."""
         ...

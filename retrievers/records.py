@@ -71,6 +71,46 @@ class Hits:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidates:
+    """What a first stage found, in any order.
+
+    Attributes:
+        rows: int64 [n].
+        passages: of these rows, [n].
+        scores: the first stage's, float64 [n], higher is better.
+    """
+
+    rows: Rows
+    passages: tuple[Passage, ...]
+    scores: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def first_ranks(self) -> NDArray[np.float64]:
+        """Return the rank of each in the first stage, from 1, float64 [n]; equal scores have equal ranks."""
+        ranks: NDArray[np.float64] = 1.0 + (self.scores[None, :] > self.scores[:, None]).sum(axis=1)
+        return ranks
+
+
+@dataclass(frozen=True, slots=True)
+class SupportingSentence:
+    """The sentence of a passage that supports a question best.
+
+    Attributes:
+        start, end: its place ``[start, end)`` in the passage's text.
+        document_start, document_end: its place in the document's text.
+        score: higher is better; to be compared with those of the same question and re-ranker alone.
+    """
+
+    start: int
+    end: int
+    document_start: int
+    document_end: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """One question; the answer and the type are there only when the data set says them."""
 

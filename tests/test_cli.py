@@ -32,6 +32,7 @@ COMMANDS = [
     "tune-reranker",
     "tune-router",
     "evaluate",
+    "explain-misses",
     "search",
 ]
 TINY = ["width=16", "question_width=8", "max_candidates=24", "imitation_epochs=2", "imitation_lanes=8"]

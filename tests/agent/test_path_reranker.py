@@ -83,6 +83,16 @@ def test_each_pick_is_read_with_those_before_it(
     assert scores.order(0.0) == [0, 1, 2, 3]
 
 
+def test_a_pointwise_order_is_that_of_the_question_alone(
+    encoder: PairEncoder, view: QuestionView, passages: Sequence[Passage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hand-worked: 2 * 1 - log 3 = 0.90 stands before 0 - log 1 = 0, and 0 - log 2 = -0.69 behind it."""
+    scores = PathScores(encoder, view, passages[:3])
+    monkeypatch.setattr(PathScores, "after", lambda self, path: np.array([0.0, 0.0, 1.0]) if not path else None)
+    assert scores.order(2.0, pointwise=True) == [2, 0, 1]
+    assert scores.order(0.0, pointwise=True) == [0, 1, 2]
+
+
 def test_the_path_changes_the_scores(encoder: PairEncoder, view: QuestionView, passages: Sequence[Passage]) -> None:
     scores = PathScores(encoder, view, passages[:6])
     assert not np.allclose(scores.after([]), scores.after([1]))

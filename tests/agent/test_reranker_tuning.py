@@ -7,7 +7,14 @@ import torch
 from trailhound.agent.pair_encoder import PairEncoder
 from trailhound.agent.path_reranker import load_reranker
 from trailhound.agent.policy_file import load_policy
-from trailhound.agent.reranker_states import PathState, RankedQuestion, draw_path_state, ranked_questions
+from trailhound.agent.reranker_states import (
+    PathState,
+    RankedQuestion,
+    draw_path_state,
+    draw_question_state,
+    questions_ranked_by,
+    ranked_questions,
+)
 from trailhound.agent.reranker_tuning import RerankerSettings, fit_weight, listwise_loss, surest, tune_reranker
 from trailhound.agent.systems import open_system
 from trailhound.agent.training import TrainingSource
@@ -107,6 +114,34 @@ def test_what_was_tuned_can_be_used(tuned: tuple[Path, dict[str, float]], small_
     assert [json.loads(line)["round"] for line in (out / "log.jsonl").read_text().splitlines()] == [0, 1]
     system = open_system(small_index, policy=tiny_run, path_reranker=out)
     assert len(system.rank("Which river crosses the town?", 5).rows) == 5
+
+
+def test_a_re_ranker_of_a_fixed_system_reads_the_question_alone(
+    source: TrainingSource, small_index: Index, tmp_path: Path
+) -> None:
+    few = RerankerSettings(epochs=1, states=6, rank=2, batch=3, negatives=3, held_out=0.1)
+    figures = tune_reranker([source], None, tmp_path / "run", system="hybrid", settings=few)
+    reranker = load_reranker(tmp_path / "run")
+    assert reranker.pointwise
+    assert reranker.weight == figures["weight"]
+    assert json.loads((tmp_path / "run" / "path_reranker.json").read_text())["training"]["system"] == "hybrid"
+
+
+def test_one_of_policy_and_system_is_wanted(source: TrainingSource, tiny_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="give one"):
+        tune_reranker([source], None, tmp_path / "run")
+    with pytest.raises(PolicyError, match="give one"):
+        tune_reranker([source], tiny_run, tmp_path / "run", system="hybrid")
+
+
+def test_a_question_state_holds_no_evidence(source: TrainingSource) -> None:
+    ranked = questions_ranked_by([source], "hybrid", None, None)
+    assert {len(question.candidates) for question in ranked} == {20}
+    for question in ranked:
+        state = draw_question_state(question, 4, np.random.default_rng(0))
+        assert state is not None
+        assert state.text == question.view.text
+        assert not {p.id for p in state.negatives} & {p.id for p in question.gold.values()}
 
 
 def test_a_run_that_was_killed_goes_on_to_the_same_weights(

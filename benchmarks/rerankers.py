@@ -1,0 +1,168 @@
+"""What re-rankers add to hybrid search: SciFact (held-out part of its train questions) and HotpotQA dev.
+
+    python benchmarks/rerankers.py --data ../shared/data --indexes runs/quality
+    python benchmarks/rerankers.py --data ../shared/data --indexes runs/quality --cross-encoder --most 100
+
+Of each set, 500 train questions, drawn by seed 0, are learned from: three quarters of them fit the weights, a quarter
+decides whether they are used. Measured on HotpotQA's dev split and on the 309 train questions of SciFact that were not
+drawn. Re-ranks the first 20 of the fused lexical and dense rankings. The linear re-rankers are also fitted without one
+of their features after the other (on the same questions). With --cross-encoder that one is tuned (at most --states
+questions in each of --epochs epochs; kept in --work and used again) and measured, beside hybrid search alone. Prints a
+table in Markdown; milliseconds are the mean processor time of a question, on one thread, so that a busy machine does
+not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from time import process_time
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from trailhound import Index, TrainingSource
+from trailhound.agent.metrics import evaluate_run, mean
+from trailhound.agent.reranker_states import RankedQuestion, questions_ranked_by
+from trailhound.agent.reranker_tuning import RerankerSettings, tune_reranker
+from trailhound.agent.reranking.features import NAMES, features_of
+from trailhound.agent.reranking.fitting import decide, fit, listed_as
+from trailhound.agent.reranking.folder import open_reranker
+from trailhound.retrievers.records import Query
+
+FIGURES = ("recall@2", "recall@5", "ndcg@10")
+LEARNED = 500
+HELD_OUT = 0.25
+
+Scores = Sequence[NDArray[np.float64]]
+"""Of each question's candidates."""
+
+
+def split(data: Path, folder: Path) -> None:
+    """Write the splits ``fit`` and ``test`` of a data set into ``folder``."""
+    lines = (data / "qrels" / "train.tsv").read_text().splitlines()
+    header, labels = lines[0], [line for line in lines[1:] if line.strip()]
+    questions = sorted({line.split("\t")[0] for line in labels})
+    random.Random(0).shuffle(questions)
+    chosen = set(questions[:LEARNED])
+    (folder / "qrels").mkdir(parents=True, exist_ok=True)
+    (folder / "queries.jsonl").write_bytes((data / "queries.jsonl").read_bytes())
+    parts = {"fit": [line for line in labels if line.split("\t")[0] in chosen]}
+    parts["test"] = [line for line in labels if line.split("\t")[0] not in chosen]
+    if (data / "qrels" / "dev.tsv").exists():
+        parts["test"] = (data / "qrels" / "dev.tsv").read_text().splitlines()[1:]
+    for name, rows in parts.items():
+        (folder / "qrels" / f"{name}.tsv").write_text("\n".join([header, *rows]) + "\n")
+
+
+def figures(questions: Sequence[RankedQuestion], scores: Scores) -> dict[str, float]:
+    """Measure the candidates of every question in the order of their scores."""
+    run, qrels = {}, {}
+    for number, (question, own) in enumerate(zip(questions, scores, strict=True)):
+        passages = list(question.candidates.values())
+        order = np.argsort(-own, kind="stable").tolist()
+        run[str(number)] = {passages[place].id: 1 / rank for rank, place in enumerate(order, start=1)}
+        qrels[str(number)] = {passage.id: 1 for passage in question.gold.values()}
+    return mean(evaluate_run(qrels, run))
+
+
+class Measured:
+    """The lines of one set, as they come."""
+
+    def __init__(self, name: str, questions: Sequence[RankedQuestion], search_ms: float) -> None:
+        self._name = name
+        self._questions = questions
+        self.figures: dict[str, dict[str, float]] = {}
+        self.add("hybrid search", [question.as_found().scores for question in questions], search_ms)
+
+    def add(self, system: str, scores: Scores, milliseconds: float | None = None) -> None:
+        """Print one line of the table; shares in percent."""
+        found = figures(self._questions, scores)
+        self.figures[system] = found | ({} if milliseconds is None else {"cpu_ms": milliseconds})
+        shares = " | ".join(f"{100 * found[figure]:.2f}" for figure in FIGURES)
+        print(
+            f"| {self._name} | {system} | {shares} | {'' if milliseconds is None else round(milliseconds)} |",
+            flush=True,
+        )
+
+
+def add_linear(
+    measured: Measured, kind: str, index: Index, learned: list[RankedQuestion], asked: list[RankedQuestion]
+) -> None:
+    """Measure a linear re-ranker, and what is left of it without each of its features."""
+    features, names = features_of(kind, index), NAMES[kind]
+    listed = [listed_as(question, features) for question in learned]
+    started = process_time()
+    seen = [features(Query(one.view.text), one.as_found()) for one in asked]
+    spent = 1000 * (process_time() - started) / len(asked)
+    kept, fitted, _ = decide(listed, kind, HELD_OUT, 0)
+    used = "" if (kept == fitted).all() else ", not used"
+    measured.add(f"{kind} ({written(names, fitted)}{used})", [values @ kept for values in seen], spent)
+    for left_out in (None, *range(1, len(names))):
+        some = [k for k in range(len(names)) if k != left_out]
+        weights = np.zeros(len(names))
+        weights[some] = fit([question.with_features(some) for question in listed], len(some))
+        what = "fitted on all 500" if left_out is None else f"without {names[left_out]}"
+        measured.add(f"{kind}, {what} ({written(names, weights)})", [values @ weights for values in seen])
+
+
+def written(names: Sequence[str], weights: NDArray[np.float64]) -> str:
+    """Write weights down."""
+    return ", ".join(f"{name} {weight:.2f}" for name, weight in zip(names, weights, strict=True))
+
+
+def add_cross_encoder(
+    measured: Measured, index: Index, folder: Path, asked: list[RankedQuestion], parsed: argparse.Namespace
+) -> None:
+    """Tune the cross-encoder, unless it has been, and measure it."""
+    out = folder.with_name(f"{folder.name}-cross-encoder")
+    if not (out / "path_reranker.json").exists():
+        settings = RerankerSettings(epochs=parsed.epochs, states=parsed.states, negatives=6, held_out=HELD_OUT)
+        tune_reranker([TrainingSource(index, folder, "fit")], None, out, system="hybrid", settings=settings)
+    reranker = open_reranker(out, index)
+    described = json.loads((out / "path_reranker.json").read_text())
+    started = process_time()
+    scores = [reranker.scores(Query(one.view.text), one.as_found()) for one in asked]
+    spent = 1000 * (process_time() - started) / len(asked)
+    measured.add(f"cross-encoder (weight {described['weight']})", scores, spent)
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--indexes", type=Path, default=Path("runs/quality"), help="folder of SET.index")
+    parser.add_argument("--work", type=Path, default=Path("runs/rerankers"))
+    parser.add_argument("--sets", nargs="+", default=["hotpotqa", "scifact"])
+    parser.add_argument("--cross-encoder", action="store_true", help="measure this one, not the linear ones")
+    parser.add_argument("--most", type=int, default=10**6, help="questions to measure on, of each set")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--states", type=int, default=240)
+    parser.add_argument("--json", type=Path, default=None)
+    parsed = parser.parse_args()
+    torch.set_num_threads(1)
+    results = {}
+    print("| set | system | R@2 | R@5 | nDCG@10 | CPU ms |\n|---|---|---|---|---|---|")
+    for name in parsed.sets:
+        folder = parsed.work / name
+        split(parsed.data / name, folder)
+        index = Index.open(parsed.indexes / f"{name}.index", threads=1)
+        started = process_time()
+        asked = questions_ranked_by([TrainingSource(index, folder, "test")], "hybrid", None, None)
+        measured = Measured(name, asked[: parsed.most], 1000 * (process_time() - started) / len(asked))
+        if parsed.cross_encoder:
+            add_cross_encoder(measured, index, folder, asked[: parsed.most], parsed)
+        else:
+            learned = questions_ranked_by([TrainingSource(index, folder, "fit")], "hybrid", None, None)
+            for kind in NAMES:
+                add_linear(measured, kind, index, learned, asked[: parsed.most])
+        results[name] = measured.figures
+    if parsed.json:
+        parsed.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
