@@ -21,6 +21,7 @@ from ..retrievers.protocols import Progress
 from ..retrievers.records import Passage
 from ..retrievers.snapshot import GrowingArray, Snapshot
 from ..retrievers.terms import TermHashes, term_hashes
+from ..retrievers.without_removed import WithoutRemoved
 from .live_graph import GraphAdditions, LiveGraph, touch
 from .parts import BaseParts, Column, LiveParts
 from .relinking import relinked
@@ -220,6 +221,7 @@ class LiveIndex:
             Column(base.title_of, added.title_of, snapshot.rows),
             Column(base.document_of, added.document_of, snapshot.rows),
             snapshot.base,
+            None if base.late is None else WithoutRemoved(base.late, snapshot),
         )
 
     def _with_links(self, change: Change, state: _State, progress: Progress | None) -> Change:

@@ -24,6 +24,7 @@ from ..retrievers.protocols import SubIndex
 from ..retrievers.store import EvidenceStore
 from ..retrievers.terms import TermIndex
 from ..retrievers.titles import TitleMatcher
+from ..retrievers.without_removed import WithoutRemoved
 from .knowledge_graph import KnowledgeGraph
 from .live import LiveIndex
 from .live_graph import LiveGraph
@@ -100,7 +101,7 @@ class OpenFolder:
     titles = Part[TitleMatcher]()
     graph = Part[KnowledgeGraph | LiveGraph]()
     facts = Part[Facts | None]()
-    late = Part[LateInteractionIndex | None]()
+    late = Part[LateInteractionIndex | WithoutRemoved | None]()
     sub_indexes = Part[dict[str, SubIndex]]()
 
     @property

@@ -26,6 +26,7 @@ from ..retrievers.store import FILE_NAME, EvidenceStore
 from ..retrievers.terms import TermIndex
 from ..retrievers.titles import TitleMatcher
 from ..retrievers.vector_cache import DENSE
+from ..retrievers.without_removed import WithoutRemoved
 from .knowledge_graph import KnowledgeGraph
 from .live_graph import LiveGraph
 
@@ -79,13 +80,14 @@ class LiveParts:
     title_of: Sequence[str]
     document_of: Sequence[str]
     base_rows: int
+    late: WithoutRemoved | None
     facts: None = None
-    late: None = None
 
     @cached_property
     def sub_indexes(self) -> dict[str, SubIndex]:
         """The sub-indexes by name."""
-        return {index.name: index for index in (self.lexical, self.dense, self.entity)}
+        late = () if self.late is None else (self.late,)
+        return {index.name: index for index in (self.lexical, self.dense, self.entity, *late)}
 
 
 class Column(Sequence[str]):

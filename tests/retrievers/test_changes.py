@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound import Document
 from trailhound.errors import DamagedIndexError
@@ -23,6 +23,7 @@ documents = st.builds(
 )
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(st.lists(documents, max_size=3), st.lists(texts, max_size=3))
 def test_there_and_back(some: list[Document], removed: list[str]) -> None:
     passages = tuple(tuple(chunk(document)) for document in some)

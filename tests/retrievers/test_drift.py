@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound.retrievers.drift import centroid_shift, outlying_share, unknown_terms, unseen_share
 from trailhound.retrievers.terms import TermIndex, term_hashes
@@ -44,6 +44,7 @@ def test_unseen_is_what_the_base_does_not_have() -> None:
     assert unseen_share([], base=10) == unseen_share([np.zeros(0, np.int64)], base=10) == 0
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 2**31))
 def test_every_measure_of_vectors_is_between_0_and_1(old: int, new: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

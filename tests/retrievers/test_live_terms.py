@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound.retrievers.live_terms import LiveTerms, Shift, TermAdditions
 from trailhound.retrievers.snapshot import Snapshot
@@ -15,6 +15,7 @@ texts = st.lists(
 )
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(texts, texts, st.sets(st.integers(0, 9)))
 def test_as_a_term_index_over_what_is_left(base: list[str], added: list[str], dead: set[int]) -> None:
     everything = base + added

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound.retrievers.live_titles import TitleAdditions, live_titles
 from trailhound.retrievers.snapshot import Snapshot
@@ -23,6 +23,7 @@ def renumbered(mentions: list[TitleMention], rows: list[int]) -> list[tuple[tupl
     ]
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(st.lists(titles, max_size=6), st.lists(titles, max_size=6), st.sets(st.integers(0, 11)))
 def test_as_a_matcher_over_what_is_left(base: list[str], added: list[str], dead: set[int]) -> None:
     everything = base + added

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound.retrievers.records import Hits
 from trailhound.retrievers.snapshot import GrowingArray, Snapshot, living_hits, merged
@@ -22,6 +22,7 @@ def test_a_row_is_seen_from_its_coming_to_its_going() -> None:
     assert after.living(np.arange(-1, 7)).tolist() == [after.sees(row) for row in range(-1, 7)]
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(st.lists(st.lists(st.integers(0, 99), max_size=30), max_size=8))
 def test_views_of_a_growing_array_never_change(parts: list[list[int]]) -> None:
     array, expected, views = GrowingArray(np.int64), list[int](), []
@@ -42,6 +43,7 @@ def test_rows_of_a_growing_array_have_a_width() -> None:
     assert array.first(20).shape == (20, 3)
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(st.sets(st.integers(0, 39)), st.integers(0, 45))
 def test_the_best_of_the_living_are_found_however_many_died(dead: set[int], limit: int) -> None:
     rows = np.random.default_rng(1).permutation(40)
