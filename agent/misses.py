@@ -130,7 +130,7 @@ def explain_misses(
         split: which of its splits.
         policy: the folder of a trained policy; the shipped one when None.
         path_reranker: the folder of a re-ranker, of whatever kind, for the last step.
-        reachable: what a router leaves of the index for a question, where one chooses shards.
+        reachable: what a router leaves of the index for a question; the shards of the index's own router when None.
         warn: hears of question ids that were left out as ambiguous.
         progress: hears of every question.
 
@@ -147,6 +147,7 @@ def explain_misses(
     reranker = None if path_reranker is None else open_reranker(Path(path_reranker), opened)
     asked, qrels = load_questions(Path(questions), split, warn)
     labels = {item.id: [name for name, label in qrels[item.id].items() if label > 0] for item in asked}
+    reachable = _within_shards(opened) if reachable is None else reachable
     explainer = _Explainer(opened, system, reranker, answering_reader(chosen), reachable)
     explainer.hold_labels([name for names in labels.values() for name in names], Path(questions))
     misses: list[Miss] = []
@@ -156,6 +157,11 @@ def explain_misses(
             progress("explaining misses", number, len(asked))
     supporting = sum(map(len, labels.values()))
     return MissReport(system.name, len(asked), supporting, explainer.judged_answers, tuple(misses))
+
+
+def _within_shards(index: Index) -> Reachable | None:
+    routing = index.routing
+    return None if routing is None else lambda question: routing.reachable(index.query(question), len(index))
 
 
 class _Explainer:

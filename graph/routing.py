@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import RouterError
 from ..retrievers.protocols import SubIndex
@@ -80,6 +81,13 @@ class Routing:
         """Return how many passages lie in the shards of a question."""
         chosen = self.router.shards(question, self._shards).numbers
         return int(self.router.partition.sizes[chosen].sum())
+
+    def reachable(self, question: Query, rows: int) -> NDArray[np.bool_]:
+        """Return whether each of the index's ``rows`` is searched for a question, bool [rows]: what came later is."""
+        chosen = self.router.shards(question, self._shards).numbers
+        there = np.ones(rows, np.bool_)
+        there[: len(self.router.partition.shard)] = np.isin(self.router.partition.shard, chosen)
+        return there
 
 
 class _Within:

@@ -120,3 +120,27 @@ def test_the_router_of_another_index_is_refused(house: Path, tmp_path: Path) -> 
 def test_no_shards_at_all_are_refused(house: Path) -> None:
     with pytest.raises(RouterError, match="0 shards cannot be searched"):
         routed(house, shards=0).sub_indexes_for(Index.open(house / "w.index", threads=1).query("one"))
+
+
+def test_what_is_reachable_is_what_is_searched(house: Path) -> None:
+    index = routed(house)
+    routing = index.routing
+    assert routing is not None
+    question = index.query(first_question(house))
+    reachable = routing.reachable(question, len(index) + 2)
+    assert reachable[-2:].all(), "what came later is in no shard, and is searched"
+    assert reachable[:-2].sum() == routing.passages_searched(question)
+    found = index.sub_indexes_for(question)["dense"].search(question, len(index)).rows
+    assert sorted(found.tolist()) == np.flatnonzero(reachable[:-2]).tolist()
+
+
+def test_a_miss_outside_the_shards_is_one_of_routing(house: Path, tmp_path: Path) -> None:
+    arguments = ["--index", str(house / "w.index"), "--questions", str(house / "corpus"), "--split", "dev", "--quiet"]
+    report = tmp_path / "misses.json"
+    assert main(["explain-misses", *arguments, "--json", str(report)]) == 0
+    everywhere = json.loads(report.read_text())["misses"]
+    routing = ["--router", str(house / "router"), "--shards", "1"]
+    assert main(["explain-misses", *arguments, *routing, "--json", str(report)]) == 0
+    in_shards = json.loads(report.read_text())["misses"]
+    assert not any(miss["cause"] == "outside the shards" for miss in everywhere)
+    assert any(miss["stage"] == "routing" and miss["cause"] == "outside the shards" for miss in in_shards)
