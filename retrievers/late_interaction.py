@@ -28,7 +28,7 @@ PROBED = 128
 """Centres that every word piece of a query looks into."""
 
 COMPARED = 1024
-"""Passages whose codes are read, out of those that the centres promise most of; 128 of them lose a fifth of the first 20."""
+"""Passages whose codes are read, out of those that the centres promise most of; 128 would lose a fifth of them."""
 
 _CODEC = "codec.safetensors"
 _FILES = ("offsets", "cells", "codes", "begins", "postings")
