@@ -24,11 +24,11 @@ from .token_vectors import TokenEncoder, TokenVectors
 LATE = "late"
 """Name of the sub-index and of its folder."""
 
-PROBED = 16
+PROBED = 128
 """Centres that every word piece of a query looks into."""
 
-COMPARED = 128
-"""Passages whose codes are read, out of those that the centres promise most of."""
+COMPARED = 1024
+"""Passages whose codes are read, out of those that the centres promise most of; 128 would lose a fifth of them."""
 
 _CODEC = "codec.safetensors"
 _FILES = ("offsets", "cells", "codes", "begins", "postings")
