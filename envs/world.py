@@ -6,12 +6,16 @@ What an episode sees does not depend on what other episodes made the world hold.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..graph.index import Index
 from ..graph.knowledge_graph import GROUPS
-from ..retrievers.protocols import Encoder
+from ..retrievers.protocols import Encoder, SubIndex
 from ..retrievers.records import Query, Rows
 from .evidence_pairs import PairFeatures
 from .features import STATIC
@@ -66,9 +70,17 @@ class QuestionWorld:
         self._queries: dict[tuple[int, ...], Query] = {(): Query(view.text, view.hop_vector)}
         self._texts: dict[tuple[int, ...], str] = {(): view.text}
         self._pairs = PairFeatures(index, view)
-        self._sub_indexes = index.sub_indexes_for(Query(view.text, view.vector))
         self.offers = tuple(name in self._sub_indexes for name in SUB_INDEXES)
         """Whether each sub-index is there to be asked."""
+
+    @cached_property
+    def _sub_indexes(self) -> Mapping[str, SubIndex]:
+        """The sub-indexes that are searched for this question, by name."""
+        return self.index.sub_indexes_for(Query(self.view.text, self.view.vector))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle without the sub-indexes: whoever unpickles opens the index, and has them."""
+        return {name: value for name, value in self.__dict__.items() if name != "_sub_indexes"}
 
     def __len__(self) -> int:
         """Return how many passages have come into view in any episode."""

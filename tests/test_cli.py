@@ -119,7 +119,9 @@ def test_every_command_has_help_with_examples_for_every_option(command: str, cap
 def test_the_examples_name_options_that_are_there(command: str, capsys: Capture) -> None:
     assert code_of(command, "--help") == 0
     options, _, examples = capsys.readouterr().out.partition("examples:\n")
-    for option in re.findall(r" (--[\w-]+)", examples):
+    own = "\n".join(re.findall(rf"trailhound {command} (?:[^\n]*\\\n)*[^\n]*", examples))
+    assert own
+    for option in re.findall(r" (--[\w-]+)", own):
         assert f"  {option} " in options or f"  {option}\n" in options
 
 
@@ -146,7 +148,7 @@ def test_python_m_trailhound_in_a_process_of_its_own() -> None:
         (["search", "x.index", "q", "--limit", "many"], "must be a whole number from 1 on, not 'many'"),
         (["search", "x.index", "q", "--json", "--context", "9"], "not allowed with argument"),
         (["search", "x.index", "q", "--system", "bm25"], "invalid choice: 'bm25'"),
-        (["index", "docs", "--out", "x", "--dense", "lsh"], "invalid choice: 'lsh'"),
+        (["index", "docs", "--out", "x", "--dense", "annoy"], "invalid choice: 'annoy'"),
         (
             ["train", "--index", "a", "--questions", "a", "--questions", "b", "--split", "s", "--out", "o"],
             "1 --index and 2 --questions: give one of each for every corpus",

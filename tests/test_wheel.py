@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ["agent", "envs", "graph", "retrievers"]
+ROOMS = ["commands", "agent", "envs", "graph", "retrievers"]
 NOT_SOURCE = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "*.index")
 
 
