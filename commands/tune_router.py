@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from ..graph.index import Index
     from ..graph.parts import BaseParts
     from ..retrievers.docid_pairs import TrainingPair
-    from ..retrievers.docids import DocidTree
     from ..retrievers.router.making import Made
     from ..retrievers.terms import TermIndex
 
@@ -50,24 +48,18 @@ def add(subcommands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Train a router."""
-    from ..graph.parts import BaseParts
-    from ..graph.routing import BASE, LEXICAL_SHARDS
-    from ..retrievers.atomic_file import write_json
-    from ..retrievers.folder import manifest_hash
-    from ..retrievers.router.routed import build_lexical_shards
-    from ..retrievers.router.router_file import save_router
+    from ..graph.router_folder import settled, write_router
 
     if (parsed.questions is None) != (parsed.split is None):
         raise WrongUseError("--questions and --split belong together: give both, or neither")
     set_threads(parsed.threads or 1)
     index = open_index(parsed.index, parsed.threads)
-    if not isinstance(index.parts, BaseParts):
-        raise RouterError(f"{parsed.index} was changed since it was built: `trailhound compact` it first")
+    parts = settled(index)
     if parsed.shards > len(index):
         raise RouterError(f"{len(index)} passages cannot be parted into {parsed.shards} shards: ask for fewer")
     with ProgressBar(parsed.quiet) as bar:
-        pairs = _pairs(index, index.parts.terms, parsed, bar)
-        made = _made(index, index.parts, pairs, parsed, bar)
+        pairs = _pairs(index, parts.terms, parsed, bar)
+        made = _made(index, parts, pairs, parsed, bar)
         about = {
             "index": str(parsed.index),
             "questions": None if parsed.questions is None else str(parsed.questions),
@@ -75,48 +67,43 @@ def run(parsed: argparse.Namespace) -> None:
             "seed": parsed.seed,
             "pairs": len(pairs),
             "figures": dict(made.figures),
-            BASE: manifest_hash(index.manifest),
         }
-        save_router(parsed.out, made.router, about)
-        bar.report("indexing the shards", 0, 0)
-        shutil.rmtree(parsed.out / LEXICAL_SHARDS, ignore_errors=True)
-        texts = ((passage.title, passage.text) for passage in index.store)
-        build_lexical_shards(parsed.out / LEXICAL_SHARDS, texts, made.router.partition)
-        bar.report("describing docids", 0, 0)
-        write_json(parsed.out / "prefixes.json", _described(index, index.parts.terms, made.router.tree))
+        write_router(index, made.router, parsed.out, about, bar.report)
     print(f"{parsed.out}: {', '.join(f'{name} {value:.3f}' for name, value in made.figures.items())} on held-out pairs")
-
-
-def _described(index: Index, terms: TermIndex, tree: DocidTree) -> dict[str, list[str]]:
-    """Return what every docid prefix ("3", "3.17") is about."""
-    from ..retrievers.docid_descriptors import describe_prefixes
-
-    texts = (f"{passage.title}\n{passage.text}" for passage in index.store)
-    described = describe_prefixes(tree, terms, texts)
-    return {".".join(map(str, prefix)): list(words) for prefix, words in sorted(described.items())}
 
 
 def _pairs(index: Index, terms: TermIndex, parsed: argparse.Namespace, bar: ProgressBar) -> list[TrainingPair]:
     """Return what to learn from: labelled questions, if given, and pairs made of the passages."""
     import numpy as np
 
-    from ..retrievers.docid_pairs import labelled_pairs, made_pairs
-    from ..retrievers.questions import load_questions
+    from ..retrievers.docid_pairs import made_pairs
 
     bar.report("making training pairs", 0, 0)
     pairs = made_pairs(list(index.store), terms, np.random.default_rng(parsed.seed), parsed.made)
     if parsed.questions is not None:
-        questions, qrels = load_questions(parsed.questions, parsed.split, bar.warn)
-        try:
-            pairs = labelled_pairs(questions, qrels, index.store.row_of) + pairs
-        except KeyError as error:
-            raise RouterError(
-                f"the labels of {parsed.questions} name the passage {error}, which {parsed.index} does not hold:"
-                " give the questions of this index"
-            ) from error
+        pairs = labelled_of(index, parsed, bar) + pairs
     if len(pairs) < 2:
         raise RouterError(f"{parsed.index} gives {len(pairs)} training pairs: a router needs two, better hundreds")
     return pairs
+
+
+def labelled_of(index: Index, parsed: argparse.Namespace, bar: ProgressBar) -> list[TrainingPair]:
+    """Return the pairs of the questions that the command line names.
+
+    Raises:
+        RouterError: when their labels name what the index does not hold.
+    """
+    from ..retrievers.docid_pairs import labelled_pairs
+    from ..retrievers.questions import load_questions
+
+    questions, qrels = load_questions(parsed.questions, parsed.split, bar.warn)
+    try:
+        return labelled_pairs(questions, qrels, index.store.row_of)
+    except KeyError as error:
+        raise RouterError(
+            f"the labels of {parsed.questions} name the passage {error}, which {parsed.index} does not hold:"
+            " give the questions of this index"
+        ) from error
 
 
 def _made(

@@ -198,6 +198,19 @@ class DocidTree:
             children[self.node(docid[:-1]), docid[-1]] = NONE
         return DocidTree(self.branching, self.depth, children, self.levels, self.centroids, self.rows)
 
+    def renumbered(self, place: Rows, rows: int) -> DocidTree:
+        """Return the same docids for a corpus in which passages have other rows.
+
+        Args:
+            place: int64 [rows of this tree], the new row of each, NONE for one that is gone.
+            rows: how many rows there are then.
+        """
+        children = self.children.copy()
+        last = self.levels == self.depth - 1
+        leaves = children[last]
+        children[last] = np.where(leaves == NONE, NONE, place[np.maximum(leaves, 0)])
+        return DocidTree(self.branching, self.depth, children, self.levels, self.centroids, rows)
+
     def save(self, folder: Path) -> None:
         """Write the tree into ``folder``, which exists."""
         from safetensors.numpy import save

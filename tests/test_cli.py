@@ -31,6 +31,7 @@ COMMANDS = [
     "train",
     "tune-reranker",
     "tune-router",
+    "refresh",
     "evaluate",
     "explain-misses",
     "search",

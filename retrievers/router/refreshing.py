@@ -8,9 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
+from ..docids import NONE, DocidTree
+from ..records import Rows, Vectors
 from .clues import Corpus
 from .examples import Examples, joined
 from .router import Networks, Router
+from .shards import Partition
 from .training import RouterTraining, train_decoder, train_shards
 
 
@@ -27,6 +30,27 @@ class RefreshSettings:
     replay: float = 1.0
     distillation: float = 1.0
     training: RouterTraining = field(default_factory=lambda: RouterTraining(decoder_epochs=2, shard_epochs=10))
+
+
+def carried_over(partition: Partition, tree: DocidTree, place: Rows, vectors: Vectors) -> tuple[Partition, DocidTree]:
+    """Return shards and docids of a corpus that was changed and built anew; passages that stayed keep theirs.
+
+    Args:
+        partition, tree: of the former corpus.
+        place: int64 [former rows], the new row of each passage, NONE for one that is gone.
+        vectors: float32 [N, d], of the new corpus; those of new passages say where they belong.
+
+    Raises:
+        ValueError: when every docid is taken: tune the router again.
+    """
+    new = np.setdiff1d(np.arange(len(vectors)), place)
+    shard = np.concatenate([place, new])
+    grown = partition.with_added(vectors[new])
+    there = shard != NONE
+    shards = np.zeros(len(vectors), np.int64)
+    shards[shard[there]] = grown.shard[there]
+    with_new = tree.without(np.flatnonzero(place == NONE)).with_added(vectors[new])
+    return replace(grown, shard=shards), with_new.renumbered(shard, len(vectors))
 
 
 def refresh(

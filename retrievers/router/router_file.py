@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -96,23 +96,50 @@ def load_router(folder: Path | str, corpus: Corpus) -> Router:
     Raises:
         RouterError: when it is missing, damaged, or of another index.
     """
+    parts = read_parts(folder)
+    known, dimension = len(parts.partition.shard), parts.partition.centroids.shape[1]
+    if known > len(corpus) or dimension != corpus.vectors.shape[1]:
+        raise RouterError(
+            f"the router of {folder} is of {known} passages with vectors of {dimension} numbers, the index has"
+            f" {len(corpus)} of {corpus.vectors.shape[1]}: tune a router for this index"
+        )
+    return Router(corpus, parts.partition, parts.tree, parts.networks, parts.temperatures)
+
+
+@dataclass(frozen=True, slots=True)
+class RouterParts:
+    """What a router's folder holds.
+
+    Attributes:
+        partition: shards.
+        tree: docids.
+        networks: the learned parts.
+        temperatures: of its probabilities.
+    """
+
+    partition: Partition
+    tree: DocidTree
+    networks: Networks
+    temperatures: Temperatures
+
+
+def read_parts(folder: Path | str) -> RouterParts:
+    """Read a router without its corpus.
+
+    Raises:
+        RouterError: when it is missing or damaged.
+    """
     folder = Path(folder)
     settings = read_about(folder)
     try:
         for name, digest in settings["files"].items():
             if _digest(folder / name) != digest:
                 raise RouterError(f"{folder / name} is not the file that was written: tune the router again")
-        if settings["passages"] > len(corpus) or settings["dimension"] != corpus.vectors.shape[1]:
-            raise RouterError(
-                f"the router of {folder} is of {settings['passages']} passages with vectors of"
-                f" {settings['dimension']} numbers, the index has {len(corpus)} of {corpus.vectors.shape[1]}:"
-                " tune a router for this index"
-            )
         arrays = load_arrays(folder / ARRAYS)
         parts = Partition(*(arrays[f"partition.{name}"] for name in ("shard", "centroids", "regions")))
         temperatures = Temperatures(**{name: float(value) for name, value in settings["temperatures"].items()})
         networks = _networks(arrays, settings, len(parts))
-        return Router(corpus, parts, DocidTree.load(folder), networks, temperatures)
+        return RouterParts(parts, DocidTree.load(folder), networks, temperatures)
     except (OSError, DamagedIndexError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise RouterError(f"the router of {folder} cannot be read ({error}): tune the router again") from error
 
