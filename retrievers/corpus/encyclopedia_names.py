@@ -100,6 +100,10 @@ _ORGANISATION_ENDS = {
 }
 
 
+_CROWDED = 32
+"""Names in a row that are all taken."""
+
+
 class NameMaker:
     """Makes names from ``rng``; no stem of a place, a surname or an organisation is made twice.
 
@@ -161,10 +165,12 @@ class NameMaker:
         return f"The {first} and the {second}" if first != second else f"The Other {first}"
 
     def stem(self) -> str:
-        """Return a capitalised syllable, or two when the one is taken, that was not used before."""
-        stem = self._closed_syllable()
+        """Return a capitalised syllable that was not used before, or two when the one is taken, or three and so on."""
+        stem, tried, front = self._closed_syllable(), 0, 1
         while stem in self._stems:
-            stem = self._pick(_ONSETS) + self._pick(_VOWELS) + self._closed_syllable()
+            tried += 1
+            front += tried % _CROWDED == 0  # so few are free that looking on costs more than a longer name
+            stem = "".join(self._pick(_ONSETS) + self._pick(_VOWELS) for _ in range(front)) + self._closed_syllable()
         self._stems.add(stem)
         return stem.capitalize()
 

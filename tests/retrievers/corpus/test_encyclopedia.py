@@ -11,6 +11,7 @@ from random import Random
 
 import pytest
 from trailhound.errors import CorpusError, QuestionsError
+from trailhound.retrievers.corpus import encyclopedia_names
 from trailhound.retrievers.corpus.encyclopedia import Encyclopedia, generate, write_beir
 from trailhound.retrievers.corpus.encyclopedia_world import Entity, build_world
 from trailhound.retrievers.corpus.reading import read_corpus
@@ -357,3 +358,12 @@ def test_more_questions_than_there_can_be_are_refused() -> None:
 
 def test_titles_do_not_give_away_what_is_asked() -> None:
     assert not [document.title for document in encyclopedia().documents if re.search(r"\d", document.title)]
+
+
+def test_names_grow_longer_when_the_short_ones_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, sounds in (("_ONSETS", ("b", "k")), ("_VOWELS", ("a", "o")), ("_CODAS", ("n", "r"))):
+        monkeypatch.setattr(encyclopedia_names, name, sounds)
+    maker = encyclopedia_names.NameMaker(Random(0), people=10, works=10)
+    stems = [maker.stem() for _ in range(200)]  # of one syllable there are 8, of two 32
+    assert len(set(stems)) == 200
+    assert {len(stem) for stem in stems} >= {3, 5, 7}
