@@ -139,6 +139,10 @@ def _cell(name: str, runs: list[dict[str, float]]) -> str:
     return mean if len(values) == 1 else f"{mean} ± {scale * statistics.stdev(values):.{digits}f}"
 
 
+_LETTER, _LINE = 5.6, 12.0
+"""Width of a letter and height of a line of a label."""
+
+
 def draw(everything: dict[str, dict[str, list[dict[str, float]]]]) -> str:
     """Return the curves as one SVG: recall@5 over calls and over milliseconds, a row for each set."""
     width, height, left, top = 420, 300, 70, 50
@@ -183,14 +187,30 @@ def _plot(name: str, results: dict[str, list[dict[str, float]]], axis: str, said
     if curve:
         line = " L".join(f"{x:.1f} {y:.1f}" for x, y in curve)
         parts.append(f'<path d="M{line}" stroke="#14568c" stroke-width="2" fill="none"/>')
-    for system, point in points.items():
+    taken: list[tuple[float, float, float]] = []
+    for system, point in sorted(points.items(), key=lambda item: -item[1][1]):
         x, y = at(point)
         colour = "#14568c" if system.startswith("policy") else "#2a8f4f" if system in ABLATIONS else "#c0392b"
-        side = f'x="{x + 7:.1f}"' if x < 0.75 * width else f'x="{x - 7:.1f}" text-anchor="end"'
-        label = system.removeprefix("policy, price ") if system.startswith("policy") else system
+        label = system.removeprefix("policy, ")
+        left = x + 9 if x < 0.75 * width else x - 9 - _LETTER * len(label)
+        at_height = _free(left, y, label, taken)
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>')
-        parts.append(f'<text {side} y="{y + 4:.1f}" font-size="10" fill="{colour}">{escape(label)}</text>')
+        if at_height > y:
+            parts.append(
+                f'<path d="M{x:.1f} {y:.1f} L{left:.1f} {at_height:.1f}" stroke="{colour}" stroke-width="0.5"/>'
+            )
+        written = f'x="{left:.1f}" y="{at_height + 4:.1f}" font-size="10" fill="{colour}"'
+        parts.append(f"<text {written}>{escape(label)}</text>")
     return "\n".join(parts)
+
+
+def _free(left: float, y: float, label: str, taken: list[tuple[float, float, float]]) -> float:
+    """Return the first height from ``y`` downwards at which a label runs over none of those that are there."""
+    right = left + _LETTER * len(label)
+    while any(first < right and left < last and abs(y - height) < _LINE for first, last, height in taken):
+        y += _LINE
+    taken.append((left, right, y))
+    return y
 
 
 def main() -> None:
