@@ -179,7 +179,10 @@ def test_python_m_trailhound_in_a_process_of_its_own() -> None:
         ),
     ],
 )
-def test_wrong_use_is_2_and_one_line(arguments: list[str], said: str, capsys: Capture) -> None:
+def test_wrong_use_is_2_and_one_line(
+    arguments: list[str], said: str, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # what turns out to be right use must not write into the checkout
     assert code_of(*arguments) == 2
     output, errors = capsys.readouterr()
     assert said in errors
