@@ -17,27 +17,27 @@ from numpy.typing import NDArray
 from ..errors import DamagedIndexError, EncoderError
 from .array_file import map_array
 from .protocols import Progress
-from .records import Hits, Query, Rows, Vectors
-from .residual_codes import BITS, Cells, Codes, ResidualCodec
+from .records import Hits, Query, Rows
+from .residual_codes import BITS, Coded, PieceTables, ResidualCodec
 from .token_vectors import TokenEncoder, TokenVectors
 
 LATE = "late"
 """Name of the sub-index and of its folder."""
 
-PROBED = 128
+PROBED = 64
 """Centres that every word piece of a query looks into."""
 
 COMPARED = 1024
-"""Passages whose codes are read, out of those that the centres promise most of; 128 would lose a fifth of them."""
+"""Passages whose codes are read, or four times ``limit`` if that is more: of the passages that fit best of all one in a
+hundred stands behind so many, one in twenty behind 256 (2wiki-train).
+"""
 
 _CODEC = "codec.safetensors"
-_FILES = ("offsets", "cells", "codes", "begins", "postings")
+_FILES = ("offsets", "cells", "codes", "lengths", "begins", "postings")
 _SAMPLE = 2048
 """Passages that the codec is learned from."""
 _BLOCK = 1024
 """Passages that are encoded together: their word pieces take about 100 MB."""
-_DECODED = 1024
-"""Word pieces that are decoded together: they stay inside a core's cache."""
 
 TokenReader = Callable[[str], NDArray[np.float16]]
 """Turns a query into the vectors of its word pieces, float16 [l, d]."""
@@ -68,10 +68,10 @@ class LateMemory:
 class LateInteractionIndex:
     """Passages by MaxSim over word pieces; fulfils ``SubIndex``.
 
-    A search goes in two steps, as in PLAID (Santhanam et al. 2022, arXiv:2205.09707): passages are first judged by the
-    centres that the query's word pieces look into alone, then the ``COMPARED`` best of them (twice ``limit`` if that is
-    more) by their codes. In the first step a piece that none of its centres finds in a passage counts as its last
-    centre does (Scheerer et al. 2025, "WARP", arXiv:2501.17788, call it imputation).
+    A search goes in two steps, as in PLAID (Santhanam et al. 2022, arXiv:2205.09707). First every passage is judged by
+    the centres that the query's word pieces look into; a piece that none of its centres finds in a passage counts as
+    its last centre does (Scheerer et al. 2025, "WARP", arXiv:2501.17788, call it imputation). Then the ``COMPARED``
+    passages of which the centres promise most are compared by their codes.
 
     Args:
         folder: what :meth:`build` wrote.
@@ -91,14 +91,14 @@ class LateInteractionIndex:
         except (OSError, ValueError, EOFError) as error:
             raise DamagedIndexError(f"{folder} cannot be read ({error}): build the index again") from error
         self._offsets: NDArray[np.int64] = np.asarray(arrays["offsets"])
-        self._cells: Cells = arrays["cells"]
-        self._codes: Codes = arrays["codes"]
+        self._coded = Coded(arrays["cells"], arrays["codes"], arrays["lengths"])
         self._begins: NDArray[np.int64] = np.asarray(arrays["begins"])
         self._postings: NDArray[np.int32] = arrays["postings"]
         tokens = int(self._offsets[-1])
         if (
-            self._cells.shape != (tokens,)
-            or self._codes.shape != (tokens, self._codec.width)
+            self._coded.cells.shape != (tokens,)
+            or self._coded.codes.shape != (tokens, self._codec.width)
+            or self._coded.lengths.shape != (tokens,)
             or self._begins.shape != (len(self._codec.centres) + 1,)
             or self._postings.shape != (int(self._begins[-1]),)
         ):
@@ -123,22 +123,23 @@ class LateInteractionIndex:
         whole = len(sample.vectors) * len(texts) // len(sample)
         codec = ResidualCodec.learn(sample.vectors.astype(np.float32), bits, centres_for(whole))
         known = {row: sample.of(place) for place, row in enumerate(chosen.tolist())}
-        lengths, cells, codes = [np.zeros(0, np.int64)], [], []
+        counts, parts = [np.zeros(0, np.int64)], []
         for first in range(0, len(texts), _BLOCK):
             rows = range(first, min(first + _BLOCK, len(texts)))
             block = _block(texts, rows, known, encoder)
-            lengths.append(np.diff(block.offsets))
-            part = codec.encode(block.vectors.astype(np.float32))
-            cells.append(part[0])
-            codes.append(part[1])
+            counts.append(np.diff(block.offsets))
+            parts.append(codec.encode(block.vectors.astype(np.float32)))
             if progress is not None:
                 progress("encoding word pieces", rows.stop, len(texts))
         folder.mkdir(parents=True)
         codec.save(folder / _CODEC)
-        offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
+        offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64)
+        cells, codes, lengths = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("cells", "codes", "lengths")
+        )
         of_passage = np.repeat(np.arange(len(texts), dtype=np.int32), np.diff(offsets))
-        begins, postings = _postings(np.concatenate(cells), of_passage, len(codec.centres))
-        arrays: tuple[NDArray[Any], ...] = (offsets, np.concatenate(cells), np.concatenate(codes), begins, postings)
+        begins, postings = _postings(cells, of_passage, len(codec.centres))
+        arrays: tuple[NDArray[Any], ...] = (offsets, cells, codes, lengths, begins, postings)
         for name, array in zip(_FILES, arrays, strict=True):
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
@@ -149,57 +150,65 @@ class LateInteractionIndex:
     def memory(self) -> LateMemory:
         """Return what the index takes."""
         codec = self._codec
-        learned = codec.centres.nbytes + codec.limits.nbytes + codec.values.nbytes + self._begins.nbytes
-        kept = self._cells.nbytes + self._codes.nbytes + self._postings.nbytes + self._offsets.nbytes
-        return LateMemory(len(self), len(self._cells), kept, learned)
+        learned = codec.centres.size * 2 + codec.books.nbytes + self._begins.nbytes
+        coded = self._coded
+        kept = coded.cells.nbytes + coded.codes.nbytes + coded.lengths.nbytes
+        return LateMemory(len(self), len(coded), kept + self._postings.nbytes + self._offsets.nbytes, learned)
 
     def search(self, query: Query, limit: int) -> Hits:
         """Return at most ``limit`` passages that fit the query's word pieces best, best first, ties by row."""
         pieces = self._read(query.text).astype(np.float32) if limit > 0 else np.zeros((0, 0), np.float32)  # [l, d]
         if not len(pieces):
             return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
-        rows = self._promising(pieces, max(COMPARED, 2 * min(limit, len(self))))
-        scores = self._maxsim(pieces, rows)
+        asked = self._codec.asked(pieces)
+        rows = self._promising(asked.centres, max(COMPARED, 4 * limit))
+        scores = self._maxsim(asked, rows)
         order = np.lexsort((rows, -scores))[:limit]
         return Hits(rows[order], scores[order])
 
-    def _promising(self, pieces: Vectors, most: int) -> Rows:
-        """Return the ``most`` passages that the nearest centres of ``pieces`` [l, d] promise most of, ascending."""
-        closeness = pieces @ self._codec.centres.T  # [l, K]
-        probed = min(PROBED, closeness.shape[1])
-        # From the farthest to the nearest: of the centres that find a passage the nearest is written last.
-        cells = np.argsort(closeness, axis=1)[:, -probed:]  # [l, p]
-        near = np.take_along_axis(closeness, cells, axis=1)
-        found = [self._postings[self._begins[cell] : self._begins[cell + 1]] for cell in cells.ravel()]
-        lengths = np.array([len(part) for part in found])
-        rows, place = np.unique(np.concatenate(found), return_inverse=True)
-        if len(rows) <= most:
-            return rows.astype(np.int64)
-        gained = np.zeros((len(pieces), len(rows)), np.float32)
-        piece = np.repeat(np.repeat(np.arange(len(pieces)), probed), lengths)
-        gained[piece, place] = np.repeat((near - near[:, :1]).ravel(), lengths)
-        promise = gained.sum(axis=0)
-        best = np.lexsort((rows, -promise))[:most]
-        return np.sort(rows[best]).astype(np.int64)
+    def _promising(self, closeness: NDArray[np.float32], most: int) -> Rows:
+        """Return the ``most`` passages that the nearest centres of the pieces promise most of, ascending.
 
-    def _maxsim(self, pieces: Vectors, rows: Rows) -> NDArray[np.float32]:
-        """Return the score of each passage by its codes, float32 [n]."""
+        Args:
+            closeness: of every centre to every piece, float32 [K, l].
+            most: how many.
+        """
+        probed = min(PROBED, len(closeness))
+        nearest = np.argpartition(-closeness, probed - 1, axis=0)[:probed]  # [p, l]
+        near = np.take_along_axis(closeness, nearest, axis=0)
+        # From the farthest to the nearest: of the centres that find a passage the nearest is written last.
+        order = np.argsort(near, axis=0, kind="stable")
+        nearest, near = np.take_along_axis(nearest, order, axis=0), np.take_along_axis(near, order, axis=0)
+        promise = np.zeros(len(self), np.float32)
+        of_piece = np.zeros(len(self), np.float32)
+        met = np.zeros(len(self), np.bool_)
+        for cells, gains in zip(nearest.T, (near - near[0]).T, strict=True):
+            begins, ends = self._begins[cells], self._begins[cells + 1]
+            found = np.concatenate([self._postings[b:e] for b, e in zip(begins.tolist(), ends.tolist(), strict=True)])
+            of_piece[found] = np.repeat(gains, ends - begins)
+            promise += of_piece
+            of_piece[found] = 0
+            met[found] = True
+        rows = np.flatnonzero(met)
+        return np.sort(rows[np.lexsort((rows, -promise[rows]))[:most]])
+
+    def _maxsim(self, asked: PieceTables, rows: Rows) -> NDArray[np.float32]:
+        """Return the score of each passage by its codes, float32 [n]; every one has a word piece."""
         begins = self._offsets[rows]
         counts = self._offsets[rows + 1] - begins
         ends = np.cumsum(counts)
         token = np.arange(ends[-1]) + np.repeat(begins - ends + counts, counts)
-        similarity = np.zeros((len(token), len(pieces)), np.float32)  # [t, l]
-        for first in range(0, len(token), _DECODED):
-            part = token[first : first + _DECODED]
-            decoded = self._codec.decode(self._cells[part], self._codes[part])
-            np.matmul(decoded, pieces.T, out=similarity[first : first + _DECODED])
-        best = np.maximum.reduceat(similarity, ends - counts, axis=0)  # [n, l]
+        best = np.maximum.reduceat(asked.similarity(self._coded[token]), ends - counts, axis=0)  # [n, l]
         return np.asarray(best.sum(axis=1), np.float32)
 
 
 def centres_for(tokens: int) -> int:
-    """Return how many centres word pieces are kept beside: the power of two below four times their square root."""
-    return 1 << max(0, int(np.log2(4 * max(tokens, 1) ** 0.5)))
+    """Return how many centres word pieces are kept beside: the power of two below sixteen times their square root.
+
+    PLAID has as many. A rare name has a centre of its own only among so many: with a quarter of them, one in five of
+    the passages that fit best of all stands behind 256 others in the first step (2wiki-train, whole vectors deciding).
+    """
+    return 1 << max(0, int(np.log2(16 * max(tokens, 1) ** 0.5)))
 
 
 def hold_tokens(encoder: object, bits: int) -> TokenEncoder:
@@ -229,7 +238,9 @@ def _block(
     return TokenVectors(offsets, np.concatenate(parts))
 
 
-def _postings(cells: Cells, of_passage: NDArray[np.int32], centres: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def _postings(
+    cells: NDArray[np.uint16], of_passage: NDArray[np.int32], centres: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Return the passages of every centre, ascending: those of ``k`` are ``postings[begins[k]:begins[k + 1]]``."""
     pairs = np.unique(cells.astype(np.int64) << 32 | of_passage)
     begins = np.searchsorted(pairs >> 32, np.arange(centres + 1)).astype(np.int64)

@@ -137,13 +137,17 @@ def surroundings(pieces: Pieces, spans: list[tuple[int, int]]) -> Vectors:
     Nearer pieces weigh more; what lies beyond the ends of the text is zero.
     """
     out = np.zeros((len(spans), 3, DIMENSION), np.float32)
-    padded = np.pad(pieces.vectors, ((WINDOW, WINDOW), (0, 0)))
-    for k, (start, end) in enumerate(spans):
-        first, last = pieces.within(start, end)
-        last = max(last, first + 1)
-        out[k, 0] = _WEIGHTS[::-1] @ padded[first : first + WINDOW]
-        out[k, 1] = _WEIGHTS @ padded[last + WINDOW : last + 2 * WINDOW] if last + WINDOW < len(padded) else 0
-        out[k, 2] = pieces.vectors[first:last].sum(axis=0) / (last - first)
+    if not spans:
+        return out
+    first, last = pieces.within(*np.array(spans, np.int64).T)
+    last = np.maximum(last, first + 1)
+    padded = np.pad(pieces.vectors, ((WINDOW, 2 * WINDOW), (0, 0)))
+    window = np.arange(WINDOW)
+    out[:, 0] = _WEIGHTS[::-1] @ padded[first[:, None] + window]
+    out[:, 1] = _WEIGHTS @ padded[last[:, None] + WINDOW + window]
+    until = np.pad(pieces.vectors.cumsum(axis=0, dtype=np.float64), ((1, 0), (0, 0)))
+    end = np.minimum(last, len(pieces.vectors))
+    out[:, 2] = (until[end] - until[np.minimum(first, end)]) / (last - first)[:, None]
     out[:, :2] /= _WEIGHTS.sum()
     return out
 

@@ -27,9 +27,9 @@ class Pieces:
     ends: NDArray[np.int64]
     vectors: Vectors
 
-    def within(self, start: int, end: int) -> tuple[int, int]:
-        """Return the pieces ``[first, last)`` that lie in ``[start, end)`` of the text."""
-        return int(np.searchsorted(self.starts, start)), int(np.searchsorted(self.starts, end))
+    def within(self, start: NDArray[np.int64], end: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the pieces ``[first, last)`` that lie in each ``[start, end)`` of the text, int64 [s] both."""
+        return np.searchsorted(self.starts, start), np.searchsorted(self.starts, end)
 
 
 class WordVectors:

@@ -40,7 +40,7 @@ def test_scores_are_maxsim_over_what_the_codes_say(
     index = built(tmp_path / "late", texts, word_vectors, 2)
     codec = ResidualCodec.load(tmp_path / "late" / "codec.safetensors")
     pieces = word_vectors.encode_tokens(texts)
-    decoded = codec.decode(*codec.encode(pieces.vectors.astype(np.float32)))
+    decoded = codec.decode(codec.encode(pieces.vectors.astype(np.float32)))
     for query in (texts[3][:60], texts[77][20:90], "the harbour of an old town"):
         asked = word_vectors.encode_tokens([query]).vectors.astype(np.float64)
         hits = index.search(Query(query), len(texts))
@@ -108,10 +108,10 @@ def test_memory_is_that_of_the_files(tmp_path: Path, texts: list[str], word_vect
     assert memory.tokens == len(word_vectors.encode_tokens(texts).vectors)
     on_disk = sum(path.stat().st_size for path in (tmp_path / "late").iterdir())
     assert memory.bytes_per_passage * len(texts) == pytest.approx(on_disk, rel=0.02)
-    assert memory.token_bytes < memory.tokens * (16 + 2 + 4) + 9 * len(texts)
+    assert memory.token_bytes < memory.tokens * (16 + 2 + 2 + 4) + 9 * len(texts)
 
 
-@pytest.mark.parametrize(("tokens", "centres"), [(0, 4), (1, 4), (100, 32), (65_536, 1024), (1_000_000, 2048)])
+@pytest.mark.parametrize(("tokens", "centres"), [(0, 16), (1, 16), (100, 128), (65_536, 4096), (1_000_000, 8192)])
 def test_the_number_of_centres(tokens: int, centres: int) -> None:
     assert centres_for(tokens) == centres
 
@@ -124,7 +124,7 @@ def test_an_encoder_of_whole_texts_is_refused(tmp_path: Path, hashing_encoder: A
 
 
 @pytest.mark.parametrize(
-    "name", ["codec.safetensors", "offsets.npy", "cells.npy", "codes.npy", "begins.npy", "postings.npy"]
+    "name", ["codec.safetensors", "offsets.npy", "cells.npy", "codes.npy", "lengths.npy", "begins.npy", "postings.npy"]
 )
 def test_files_that_do_not_belong_are_noticed(
     tmp_path: Path, texts: list[str], word_vectors: TokenEncoder, name: str
