@@ -2,6 +2,10 @@
 
     python benchmarks/scale.py --articles 10000 100000 --work runs/scale --json runs/scale.json
     python benchmarks/scale.py --articles 1000000 --dense ivfpq --work runs/scale
+    python benchmarks/scale.py --articles 1000000 --dense ivfpq --work runs/scale --router
+
+With --router an index that is there already is not built again: a router of 8 shards is tuned over it, from the
+generator's train questions and 1,000 made pairs, and searched.
 
 Encoding a million passages takes hours, and is not what is measured: vectors come from a stand-in, the sum of one fixed
 random direction for each of a passage's terms (random projection of its bag of words to 384 numbers), cut to length 1.
@@ -22,22 +26,28 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from trailhound.graph.edges import Relation
 from trailhound.graph.index import Index
 from trailhound.graph.index_settings import IndexSettings
+from trailhound.graph.router_folder import corpus_of, settled, write_router
 from trailhound.retrievers.corpus.encyclopedia import generate, write_beir
+from trailhound.retrievers.docid_pairs import labelled_pairs, made_pairs
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.questions import load_questions
 from trailhound.retrievers.records import Vectors
+from trailhound.retrievers.router.examples import encoded, examples_of
+from trailhound.retrievers.router.making import RouterSettings, make_router
 from trailhound.retrievers.terms import analyse
 
 DIMENSION = 384
 QUESTIONS = 500
+MADE = 1000
 _TABLE = 1 << 16
 
 
@@ -144,11 +154,70 @@ def search(folder: Path, dense: Any) -> dict[str, Any]:
     return figures
 
 
-def measured(work: Path, articles: int, dense: str) -> dict[str, Any]:
-    """Make the corpus where it is not there, build its index and search it, each in a process of its own."""
+def tune(folder: Path, dense: Any) -> dict[str, Any]:
+    """Tune a router over the index; its stages and memory, and what it can do on questions held out."""
+    stages, rng = Stages(), np.random.default_rng(0)
+    index = Index.open(folder / f"{dense}.index", encoder=RandomProjection(), verify=False)
+    parts = settled(index)
+    questions, qrels = load_questions(folder, "train")
+    pairs = labelled_pairs(questions, qrels, index.store.row_of)
+    pairs += made_pairs(list(index.store), parts.terms, rng, MADE)
+    stages.report("making training pairs", 0, 0)
+    corpus = corpus_of(parts)
+    examples = examples_of(pairs, encoded(pairs, index.encoder), corpus)
+    stages.report("gathering clues", 0, 0)
+    edges = parts.graph.edges
+    named = edges.relation == Relation.TITLE_MENTION
+    links = edges.source[named], edges.target[named]
+    made = make_router(corpus, examples, RouterSettings(), 0, links, progress=stages.report)
+    write_router(index, made.router, folder / f"{dense}.router", {}, stages.report)
+    stages.report("writing the router", 0, 0)
+    return {
+        "passages": len(index),
+        "stages": stages.seconds,
+        "cpu_seconds": time.process_time(),
+        "peak_gib": resident(),
+        **made.figures,
+    }
+
+
+def route(folder: Path, dense: Any) -> dict[str, Any]:
+    """Open the index with its router: choose shards, spell docids, and search within the shards; one thread."""
+    import faiss
+    import torch
+
+    faiss.omp_set_num_threads(1)
+    torch.set_num_threads(1)
+    started = time.perf_counter()
+    index = Index.open(
+        folder / f"{dense}.index", encoder=RandomProjection(), verify=False, router=folder / f"{dense}.router"
+    )
+    figures: dict[str, Any] = {"open_wall_seconds": time.perf_counter() - started}
+    routing = index.routing
+    assert routing is not None
+    queries = [index.query(question.text) for question in load_questions(folder, "dev")[0][:QUESTIONS]]
+    index.sub_indexes_for(queries[0])
+    clocks: dict[str, list[float]] = {"shards": []}
+    for query in queries:
+        started = time.perf_counter()
+        found = index.sub_indexes_for(query)
+        clocks["shards"].append(1000 * (time.perf_counter() - started))
+        for name in ("docid", "lexical", "dense"):
+            started = time.perf_counter()
+            found[name].search(query, 20)
+            clocks.setdefault(name, []).append(1000 * (time.perf_counter() - started))
+    for name, times in clocks.items():
+        figures[f"{name}_wall_ms_p50"], figures[f"{name}_wall_ms_p95"] = np.percentile(times, [50, 95]).tolist()
+    figures["share of passages"] = np.mean([routing.passages_searched(query) for query in queries]) / len(index)
+    figures["search_gib"] = resident()
+    return figures
+
+
+def measured(work: Path, articles: int, dense: str, steps: Sequence[str]) -> dict[str, Any]:
+    """Make the corpus where it is not there, and take the steps, each in a process of its own."""
     folder = work / str(articles)
     figures: dict[str, Any] = {"articles": articles, "dense": dense}
-    for step in ("corpus", "build", "search"):
+    for step in ("corpus", *steps):
         command = [sys.executable, __file__, "--step", step, "--work", str(folder), "--articles", str(articles)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         done = subprocess.run(
@@ -167,21 +236,25 @@ def corpus(folder: Path, articles: int) -> dict[str, Any]:
 
 def table(results: list[dict[str, Any]]) -> str:
     """Return figures, and microseconds of every stage for a passage, as Markdown."""
-    names = [
-        "passages", "links", "cpu_seconds", "wall_seconds", "peak_gib", "disk_bytes_per_passage", "dense_code_bytes",
-        "dense_bytes_per_passage", "open_wall_seconds", "open_gib", "search_gib", "entity_first_seconds",
-        *(f"{name}_{kind}_ms_{p}" for name in ("lexical", "dense", "entity") for kind in ("cpu", "wall")
-          for p in ("p50", "p95")),
-    ]  # fmt: skip
+    numbers = [name for name, value in results[-1].items() if isinstance(value, float | int) and name != "articles"]
     heads = [f"{result['articles']:,} {result['dense']}" for result in results]
     lines = [f"| figure | {' | '.join(heads)} |"]
     lines.append("|---" * (len(results) + 1) + "|")
-    lines += [f"| {name} | {' | '.join(f'{r[name]:,.2f}' for r in results)} |" for name in names]
+    lines += [f"| {name} | {' | '.join(f'{r[name]:,.2f}' for r in results)} |" for name in numbers]
     for stage in results[-1]["stages"]:
         cells = [f"{1e6 * r['stages'].get(stage, 0) / r['passages']:,.0f}" for r in results]
         lines.append(f"| {stage}, µs a passage | {' | '.join(cells)} |")
     total = [f"{1e6 * r['cpu_seconds'] / r['passages']:,.0f}" for r in results]
-    return "\n".join([*lines, f"| all of the build, µs a passage | {' | '.join(total)} |"])
+    return "\n".join([*lines, f"| all of it, µs a passage | {' | '.join(total)} |"])
+
+
+STEPS: dict[str, Callable[[Path, Any], dict[str, Any]]] = {
+    "corpus": corpus,
+    "build": build,
+    "search": search,
+    "tune": tune,
+    "route": route,
+}
 
 
 def main() -> None:
@@ -191,17 +264,20 @@ def main() -> None:
     parser.add_argument("--dense", nargs="+", default=["opq"])
     parser.add_argument("--work", type=Path, default=Path("runs/scale"))
     parser.add_argument("--json", type=Path, default=None)
-    parser.add_argument("--step", choices=("corpus", "build", "search"), default=None, help="what a process does")
+    parser.add_argument("--router", action="store_true", help="tune a router and search with it")
+    parser.add_argument("--step", choices=tuple(STEPS), default=None, help="what a process does")
     parsed = parser.parse_args()
     parsed.work.mkdir(parents=True, exist_ok=True)
     if parsed.step is not None:
         first = parsed.articles[0] if parsed.step == "corpus" else parsed.dense[0]
-        print(json.dumps({"corpus": corpus, "build": build, "search": search}[parsed.step](parsed.work, first)))
+        print(json.dumps(STEPS[parsed.step](parsed.work, first)))
         return
     results = []
     for dense in parsed.dense:
         for articles in parsed.articles:
-            results.append(measured(parsed.work, articles, dense))
+            there = (parsed.work / str(articles) / f"{dense}.index").exists()
+            steps = ((() if there else ("build",)) + ("tune", "route")) if parsed.router else ("build", "search")
+            results.append(measured(parsed.work, articles, dense, steps))
             print(table(results), flush=True)
             if parsed.json:
                 parsed.json.write_text(json.dumps(results, indent=2) + "\n")
