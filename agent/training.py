@@ -7,7 +7,6 @@ Several workers may share a run (:mod:`.workers`): all do what is written here, 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ import torch
 from stable_baselines3.common.logger import Logger
 
 from ..envs.world import QuestionWorld
-from ..errors import PolicyError, QuestionsError, RecipeError
+from ..errors import QuestionsError, RecipeError
 from ..graph.fact_memory import FactMemory
 from ..graph.index import Index
 from ..retrievers.adapter import Adapter, load_adapter
@@ -34,6 +33,7 @@ from .network import PolicyNetwork
 from .policy_file import load_policy, save_confidence, save_policy
 from .ppo import SearchPPO
 from .recipe import Recipe
+from .run_folder import claim
 from .run_log import RunLog
 from .self_supervision import sources_beside
 from .supervision import Supervision
@@ -106,7 +106,7 @@ def train(
     if team.rank:  # one of them says everything
         warn, progress = None if warn is None else lambda message: None, None
     run = _Run(sources, Path(out), validation, adapter, chosen, seed, supervised, where, team, warn, progress)
-    team.first(lambda: run.claim(resume))
+    team.first(lambda: claim(run.out, run.describe, resume))
     return run.finish()
 
 
@@ -143,7 +143,7 @@ class _Run:
         self.supervision = supervision
         self.team = team
         self._progress = progress
-        self._describe = {
+        self.describe = {
             "recipe": recipe.model_dump(),
             "seed": seed,
             "workers": team.size,
@@ -160,7 +160,7 @@ class _Run:
         if not validation:
             aside = max(1, round(len(self.worlds) * recipe.held_out))
             self.worlds, self.held_out = drawn_out(self.worlds, aside, np.random.default_rng([seed, 2**31]))
-        self._describe["labelled_questions"] = [len(self.worlds), len(self.held_out)]
+        self.describe["labelled_questions"] = [len(self.worlds), len(self.held_out)]
         if not self.worlds or not self.held_out:
             raise QuestionsError(f"there are too few questions with {supervision.wants} to train on")
         self.validated = team.share(self.held_out)
@@ -168,30 +168,6 @@ class _Run:
         self.network = network_for(sources[0].index, recipe, device)
         self.average = WeightAverage(self.network, recipe.average)
         self.progressed = Progressed()
-
-    def claim(self, resume: bool) -> None:
-        """Make the folder this run's, unless the run that is there is the same.
-
-        Raises:
-            PolicyError: when it holds another run, or an unfinished one that may not be resumed.
-        """
-        path = self.out / "run.json"
-        if path.exists():
-            there = {"workers": 1, **_read_json(path)}
-            if there["workers"] != self.team.size:
-                raise PolicyError(
-                    f"{self.out} holds a run of {there['workers']} workers, not of {self.team.size}, which would lead"
-                    " to another policy: go on with as many, choose another folder or delete it"
-                )
-            if there != json.loads(json.dumps(self._describe)):
-                raise PolicyError(f"{self.out} holds a run of other settings: choose another folder or delete it")
-            if not resume:
-                raise PolicyError(f"{self.out} holds a run already: choose another folder, delete it, or resume")
-        elif (self.out / "policy.json").exists():
-            raise PolicyError(f"{self.out} holds a policy already: choose another folder or delete it")
-        else:
-            self.out.mkdir(parents=True, exist_ok=True)
-            write_json(path, self._describe)
 
     def finish(self) -> TrainingReport:
         """Go on from the checkpoint, if there is one: run the rounds that are left and write ``metrics.json``."""
@@ -352,7 +328,7 @@ class _Run:
         # Less than half a passage of one question apart says nothing, and the later policy has learned more.
         if validated["score"] >= self.progressed.peak - 0.25 / len(self.held_out):
             self.progressed.kept_round, self.progressed.kept = number, validated
-            training = {**self._describe, "round": number, "phase": phase, "validation_figures": validated}
+            training = {**self.describe, "round": number, "phase": phase, "validation_figures": validated}
             kept = (self.average.network, self.settings, self.encoder, training, self.adapter)
             self.team.first(lambda: save_policy(self.out, *kept))
         self.progressed.rounds += 1
@@ -388,10 +364,3 @@ def network_for(index: Index, recipe: Recipe, device: torch.device | str = "cpu"
     network = PolicyNetwork(replace(settings, fact_kinds=index.facts.kind_count, fact_scale=scale)).to(device)
     network.remember(FactMemory(index.facts, device))
     return network
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise PolicyError(f"{path} is damaged ({error}): choose another folder or delete it") from error
