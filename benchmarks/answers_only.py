@@ -3,8 +3,9 @@
     python benchmarks/answers_only.py --data ../shared/data --indexes INDEXES --out FOLDER [--sets 2wiki hotpotqa]
 
 INDEXES holds 2wiki-train.index, 2wiki.index and hotpotqa.index. For each set the readers and the posteriors over
-evidence sets are made once and shared by all runs, so that seeds differ in the policy alone. No label is looked at in
-training; the figures are recall and return (recall minus price) on dev, by its labels.
+evidence sets are made once and shared by all runs, so that seeds differ in the policy alone; where there is no
+validation split, each seed holds other questions out, and only the variants of one seed share them. No label is looked
+at in training; the figures are recall and return (recall minus price) on dev, by its labels.
 
 Variants: the recipe as it is (warm start on sets drawn from the posterior, then PPO and L_ML); the same with beta = 0;
 and both without a warm start, where PPO alone has nothing but the rewards of what it sampled.
@@ -95,20 +96,21 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     for name in chosen.sets:
-        first: Path | None = None
+        first: dict[int, Path] = {}
         for variant in chosen.variants:
             figures = []
             for seed in chosen.seeds:
+                held_out = 0 if SETS[name][2] else seed  # the questions held out are the same, or drawn by the seed
                 run = chosen.out / name / variant.replace(" ", "-").replace(",", "").replace("+", "and") / str(seed)
                 result = run / "dev.json"
                 if not result.exists():
-                    if first is not None and not (run / "run.json").exists():
-                        prepared(run, first)
+                    if held_out in first and not (run / "run.json").exists():
+                        prepared(run, first[held_out])
                     seconds = learn(name, variant, seed, run, chosen.data, chosen.indexes)
                     found = {**measure(name, run, chosen.data, chosen.indexes), "seconds": seconds}
                     result.write_text(json.dumps(found))
                     print(f"  {name} | {variant} | seed {seed} | {found}", flush=True)
-                first = first or run
+                first.setdefault(held_out, run)
                 figures.append(json.loads(result.read_text()))
             cells = [
                 f"{metric} {np.mean([f[metric] for f in figures]):.3f} ± {np.std([f[metric] for f in figures]):.3f}"
