@@ -26,6 +26,7 @@ import numpy as np
 from ..envs.settings import SUB_INDEXES
 from ..graph.knowledge_graph import GROUPS
 from ..retrievers.records import Rows
+from .explanation import called
 from .search_trace import Operator, Searched, operators_along
 
 STAGES = ("chunking", "routing", "retrieval", "policy", "reranking", "reading")
@@ -138,7 +139,7 @@ def _out_of_reach(searched: Searched, row: int) -> Finding:
                 return Finding("retrieval", "beyond the hop", happened)
     query = world.query(())
     ranks = {}
-    for name in (name for name, there in zip(SUB_INDEXES, world.offers, strict=True) if there):
+    for name in (name for name in SUB_INDEXES if name in world.index.sub_indexes):  # wherever a router looks
         rows = world.index.sub_indexes[name].search(query, BEYOND).rows
         if (rows == row).any():
             ranks[name] = _place(rows, row)
@@ -147,7 +148,7 @@ def _out_of_reach(searched: Searched, row: int) -> Finding:
         return Finding("retrieval", "out of reach", happened)
     name = min(ranks, key=ranks.__getitem__)
     pages = world.settings.pages * world.settings.expand_size
-    happened = f"the {name} index has it at place {ranks[name]} for the question; its pages hold {pages}"
+    happened = f"the {called(name)} index has it at place {ranks[name]} for the question; its pages hold {pages}"
     return Finding("retrieval", "beyond the pages", happened)
 
 

@@ -21,6 +21,7 @@ from ..graph.knowledge_graph import KnowledgeGraph
 from ..graph.live_graph import LiveGraph
 from ..graph.pagerank import PageRank
 from ..retrievers.fusion import reciprocal_rank_fusion
+from ..retrievers.late_interaction import LATE
 from ..retrievers.records import Hits, Passage, Query, Rows, SupportingSentence
 from .explanation import explain
 from .fact_explanation import FactExplanation
@@ -36,7 +37,7 @@ from .tuned_queries import TunedQueries
 HOPS = {"hops": 1, "hops2": 2}
 """The systems that follow every mention, with how many hops they make."""
 
-FIXED = ("lexical", "dense", "hybrid", *HOPS, "ppr")
+FIXED = ("lexical", "dense", "late", "hybrid", *HOPS, "ppr")
 SYSTEMS = (*FIXED, "exhaustive", "policy")
 DEPTH = 50
 """Passages that each part of a fixed system ranks before fusion."""
@@ -82,13 +83,21 @@ class System(Protocol):
 
 
 class FixedSystem:
-    """Lexical, dense, their fusion; from both, a fixed number of hops or personalised PageRank.
+    """Lexical, dense, late interaction; the fusion of the first two, and from it a fixed number of hops or PageRank.
 
     With tuned queries those give the vectors in place of the index's own encoder, and the fusion has learned weights
     where they have some; otherwise it is reciprocal rank fusion.
+
+    Raises:
+        PolicyError: when late interaction is to answer, and the index was built without.
     """
 
     def __init__(self, index: Index, kind: str, queries: TunedQueries | None = None) -> None:
+        if kind == LATE and LATE not in index.sub_indexes:
+            raise PolicyError(
+                f"{index.path} was built without late interaction: build it again with `--late-interaction 2`, or ask"
+                " another system"
+            )
         self._index = index
         self._kind = kind
         self._queries = queries
@@ -103,6 +112,8 @@ class FixedSystem:
         wide = max(limit, DEPTH)
         if self._kind == "lexical":
             return _ranked([("ask the lexical index", index.lexical.search(Query(question), limit))])
+        if self._kind == LATE:
+            return _ranked([("ask the late-interaction index", index.sub_indexes[LATE].search(Query(question), limit))])
         query = index.query(question) if self._queries is None else self._queries.query(question)
         if self._kind == "dense":
             return _ranked([("ask the dense index", index.dense.search(query, limit))])
@@ -283,7 +294,7 @@ def open_system(
         PolicyError: when there is no such system, or policy or re-ranker cannot be used over this index.
     """
     if query_encoder is not None:
-        if name not in FIXED or name == "lexical":
+        if name not in FIXED or name in ("lexical", LATE):
             raise PolicyError(
                 f"tuned queries ({query_encoder}) are for a fixed system that compares vectors, like dense or hybrid:"
                 f" a policy takes its encoder from its own folder, and {name or 'the default'!r} is none of these"

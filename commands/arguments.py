@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-SYSTEMS = ("lexical", "dense", "hybrid", "hops", "hops2", "ppr", "exhaustive", "policy")
+SYSTEMS = ("lexical", "dense", "late", "hybrid", "hops", "hops2", "ppr", "exhaustive", "policy")
 
 
 class WrongUseError(Exception):

@@ -14,7 +14,7 @@ from .opening import labelled, policy_or_shipped, set_threads
 if TYPE_CHECKING:
     from ..agent.training_questions import TrainingSource
 
-_FIXED = ("lexical", "dense", "hybrid", "hops", "hops2", "ppr")
+_FIXED = ("lexical", "dense", "late", "hybrid", "hops", "hops2", "ppr")
 _KINDS = ("cross-encoder", "hybrid", "graph")
 
 

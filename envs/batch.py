@@ -25,8 +25,9 @@ _FOUND_AT = _FOUND + DYNAMIC.index("found_at")
 _TAKEN = _FOUND + DYNAMIC.index("taken")
 _ORDER = _FOUND + DYNAMIC.index("taken_order")
 _COVERAGE = _FOUND + DYNAMIC.index("new_coverage")
-AT_THE_START = (SUB_INDEXES.index("entity"), SUB_INDEXES.index("docid"))
-"""Asked with the question alone: the names in the evidence are what HOP follows, and docids follow from questions."""
+AT_THE_START = tuple(SUB_INDEXES.index(name) for name in ("entity", "docid", "late"))
+"""Asked with the question alone: the names in the evidence are what HOP follows, docids follow from questions, and late
+interaction costs as much more as a query with evidence has more word pieces."""
 ONE_PAGE = SUB_INDEXES.index("entity")
 _DENSE = SUB_INDEXES.index("dense")
 

@@ -7,8 +7,11 @@ from math import inf
 
 from ..graph.knowledge_graph import GROUPS
 
-SUB_INDEXES = ("lexical", "dense", "entity", "docid")
-"""The sub-indexes that EXPAND can ask, in the order of their actions; ``docid`` is there where a router is."""
+SUB_INDEXES = ("lexical", "dense", "entity", "docid", "late")
+"""The sub-indexes that EXPAND can ask, in the order of their actions.
+
+``docid`` is there where the index was opened with a router, ``late`` where it was built with late interaction.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +26,8 @@ class EnvironmentSettings:
         max_candidates: slots of the frontier, evidence included.
         max_evidence: passages that can be taken.
         max_steps: actions in an episode.
-        expand_lexical_ms, expand_dense_ms, expand_entity_ms, expand_docid_ms, hop_ms, take_ms: what an action costs, in
-            milliseconds-equivalent.
+        expand_lexical_ms, expand_dense_ms, expand_entity_ms, expand_docid_ms, expand_late_ms, hop_ms, take_ms: what an
+            action costs, in milliseconds-equivalent.
         invalid_ms: what an action that is not legal costs (it does nothing else).
         price_per_ms: recall that one millisecond is worth; 0 makes search free.
         expand_everything: after every TAKE (and at the start) all that can be asked is asked, at its cost; the
@@ -42,6 +45,7 @@ class EnvironmentSettings:
     expand_dense_ms: float = 2.0
     expand_entity_ms: float = 1.0
     expand_docid_ms: float = 3.0
+    expand_late_ms: float = 20.0
     hop_ms: float = 1.0
     take_ms: float = 1.0
     invalid_ms: float = 2.0
@@ -61,7 +65,7 @@ class EnvironmentSettings:
     @property
     def expand_ms(self) -> tuple[float, ...]:
         """Cost of asking each sub-index, in the order of ``SUB_INDEXES``."""
-        return (self.expand_lexical_ms, self.expand_dense_ms, self.expand_entity_ms, self.expand_docid_ms)
+        return tuple(float(getattr(self, f"expand_{name}_ms")) for name in SUB_INDEXES)
 
 
 @dataclass(frozen=True, slots=True)

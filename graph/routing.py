@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RouterError
+from ..retrievers.late_interaction import LATE
 from ..retrievers.protocols import SubIndex
 from ..retrievers.records import Hits, Query, Rows
 from ..retrievers.router.clues import Clues, Corpus
@@ -60,7 +61,7 @@ class Routing:
         }
 
     def sub_indexes(self, question: Query, parts: BaseParts | LiveParts) -> dict[str, SubIndex]:
-        """Return the sub-indexes for a question, by name: lexical and dense within its shards, and the docids.
+        """Return the sub-indexes for a question, by name: lexical, dense and late within its shards, and the docids.
 
         Args:
             question: with the vector of the index's own encoder.
@@ -72,6 +73,8 @@ class Routing:
         for name, shards in self._parts.items():
             routed[name] = _Within(name, [shards[number] for number in chosen.tolist()])
         routed["docid"] = _Spelled(self.router, clues)
+        if LATE in routed:
+            routed[LATE] = _Filtered(routed[LATE], np.isin(self.router.partition.shard, chosen))
         if isinstance(parts, LiveParts):
             for name in (*self._parts, "docid"):
                 routed[name] = _Current(routed[name], parts)
@@ -101,6 +104,32 @@ class _Within:
         found = [shard.search(query, limit) for shard in self._shards]
         rows = np.concatenate([hits.rows for hits in found])
         return best(rows, np.concatenate([hits.scores for hits in found]), limit)
+
+
+class _Filtered:
+    """A sub-index over all shards, of which only what lies in some is kept; fulfils ``SubIndex``.
+
+    Late interaction keeps its word pieces in lists over the whole corpus: it finds what a search of the shards would,
+    and its cost stays that of all of them.
+
+    Args:
+        whole: the sub-index.
+        inside: bool [rows of the base], which lie in the shards.
+    """
+
+    def __init__(self, whole: SubIndex, inside: NDArray[np.bool_]) -> None:
+        self.name = whole.name
+        self._whole = whole
+        self._inside = inside
+
+    def search(self, query: Query, limit: int) -> Hits:
+        wanted = limit * (2 + len(self._inside) // max(int(self._inside.sum()), 1))
+        while True:
+            found = self._whole.search(query, wanted)
+            kept = self._inside[found.rows]
+            if int(kept.sum()) >= limit or len(found) < wanted:
+                return Hits(found.rows[kept][:limit], found.scores[kept][:limit])
+            wanted *= 4
 
 
 class _Spelled:
