@@ -205,6 +205,7 @@ def _figures(
 ) -> Evaluation:
     for question, found, latency in zip(questions, ranked, latencies, strict=True):
         per_question[question.id] |= {"actions": found.actions, "calls": found.calls, "latency_ms": latency}
+        per_question[question.id] |= {f"calls_{name}": count for name, count in found.asked.items()}
         per_question[question.id] |= answers.get(question.id, {})
     kinds = sorted({question.type for question in questions if question.type is not None})
     by_type = {kind: _summary({q.id: per_question[q.id] for q in questions if q.type == kind}) for kind in kinds}
@@ -218,9 +219,8 @@ def _figures(
 def _summary(per_question: dict[str, dict[str, float]]) -> dict[str, float]:
     figures = mean(per_question)
     latencies = [values["latency_ms"] for values in per_question.values()]
-    for name in ("actions", "calls", "return"):
-        if name in figures:
-            figures[f"{name}_mean"] = figures.pop(name)
+    for name in [name for name in figures if name in ("actions", "calls", "return") or name.startswith("calls_")]:
+        figures[f"{name}_mean"] = figures.pop(name)
     del figures["latency_ms"]
     figures["latency_ms_p50"], figures["latency_ms_p95"] = np.percentile(latencies, [50, 95]).tolist()
     if "confidence" in figures:

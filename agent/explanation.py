@@ -84,7 +84,8 @@ def _why_take(batch: SearchBatch, lane: int, state: Lane, slot: int) -> str:
     found = features[_FOUND : _FOUND + len(FOUND_BY)]
     best = int(np.argmax(found))
     cosine = float(features[_STATIC["dense"]])
-    return f"{called(FOUND_BY[best])} rank {round(1 / max(float(found[best]), 1e-3))}, cosine {cosine:.2f} with the question"
+    rank = round(1 / max(float(found[best]), 1e-3))
+    return f"{called(FOUND_BY[best])} rank {rank}, cosine {cosine:.2f} with the question"
 
 
 def _title(state: Lane, slot: int) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..envs.features import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC
-from ..envs.settings import SUB_INDEXES
+from ..envs.settings import OPTIONAL, SUB_INDEXES
 from ..graph.encoder import QuestionConditionedGNN, TypedLinks
 from ..graph.fact_memory import FactMemory
 from ..graph.knowledge_graph import GROUPS, Relation
@@ -71,9 +71,8 @@ class PolicyNetwork(nn.Module):
                 settings.fact_kinds, settings.fact_scale, d, settings.fact_dropout, settings.known_dropout
             )
         self.memory: FactMemory | None = None
-        self.candidate = nn.Sequential(
-            nn.Linear(len(STATIC) + len(DYNAMIC) + q, d), nn.ReLU(), nn.Linear(d, d), nn.ReLU()
-        )
+        seen = nn.Linear(len(STATIC) + len(DYNAMIC) + q, d)
+        self.candidate = nn.Sequential(seen, nn.ReLU(), nn.Linear(d, d), nn.ReLU())
         self.pair_features = nn.Linear(len(PAIR), d)
         self.pair_candidate = nn.Linear(d, d)
         self.pair_evidence = nn.Linear(d, d)
@@ -91,6 +90,10 @@ class PolicyNetwork(nn.Module):
         self.take_score = nn.Linear(d, 1)
         self.stop_score = nn.Linear(d, 1)
         self.value = nn.Sequential(nn.Linear(d, d), nn.ReLU(), nn.Linear(d, 1))
+        with torch.no_grad():  # what training never meets stays at zero, and is not noise where a search meets it
+            for name in OPTIONAL:
+                self.operator.weight[SUB_INDEXES.index(name)] = 0
+                seen.weight[:, len(STATIC) + DYNAMIC.index(f"found_by_{name}")] = 0
 
     def forward(self, observation: dict[str, Tensor], mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return log-probabilities of the actions [b, a] and values [b].

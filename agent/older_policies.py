@@ -8,18 +8,19 @@ import torch
 from torch import Tensor
 
 from ..envs.features import DYNAMIC, STATIC
-from ..envs.settings import SUB_INDEXES
-
-LATER = ("docid", "late")
-"""Sub-indexes that became operators after the first policies were saved."""
+from ..envs.settings import OPTIONAL, SUB_INDEXES
 
 
 def missing_operators(features: object) -> tuple[str, ...]:
-    """Return which of ``LATER`` a policy's description lacks, in the order of ``SUB_INDEXES``; () where it does not say."""
+    """Return which of ``OPTIONAL`` a policy's description lacks: they became operators after the first policies.
+
+    Args:
+        features: what the description says of its features; () is returned where it says nothing.
+    """
     dynamic = features.get("dynamic") if isinstance(features, Mapping) else None
     if not isinstance(dynamic, Sequence):
         return ()
-    return tuple(name for name in SUB_INDEXES if name in LATER and _found_by(name) not in dynamic)
+    return tuple(name for name in OPTIONAL if _found_by(name) not in dynamic)
 
 
 def features_before(dynamic: Sequence[str], missing: Sequence[str]) -> list[str]:

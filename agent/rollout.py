@@ -47,6 +47,7 @@ class Outcome:
         total_reward: the episode's return, recall gained minus price.
         recall: share of the supporting passages taken.
         calls: sub-index calls and hops.
+        asked: the calls by sub-index, and ``hop``.
         decisions: the path.
         last_takes: the policy's scores for taking each slot when it last could take one, float32 [slots]: what the
             rest of the frontier is ranked by. Of a state where nothing can be taken it never learned to score any.
@@ -59,6 +60,7 @@ class Outcome:
     total_reward: float
     recall: float
     calls: int
+    asked: dict[str, int] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
     last_takes: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     signals: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(SIGNALS)))
@@ -196,6 +198,7 @@ def _rank(batch: SearchBatch, lane: int, outcome: Outcome) -> None:
     outcome.scores = strictly_decreasing(np.concatenate((held, squashed)))
     outcome.recall = state.found_gold / max(len(state.world.gold), 1)
     outcome.calls = state.calls
+    outcome.asked = state.asked
 
 
 def strictly_decreasing(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -128,8 +128,9 @@ class SearchAgent:
     Args:
         index: an opened index, or the folder of one.
         policy: the folder of a trained policy; the one that ships with the package when None.
-        system: one of ``lexical``, ``dense``, ``late`` (where the index has it), ``hybrid``, ``hops``, ``hops2``, ``ppr``, ``exhaustive``, ``policy``;
-            without it the policy, or ``hybrid`` when the shipped policy was not trained for the index's encoder.
+        system: one of ``lexical``, ``dense``, ``late`` (where the index has it), ``hybrid``, ``hops``, ``hops2``,
+            ``ppr``, ``exhaustive``, ``policy``; without it the policy, or ``hybrid`` when the shipped policy was not
+            trained for the index's encoder.
         path_reranker: the folder of a re-ranker, of whatever kind, which then puts what was found in order.
 
     The policy's own reader answers, or the one that ships with the package.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Protocol
@@ -52,6 +52,7 @@ class Ranked:
         decisions: the path; of a fixed system, its steps.
         actions: actions taken, or steps of the fixed pipeline.
         calls: sub-index calls and hops.
+        asked: the policy's calls by sub-index, and ``hop``; empty for a fixed system.
         confidence: that what was taken is all the evidence; None where the system does not say.
         spent: what the policy paid for them, in recall (0 for a fixed system).
     """
@@ -64,6 +65,7 @@ class Ranked:
     calls: int = 0
     spent: float = 0.0
     confidence: float | None = None
+    asked: Mapping[str, int] = field(default_factory=dict)
 
     def to_read(self, most: int) -> Rows:
         """Return what an answer is read from: the evidence, best first, or the first ``most`` where none was taken."""
@@ -221,6 +223,7 @@ class PolicySystem:
             outcome.calls,
             outcome.recall - outcome.total_reward,
             None if self._confidence is None else self._confidence.of(outcome.signals),
+            outcome.asked,
         )
 
     def world(self, question: str) -> QuestionWorld:

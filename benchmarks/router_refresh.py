@@ -35,7 +35,9 @@ def reordered(examples: Examples, place: Rows, corpus: Corpus) -> Examples:
     """Return examples over a corpus in which row r stands at ``place[r]``, 0 or more for every wanted row."""
     wanted = np.where(examples.wanted < 0, -1, place[np.maximum(examples.wanted, 0)])
     clues = [clues_of(query, corpus) for query in examples.queries]
-    return Examples(examples.queries, clues, wanted, examples.rewards, examples.weights, examples.labelled)
+    return Examples(
+        examples.queries, clues, wanted, examples.rewards, examples.in_shards, examples.weights, examples.labelled
+    )
 
 
 def measure(parsed: argparse.Namespace, index: Index, seed: int) -> dict[str, float]:

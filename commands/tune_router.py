@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..console import ProgressBar
 from ..errors import RouterError
 from .arguments import WrongUseError, command_parser, positive
-from .opening import open_index, set_threads
+from .opening import open_index, policy_or_shipped, set_threads
 
 if TYPE_CHECKING:
+    from ..agent.router_rewards import Earning
     from ..graph.index import Index
     from ..graph.parts import BaseParts
     from ..retrievers.docid_pairs import TrainingPair
@@ -27,6 +29,7 @@ def add(subcommands: Any) -> None:
         run,
         "train the router of an index: shards, docids, and which sub-index to ask first",
         "  trailhound tune-router --index w.index --questions data/w --split train --out runs/w-router\n"
+        "  trailhound tune-router --index w.index --questions data/w --split train --policy runs/w --out runs/w-r\n"
         "  trailhound tune-router --index docs.index --shards 16 --out runs/docs-router",
     )
     parser.add_argument("--index", type=Path, required=True, metavar="INDEX")
@@ -42,14 +45,60 @@ def add(subcommands: Any) -> None:
     parser.add_argument(
         "--made", type=positive, default=2000, metavar="N", help="pairs made of the passages (default: 2000)"
     )
+    _add_objective(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the router")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+
+
+def _add_objective(parser: argparse.ArgumentParser) -> None:
+    """Add what the router is to be good at."""
+    parser.add_argument(
+        "--policy",
+        type=Path,
+        default=None,
+        metavar="RUN|shipped",
+        help="learn from what this policy's searches of the questions earn: a router need not lead to what it looks up"
+        " by titles and links (default: from the labels alone)",
+    )
+    parser.add_argument(
+        "--objective",
+        choices=("likelihood", "reward"),
+        default="likelihood",
+        help="of shards: the likelihood of those of the passages wanted (default), or the expected reward itself",
+    )
+    parser.add_argument(
+        "--latency",
+        type=weight,
+        default=0.0,
+        metavar="W",
+        help="weight of the share of all passages that the shard asked holds: prefers smaller ones (default: 0)",
+    )
+    parser.add_argument(
+        "--balance",
+        type=weight,
+        default=0.02,
+        metavar="W",
+        help="weight of how far the shards are from being asked in proportion to their sizes (default: 0.02)",
+    )
+
+
+def weight(text: str) -> float:
+    """Read a weight, 0 or more."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 on, not {text!r}")
+    return value
 
 
 def run(parsed: argparse.Namespace) -> None:
     """Train a router."""
     from ..graph.router_folder import settled, write_router
 
+    if parsed.policy is not None and parsed.questions is None:
+        raise WrongUseError(f"--policy {parsed.policy} needs questions to search: give --questions and --split")
     if (parsed.questions is None) != (parsed.split is None):
         raise WrongUseError("--questions and --split belong together: give both, or neither")
     set_threads(parsed.threads or 1)
@@ -58,33 +107,52 @@ def run(parsed: argparse.Namespace) -> None:
     if parsed.shards > len(index):
         raise RouterError(f"{len(index)} passages cannot be parted into {parsed.shards} shards: ask for fewer")
     with ProgressBar(parsed.quiet) as bar:
-        pairs = _pairs(index, parts.terms, parsed, bar)
-        made = _made(index, parts, pairs, parsed, bar)
+        lessons = _lessons(index, parts.terms, parsed, bar)
+        made = _made(index, parts, lessons, parsed, bar)
         about = {
             "index": str(parsed.index),
             "questions": None if parsed.questions is None else str(parsed.questions),
             "split": parsed.split,
+            "policy": None if parsed.policy is None else str(parsed.policy),
+            "objective": parsed.objective,
+            "latency": parsed.latency,
+            "balance": parsed.balance,
             "seed": parsed.seed,
-            "pairs": len(pairs),
+            "pairs": len(lessons),
             "figures": dict(made.figures),
         }
         write_router(index, made.router, parsed.out, about, bar.report)
     print(f"{parsed.out}: {', '.join(f'{name} {value:.3f}' for name, value in made.figures.items())} on held-out pairs")
 
 
-def _pairs(index: Index, terms: TermIndex, parsed: argparse.Namespace, bar: ProgressBar) -> list[TrainingPair]:
-    """Return what to learn from: labelled questions, if given, and pairs made of the passages."""
+def _lessons(index: Index, terms: TermIndex, parsed: argparse.Namespace, bar: ProgressBar) -> list[Earning]:
+    """Return what to learn from: labelled questions, if given, and pairs made of the passages, with their worth."""
     import numpy as np
 
+    from ..agent.router_rewards import of_labels
     from ..retrievers.docid_pairs import made_pairs
 
     bar.report("making training pairs", 0, 0)
-    pairs = made_pairs(list(index.store), terms, np.random.default_rng(parsed.seed), parsed.made)
-    if parsed.questions is not None:
-        pairs = labelled_of(index, parsed, bar) + pairs
-    if len(pairs) < 2:
-        raise RouterError(f"{parsed.index} gives {len(pairs)} training pairs: a router needs two, better hundreds")
-    return pairs
+    made = made_pairs(list(index.store), terms, np.random.default_rng(parsed.seed), parsed.made)
+    labelled = [] if parsed.questions is None else labelled_of(index, parsed, bar)
+    if parsed.policy is not None:
+        lessons = _earnings(index, parsed, bar) + of_labels(made)
+    else:
+        lessons = of_labels(labelled + made)
+    if len(lessons) < 2:
+        raise RouterError(f"{parsed.index} gives {len(lessons)} training pairs: a router needs two, better hundreds")
+    return lessons
+
+
+def _earnings(index: Index, parsed: argparse.Namespace, bar: ProgressBar) -> list[Earning]:
+    """Search the questions with the policy."""
+    from ..agent.policy_file import load_policy
+    from ..agent.router_rewards import policy_earnings
+    from ..agent.training_questions import TrainingSource
+
+    folder = policy_or_shipped(None if parsed.policy == Path("shipped") else parsed.policy)
+    source = TrainingSource(index, parsed.questions, parsed.split)
+    return policy_earnings(source, load_policy(folder), bar.warn, bar.report)
 
 
 def labelled_of(index: Index, parsed: argparse.Namespace, bar: ProgressBar) -> list[TrainingPair]:
@@ -107,7 +175,11 @@ def labelled_of(index: Index, parsed: argparse.Namespace, bar: ProgressBar) -> l
 
 
 def _made(
-    index: Index, parts: BaseParts, pairs: list[TrainingPair], parsed: argparse.Namespace, bar: ProgressBar
+    index: Index,
+    parts: BaseParts,
+    lessons: list[Earning],
+    parsed: argparse.Namespace,
+    bar: ProgressBar,
 ) -> Made:
     import numpy as np
 
@@ -115,15 +187,19 @@ def _made(
     from ..retrievers.router.clues import Corpus
     from ..retrievers.router.examples import encoded, examples_of
     from ..retrievers.router.making import RouterSettings, make_router
+    from ..retrievers.router.training import RouterTraining
 
     corpus = Corpus(parts.dense.reconstruct(np.arange(len(index))), parts.terms, parts.entity)
-    examples = examples_of(pairs, encoded(pairs, index.encoder, bar.report), corpus)
+    pairs = [lesson.pair for lesson in lessons]
+    rewards, in_shards = ([getattr(lesson, name) for lesson in lessons] for name in ("rewards", "in_shards"))
+    examples = examples_of(pairs, encoded(pairs, index.encoder, bar.report), corpus, rewards, in_shards)
+    training = RouterTraining(objective=parsed.objective, latency=parsed.latency, balance=parsed.balance)
     edges = parts.graph.edges
     linked = edges.relation == Relation.TITLE_MENTION
     return make_router(
         corpus,
         examples,
-        RouterSettings(parsed.shards),
+        RouterSettings(parsed.shards, training=training),
         parsed.seed,
         (edges.source[linked], edges.target[linked]),
         list(index.sub_indexes.values()),

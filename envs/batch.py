@@ -66,6 +66,14 @@ class Lane:
         return tuple(self.places[self.evidence].tolist())
 
     @property
+    def asked(self) -> dict[str, int]:
+        """How often each sub-index was asked, and edges were followed (``hop``)."""
+        counts = dict.fromkeys(SUB_INDEXES, 0)
+        for (sub_index, _), pages in self.pages.items():
+            counts[SUB_INDEXES[sub_index]] += pages
+        return counts | {"hop": self.calls - sum(counts.values())}
+
+    @property
     def taken_rows(self) -> tuple[int, ...]:
         """Rows of the evidence in the order it was taken."""
         return tuple(self.world.rows[self.places[self.evidence]].tolist())

@@ -13,6 +13,9 @@ SUB_INDEXES = ("lexical", "dense", "entity", "docid", "late")
 ``docid`` is there where the index was opened with a router, ``late`` where it was built with late interaction.
 """
 
+OPTIONAL = ("docid", "late")
+"""Sub-indexes that not every index has: a policy that was never trained with one has weights of zero for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentSettings:

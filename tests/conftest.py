@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound.graph.index import Index
+from trailhound.graph.index_settings import IndexSettings
 from trailhound.retrievers.corpus.encyclopedia import Encyclopedia, generate, write_beir
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.records import Vectors
 from trailhound.retrievers.terms import analyse
+from trailhound.retrievers.token_vectors import TokenVectors
 
 
 class HashingEncoder:
@@ -34,6 +36,19 @@ class HashingEncoder:
             progress("encoding passages", len(texts), len(texts))
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return vectors
+
+
+class HashingTokens(HashingEncoder):
+    """The stand-in encoder, with a vector for every word: that of the word alone."""
+
+    def encode_tokens(self, texts: Sequence[str], progress: Progress | None = None) -> TokenVectors:
+        words = [analyse(text) for text in texts]
+        offsets = np.cumsum([0, *map(len, words)]).astype(np.int64)
+        codes = [zlib.crc32(stem.encode()) for stems in words for stem in stems]
+        vectors = np.zeros((len(codes), self.dimension), np.float16)
+        for row, code in enumerate(codes):
+            vectors[row, code % self.dimension] = 1 if code >> 31 else -1
+        return TokenVectors(offsets, vectors)
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +76,10 @@ def small_index(
     """An index of the encyclopedia, opened with the stand-in encoder; never changed by a test."""
     place = tmp_path_factory.mktemp("index") / "small.index"
     return Index.build([corpus_folder], place, encoder=hashing_encoder)
+
+
+@pytest.fixture(scope="session")
+def late_index(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Index:
+    """The same index with late interaction; never changed by a test."""
+    place = tmp_path_factory.mktemp("index") / "late.index"
+    return Index.build([corpus_folder], place, encoder=HashingTokens(), settings=IndexSettings(late_interaction=2))

@@ -73,6 +73,7 @@ def local_examples(examples: Examples, rows: Rows, corpus: Corpus) -> Examples |
         [clues_of(query, corpus) for query in taken.queries],
         np.where(inside[mine], place[mine], NONE),
         np.where(inside[mine], taken.rewards, 0).astype(np.float32),
+        np.where(inside[mine], taken.in_shards, 0).astype(np.float32),
         taken.weights,
         taken.labelled,
     )

@@ -26,7 +26,9 @@ class Examples:
         queries: texts with vectors.
         clues: of each of n queries.
         wanted: int64 [n, g], rows, NONE for none.
-        rewards: float32 [n, g], what leading to each is worth: 1, or a policy's own reward for it; 0 for none.
+        rewards: float32 [n, g], what leading to each is worth; 0 for none.
+        in_shards: float32 [n, g], what it is worth to search the shard of each: the same, or what a policy's searches
+            earned by finding it there. All 0 for a query that needs no shard.
         weights: float32 [n], what each query counts for.
         labelled: bool [n], whether people asked it.
     """
@@ -35,6 +37,7 @@ class Examples:
     clues: list[Clues]
     wanted: NDArray[np.int64]
     rewards: NDArray[np.float32]
+    in_shards: NDArray[np.float32]
     weights: NDArray[np.float32]
     labelled: NDArray[np.bool_]
 
@@ -50,6 +53,7 @@ class Examples:
             [self.clues[place] for place in where],
             self.wanted[where],
             self.rewards[where],
+            self.in_shards[where],
             self.weights[where],
             self.labelled[where],
         )
@@ -75,6 +79,7 @@ def examples_of(
     vectors: Vectors,
     corpus: Corpus,
     rewards: Sequence[Sequence[float]] | None = None,
+    in_shards: Sequence[Sequence[float]] | None = None,
 ) -> Examples:
     """Gather the clues of training pairs.
 
@@ -83,6 +88,7 @@ def examples_of(
         vectors: float32 [n, d], of their queries.
         corpus: what they are asked of.
         rewards: what each row of each pair is worth, above 0; 1 when None.
+        in_shards: what it is worth to search the shard of each row, 0 or more; the rewards when None.
 
     Raises:
         ValueError: when there are no pairs, or the numbers differ.
@@ -91,14 +97,15 @@ def examples_of(
         raise ValueError(f"{len(pairs)} training pairs with {len(vectors)} vectors: give at least one, one of each")
     width = max(len(pair.rows) for pair in pairs)
     wanted = np.full((len(pairs), width), NONE, np.int64)
-    worth = np.zeros((len(pairs), width), np.float32)
+    worth, there = (np.zeros((len(pairs), width), np.float32) for _ in range(2))
     for place, pair in enumerate(pairs):
         wanted[place, : len(pair.rows)] = pair.rows
         worth[place, : len(pair.rows)] = 1 if rewards is None else rewards[place]
+        there[place, : len(pair.rows)] = worth[place, : len(pair.rows)] if in_shards is None else in_shards[place]
     queries = [Query(pair.query, vector) for pair, vector in zip(pairs, vectors, strict=True)]
     labelled = np.array([pair.kind == "labelled" for pair in pairs])
     weights = np.where(labelled, 1, MADE_WEIGHT).astype(np.float32)
-    return Examples(queries, [clues_of(query, corpus) for query in queries], wanted, worth, weights, labelled)
+    return Examples(queries, [clues_of(query, corpus) for query in queries], wanted, worth, there, weights, labelled)
 
 
 def encoded(pairs: Sequence[TrainingPair], encoder: Encoder, progress: Progress | None = None) -> Vectors:
@@ -126,6 +133,7 @@ def joined(first: Examples, second: Examples) -> Examples:
         first.clues + second.clues,
         np.concatenate([wide(first.wanted, NONE), wide(second.wanted, NONE)]),
         np.concatenate([wide_rewards(first.rewards), wide_rewards(second.rewards)]),
+        np.concatenate([wide_rewards(first.in_shards), wide_rewards(second.in_shards)]),
         np.concatenate([first.weights, second.weights]),
         np.concatenate([first.labelled, second.labelled]),
     )

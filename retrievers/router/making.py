@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..docids import NONE, DocidSettings, DocidTree
 from ..protocols import Progress, SubIndex
 from .calibration import Scores, fit_temperature, softmax
-from .clues import Corpus
+from .clues import Corpus, stacked
 from .decoder import DecoderSettings, DocidDecoder
 from .examples import Examples
 from .network import PlanNetwork, ShardNetwork, plan_clues
@@ -159,20 +159,13 @@ def _right(router: Router, examples: Examples, found: NDArray[np.int64], levels:
 def measured(router: Router, held_out: Examples, sub_indexes: Sequence[SubIndex] = ()) -> dict[str, float]:
     """Return what a router can do on queries that it did not learn from.
 
-    ``shards@k``: share of the wanted passages in the first k shards; ``prefix@8``: queries with one below the first
-    eight one-code prefixes; ``docid_hits@1``, ``docid_recall@5``; ``shard_calibration``: mean distance of the first
-    shard's probability from how often it is right, over five bins; ``plan_reward``: recall at 5 of the sub-index asked
-    first, beside ``plan_best`` of the best single one; only with ``sub_indexes``.
+    ``shards@k``: share of the wanted passages in the first k shards (weighed by what they are worth there, over the
+    queries that need a shard at all); ``prefix@8``: queries with one below the first eight one-code prefixes;
+    ``docid_hits@1``, ``docid_recall@5``; ``shard_calibration``: mean distance of the first shard's probability from how
+    often it is right, over five bins; ``plan_reward``: recall at 5 of the sub-index asked first, beside ``plan_best``
+    of the best single one; only with ``sub_indexes``.
     """
-    known, vectors = shard_inputs(router.statistics, held_out.clues)
-    with torch.no_grad():
-        scores = router.networks.shards(vectors, known).numpy()
-    targets = shard_targets(router.partition, held_out)
-    order = np.argsort(-scores, axis=1, kind="stable")
-    covered = np.take_along_axis(targets, order, axis=1).cumsum(axis=1).mean(axis=0)
-    figures = {f"shards@{most}": float(covered[most - 1]) for most in (1, 2, 3) if most <= len(covered)}
-    confidence = softmax(scores, router.temperatures.shards).max(axis=1)
-    figures["shard_calibration"] = calibration_error(confidence, np.take_along_axis(targets, order, axis=1)[:, 0])
+    figures = _shard_figures(router, held_out)
     if router.tree.depth > 1:
         found, _ = decoded(router, held_out, 1)
         figures["prefix@8"] = float(_right(router, held_out, found[:, :8], 1).any(axis=1).mean())
@@ -183,11 +176,29 @@ def measured(router: Router, held_out: Examples, sub_indexes: Sequence[SubIndex]
     figures["docid_recall@5"] = float((right[:, :5].sum(axis=1) / wanted).mean())
     if router.networks.plan is not None and sub_indexes:
         rewards = plan_rewards(sub_indexes, held_out)
+        vectors = torch.from_numpy(stacked(held_out.clues))
         with torch.no_grad():
             chosen = router.networks.plan(vectors, plan_clues(held_out.clues)).numpy().argmax(axis=1)
         figures["plan_reward"] = float(rewards[np.arange(len(chosen)), chosen].mean())
         figures["plan_best"] = float(rewards.mean(axis=0).max())
     return figures
+
+
+def _shard_figures(router: Router, held_out: Examples) -> dict[str, float]:
+    """Return the figures of the shards; none where no query needs one."""
+    targets = shard_targets(router.partition, held_out)
+    needing = np.flatnonzero(targets.any(axis=1))
+    if not len(needing):
+        return {}
+    known, vectors = shard_inputs(router.statistics, [held_out.clues[place] for place in needing])
+    with torch.no_grad():
+        scores = router.networks.shards(vectors, known).numpy()
+    order = np.argsort(-scores, axis=1, kind="stable")
+    right = np.take_along_axis(targets[needing], order, axis=1)
+    covered = right.cumsum(axis=1).mean(axis=0)
+    figures = {f"shards@{most}": float(covered[most - 1]) for most in (1, 2, 3) if most <= len(covered)}
+    confidence = softmax(scores, router.temperatures.shards).max(axis=1)
+    return figures | {"shard_calibration": calibration_error(confidence, right[:, 0])}
 
 
 def calibration_error(confidence: NDArray[np.floating], right: NDArray[np.floating], bins: int = 5) -> float:

@@ -55,11 +55,14 @@ class RouterTraining:
 
 
 def shard_targets(partition: Partition, examples: Examples) -> NDArray[np.float32]:
-    """Return each query's reward in every shard, as shares of all its reward, float32 [n, S]."""
+    """Return what searching every shard is worth to each query, as shares of its all, float32 [n, S].
+
+    A query that needs no shard has zeros.
+    """
     targets = np.zeros((len(examples), len(partition)), np.float32)
     query, place = np.nonzero(examples.wanted >= 0)
     rows = examples.wanted[query, place]
-    np.add.at(targets, (query, partition.shard[rows]), examples.rewards[query, place])
+    np.add.at(targets, (query, partition.shard[rows]), examples.in_shards[query, place])
     return np.asarray(targets / np.maximum(targets.sum(axis=1, keepdims=True), 1e-9), np.float32)
 
 

@@ -12,6 +12,7 @@ from trailhound import Evaluation, Index, SearchAgent, evaluate
 from trailhound.agent.reading.answer_text import exact_match, f1_score
 from trailhound.agent.run_file import read_run
 from trailhound.agent.systems import FIXED, SYSTEMS
+from trailhound.envs.settings import SUB_INDEXES
 from trailhound.errors import PolicyError, QuestionsError
 from trailhound.retrievers.corpus.encyclopedia import Encyclopedia
 from trailhound.retrievers.questions import load_questions
@@ -36,6 +37,8 @@ KEYS = {
 }
 SURE = {"confidence_mean", "complete_mean", "calibration_error", "brier_score"}
 """What is told of a system that says how sure it is."""
+ASKED = {f"calls_{name}_mean" for name in (*SUB_INDEXES, "hop")}
+"""What is told of a system that chooses what to ask."""
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +47,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def evaluations(files: Path, small_index: Index, corpus_folder: Path, tiny_run: Path) -> dict[str, Evaluation]:
+def evaluations(
+    files: Path, small_index: Index, late_index: Index, corpus_folder: Path, tiny_run: Path
+) -> dict[str, Evaluation]:
     """Every system over the dev split."""
     return {
         system: evaluate(
-            small_index,
+            late_index if system == "late" else small_index,
             corpus_folder,
             "dev",
             system=system,
@@ -112,7 +117,7 @@ def test_the_json_is_one_flat_object_with_every_figure(evaluations: dict[str, Ev
         assert set(written) >= KEYS
         assert written["system"] == evaluation.system
         assert all(isinstance(value, int | float) for name, value in written.items() if name != "system")
-        assert set(evaluation.figures) == KEYS | (SURE if system in ("policy", "exhaustive") else set())
+        assert set(evaluation.figures) == KEYS | (SURE | ASKED if system in ("policy", "exhaustive") else set())
 
 
 def test_effort_and_latency(evaluations: dict[str, Evaluation], encyclopedia: Encyclopedia) -> None:
@@ -121,11 +126,16 @@ def test_effort_and_latency(evaluations: dict[str, Evaluation], encyclopedia: En
         assert figures["questions"] == len(encyclopedia.splits["dev"])
         assert 0 < figures["latency_ms_p50"] <= figures["latency_ms_p95"]
     effort = {name: (e.figures["actions_mean"], e.figures["calls_mean"]) for name, e in evaluations.items()}
-    assert effort["lexical"] == effort["dense"] == (1, 1)
+    assert effort["lexical"] == effort["dense"] == effort["late"] == (1, 1)
     assert effort["hybrid"] == (3, 2)
     assert effort["ppr"] == (3, 3)
     assert effort["policy"][0] > effort["policy"][1] > 0
     assert effort["exhaustive"][1] > effort["policy"][1]
+    for system in ("policy", "exhaustive"):
+        figures = evaluations[system].figures
+        assert sum(figures[name] for name in ASKED) == pytest.approx(figures["calls_mean"])
+        assert figures["calls_docid_mean"] == figures["calls_late_mean"] == 0, "the index has neither"
+    assert evaluations["exhaustive"].figures["calls_entity_mean"] == 1
 
 
 def test_types_of_questions_add_up_to_all(evaluations: dict[str, Evaluation], encyclopedia: Encyclopedia) -> None:

@@ -32,9 +32,9 @@ def foreign_policy(tmp_path_factory: pytest.TempPathFactory, tiny_recipe: Recipe
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_every_system_keeps_the_limit_and_ranks_without_ties(
-    name: str, small_index: Index, tiny_run: Path, asked: list[str]
+    name: str, late_index: Index, tiny_run: Path, asked: list[str]
 ) -> None:
-    system = open_system(small_index, name, None if name in FIXED else tiny_run)
+    system = open_system(late_index, name, None if name in FIXED else tiny_run)
     for question in asked:
         for limit in (1, 7, 100):
             ranked = system.rank(question, limit)
@@ -47,8 +47,8 @@ def test_every_system_keeps_the_limit_and_ranks_without_ties(
 
 
 @pytest.mark.parametrize("name", FIXED)
-def test_a_smaller_limit_is_the_head_of_a_larger_one(name: str, small_index: Index, asked: list[str]) -> None:
-    system = open_system(small_index, name)
+def test_a_smaller_limit_is_the_head_of_a_larger_one(name: str, late_index: Index, asked: list[str]) -> None:
+    system = open_system(late_index, name)
     for question in asked:
         assert system.rank(question, 3).rows.tolist() == system.rank(question, 20).rows.tolist()[:3]
 
@@ -61,6 +61,21 @@ def test_lexical_and_dense_are_the_sub_indexes_alone(small_index: Index, asked: 
         assert dense.rows.tolist() == small_index.dense.search(small_index.query(question), 10).rows.tolist()
         assert (lexical.actions, lexical.calls, lexical.taken) == (1, 1, frozenset())
         assert lexical.scores.tolist() == [1 / rank for rank in range(1, 11)]
+
+
+def test_late_interaction_answers_alone_where_the_index_has_it(
+    late_index: Index, small_index: Index, asked: list[str]
+) -> None:
+    assert late_index.late is not None
+    for question in asked:
+        ranked = FixedSystem(late_index, "late").rank(question, 10)
+        assert ranked.rows.tolist() == late_index.late.search(Query(question), 10).rows.tolist()
+        assert [decision.detail for decision in ranked.decisions] == ["ask the late-interaction index"]
+        assert ranked.calls == 1
+    with pytest.raises(
+        PolicyError, match=r"built without late interaction: build it again with `--late-interaction 2`"
+    ):
+        open_system(small_index, "late")
 
 
 def test_hybrid_fuses_both_and_says_so(small_index: Index, asked: list[str]) -> None:

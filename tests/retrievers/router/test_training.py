@@ -1,5 +1,7 @@
 """Objectives by hand, and that training does what they ask for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from trailhound.retrievers.protocols import SubIndex
 from trailhound.retrievers.records import Hits, Query
 from trailhound.retrievers.router.clues import Corpus
 from trailhound.retrievers.router.examples import MADE_WEIGHT, Examples, examples_of, joined
-from trailhound.retrievers.router.making import plan_rewards
+from trailhound.retrievers.router.making import measured, plan_rewards
 from trailhound.retrievers.router.network import PlanNetwork, ShardNetwork, plan_clues
 from trailhound.retrievers.router.router import Router
 from trailhound.retrievers.router.shards import partition
@@ -89,6 +91,32 @@ def test_a_price_on_passages_moves_queries_to_the_small_shard(corpus: Corpus, tr
         with torch.no_grad():
             means.append(float(network(vectors, known).softmax(dim=1)[:, 1].mean()))
     assert means[1] > means[0] + 0.2
+
+
+def test_a_shard_is_worth_what_is_found_in_it(corpus: Corpus, router: Router) -> None:
+    """The passages 0 and 1 are wanted; what a policy earned says of which the shard must be searched."""
+    pairs = [TrainingPair(text, (0, 1), "labelled") for text in ("a", "b", "c")]
+    worth = [(0.25, 0.75), (0.0, 0.5), (0.0, 0.0)]
+    examples = examples_of(pairs, corpus.vectors[:3], corpus, in_shards=worth)
+    assert (examples.rewards == 1).all()
+    home = router.partition.shard[:2]
+    expected = np.zeros((3, len(router.partition)))
+    np.add.at(expected[0], home, (0.25, 0.75))
+    expected[1, home[1]] = 1
+    np.testing.assert_allclose(shard_targets(router.partition, examples), expected)
+    alike = examples_of(pairs, corpus.vectors[:3], corpus, [(0.5, 1.0)] * 3)
+    assert (alike.in_shards == alike.rewards).all()
+
+
+def test_queries_that_need_no_shard_are_left_out_of_its_figures(
+    corpus: Corpus, router: Router, dev_examples: Examples
+) -> None:
+    needing = dev_examples.take(np.arange(6))
+    nothing = replace(needing, in_shards=np.zeros_like(needing.in_shards))
+    figures, mixed = measured(router, needing), measured(router, joined(needing, nothing))
+    for name in ("shards@1", "shards@2", "shard_calibration"):
+        assert mixed[name] == pytest.approx(figures[name])
+    assert not any(name.startswith("shard") for name in measured(router, nothing))
 
 
 def test_equal_seeds_give_equal_weights(corpus: Corpus, router: Router, train_examples: Examples) -> None:
