@@ -126,7 +126,8 @@ def policy_earnings(
         earnings.append(Earning(pair, rewards, tuple(worth.get(row, 0.0) for row in rows)))
     if not any(any(earning.in_shards) for earning in earnings):
         raise RouterError(
-            f"the policy earned nothing in {len(worlds)} searches of {source.questions}: tune the router by its labels"
+            f"in {len(worlds)} searches of {source.questions} the policy took nothing that it found in shards: titles"
+            " and links are all it needs, or it takes nothing; tune the router by the labels alone"
         )
     return earnings
 

@@ -9,10 +9,9 @@ from trailhound import EnvironmentSettings, Index, TrainingSource
 from trailhound.agent.network import PolicyNetwork
 from trailhound.agent.policy_file import LoadedPolicy, load_policy
 from trailhound.agent.router_rewards import Move, earned, of_labels, policy_earnings
-from trailhound.agent.systems import open_system
+from trailhound.agent.systems import PolicySystem
 from trailhound.envs.settings import SUB_INDEXES
 from trailhound.errors import RouterError
-from trailhound.retrievers.corpus.encyclopedia import Encyclopedia
 from trailhound.retrievers.docid_pairs import TrainingPair
 from trailhound.retrievers.questions import load_questions
 
@@ -68,16 +67,18 @@ def test_the_first_operator_that_brings_a_passage_is_the_one_that_found_it() -> 
 
 @pytest.fixture(scope="module")
 def policy(tiny_run: Path) -> LoadedPolicy:
-    return load_policy(tiny_run)
+    """A policy that asks the lexical index whenever it may: by itself this one finds everything by titles and links."""
+    loaded = load_policy(tiny_run)
+    direction = loaded.network.operator_score.weight[0].detach()
+    loaded.network.operator.weight.data[LEXICAL] = 100 * direction / direction.norm()
+    return loaded
 
 
-def test_a_policys_searches_teach_what_they_took(
-    policy: LoadedPolicy, tiny_run: Path, small_index: Index, corpus_folder: Path, encyclopedia: Encyclopedia
-) -> None:
+def test_a_policys_searches_teach_what_they_took(policy: LoadedPolicy, small_index: Index, corpus_folder: Path) -> None:
     earnings = policy_earnings(TrainingSource(small_index, corpus_folder, "train"), policy)
     questions, qrels = load_questions(corpus_folder, "train")
     assert [earning.pair.query for earning in earnings] == [question.text for question in questions]
-    system = open_system(small_index, None, tiny_run)
+    system = PolicySystem(small_index, policy, "that asks the lexical index")
     told = 0
     for question, earning in list(zip(questions, earnings, strict=True))[:15]:
         gold = {small_index.store.row_of(passage) for passage, label in qrels[question.id].items() if label > 0}
@@ -110,5 +111,7 @@ def test_a_policy_for_another_encoder_or_one_that_finds_nothing_is_refused(
         policy_earnings(source, foreign)
     idle = PolicyNetwork(policy.network.settings).eval()
     idle.stop_score.bias.data.fill_(1e6)
-    with pytest.raises(RouterError, match=r"earned nothing in \d+ searches of .*: tune the router by its labels"):
+    with pytest.raises(
+        RouterError, match=r"in \d+ searches of .* took nothing that it found in shards: .* by the labels alone"
+    ):
         policy_earnings(source, LoadedPolicy(idle, policy.settings, policy.encoder, {}))
