@@ -33,6 +33,15 @@ def evaluated(parsed: argparse.Namespace, label: str, extra: list[str]) -> dict[
     return read
 
 
+def tuned_router(parsed: argparse.Namespace, seed: int) -> Path:
+    """Tune a router on the train split, unless it is there; returns its folder."""
+    router: Path = parsed.work / f"router-{parsed.shards}-{seed}"
+    if not (router / "prefixes.json").exists():
+        over = ["--index", str(parsed.index), "--questions", str(parsed.questions), "--split", "train"]
+        run(["tune-router", *over, "--shards", str(parsed.shards), "--seed", str(seed), "--out", str(router)])
+    return router
+
+
 def share_searched(parsed: argparse.Namespace, router: Path) -> float:
     """Return the mean share of passages in the shards that are searched for a dev question."""
     index = Index.open(parsed.index, threads=1, router=router, shards=parsed.most)
@@ -59,10 +68,7 @@ def main() -> None:
     parsed.work.mkdir(parents=True, exist_ok=True)
     rows = {"all shards": [evaluated(parsed, "all", []) | {"share": 1.0}], f"{parsed.most} of {parsed.shards}": []}
     for seed in parsed.seeds:
-        router = parsed.work / f"router-{parsed.shards}-{seed}"
-        if not (router / "prefixes.json").exists():
-            over = ["--index", str(parsed.index), "--questions", str(parsed.questions), "--split", "train"]
-            run(["tune-router", *over, "--shards", str(parsed.shards), "--seed", str(seed), "--out", str(router)])
+        router = tuned_router(parsed, seed)
         figures = evaluated(parsed, router.name, ["--router", str(router), "--shards", str(parsed.most)])
         rows[f"{parsed.most} of {parsed.shards}"].append(figures | {"share": share_searched(parsed, router)})
     print(f"| searched | share of passages | {' | '.join(SHOWN)} |\n{'|---' * (len(SHOWN) + 2)}|")

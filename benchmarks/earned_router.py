@@ -1,0 +1,162 @@
+"""Shards learned from what a policy's searches earn, beside those learned from labels; and what a price on passages does.
+
+    python benchmarks/earned_router.py --index hotpotqa.index --questions ../shared/data/hotpotqa --work runs/routed
+    python benchmarks/earned_router.py ... --most 1 2 --learn ../shared/data/hotpotqa --seeds 0 1 2 --json earned.json
+
+Takes the partitions of the routers that `routed_agent.py` keeps in --work (one for each seed, tuned when it is not there),
+and trains the shard network of each anew from the same questions and made pairs: from their labels, and from what the
+searches of --policy earn (`trailhound tune-router --policy`), by likelihood and by expected reward. The policy then
+searches the dev questions within the first --most shards. The second table is of one partition and of labels: share of
+the supporting passages in the first shards and share of all passages there, by the weight of latency.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from routed_agent import tuned_router
+from trailhound.agent.policy_file import LoadedPolicy, load_policy
+from trailhound.agent.router_rewards import Earning, of_labels, policy_earnings
+from trailhound.agent.systems import shipped_policy
+from trailhound.agent.training_questions import TrainingSource
+from trailhound.agent.validation import validate
+from trailhound.envs.question_set import QuestionSet
+from trailhound.graph.index import Index
+from trailhound.graph.router_folder import corpus_of, settled
+from trailhound.retrievers.docid_pairs import labelled_pairs, made_pairs
+from trailhound.retrievers.questions import load_questions
+from trailhound.retrievers.records import Vectors
+from trailhound.retrievers.router.clues import Corpus
+from trailhound.retrievers.router.examples import Examples, examples_of
+from trailhound.retrievers.router.network import ShardNetwork
+from trailhound.retrievers.router.router import Router
+from trailhound.retrievers.router.training import RouterTraining, shard_inputs, shard_targets, train_shards
+
+SHOWN = ("recall@5", "all_recall@5", "return", "calls")
+KINDS = {
+    "labels, likelihood": ("labels", RouterTraining()),
+    "earned, likelihood": ("earned", RouterTraining()),
+    "earned, reward": ("earned", RouterTraining(objective="reward")),
+}
+
+
+def trained(router: Router, examples: Examples, training: RouterTraining, seed: int) -> ShardNetwork:
+    """Train a shard network over a router's partition."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = ShardNetwork(router.corpus.vectors.shape[1], len(router.partition))
+        train_shards(network, router.statistics, router.partition, examples, training, np.random.default_rng(seed))
+    return network
+
+
+def lessons(parsed: argparse.Namespace, index: Index, policy: LoadedPolicy) -> tuple[dict[str, list[Earning]], Vectors]:
+    """Return what there is to learn from the same queries by labels and by earnings, and the queries' vectors."""
+    source = TrainingSource(index, parsed.learn, "train")
+    earned = policy_earnings(source, policy, lambda message: None)
+    questions, qrels = load_questions(parsed.learn, "train", lambda message: None)
+    labelled = of_labels(labelled_pairs(questions, qrels, index.store.row_of))
+    made = of_labels(made_pairs(list(index.store), index.terms, np.random.default_rng(0), parsed.made))
+    both = {"labels": labelled + made, "earned": earned + made}
+    queries = [[lesson.pair.query for lesson in one] for one in both.values()]
+    if queries[0] != queries[1]:
+        raise SystemExit("labels and earnings are of different questions")
+    needing = [sum(lesson.in_shards) for lesson in earned]
+    print(f"of {len(earned)} questions {sum(map(bool, needing))} earn in shards, {statistics.mean(needing):.3f} each")
+    return both, index.encoder.encode(queries[0])
+
+
+def as_examples(learned: Sequence[Earning], vectors: Vectors, corpus: Corpus) -> Examples:
+    """Return lessons as a router's examples."""
+    pairs = [lesson.pair for lesson in learned]
+    return examples_of(
+        pairs, vectors, corpus, [lesson.rewards for lesson in learned], [lesson.in_shards for lesson in learned]
+    )
+
+
+def searched(index: Index, parsed: argparse.Namespace, policy: LoadedPolicy) -> dict[str, float]:
+    """Search the dev questions with the policy in an index that has a router."""
+    hop = policy.hop_encoder(threads=1)
+    questions = QuestionSet.load(index, parsed.questions, "dev", policy.settings, lambda message: None, hop)
+    worlds = [questions.world(number) for number in range(len(questions))]
+    return validate(policy.network, policy.settings, worlds)
+
+
+def priced(router: Router, examples: Examples, dev: Examples, weights: Sequence[float]) -> None:
+    """Print what the weight of latency does to the shards of dev queries."""
+    sizes = router.partition.sizes / router.partition.sizes.sum()
+    print(f"\nshards hold {100 * sizes.min():.1f} to {100 * sizes.max():.1f} % of the passages\n")
+    print("| latency | supporting passages in the first 1 / 2 / 3 | passages there, % |\n|---|---|---|")
+    known, vectors = shard_inputs(router.statistics, dev.clues)
+    targets = shard_targets(router.partition, dev)
+    for weight in weights:
+        network = trained(router, examples, RouterTraining(latency=weight), 0)
+        with torch.no_grad():
+            order = np.argsort(-network(vectors, known).numpy(), axis=1, kind="stable")[:, :3]
+        covered = np.take_along_axis(targets, order, axis=1).cumsum(axis=1).mean(axis=0)
+        held = sizes[order].cumsum(axis=1).mean(axis=0)
+        cells = [" / ".join(f"{100 * value:.1f}" for value in row) for row in (covered, held)]
+        print(f"| {weight} | {cells[0]} | {cells[1]} |", flush=True)
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--index", type=Path, required=True)
+    parser.add_argument("--questions", type=Path, required=True, help="its dev split is measured on")
+    parser.add_argument("--learn", type=Path, default=None, help="its train split is learned from (default: the same)")
+    parser.add_argument("--work", type=Path, default=Path("runs/routed"))
+    parser.add_argument("--policy", type=Path, default=None, help="default: the one that ships")
+    parser.add_argument("--shards", type=int, default=8)
+    parser.add_argument("--most", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--made", type=int, default=1000)
+    parser.add_argument("--latencies", type=float, nargs="*", default=[0, 0.1, 0.3, 1, 3, 10])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--json", type=Path, default=None)
+    parsed = parser.parse_args()
+    parsed.learn = parsed.learn or parsed.questions
+    torch.set_num_threads(1)
+    policy = load_policy(parsed.policy or shipped_policy() or Path())
+    index = Index.open(parsed.index, threads=1, verify=False)
+    both, vectors = lessons(parsed, index, policy)
+    corpus = corpus_of(settled(index))
+    examples = {name: as_examples(learned, vectors, corpus) for name, learned in both.items()}
+    results: dict[str, list[dict[str, float]]] = {}
+    for seed in parsed.seeds:
+        folder = tuned_router(parsed, seed)
+        for most in parsed.most:
+            routed = Index.open(parsed.index, encoder=index.encoder, verify=False, router=folder, shards=most)
+            routing = routed.routing
+            if routing is None:
+                raise SystemExit("the index was opened without its router")
+            for kind, (source, training) in KINDS.items():
+                network = trained(routing.router, examples[source], training, seed)
+                routing.router.networks = replace(routing.router.networks, shards=network)
+                figures = searched(routed, parsed, policy)
+                results.setdefault(f"{most} of {parsed.shards}, {kind}", []).append(figures)
+                print(f"seed {seed}, {most} shards, {kind}: {figures}", flush=True)
+            if seed == parsed.seeds[0] and most == parsed.most[0] and parsed.latencies:
+                questions, qrels = load_questions(parsed.questions, "dev", lambda message: None)
+                pairs = labelled_pairs(questions, qrels, index.store.row_of)
+                dev = examples_of(pairs, index.encoder.encode([pair.query for pair in pairs]), corpus)
+                priced(routing.router, examples["labels"], dev, parsed.latencies)
+    print(f"\n| searched, router | {' | '.join(SHOWN)} |\n{'|---' * (len(SHOWN) + 1)}|")
+    for label, runs in results.items():
+        cells = []
+        for name in SHOWN:
+            values = [figures[name] * (100 if "@" in name else 1) for figures in runs]
+            spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+            cells.append(f"{statistics.mean(values):.3f}{spread}")
+        print(f"| {label} | {' | '.join(cells)} |")
+    if parsed.json:
+        parsed.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
