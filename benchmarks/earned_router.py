@@ -1,13 +1,13 @@
-"""Shards learned from what a policy's searches earn, beside those learned from labels; and what a price on passages does.
+"""Shards learned from what a policy's searches earn, beside those learned from labels; what a price on passages does.
 
     python benchmarks/earned_router.py --index hotpotqa.index --questions ../shared/data/hotpotqa --work runs/routed
     python benchmarks/earned_router.py ... --most 1 2 --learn ../shared/data/hotpotqa --seeds 0 1 2 --json earned.json
 
-Takes the partitions of the routers that `routed_agent.py` keeps in --work (one for each seed, tuned when it is not there),
-and trains the shard network of each anew from the same questions and made pairs: from their labels, and from what the
-searches of --policy earn (`trailhound tune-router --policy`), by likelihood and by expected reward. The policy then
-searches the dev questions within the first --most shards. The second table is of one partition and of labels: share of
-the supporting passages in the first shards and share of all passages there, by the weight of latency.
+Takes the partitions of the routers that `routed_agent.py` keeps in --work (one for each seed, tuned when it is not
+there), and trains the shard network of each anew from the same questions and made pairs: from their labels, and from
+what the searches of --policy earn (`trailhound tune-router --policy`), by likelihood and by expected reward. The policy
+then searches the dev questions within the first --most shards. The second table is of one partition and of labels:
+share of the supporting passages in the first shards and share of all passages there, by the weight of latency.
 """
 
 from __future__ import annotations
@@ -105,23 +105,8 @@ def priced(router: Router, examples: Examples, dev: Examples, weights: Sequence[
         print(f"| {weight} | {cells[0]} | {cells[1]} |", flush=True)
 
 
-def main() -> None:
-    """Measure what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--index", type=Path, required=True)
-    parser.add_argument("--questions", type=Path, required=True, help="its dev split is measured on")
-    parser.add_argument("--learn", type=Path, default=None, help="its train split is learned from (default: the same)")
-    parser.add_argument("--work", type=Path, default=Path("runs/routed"))
-    parser.add_argument("--policy", type=Path, default=None, help="default: the one that ships")
-    parser.add_argument("--shards", type=int, default=8)
-    parser.add_argument("--most", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--made", type=int, default=1000)
-    parser.add_argument("--latencies", type=float, nargs="*", default=[0, 0.1, 0.3, 1, 3, 10])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--json", type=Path, default=None)
-    parsed = parser.parse_args()
-    parsed.learn = parsed.learn or parsed.questions
-    torch.set_num_threads(1)
+def measure(parsed: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
+    """Return the policy's figures by how the shards were learned, one for each seed."""
     policy = load_policy(parsed.policy or shipped_policy() or Path())
     index = Index.open(parsed.index, threads=1, verify=False)
     both, vectors = lessons(parsed, index, policy)
@@ -146,6 +131,27 @@ def main() -> None:
                 pairs = labelled_pairs(questions, qrels, index.store.row_of)
                 dev = examples_of(pairs, index.encoder.encode([pair.query for pair in pairs]), corpus)
                 priced(routing.router, examples["labels"], dev, parsed.latencies)
+    return results
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--index", type=Path, required=True)
+    parser.add_argument("--questions", type=Path, required=True, help="its dev split is measured on")
+    parser.add_argument("--learn", type=Path, default=None, help="its train split is learned from (default: the same)")
+    parser.add_argument("--work", type=Path, default=Path("runs/routed"))
+    parser.add_argument("--policy", type=Path, default=None, help="default: the one that ships")
+    parser.add_argument("--shards", type=int, default=8)
+    parser.add_argument("--most", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--made", type=int, default=1000)
+    parser.add_argument("--latencies", type=float, nargs="*", default=[0, 0.1, 0.3, 1, 3, 10])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--json", type=Path, default=None)
+    parsed = parser.parse_args()
+    parsed.learn = parsed.learn or parsed.questions
+    torch.set_num_threads(1)
+    results = measure(parsed)
     print(f"\n| searched, router | {' | '.join(SHOWN)} |\n{'|---' * (len(SHOWN) + 1)}|")
     for label, runs in results.items():
         cells = []
