@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound import Document, EnvironmentSettings, Index, IndexSettings
+from trailhound.agent.miss_stages import attribute
+from trailhound.agent.search_trace import Searched, SearchTrace
 from trailhound.cli import main
 from trailhound.envs.batch import SearchBatch
 from trailhound.envs.question_set import QuestionSet
@@ -152,6 +154,20 @@ def test_what_is_reachable_is_what_is_searched(house: Path) -> None:
     assert reachable[:-2].sum() == routing.passages_searched(question)
     found = index.sub_indexes_for(question)["dense"].search(question, len(index)).rows
     assert sorted(found.tolist()) == np.flatnonzero(reachable[:-2]).tolist()
+
+
+def test_what_no_page_of_a_routed_index_holds_is_beyond_the_pages(house: Path) -> None:
+    index = routed(house, shards=4)
+    settings = EnvironmentSettings(expand_size=1, pages=1)
+    world = QuestionSet.load(index, house / "corpus", "train", settings, lambda message: None).world(0)
+    batch, trace = SearchBatch(settings, 1, index.encoder.dimension), SearchTrace()
+    batch.start(0, world)
+    trace(batch, 0, 0)
+    question = index.query(world.view.text)
+    brought = {int(found.search(question, 1).rows[0]) for found in index.sub_indexes_for(question).values()}
+    row = next(row for row in index.lexical.search(question, 30).rows.tolist() if row not in brought)
+    finding = attribute(Searched(world, trace, (), ()), [row])[row]
+    assert (finding.stage, finding.cause) == ("retrieval", "beyond the pages")
 
 
 def test_a_miss_outside_the_shards_is_one_of_routing(house: Path, tmp_path: Path) -> None:
