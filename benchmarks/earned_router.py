@@ -1,4 +1,4 @@
-"""Shards learned from what a policy's searches earn, beside those learned from labels; what a price on passages does.
+"""Shards learned from what a policy's searches earn, beside those learned from labels.
 
     python benchmarks/earned_router.py --index hotpotqa.index --questions ../shared/data/hotpotqa --work runs/routed
     python benchmarks/earned_router.py ... --most 1 2 --learn ../shared/data/hotpotqa --seeds 0 1 2 --json earned.json
@@ -6,8 +6,7 @@
 Takes the partitions of the routers that `routed_agent.py` keeps in --work (one for each seed, tuned when it is not
 there), and trains the shard network of each anew from the same questions and made pairs: from their labels, and from
 what the searches of --policy earn (`trailhound tune-router --policy`), by likelihood and by expected reward. The policy
-then searches the dev questions within the first --most shards. The second table is of one partition and of labels:
-share of the supporting passages in the first shards and share of all passages there, by the weight of latency.
+then searches the dev questions within the first --most shards.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from trailhound.retrievers.router.clues import Corpus
 from trailhound.retrievers.router.examples import Examples, examples_of
 from trailhound.retrievers.router.network import ShardNetwork
 from trailhound.retrievers.router.router import Router
-from trailhound.retrievers.router.training import RouterTraining, shard_inputs, shard_targets, train_shards
+from trailhound.retrievers.router.training import RouterTraining, train_shards
 
 SHOWN = ("recall@5", "all_recall@5", "return", "calls")
 KINDS = {
@@ -88,23 +87,6 @@ def searched(index: Index, parsed: argparse.Namespace, policy: LoadedPolicy) -> 
     return validate(policy.network, policy.settings, worlds)
 
 
-def priced(router: Router, examples: Examples, dev: Examples, weights: Sequence[float]) -> None:
-    """Print what the weight of latency does to the shards of dev queries."""
-    sizes = router.partition.sizes / router.partition.sizes.sum()
-    print(f"\nshards hold {100 * sizes.min():.1f} to {100 * sizes.max():.1f} % of the passages\n")
-    print("| latency | supporting passages in the first 1 / 2 / 3 | passages there, % |\n|---|---|---|")
-    known, vectors = shard_inputs(router.statistics, dev.clues)
-    targets = shard_targets(router.partition, dev)
-    for weight in weights:
-        network = trained(router, examples, RouterTraining(latency=weight), 0)
-        with torch.no_grad():
-            order = np.argsort(-network(vectors, known).numpy(), axis=1, kind="stable")[:, :3]
-        covered = np.take_along_axis(targets, order, axis=1).cumsum(axis=1).mean(axis=0)
-        held = sizes[order].cumsum(axis=1).mean(axis=0)
-        cells = [" / ".join(f"{100 * value:.1f}" for value in row) for row in (covered, held)]
-        print(f"| {weight} | {cells[0]} | {cells[1]} |", flush=True)
-
-
 def measure(parsed: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     """Return the policy's figures by how the shards were learned, one for each seed."""
     policy = load_policy(parsed.policy or shipped_policy() or Path())
@@ -126,11 +108,6 @@ def measure(parsed: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
                 figures = searched(routed, parsed, policy)
                 results.setdefault(f"{most} of {parsed.shards}, {kind}", []).append(figures)
                 print(f"seed {seed}, {most} shards, {kind}: {figures}", flush=True)
-            if seed == parsed.seeds[0] and most == parsed.most[0] and parsed.latencies:
-                questions, qrels = load_questions(parsed.questions, "dev", lambda message: None)
-                pairs = labelled_pairs(questions, qrels, index.store.row_of)
-                dev = examples_of(pairs, index.encoder.encode([pair.query for pair in pairs]), corpus)
-                priced(routing.router, examples["labels"], dev, parsed.latencies)
     return results
 
 
@@ -145,7 +122,6 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=8)
     parser.add_argument("--most", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--made", type=int, default=1000)
-    parser.add_argument("--latencies", type=float, nargs="*", default=[0, 0.1, 0.3, 1, 3, 10])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--json", type=Path, default=None)
     parsed = parser.parse_args()

@@ -43,6 +43,13 @@ def add(subcommands: Any) -> None:
     parser.add_argument("--split", default=None, metavar="SPLIT", help="of the questions")
     parser.add_argument("--shards", type=positive, default=8, metavar="N", help="default: 8")
     parser.add_argument(
+        "--slack",
+        type=slack,
+        default=1.15,
+        metavar="X",
+        help="how many times the mean size the largest shard may have, and the mean the smallest (default: 1.15)",
+    )
+    parser.add_argument(
         "--made", type=positive, default=2000, metavar="N", help="pairs made of the passages (default: 2000)"
     )
     _add_objective(parser)
@@ -71,7 +78,8 @@ def _add_objective(parser: argparse.ArgumentParser) -> None:
         type=weight,
         default=0.0,
         metavar="W",
-        help="weight of the share of all passages that the shard asked holds: prefers smaller ones (default: 0)",
+        help="weight of the share of all passages that the shard asked holds: with --slack, prefers smaller ones"
+        " (default: 0)",
     )
     parser.add_argument(
         "--balance",
@@ -90,6 +98,14 @@ def weight(text: str) -> float:
         value = -1.0
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"must be a number from 0 on, not {text!r}")
+    return value
+
+
+def slack(text: str) -> float:
+    """Read a factor above 1."""
+    value = weight(text)
+    if value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number above 1, not {text!r}")
     return value
 
 
@@ -117,6 +133,7 @@ def run(parsed: argparse.Namespace) -> None:
             "objective": parsed.objective,
             "latency": parsed.latency,
             "balance": parsed.balance,
+            "slack": parsed.slack,
             "seed": parsed.seed,
             "pairs": len(lessons),
             "figures": dict(made.figures),
@@ -199,7 +216,7 @@ def _made(
     return make_router(
         corpus,
         examples,
-        RouterSettings(parsed.shards, training=training),
+        RouterSettings(parsed.shards, slack=parsed.slack, training=training),
         parsed.seed,
         (edges.source[linked], edges.target[linked]),
         list(index.sub_indexes.values()),
