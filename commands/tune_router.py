@@ -43,13 +43,6 @@ def add(subcommands: Any) -> None:
     parser.add_argument("--split", default=None, metavar="SPLIT", help="of the questions")
     parser.add_argument("--shards", type=positive, default=8, metavar="N", help="default: 8")
     parser.add_argument(
-        "--slack",
-        type=slack,
-        default=1.15,
-        metavar="X",
-        help="how many times the mean size the largest shard may have, and the mean the smallest (default: 1.15)",
-    )
-    parser.add_argument(
         "--made", type=positive, default=2000, metavar="N", help="pairs made of the passages (default: 2000)"
     )
     _add_objective(parser)
@@ -74,14 +67,6 @@ def _add_objective(parser: argparse.ArgumentParser) -> None:
         help="of shards: the likelihood of those of the passages wanted (default), or the expected reward itself",
     )
     parser.add_argument(
-        "--latency",
-        type=weight,
-        default=0.0,
-        metavar="W",
-        help="weight of the share of all passages that the shard asked holds: with --slack, prefers smaller ones"
-        " (default: 0)",
-    )
-    parser.add_argument(
         "--balance",
         type=weight,
         default=0.02,
@@ -98,14 +83,6 @@ def weight(text: str) -> float:
         value = -1.0
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"must be a number from 0 on, not {text!r}")
-    return value
-
-
-def slack(text: str) -> float:
-    """Read a factor above 1."""
-    value = weight(text)
-    if value <= 1:
-        raise argparse.ArgumentTypeError(f"must be a number above 1, not {text!r}")
     return value
 
 
@@ -131,9 +108,7 @@ def run(parsed: argparse.Namespace) -> None:
             "split": parsed.split,
             "policy": None if parsed.policy is None else str(parsed.policy),
             "objective": parsed.objective,
-            "latency": parsed.latency,
             "balance": parsed.balance,
-            "slack": parsed.slack,
             "seed": parsed.seed,
             "pairs": len(lessons),
             "figures": dict(made.figures),
@@ -210,13 +185,13 @@ def _made(
     pairs = [lesson.pair for lesson in lessons]
     rewards, in_shards = ([getattr(lesson, name) for lesson in lessons] for name in ("rewards", "in_shards"))
     examples = examples_of(pairs, encoded(pairs, index.encoder, bar.report), corpus, rewards, in_shards)
-    training = RouterTraining(objective=parsed.objective, latency=parsed.latency, balance=parsed.balance)
+    training = RouterTraining(objective=parsed.objective, balance=parsed.balance)
     edges = parts.graph.edges
     linked = edges.relation == Relation.TITLE_MENTION
     return make_router(
         corpus,
         examples,
-        RouterSettings(parsed.shards, slack=parsed.slack, training=training),
+        RouterSettings(parsed.shards, training=training),
         parsed.seed,
         (edges.source[linked], edges.target[linked]),
         list(index.sub_indexes.values()),

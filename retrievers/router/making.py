@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..balanced import SLACK
 from ..docids import NONE, DocidSettings, DocidTree
 from ..protocols import Progress, SubIndex
 from .calibration import Scores, fit_temperature, softmax
@@ -33,7 +32,6 @@ class RouterSettings:
     Attributes:
         shards: how many.
         smoothing: how far linked passages are drawn into one shard.
-        slack: how far shards may differ in size, see :func:`partition`.
         docids: shape of the docid tree.
         hidden: numbers in the decoder's state.
         words: whether the decoder sees the query's words beside its vector.
@@ -43,7 +41,6 @@ class RouterSettings:
 
     shards: int = 8
     smoothing: float = 0.5
-    slack: float = SLACK
     docids: DocidSettings = field(default_factory=DocidSettings)
     hidden: int = 384
     words: bool = True
@@ -82,7 +79,7 @@ def make_router(
     rng = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        parts = partition(corpus.vectors, settings.shards, rng, links, settings.smoothing, settings.slack)
+        parts = partition(corpus.vectors, settings.shards, rng, links, settings.smoothing)
         tree = DocidTree.build(corpus.vectors, rng, settings.docids)
         train, held_out = examples.parted(settings.held_out, rng)
         dimension = corpus.vectors.shape[1]

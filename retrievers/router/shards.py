@@ -61,9 +61,8 @@ def partition(
     rng: np.random.Generator,
     links: tuple[NDArray[np.integer], NDArray[np.integer]] | None = None,
     smoothing: float = 0.5,
-    slack: float = SLACK,
 ) -> Partition:
-    """Part passages into shards, by default of nearly equal size.
+    """Part passages into shards of nearly equal size.
 
     Args:
         vectors: float32 [N, d], unit length.
@@ -72,15 +71,14 @@ def partition(
         links: (source, target) rows of linked passages; a passage is clustered by its own vector and the mean of
             those it is linked with, either way, so that a question's second passage tends to lie beside its first.
         smoothing: the weight of that mean, 0 to below 1.
-        slack: how many times the mean size the largest shard may have, and the mean the smallest.
 
     Raises:
-        ValueError: when there are fewer passages than shards, or a number is out of range.
+        ValueError: when there are fewer passages than shards, or a weight is out of range.
     """
     if not 0 <= smoothing < 1:
         raise ValueError(f"smoothing must be from 0 to below 1, not {smoothing}")
     clustered = vectors if links is None else _smoothed(vectors, *links, smoothing)
-    shard, centroids = balanced_clusters(clustered, shards, rng, slack)
+    shard, centroids = balanced_clusters(clustered, shards, rng)
     regions = []
     for number in range(shards):
         inside = vectors[shard == number]

@@ -19,16 +19,6 @@ def test_every_passage_lies_in_one_of_shards_of_nearly_equal_size(corpus: Corpus
     assert parts.rows(np.array([0, 3])).tolist() == np.flatnonzero((parts.shard == 0) | (parts.shard == 3)).tolist()
 
 
-def test_slack_is_how_far_sizes_may_differ() -> None:
-    """Vectors that lie in one large heap and two small ones are only parted that way where they may be."""
-    rng = np.random.default_rng(0)
-    heaps = np.repeat(np.eye(3, 8, dtype=np.float32), (70, 15, 15), axis=0) + rng.normal(0, 0.05, (100, 8))
-    vectors = (heaps / np.linalg.norm(heaps, axis=1, keepdims=True)).astype(np.float32)
-    even, uneven = (partition(vectors, 3, np.random.default_rng(0), slack=slack).sizes for slack in (1.15, 3.0))
-    assert even.max() <= 39
-    assert sorted(uneven.tolist()) == [15, 15, 70]
-
-
 def test_linked_passages_are_drawn_together(corpus: Corpus, links: Links) -> None:
     source, target = links
 
