@@ -6,7 +6,8 @@
 Takes the partitions of the routers that `routed_agent.py` keeps in --work (one for each seed, tuned when it is not
 there), and trains the shard network of each anew from the same questions and made pairs: from their labels, and from
 what the searches of --policy earn (`trailhound tune-router --policy`), by likelihood and by expected reward. The policy
-then searches the dev questions within the first --most shards.
+then searches the dev questions within the first --most shards. `earned` is the share of what its searches of the dev
+questions earn in shards, when it searches everything, that lies in the first --most.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ from trailhound.retrievers.router.clues import Corpus
 from trailhound.retrievers.router.examples import Examples, examples_of
 from trailhound.retrievers.router.network import ShardNetwork
 from trailhound.retrievers.router.router import Router
-from trailhound.retrievers.router.training import RouterTraining, train_shards
+from trailhound.retrievers.router.training import RouterTraining, shard_inputs, shard_targets, train_shards
 
-SHOWN = ("recall@5", "all_recall@5", "return", "calls")
+SHOWN = ("earned", "recall@5", "all_recall@5", "return", "calls")
 KINDS = {
     "labels, likelihood": ("labels", RouterTraining()),
     "earned, likelihood": ("earned", RouterTraining()),
@@ -87,12 +88,24 @@ def searched(index: Index, parsed: argparse.Namespace, policy: LoadedPolicy) -> 
     return validate(policy.network, policy.settings, worlds)
 
 
+def covered(router: Router, dev: Examples, most: int) -> float:
+    """Return the share of what is earned in shards that lies in the first ``most``."""
+    known, vectors = shard_inputs(router.statistics, dev.clues)
+    with torch.no_grad():
+        order = np.argsort(-router.networks.shards(vectors, known).numpy(), axis=1, kind="stable")[:, :most]
+    earned = dev.in_shards.sum(axis=1)
+    shares = np.take_along_axis(shard_targets(router.partition, dev), order, axis=1).sum(axis=1)
+    return float((shares * earned).sum() / earned.sum())
+
+
 def measure(parsed: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     """Return the policy's figures by how the shards were learned, one for each seed."""
     policy = load_policy(parsed.policy or shipped_policy() or Path())
     index = Index.open(parsed.index, threads=1, verify=False)
     both, vectors = lessons(parsed, index, policy)
     corpus = corpus_of(settled(index))
+    at_stake = policy_earnings(TrainingSource(index, parsed.questions, "dev"), policy, lambda message: None)
+    dev = as_examples(at_stake, index.encoder.encode([lesson.pair.query for lesson in at_stake]), corpus)
     examples = {name: as_examples(learned, vectors, corpus) for name, learned in both.items()}
     results: dict[str, list[dict[str, float]]] = {}
     for seed in parsed.seeds:
@@ -105,7 +118,9 @@ def measure(parsed: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
             for kind, (source, training) in KINDS.items():
                 network = trained(routing.router, examples[source], training, seed)
                 routing.router.networks = replace(routing.router.networks, shards=network)
-                figures = searched(routed, parsed, policy)
+                figures = {"earned": covered(routing.router, dev, most)}
+                if not parsed.unsearched:
+                    figures |= searched(routed, parsed, policy)
                 results.setdefault(f"{most} of {parsed.shards}, {kind}", []).append(figures)
                 print(f"seed {seed}, {most} shards, {kind}: {figures}", flush=True)
     return results
@@ -122,6 +137,7 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=8)
     parser.add_argument("--most", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--made", type=int, default=1000)
+    parser.add_argument("--unsearched", action="store_true", help="say what the shards hold alone, without searching")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--json", type=Path, default=None)
     parsed = parser.parse_args()
@@ -131,7 +147,7 @@ def main() -> None:
     print(f"\n| searched, router | {' | '.join(SHOWN)} |\n{'|---' * (len(SHOWN) + 1)}|")
     for label, runs in results.items():
         cells = []
-        for name in SHOWN:
+        for name in (name for name in SHOWN if name in runs[0]):
             values = [figures[name] * (100 if "@" in name else 1) for figures in runs]
             spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
             cells.append(f"{statistics.mean(values):.3f}{spread}")

@@ -5,8 +5,8 @@
 Trains a shard network on the train questions' labels for each weight (`RouterTraining.latency`), and measures on dev:
 the share of supporting passages in the first 1, 2 and 3 shards, and of all passages there, which is what a search
 within them compares. First over 8 shards that are not equal: sixteen are made, and joined to shards of 1, 1, 1, 1, 2,
-2, 4 and 4 of them. Then over the 8 that `trailhound tune-router` makes, which nearly are; and over these, what is searched
-where only as many are asked as the router needs to be so sure (`Router.shards(mass=)`, at most 4).
+2, 4 and 4 of them. Then over the 8 that `trailhound tune-router` makes, which nearly are; and over these, what is
+searched where only as many are asked as the router needs to be so sure (`Router.shards(mass=)`, at most 4).
 """
 
 from __future__ import annotations
