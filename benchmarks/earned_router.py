@@ -144,10 +144,11 @@ def main() -> None:
     parsed.learn = parsed.learn or parsed.questions
     torch.set_num_threads(1)
     results = measure(parsed)
-    print(f"\n| searched, router | {' | '.join(SHOWN)} |\n{'|---' * (len(SHOWN) + 1)}|")
+    shown = SHOWN[:1] if parsed.unsearched else SHOWN
+    print(f"\n| searched, router | {' | '.join(shown)} |\n{'|---' * (len(shown) + 1)}|")
     for label, runs in results.items():
         cells = []
-        for name in (name for name in SHOWN if name in runs[0]):
+        for name in shown:
             values = [figures[name] * (100 if "@" in name else 1) for figures in runs]
             spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
             cells.append(f"{statistics.mean(values):.3f}{spread}")
