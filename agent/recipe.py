@@ -33,7 +33,7 @@ class Recipe(BaseModel):
     expand_dense_ms: float = Field(2.0, ge=0)
     expand_entity_ms: float = Field(1.0, ge=0)
     expand_docid_ms: float = Field(3.0, ge=0)
-    expand_late_ms: float = Field(20.0, ge=0)
+    expand_late_ms: float = Field(40.0, ge=0)
     hop_ms: float = Field(1.0, ge=0)
     take_ms: float = Field(1.0, ge=0)
     invalid_ms: float = Field(2.0, ge=0)

@@ -48,7 +48,7 @@ class EnvironmentSettings:
     expand_dense_ms: float = 2.0
     expand_entity_ms: float = 1.0
     expand_docid_ms: float = 3.0
-    expand_late_ms: float = 20.0
+    expand_late_ms: float = 40.0
     hop_ms: float = 1.0
     take_ms: float = 1.0
     invalid_ms: float = 2.0
