@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..envs.features import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC
-from ..envs.settings import OPTIONAL, SUB_INDEXES
+from ..envs.settings import OPTIONAL, SUB_INDEXES, TO_BE_LEARNED
 from ..graph.encoder import QuestionConditionedGNN, TypedLinks
 from ..graph.fact_memory import FactMemory
 from ..graph.knowledge_graph import GROUPS, Relation
@@ -109,6 +109,12 @@ class PolicyNetwork(nn.Module):
     def device(self) -> torch.device:
         """Where it computes, and where observations must lie."""
         return self.stop_score.weight.device
+
+    @property
+    def unlearned(self) -> frozenset[int]:
+        """The sub-indexes of ``TO_BE_LEARNED`` that its training never met."""
+        numbers = [SUB_INDEXES.index(name) for name in TO_BE_LEARNED]
+        return frozenset(number for number in numbers if not self.operator.weight[number].any())
 
     def remember(self, memory: FactMemory) -> None:
         """Give the network the facts of the index that it searches, on its device; needed where there are any."""

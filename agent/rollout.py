@@ -82,6 +82,8 @@ def search_worlds(
 ) -> list[Outcome]:
     """Search every world greedily, ``lanes`` at a time; the outcomes are in the order of the worlds.
 
+    What the network never learned to ask and may not ask untaught is not offered to it, but where everything is asked.
+
     Args:
         network: in evaluation mode already, so that threads may share it.
         settings: of the environment.
@@ -91,7 +93,8 @@ def search_worlds(
         explain: puts each action into words before it is done.
         draw: if given, actions are drawn by it from the policy in place of the likeliest.
     """
-    batch = SearchBatch(settings, lanes, network.settings.question_dimension)
+    withheld: frozenset[int] = frozenset() if settings.expand_everything else network.unlearned
+    batch = SearchBatch(settings, lanes, network.settings.question_dimension, withheld=withheld)
     waiting: Iterator[tuple[int, QuestionWorld]] = iter(enumerate(worlds))
     running: dict[int, tuple[int, Outcome]] = {}
     outcomes: dict[int, Outcome] = {}

@@ -92,10 +92,19 @@ class SearchBatch:
         dimension: of the question vectors.
         judged: ask the questions' judges what a TAKE is worth; without, rewards count labels only, for those who do not
             look at rewards.
+        withheld: numbers of sub-indexes that are not to be asked, even where they are there.
     """
 
-    def __init__(self, settings: EnvironmentSettings, lanes: int, dimension: int, judged: bool = True) -> None:
+    def __init__(
+        self,
+        settings: EnvironmentSettings,
+        lanes: int,
+        dimension: int,
+        judged: bool = True,
+        withheld: frozenset[int] = frozenset(),
+    ) -> None:
         self.settings = settings
+        self._withheld = withheld
         self._judged = judged
         self.layout = ActionLayout(settings.max_evidence, settings.max_candidates)
         k, e = settings.max_candidates, settings.max_evidence
@@ -298,7 +307,7 @@ class SearchBatch:
             asked = state.pages.get((sub_index, after), 0)
             pages = 1 if sub_index == ONE_PAGE else self.settings.pages
             legal = asked < pages and state.count < self._k and state.world.offers[sub_index]
-            if sub_index in AT_THE_START and after >= 0:
+            if sub_index in self._withheld or (sub_index in AT_THE_START and after >= 0):
                 legal = False
             self.mask[lane, 1 + sub_index] = legal
             values = self._operators[lane, sub_index]

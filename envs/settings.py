@@ -16,6 +16,10 @@ SUB_INDEXES = ("lexical", "dense", "entity", "docid", "late")
 OPTIONAL = ("docid", "late")
 """Sub-indexes that not every index has: a policy that was never trained with one has weights of zero for it."""
 
+TO_BE_LEARNED = ("late",)
+"""Sub-indexes that a search does not offer a policy that was never trained with them: they cost much, and such a policy
+asks them every time and gains nothing. Docids it gains by, untaught: they lead out of the shards that are searched."""
+
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentSettings:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from trailhound import Index
+from trailhound import Index, Recipe, TrainingSource, train
 from trailhound.agent.older_policies import features_before, missing_operators, with_operators
 from trailhound.agent.paths import Steps
 from trailhound.agent.policy_file import load_policy
@@ -19,6 +19,7 @@ from trailhound.agent.systems import open_system
 from trailhound.envs.features import DYNAMIC, STATIC
 from trailhound.envs.settings import SUB_INDEXES
 from trailhound.errors import PolicyError
+from trailhound.retrievers.questions import load_questions
 
 DOCID, LATE = SUB_INDEXES.index("docid"), SUB_INDEXES.index("late")
 COLUMNS = {name: len(STATIC) + DYNAMIC.index(f"found_by_{name}") for name in ("docid", "late")}
@@ -65,7 +66,24 @@ def test_an_older_policy_searches_an_index_with_late_interaction(
     question = "Who founded the harbour?"
     old, new = (open_system(small_index, None, run).rank(question, 20) for run in (folder, tiny_run))
     assert old.rows.tolist() == new.rows.tolist()
-    assert len(open_system(late_index, None, folder).rank(question, 20).rows)
+    with_late = open_system(late_index, None, folder).rank(question, 20)
+    assert with_late.rows.tolist() == old.rows.tolist(), "what it never learned to ask is not offered"
+    assert with_late.asked["late"] == 0
+    assert open_system(late_index, "exhaustive", folder).rank(question, 20).asked["late"] == 2
+
+
+def test_a_policy_that_learned_to_ask_late_interaction_may(
+    tiny_run: Path, tiny_recipe: Recipe, late_index: Index, corpus_folder: Path, tmp_path: Path
+) -> None:
+    """The expert of ``thorough`` asks everything that is there, so imitating it teaches to ask late interaction too."""
+    assert load_policy(tiny_run).network.unlearned == {LATE}
+    recipe = tiny_recipe.model_copy(update={"thorough": True, "ppo_iterations": 0, "expand_late_ms": 1.0})
+    train([TrainingSource(late_index, corpus_folder, "train")], tmp_path / "run", recipe=recipe)
+    policy = load_policy(tmp_path / "run")
+    assert policy.network.unlearned == frozenset()
+    system = open_system(late_index, None, tmp_path / "run")
+    questions, _ = load_questions(corpus_folder, "dev")
+    assert sum(system.rank(question.text, 5).asked["late"] for question in questions) > 0
 
 
 def test_a_policy_that_was_trained_without_them_has_zeros_for_them(tiny_run: Path) -> None:
