@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from trailhound import Document, EnvironmentSettings, Index, IndexSettings
 from trailhound.agent.miss_stages import attribute
+from trailhound.agent.policy_file import load_policy
 from trailhound.agent.search_trace import Searched, SearchTrace
 from trailhound.cli import main
 from trailhound.envs.batch import SearchBatch
@@ -110,6 +111,25 @@ def test_the_environment_asks_for_docids_where_there_is_a_router(with_router: bo
         assert batch.lane(0).spent == pytest.approx(settings.expand_docid_ms * settings.price_per_ms)
         batch.act(0, batch.layout.take)
         assert not batch.mask[0, action], "docids follow from the question alone"
+
+
+def test_a_policy_learns_to_ask_for_docids(house: Path, tmp_path: Path) -> None:
+    """From the command line, within the shards: the expert of ``thorough`` asks everything that is there."""
+    over = ["--index", str(house / "w.index"), "--questions", str(house / "corpus"), "--quiet"]
+    router = ["--router", str(house / "router"), "--shards", "2"]
+    few = ["thorough=true", "imitation_epochs=6", "imitation_learning_rate=5e-3", "imitation_lanes=8", "width=24"]
+    few += ["ppo_iterations=0", "reader_epochs=0", "expand_docid_ms=1"]
+    short = [part for setting in few for part in ("--set", setting)]
+    assert main(["train", *over, *router, *short, "--split", "train", "--out", str(tmp_path / "run")]) == 0
+    assert load_policy(tmp_path / "run").network.operator.weight[DOCID].any()
+    asked = ["evaluate", *over, "--policy", str(tmp_path / "run"), "--split", "dev", "--json"]
+    assert main([*asked, str(tmp_path / "routed.json"), *router]) == 0
+    assert main([*asked, str(tmp_path / "everywhere.json")]) == 0
+    docids = [
+        json.loads((tmp_path / f"{name}.json").read_text())["calls_docid_mean"] for name in ("routed", "everywhere")
+    ]
+    assert docids[0] > 0
+    assert docids[1] == 0
 
 
 def test_a_pickled_index_keeps_its_router(house: Path) -> None:
