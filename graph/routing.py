@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from ..errors import RouterError
 from ..retrievers.protocols import SubIndex
 from ..retrievers.records import Hits, Query, Rows
-from ..retrievers.router.clues import Clues, Corpus
+from ..retrievers.router.clues import Corpus
+from ..retrievers.router.ensemble import RouterEnsemble
 from ..retrievers.router.routed import best, dense_shards, open_lexical_shards
 from ..retrievers.router.router import DocidIndex, Router
 from ..retrievers.router.router_file import load_router, read_about
+from .ensemble_folder import LEXICAL_SHARDS, member_folders, open_ensemble
 from .parts import BaseParts, LiveParts
-
-LEXICAL_SHARDS = "lexical"
-"""Folder of the lexical index of every shard, inside a router's."""
 
 BASE = "base"
 """What a router's file says of the index that it was tuned on: the hash of its manifest."""
@@ -31,33 +30,32 @@ class Routing:
     what was deleted is left out.
 
     Args:
-        folder: that ``trailhound tune-router`` wrote.
-        base: the index that it was tuned on.
+        folder: that ``trailhound tune-router`` wrote; or a folder of such folders, each of a router that was tuned on
+            the index of a part of the corpus.
+        base: the index that it was tuned on; or the index of all parts.
         base_hash: of that index's manifest.
+        encoder: the name of its encoder.
         shards: at most how many are searched for a question.
 
     Raises:
         RouterError: when there is no router, or it is another index's.
     """
 
-    def __init__(self, folder: Path, base: BaseParts, base_hash: str, shards: int) -> None:
+    def __init__(self, folder: Path, base: BaseParts, base_hash: str, encoder: str, shards: int) -> None:
         if shards < 1:
             raise RouterError(f"{shards} shards cannot be searched: ask for 1 or more")
-        about = read_about(folder).get("about", {})
-        if about.get(BASE) != base_hash:
-            raise RouterError(
-                f"the router of {folder} was tuned on another index, or on this one before it was built anew:"
-                " tune it again (trailhound tune-router)"
-            )
         self.base = base
         self._shards = shards
+        self.router: Router | RouterEnsemble
+        lexical: Sequence[SubIndex]
         vectors = base.dense.reconstruct(np.arange(len(base.store)))
-        self.router: Router = load_router(folder, Corpus(vectors, base.terms, base.entity))
-        partition = self.router.partition
-        self._parts: dict[str, Sequence[SubIndex]] = {
-            "dense": dense_shards(vectors, partition),
-            "lexical": open_lexical_shards(folder / LEXICAL_SHARDS, partition),
-        }
+        corpus = Corpus(vectors, base.terms, base.entity)
+        if members := member_folders(folder):
+            self.router, lexical = open_ensemble(members, base, corpus, encoder)
+        else:
+            self.router, lexical = _open_router(folder, corpus, base_hash)
+        dense = dense_shards(vectors, self.router.partition)
+        self._parts: dict[str, Sequence[SubIndex]] = {"dense": dense, "lexical": lexical}
 
     def sub_indexes(self, question: Query, parts: BaseParts | LiveParts) -> dict[str, SubIndex]:
         """Return the sub-indexes for a question, by name: lexical and dense within its shards, and the docids.
@@ -66,12 +64,11 @@ class Routing:
             question: with the vector of the index's own encoder.
             parts: the index as it is now.
         """
-        clues = self.router.clues(question)
-        chosen = self.router.shards(clues, self._shards).numbers
+        chosen = self.router.shards(question, self._shards).numbers
         routed: dict[str, SubIndex] = dict(parts.sub_indexes)
         for name, shards in self._parts.items():
             routed[name] = _Within(name, [shards[number] for number in chosen.tolist()])
-        routed["docid"] = _Spelled(self.router, clues)
+        routed["docid"] = _Spelled(self.router, question)
         if isinstance(parts, LiveParts):
             for name in (*self._parts, "docid"):
                 routed[name] = _Current(routed[name], parts)
@@ -88,6 +85,17 @@ class Routing:
         there = np.ones(rows, np.bool_)
         there[: len(self.router.partition.shard)] = np.isin(self.router.partition.shard, chosen)
         return there
+
+
+def _open_router(folder: Path, corpus: Corpus, base_hash: str) -> tuple[Router, Sequence[SubIndex]]:
+    """Open a router and the lexical index of each of its shards."""
+    if read_about(folder).get("about", {}).get(BASE) != base_hash:
+        raise RouterError(
+            f"the router of {folder} was tuned on another index, or on this one before it was built anew:"
+            " tune it again (trailhound tune-router)"
+        )
+    router = load_router(folder, corpus)
+    return router, open_lexical_shards(folder / LEXICAL_SHARDS, router.partition)
 
 
 class _Within:
@@ -108,12 +116,12 @@ class _Spelled:
 
     name = DocidIndex.name
 
-    def __init__(self, router: Router, clues: Clues) -> None:
+    def __init__(self, router: Router | RouterEnsemble, question: Query) -> None:
         self._router = router
-        self._clues = clues
+        self._question = question
 
     def search(self, query: Query, limit: int) -> Hits:
-        return self._router.docids(self._clues, limit)
+        return self._router.docids(self._question, limit)
 
 
 class _Current:
