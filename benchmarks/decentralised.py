@@ -11,16 +11,9 @@ questions in place of dev: so the method was chosen.
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
-from pathlib import Path
-
 import numpy as np
-import torch
 from docid_decoder import figures
-from router import corpus_of, labelled, made
-from trailhound.graph.index import Index
+from router_runs import Figures, arguments, corpus_of, labelled, made, opened, parse, print_systems, report
 from trailhound.retrievers.balanced import balanced_clusters
 from trailhound.retrievers.router.clues import Corpus
 from trailhound.retrievers.router.ensemble import Member, RouterEnsemble, local_corpus, local_examples
@@ -62,20 +55,12 @@ def measure(ensemble: RouterEnsemble, test: Examples) -> dict[str, float]:
 
 def main() -> None:
     """Measure what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--indexes", type=Path, required=True, help="where SET.index lie")
-    parser.add_argument("--work", type=Path, default=Path("runs/apart"))
+    parser = arguments(__doc__, "runs/apart", 500)
     parser.add_argument("--set", default="hotpotqa")
     parser.add_argument("--members", nargs="+", type=int, default=[1, 2, 4, 8])
-    parser.add_argument("--made", type=int, default=500, help="pairs made from passages")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--choose", action="store_true", help="measure on held-out train questions")
-    parser.add_argument("--json", type=Path, default=None)
-    parsed = parser.parse_args()
-    torch.set_num_threads(1)
-    parsed.work.mkdir(parents=True, exist_ok=True)
-    index = Index.open(parsed.indexes / f"{parsed.set}.index", threads=1, verify=False)
+    parsed = parse(parser)
+    index = opened(parsed, parsed.set)
     corpus, (titles, _) = corpus_of(index), index.store.columns()
     folder = parsed.data / parsed.set
     train = labelled(index, corpus, folder, "train", parsed.work)
@@ -85,23 +70,13 @@ def main() -> None:
         test = labelled(index, corpus, folder, "dev", parsed.work)
     if parsed.made:
         train = joined(train, made(index, corpus, parsed.made, parsed.work))
-    everything: dict[int, list[dict[str, float]]] = {members: [] for members in parsed.members}
+    everything: dict[int, list[Figures]] = {members: [] for members in parsed.members}
     for seed in parsed.seeds:
         for count in parsed.members:
             members = trained(corpus, titles, train, count, seed)
             everything[count].append(measure(RouterEnsemble(members, len(corpus)), test))
-            print(f"{count} routers, seed {seed}: {everything[count][-1]}", flush=True)
-            if parsed.json:
-                parsed.json.write_text(json.dumps(everything, indent=2) + "\n")
-    names = list(everything[parsed.members[0]][0])
-    print(f"\n{parsed.set}, seeds {parsed.seeds}\n\n| routers | {' | '.join(names)} |\n{'|---' * (len(names) + 1)}|")
-    for members, results in everything.items():
-        cells = []
-        for name in names:
-            values = [result[name] for result in results]
-            spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            cells.append(f"{statistics.mean(values):.4f} ± {spread:.4f}")
-        print(f"| {members} | {' | '.join(cells)} |")
+            report(f"{count} routers, seed {seed}: {everything[count][-1]}", everything, parsed)
+    print_systems(f"{parsed.set}, seeds {parsed.seeds}", everything, "routers")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from .clues import Clues, Corpus, clues_of
 from .decoder import DecoderSettings, averaged
 from .examples import Examples
 from .routed import best
-from .router import Choice, Router, Temperatures
+from .router import Choice, Router
 from .shards import Partition
 
 BEAM = 64
@@ -143,26 +143,16 @@ def _on_one_scale(members: Sequence[Member]) -> tuple[Member, ...]:
     for member in members:
         alike.setdefault(member.router.networks.decoder.settings, []).append(member.router)
     decoders = {kind: averaged([router.networks.decoder for router in routers]) for kind, routers in alike.items()}
-    odds = {kind: _mean_odds([router.temperatures for router in routers]) for kind, routers in alike.items()}
     scaled = []
     for member in members:
         kind = member.router.networks.decoder.settings
         router = copy(member.router)
         router.networks = replace(router.networks, decoder=decoders[kind])
-        router.temperatures = replace(router.temperatures, slope=odds[kind][0], offset=odds[kind][1])
+        fitted = [other.temperatures for other in alike[kind]]
+        slope, offset = (float(np.mean([getattr(one, name) for one in fitted])) for name in ("slope", "offset"))
+        router.temperatures = replace(router.temperatures, slope=slope, offset=offset)
         scaled.append(Member(member.rows, router))
     return tuple(scaled)
-
-
-def _mean_odds(fitted: Sequence[Temperatures]) -> tuple[float, float]:
-    """Return mean slope and offset.
-
-    Raises:
-        RouterError: when one has none.
-    """
-    if not all(one.slope for one in fitted):
-        raise RouterError("a router was tuned before routers could be joined: tune it again")
-    return float(np.mean([one.slope for one in fitted])), float(np.mean([one.offset for one in fitted]))
 
 
 def _joined(partitions: Sequence[Partition], members: Sequence[Member], passages: int) -> Partition:

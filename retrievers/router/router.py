@@ -58,14 +58,14 @@ class Temperatures:
     Attributes:
         shards, prefixes, docids, plan: what scores are divided by, as shares of what was scored together.
         slope, offset: of the log-odds that a docid with a score is right, whatever else was scored: those of several
-            routers can be compared. A slope of 0 stands for none: the router was tuned before they were fitted.
+            routers can be compared.
     """
 
     shards: float = 1.0
     prefixes: float = 1.0
     docids: float = 1.0
     plan: float = 1.0
-    slope: float = 0.0
+    slope: float = 1.0
     offset: float = 0.0
 
 

@@ -1,6 +1,5 @@
 """Routers trained apart: each knows its own alone, together they find what one does."""
 
-from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -126,7 +125,7 @@ def test_the_shards_of_all_members_are_one_partition(ensemble: RouterEnsemble, a
 
 def test_shards_are_likely_as_their_members_are(ensemble: RouterEnsemble, dev_examples: Examples) -> None:
     query = dev_examples.queries[1]
-    joined = ensemble.shards(query, 6)
+    joined = ensemble.shards(query, 6, mass=2)
     shares: list[float] = []
     for member in ensemble.members:
         best = member.router.docid_odds(query, 21)[0].scores.max()  # 64 nodes for three of them
@@ -144,13 +143,6 @@ def test_passages_of_several_members_or_of_none_are_refused(apart: list[Member],
         RouterEnsemble([*apart, apart[0]], len(corpus))
     with pytest.raises(RouterError, match=f"row {len(corpus)} is known to 0"):
         RouterEnsemble(apart, len(corpus) + 1)
-
-
-def test_a_router_without_odds_cannot_be_joined(apart: list[Member], corpus: Corpus) -> None:
-    router = copy(apart[0].router)
-    router.temperatures = replace(router.temperatures, slope=0.0)
-    with pytest.raises(RouterError, match="tune it again"):
-        RouterEnsemble([Member(apart[0].rows, router), *apart[1:]], len(corpus))
 
 
 def test_members_have_the_mean_weights_of_all(ensemble: RouterEnsemble, apart: list[Member]) -> None:
