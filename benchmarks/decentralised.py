@@ -44,11 +44,12 @@ def measure(ensemble: RouterEnsemble, test: Examples) -> dict[str, float]:
     """Return what routers find together."""
     found, compared, reached = [], [], []
     for query, wanted in zip(test.queries, test.wanted, strict=True):
-        hits, passages = ensemble.docids_counted(query, LIMIT)
+        heard = ensemble.clues(query)
+        hits = ensemble.docids(heard, LIMIT)
         found.append(np.pad(hits.rows, (0, LIMIT - len(hits)), constant_values=-2))
-        compared.append(passages)
+        compared.append(heard.compared)
         shards = ensemble.partition.shard[wanted[wanted >= 0]]
-        reached.append(np.isin(shards, ensemble.shards(query, 2).numbers).mean())
+        reached.append(np.isin(shards, ensemble.shards(heard, 2).numbers).mean())
     share = float(np.mean(compared)) / len(ensemble.partition.shard)
     return figures(np.array(found), test, "docid") | {"shards@2": float(np.mean(reached)), "compared": share}
 

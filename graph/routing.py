@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +13,36 @@ from ..errors import RouterError
 from ..retrievers.protocols import SubIndex
 from ..retrievers.records import Hits, Query, Rows
 from ..retrievers.router.clues import Corpus
-from ..retrievers.router.ensemble import RouterEnsemble
 from ..retrievers.router.routed import best, dense_shards, open_lexical_shards
-from ..retrievers.router.router import DocidIndex, Router
+from ..retrievers.router.router import Choice, DocidIndex, Router
 from ..retrievers.router.router_file import load_router, read_about
+from ..retrievers.router.shards import Partition
 from .ensemble_folder import LEXICAL_SHARDS, member_folders, open_ensemble
 from .parts import BaseParts, LiveParts
 
 BASE = "base"
 """What a router's file says of the index that it was tuned on: the hash of its manifest."""
+
+
+class Routes(Protocol):
+    """A router, or several as one: clues are gathered once for a question, and asked about more than once."""
+
+    @property
+    def partition(self) -> Partition:
+        """The shards."""
+        ...
+
+    def clues(self, query: Query) -> Any:
+        """Return what it sees of a question."""
+        ...
+
+    def shards(self, query: Any, most: int = 2) -> Choice:
+        """Return the most probable shards."""
+        ...
+
+    def docids(self, query: Any, limit: int = 10) -> Hits:
+        """Return the passages of the best docids."""
+        ...
 
 
 class Routing:
@@ -46,7 +68,7 @@ class Routing:
             raise RouterError(f"{shards} shards cannot be searched: ask for 1 or more")
         self.base = base
         self._shards = shards
-        self.router: Router | RouterEnsemble
+        self.router: Routes
         lexical: Sequence[SubIndex]
         vectors = base.dense.reconstruct(np.arange(len(base.store)))
         corpus = Corpus(vectors, base.terms, base.entity)
@@ -64,11 +86,12 @@ class Routing:
             question: with the vector of the index's own encoder.
             parts: the index as it is now.
         """
-        chosen = self.router.shards(question, self._shards).numbers
+        clues = self.router.clues(question)
+        chosen = self.router.shards(clues, self._shards).numbers
         routed: dict[str, SubIndex] = dict(parts.sub_indexes)
         for name, shards in self._parts.items():
             routed[name] = _Within(name, [shards[number] for number in chosen.tolist()])
-        routed["docid"] = _Spelled(self.router, question)
+        routed["docid"] = _Spelled(self.router, clues)
         if isinstance(parts, LiveParts):
             for name in (*self._parts, "docid"):
                 routed[name] = _Current(routed[name], parts)
@@ -116,12 +139,12 @@ class _Spelled:
 
     name = DocidIndex.name
 
-    def __init__(self, router: Router | RouterEnsemble, question: Query) -> None:
+    def __init__(self, router: Routes, clues: Any) -> None:
         self._router = router
-        self._question = question
+        self._clues = clues
 
     def search(self, query: Query, limit: int) -> Hits:
-        return self._router.docids(self._question, limit)
+        return self._router.docids(self._clues, limit)
 
 
 class _Current:

@@ -44,6 +44,21 @@ class Member:
     router: Router
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the members say of a query.
+
+    Attributes:
+        clues: what each sees of it.
+        odds: the passages that each one's beam holds, as rows of the whole corpus, with the log-odds of being right.
+        compared: how many passages were compared with the query.
+    """
+
+    clues: tuple[Clues, ...]
+    odds: tuple[Hits, ...]
+    compared: int
+
+
 def local_corpus(corpus: Corpus, titles: Sequence[str], rows: Rows, documents: Sequence[str] | None = None) -> Corpus:
     """Return what a part alone knows: its passages' vectors and titles, and its own term statistics."""
     hashes, owner = corpus.terms.terms_of(rows)
@@ -87,33 +102,40 @@ class RouterEnsemble:
     Args:
         members: whose passages together are the corpus, each passage once.
         passages: of the corpus.
+        beam: nodes that all members follow together; each follows eight at least.
 
     Raises:
         RouterError: when a passage is no member's, or several members'.
     """
 
-    def __init__(self, members: Sequence[Member], passages: int) -> None:
+    def __init__(self, members: Sequence[Member], passages: int, beam: int = BEAM) -> None:
         owners = np.bincount(np.concatenate([member.rows for member in members]), minlength=passages)
         if len(owners) != passages or (owners != 1).any():
             wrong = int(np.flatnonzero(owners != 1)[0]) if (owners != 1).any() else passages
             raise RouterError(f"row {wrong} is known to {owners[wrong]} of {len(members)} routers: each row needs one")
         self.members = _on_one_scale(members)
         self.partition = _joined([member.router.partition for member in members], members, passages)
-        self._beam = max(_LEAST_BEAM, BEAM // len(members))
+        self._beam = max(_LEAST_BEAM, beam // len(members))
 
-    def clues(self, query: Query) -> tuple[Clues, ...]:
-        """Return what every member sees of a query."""
-        return tuple(member.router.clues(query) for member in self.members)
+    def clues(self, query: Query) -> Heard:
+        """Ask every member; several questions to the ensemble may share the answers."""
+        clues, odds, compared = [], [], 0
+        for member in self.members:
+            clues.append(member.router.clues(query))
+            found, passages = member.router.docid_odds(clues[-1], self._beam)
+            odds.append(Hits(member.rows[found.rows], found.scores))
+            compared += passages
+        return Heard(tuple(clues), tuple(odds), compared)
 
-    def shards(self, query: Query, most: int = 2, mass: float = 1.0) -> Choice:
+    def shards(self, query: Query | Heard, most: int = 2, mass: float = 1.0) -> Choice:
         """Return the most probable shards of all members: at most ``most``, and no more than add up to ``mass``.
 
         p(shard | q) = p(member | q) p(shard | q, member); a member's share is the probability that the best docid that
         it finds is right.
         """
+        heard = self._heard(query)
         shares = []
-        for member, clues in zip(self.members, self.clues(query), strict=True):
-            odds, _ = member.router.docid_odds(clues, self._beam)
+        for member, clues, odds in zip(self.members, heard.clues, heard.odds, strict=True):
             trust = 1 / (1 + np.exp(-float(odds.scores.max()))) if len(odds) else 0.0
             shares.append(trust * member.router.shard_probabilities(clues))
         joined = np.concatenate(shares)
@@ -122,19 +144,13 @@ class RouterEnsemble:
         enough = int(np.searchsorted(np.cumsum(joined[order]), mass)) + 1
         return Choice(order[:enough], joined[order[:enough]])
 
-    def docids(self, query: Query, limit: int = 10) -> Hits:
-        """Return at most ``limit`` passages with the log-odds that each is right, best first, ties by row."""
-        return self.docids_counted(query, limit)[0]
+    def docids(self, query: Query | Heard, limit: int = 10) -> Hits:
+        """Return at most ``limit`` of the passages that the beams hold, with log-odds, best first, ties by row."""
+        odds = self._heard(query).odds
+        return best(np.concatenate([one.rows for one in odds]), np.concatenate([one.scores for one in odds]), limit)
 
-    def docids_counted(self, query: Query, limit: int = 10) -> tuple[Hits, int]:
-        """Return :meth:`docids`, and how many passages were compared with the query."""
-        rows, scores, compared = [], [], 0
-        for member, clues in zip(self.members, self.clues(query), strict=True):
-            odds, passages = member.router.docid_odds(clues, max(self._beam, limit))
-            rows.append(member.rows[odds.rows])
-            scores.append(odds.scores)
-            compared += passages
-        return best(np.concatenate(rows), np.concatenate(scores), limit), compared
+    def _heard(self, query: Query | Heard) -> Heard:
+        return query if isinstance(query, Heard) else self.clues(query)
 
 
 def _on_one_scale(members: Sequence[Member]) -> tuple[Member, ...]:

@@ -87,12 +87,15 @@ def test_together_they_find_what_one_router_finds(
 
 
 def test_answers_are_rows_of_the_whole_corpus_by_the_odds_of_their_members(
-    ensemble: RouterEnsemble, dev_examples: Examples, corpus: Corpus
+    apart: list[Member], dev_examples: Examples, corpus: Corpus
 ) -> None:
     query = dev_examples.queries[0]
-    hits, passages = ensemble.docids_counted(query, len(corpus))
+    ensemble = RouterEnsemble(apart, len(corpus), beam=3 * len(corpus))
+    heard = ensemble.clues(query)
+    hits = ensemble.docids(heard, len(corpus))
     assert sorted(hits.rows.tolist()) == list(range(len(corpus)))
-    assert passages == len(corpus)
+    assert heard.compared == len(corpus)
+    assert ensemble.docids(query, 4).rows.tolist() == hits.rows[:4].tolist()
     expected: dict[int, float] = {}
     for member in ensemble.members:
         found, _ = member.router.docid_odds(query, len(corpus))
