@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from trailhound.errors import RouterError
 from trailhound.graph.index import Index
+from trailhound.retrievers.docids import DocidSettings
 from trailhound.retrievers.router.clues import Corpus
 from trailhound.retrievers.router.ensemble import Member, RouterEnsemble, local_corpus, local_examples
 from trailhound.retrievers.router.examples import Examples
@@ -156,3 +157,21 @@ def test_members_have_the_mean_weights_of_all(ensemble: RouterEnsemble, apart: l
         for state in after:
             np.testing.assert_allclose(state[name].numpy(), mean, atol=1e-6)
     assert not np.array_equal(before[0]["adapt.0.weight"], before[1]["adapt.0.weight"])
+
+
+def test_members_of_other_docids_keep_a_decoder_of_their_own(
+    apart: list[Member],
+    small_index: Index,
+    corpus: Corpus,
+    train_examples: Examples,
+    dev_examples: Examples,
+    router_settings: RouterSettings,
+) -> None:
+    short = replace(router_settings, docids=DocidSettings(branching=64, fill=0.9))
+    (other,) = trained(small_index, corpus, train_examples, short, [apart[2].rows])
+    assert other.router.tree.depth != apart[0].router.tree.depth
+    mixed = RouterEnsemble([*apart[:2], other], len(corpus), beam=3 * len(corpus))
+    first, second, third = (member.router.networks.decoder.state_dict() for member in mixed.members)
+    assert all(first[name].equal(second[name]) for name in first)
+    assert all(third[name].equal(weights) for name, weights in other.router.networks.decoder.state_dict().items())
+    assert len(mixed.docids(dev_examples.queries[0], len(corpus))) == len(corpus)
