@@ -85,7 +85,8 @@ def add_router(parser: argparse.ArgumentParser, several: bool = False) -> None:
         action="append" if several else "store",
         default=None,
         metavar="RUN",
-        help="search in the shards that `trailhound tune-router` taught it to choose, and ask for docids"
+        help="search in the shards that `trailhound tune-router` taught it to choose, and ask for docids; a folder of"
+        " such RUNs, each tuned on the index of a part of the passages, is asked as one router"
         + (": one for each --index" if several else " (default: search everything)"),
     )
     parser.add_argument(

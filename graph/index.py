@@ -43,7 +43,8 @@ class Index(OpenFolder):
         encoder: in place of the one that the manifest names; must have its name.
         threads: for encoding; all cores when None.
         verify: hold every file against its hash first (about a second for each gigabyte).
-        router: folder that ``trailhound tune-router`` wrote; then questions are searched in their shards alone.
+        router: folder that ``trailhound tune-router`` wrote, or a folder of such folders, each of a router that was
+            tuned on a part of the corpus; then questions are searched in their shards alone.
         shards: at most how many of them for a question.
 
     Attributes:
@@ -271,7 +272,8 @@ class Index(OpenFolder):
 
             base = self._live.base
             if self._routing is None or self._routing.base is not base:
-                self._routing = Routing(self._router, base, manifest_hash(self.manifest), self._shards)
+                known = manifest_hash(self.manifest), self.encoder_name
+                self._routing = Routing(self._router, base, *known, self._shards)
             return self._routing
 
     def sub_indexes_for(self, question: Query) -> Mapping[str, SubIndex]:
