@@ -69,7 +69,10 @@ class CorpusKnowledge:
         for identifier in dict.fromkeys(passages[some].document_id for some in sorted(rows, key=rows.__getitem__)):
             document = self._store.document(identifier)
             whole = self._store.passages(self._store.rows_of(identifier))
-            some = [pair for pair in zip(whole, sections(document, whole), strict=True) if pair[0].id in passages]
+            pairs = list(zip(whole, sections(document, whole), strict=True))
+            # One that stands under the document's title says, beside those that are read, that it is a heading too.
+            headed = next((passage.id for passage, section in pairs if document.title in section.path), None)
+            some = [pair for pair in pairs if pair[0].id in passages or pair[0].id == headed]
             chunked.append((document, [passage for passage, _ in some]))
             located.append([section for _, section in some])
         return chunked, located
