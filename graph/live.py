@@ -103,6 +103,7 @@ class LiveIndex:
         self._end = Position()
         self._signature: Signature = None
         self._shift = Shift()
+        self._unchanged: LiveParts | None = None
         self.snapshot = Snapshot(
             len(base.store), len(base.store), 0, len(base.store), base.store.documents, self._added.died
         )
@@ -112,7 +113,11 @@ class LiveIndex:
     def living(self) -> LiveParts:
         """The latest state, also where nothing was changed yet."""
         parts = self.parts
-        return parts if isinstance(parts, LiveParts) else self._parts(self.snapshot, self._shift, parts.dropped)
+        if isinstance(parts, LiveParts):
+            return parts
+        if self._unchanged is None:
+            self._unchanged = self._parts(self.snapshot, self._shift, parts.dropped)
+        return self._unchanged
 
     def line(self, row: int) -> str:
         """Return what stands before the text of an added passage for finding it, "" for nothing."""
