@@ -86,7 +86,9 @@ class Change:
             record = json.loads(content[8 : 8 + size])
             begin, shape = 8 + size, record["vectors"]
             vectors = np.frombuffer(content, "<f4", math.prod(shape), begin).reshape(shape).astype(np.float32)
-            rest = content[begin + vectors.nbytes :]
+            rest, lines = content[begin + vectors.nbytes :], tuple(record.get("lines", ()))
+            if lines and len(lines) != len(vectors):
+                raise ValueError(f"{len(lines)} lines of {len(vectors)} passages")
             return cls(
                 tuple(record["removed"]),
                 tuple(Document(**document) for document in record["documents"]),
@@ -94,7 +96,7 @@ class Change:
                 vectors,
                 {row: [tuple(mention) for mention in mentions] for row, mentions in record["mentions"]},
                 [tuple(share) for share in record["shares"]],
-                tuple(record.get("lines", ())),
+                lines,
                 _pieces(record.get("pieces"), rest),
                 tuple(record.get("dropped", ())),
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -61,7 +63,8 @@ def test_lines_word_pieces_and_duplicates_come_back_too() -> None:
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(again.vectors, vectors)
-    for content in (change.to_bytes() + b"x", change.to_bytes()[:-1]):
+    too_many = replace(change, lines=("A > B", "A > C"))
+    for content in (change.to_bytes() + b"x", change.to_bytes()[:-1], too_many.to_bytes()):
         with pytest.raises(DamagedIndexError, match="cannot be read"):
             Change.from_bytes(content)
 
