@@ -4,7 +4,8 @@
 
 late: passages of --corpus, the built-in encoder on one thread, 2 bits. All but the last --added are indexed, these are
 added one by one, and the ten best passages for the questions of the corpus are compared with those of an index that is
-built from all of them, whose codec has seen them. The same inserts without late interaction stand beside it.
+built from all of them, whose codec has seen them, and with those by the vectors of the word pieces themselves. The same
+inserts without late interaction stand beside it.
 
 context: the first 2,000 passages of --index joined into long articles as benchmarks/contextual_chunks.py does, cut
 into passages of 60 words; of the last tenth of the articles every line of the context "corpus" that the index gives is
@@ -20,7 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -29,15 +30,19 @@ from time import process_time
 import numpy as np
 from contextual_chunks import joined
 from live_fidelity import StandIn, found
+from numpy.typing import NDArray
 from trailhound import Document, Index, IndexSettings
 from trailhound.retrievers.chunking import chunk
 from trailhound.retrievers.context import context_lines
 from trailhound.retrievers.corpus.reading import read_corpus
-from trailhound.retrievers.encoder import MiniLMEncoder
+from trailhound.retrievers.encoder import MiniLMEncoder, embedding_text
 from trailhound.retrievers.live_context import CorpusKnowledge
 from trailhound.retrievers.live_lexical import LiveLexical
 from trailhound.retrievers.live_store import LiveStore
 from trailhound.retrievers.live_terms import LiveTerms
+from trailhound.retrievers.protocols import Progress
+from trailhound.retrievers.records import Vectors
+from trailhound.retrievers.token_vectors import TokenVectors
 
 WORDS = 60
 
@@ -72,13 +77,45 @@ def main() -> None:
         parsed.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
 
 
+class Remembering:
+    """The built-in encoder on one thread; while indexes are built it encodes no text twice."""
+
+    def __init__(self) -> None:
+        self._encoder = MiniLMEncoder(threads=1)
+        self.name, self.dimension = self._encoder.name, self._encoder.dimension
+        self.building = True
+        self._vectors: dict[str, Vectors] = {}
+        self._pieces: dict[str, NDArray[np.float16]] = {}
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        """Encode ``texts``, float32 [n, d]."""
+        if not self.building:
+            return self._encoder.encode(texts)
+        missing = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+        self._vectors.update(zip(missing, self._encoder.encode(missing) if missing else (), strict=True))
+        return np.array([self._vectors[text] for text in texts], np.float32).reshape(len(texts), self.dimension)
+
+    def encode_tokens(self, texts: Sequence[str], progress: Progress | None = None) -> TokenVectors:
+        """Encode word pieces."""
+        if not self.building:
+            return self._encoder.encode_tokens(texts)
+        missing = [text for text in dict.fromkeys(texts) if text not in self._pieces]
+        found = self._encoder.encode_tokens(missing)
+        self._pieces.update((text, found.of(place)) for place, text in enumerate(missing))
+        parts = [self._pieces[text] for text in texts]
+        offsets = np.cumsum([0, *map(len, parts)]).astype(np.int64)
+        return TokenVectors(offsets, np.concatenate([np.zeros((0, self.dimension), np.float16), *parts]))
+
+
 def late(folder: Path, documents: list[Document], added: int, questions: Sequence[str]) -> dict[str, object]:
     """Return what late interaction adds to inserts and searches, and what is found."""
-    encoder = MiniLMEncoder(threads=1)
+    encoder = Remembering()
     figures: dict[str, object] = {}
     for bits in (0, 2):
         settings, place = IndexSettings(late_interaction=bits), folder / f"late{bits}.index"
+        encoder.building = True
         live = Index.build(documents[:-added], place, settings=settings, encoder=encoder)
+        encoder.building = False
         if bits:
             before = [spent(partial(found_late, live, question)) for question in questions]
             figures["late_search_before_ms"] = middle(before)
@@ -91,15 +128,37 @@ def late(folder: Path, documents: list[Document], added: int, questions: Sequenc
         )
     after = [spent(partial(found_late, live, question)) for question in questions]
     figures["late_search_after_ms"] = middle(after)
+    encoder.building = True
     anew = Index.build(documents, folder / "anew.index", settings=settings, encoder=encoder)
-    pairs = [(found(live, "late", question), found(anew, "late", question)) for question in questions]
+    best = exact(anew, encoder, questions)
+    lists = {
+        "live": [found(live, "late", question) for question in questions],
+        "anew": [found(anew, "late", question) for question in questions],
+        "exact": best,
+    }
     new = {document.id for document in documents[-added:]}
-    figures["late_top_10_in_common"] = share((set(one) & set(other), set(other)) for one, other in pairs)
-    of_new = [({p for p in one if is_of(p, new)}, {p for p in other if is_of(p, new)}) for one, other in pairs]
-    figures["late_added_in_top_10_live"] = sum(len(one) for one, _ in of_new)
-    figures["late_added_in_top_10_anew"] = sum(len(other) for _, other in of_new)
-    figures["late_best_in_common"] = share((set(one[:1]) & set(other[:1]), set(other[:1])) for one, other in pairs)
+    for name, some in lists.items():
+        figures[f"late_added_in_top_10_{name}"] = sum(is_of(passage, new) for one in some for passage in one)
+    for one, other in (("live", "anew"), ("live", "exact"), ("anew", "exact")):
+        pairs = list(zip(lists[one], lists[other], strict=True))
+        figures[f"late_{one}_top_10_of_{other}"] = share((set(some) & set(rest), set(rest)) for some, rest in pairs)
+        figures[f"late_{one}_best_of_{other}"] = share(
+            (set(some[:1]) & set(rest[:1]), rest[:1]) for some, rest in pairs
+        )
     return figures
+
+
+def exact(index: Index, encoder: Remembering, questions: Sequence[str]) -> list[list[str]]:
+    """Return the ids of the ten best passages for each question by the vectors of word pieces themselves."""
+    passages = list(index.store)
+    pieces = encoder.encode_tokens([embedding_text(passage.title, passage.text) for passage in passages])
+    vectors, begins = pieces.vectors.astype(np.float32), pieces.offsets[:-1]
+    found_passages = []
+    for question in questions:
+        asked = encoder.encode_tokens([question]).vectors.astype(np.float32)
+        scores = np.maximum.reduceat(vectors @ asked.T, begins, axis=0).sum(axis=1)
+        found_passages.append([passages[row].id for row in np.argsort(-scores, kind="stable")[:10].tolist()])
+    return found_passages
 
 
 def context(folder: Path, index_of_them: Path, seed: int) -> dict[str, object]:
@@ -165,7 +224,7 @@ def middle(times: Sequence[float]) -> float:
     return round(float(np.median(times)), 2)
 
 
-def share(pairs: Iterable[tuple[set[str], set[str]]]) -> float:
+def share(pairs: Iterable[tuple[Sized, Sized]]) -> float:
     """Return the mean share of what is in the first of what is in the second."""
     parts = [len(one) / len(other) for one, other in pairs if other]
     return round(float(np.mean(parts)), 4)
