@@ -12,15 +12,11 @@ split, and SciFact on one fold.
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
-from router import corpus_of, labelled, made
-from trailhound.graph.index import Index
+from router_runs import Figures, arguments, corpus_of, labelled, made, opened, parse, print_figures, report
 from trailhound.retrievers.docids import DocidTree
 from trailhound.retrievers.router.clues import Corpus, stacked
 from trailhound.retrievers.router.decoder import DecoderSettings, DocidDecoder
@@ -78,7 +74,7 @@ def view_of(corpus: Corpus, seed: int) -> TreeView:
 
 def wiki(parsed: argparse.Namespace, seed: int) -> dict[str, float]:
     """Train on 2wiki-train and pairs made of 2Wiki, measure on 2Wiki (or on 2wiki-train's validation)."""
-    indexes = {name: Index.open(parsed.indexes / f"{name}.index", threads=1) for name in ("2wiki-train", "2wiki")}
+    indexes = {name: opened(parsed, name) for name in ("2wiki-train", "2wiki")}
     corpora = {name: corpus_of(index) for name, index in indexes.items()}
     views = {name: view_of(corpus, seed) for name, corpus in corpora.items()}
     over = "2wiki-train" if parsed.choose else "2wiki"
@@ -95,7 +91,7 @@ def wiki(parsed: argparse.Namespace, seed: int) -> dict[str, float]:
 
 def scifact(parsed: argparse.Namespace, seed: int) -> dict[str, float]:
     """Return the means over five folds, weighed by their questions."""
-    index = Index.open(parsed.indexes / "scifact.index", threads=1)
+    index = opened(parsed, "scifact")
     corpus = corpus_of(index)
     view = view_of(corpus, seed)
     everything = labelled(index, corpus, parsed.data / "scifact", "train", parsed.work)
@@ -115,34 +111,20 @@ def scifact(parsed: argparse.Namespace, seed: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--indexes", type=Path, required=True, help="where 2wiki.index and the others lie")
-    parser.add_argument("--work", type=Path, default=Path("runs/docids"))
+    parser = arguments(__doc__, "runs/docids", 1000)
     parser.add_argument("--sets", nargs="+", choices=("2wiki", "scifact"), default=["2wiki", "scifact"])
-    parser.add_argument("--made", type=int, default=1000, help="pairs made from passages")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--ablate", action="store_true", help="also a decoder that sees no words")
     parser.add_argument("--choose", action="store_true", help="measure on questions of train")
-    parser.add_argument("--json", type=Path, default=None)
-    parsed = parser.parse_args()
-    torch.set_num_threads(1)
-    parsed.work.mkdir(parents=True, exist_ok=True)
-    everything: dict[str, list[dict[str, float]]] = {}
+    parsed = parse(parser)
+    everything: dict[str, list[Figures]] = {}
     for name, measure in (("2wiki", wiki), ("scifact", scifact)):
         if name not in parsed.sets:
             continue
         everything[name] = []
         for seed in parsed.seeds:
             everything[name].append(measure(parsed, seed))
-            print(f"{name}, seed {seed}: {everything[name][-1]}", flush=True)
-            if parsed.json:
-                parsed.json.write_text(json.dumps(everything, indent=2) + "\n")
-        print(f"\n{name}, seeds {parsed.seeds}\n\n| figure | mean | spread |\n|---|---|---|")
-        for figure in everything[name][0]:
-            values = [result[figure] for result in everything[name]]
-            spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            print(f"| {figure} | {statistics.mean(values):.4f} | {spread:.4f} |", flush=True)
+            report(f"{name}, seed {seed}: {everything[name][-1]}", everything, parsed)
+        print_figures(f"{name}, seeds {parsed.seeds}", everything[name])
 
 
 if __name__ == "__main__":

@@ -10,54 +10,21 @@ them. `--choose` measures on a held-out fifth of the train questions in place of
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import time
 from pathlib import Path
 
 import numpy as np
-import torch
-from trailhound.graph.edges import Relation
+from router_runs import Figures, arguments, corpus_of, labelled, made, mentions, opened, parse, print_figures, report
 from trailhound.graph.index import Index
-from trailhound.retrievers.docid_pairs import TrainingPair, labelled_pairs, made_pairs
 from trailhound.retrievers.fusion import reciprocal_rank_fusion
-from trailhound.retrievers.questions import load_questions
-from trailhound.retrievers.records import Hits, Vectors
-from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.examples import Examples, encoded, examples_of, joined
+from trailhound.retrievers.records import Hits
+from trailhound.retrievers.router.examples import Examples, joined
 from trailhound.retrievers.router.making import RouterSettings, make_router, measured
 from trailhound.retrievers.router.routed import RoutedIndex, build_lexical_shards, dense_shards
 from trailhound.retrievers.router.router import Router
 
 PAGE = 20
 """Passages of each ranking that the hybrid fuses."""
-
-
-def corpus_of(index: Index) -> Corpus:
-    """Return the parts of an index that a router looks at."""
-    return Corpus(np.ascontiguousarray(index.dense.vectors), index.terms, index.entity)
-
-
-def labelled(index: Index, corpus: Corpus, folder: Path, split: str, work: Path) -> Examples:
-    """Return the questions of a split; their vectors are kept in ``work``."""
-    questions, qrels = load_questions(folder, split)
-    pairs = labelled_pairs(questions, qrels, index.store.row_of)
-    return examples_of(pairs, kept(work / f"{index.path.stem}-{split}.npy", index, pairs), corpus)
-
-
-def made(index: Index, corpus: Corpus, most: int, work: Path) -> Examples:
-    """Return pairs made from the passages, the same for every seed of the training."""
-    pairs = made_pairs(list(index.store), index.terms, np.random.default_rng(0), most)
-    return examples_of(pairs, kept(work / f"{index.path.stem}-made-{most}.npy", index, pairs), corpus)
-
-
-def kept(path: Path, index: Index, pairs: list[TrainingPair]) -> Vectors:
-    """Return the vectors of pairs, from a file where there is one of as many."""
-    if path.exists() and len(found := np.load(path)) == len(pairs):
-        return found
-    vectors = encoded(pairs, index.encoder)
-    np.save(path, vectors)
-    return vectors
 
 
 def recall(hits: list[Hits], examples: Examples, limit: int = 5) -> float:
@@ -105,12 +72,9 @@ def measure(parsed: argparse.Namespace, index: Index, seed: int) -> dict[str, fl
     else:
         test = labelled(index, corpus, parsed.data / parsed.set, "dev", parsed.work)
     examples = joined(train, made(index, corpus, parsed.made, parsed.work)) if parsed.made else train
-    edges = index.graph.edges
-    mentions = edges.relation == Relation.TITLE_MENTION
-    links = edges.source[mentions], edges.target[mentions]
     start = time.process_time()
     sub_indexes = [index.lexical, index.dense, index.entity]
-    result = make_router(corpus, examples, RouterSettings(parsed.shards), seed, links, sub_indexes)
+    result = make_router(corpus, examples, RouterSettings(parsed.shards), seed, mentions(index), sub_indexes)
     seconds = time.process_time() - start
     figures = measured(result.router, test, sub_indexes)
     folder = parsed.work / f"{parsed.set}-lexical-{seed}-{parsed.shards}-{time.time_ns()}"
@@ -120,31 +84,19 @@ def measure(parsed: argparse.Namespace, index: Index, seed: int) -> dict[str, fl
 
 def main() -> None:
     """Measure what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--indexes", type=Path, required=True, help="where SET.index lie")
-    parser.add_argument("--work", type=Path, default=Path("runs/router"))
+    parser = arguments(__doc__, "runs/router", 2000)
     parser.add_argument("--set", default="hotpotqa")
     parser.add_argument("--shards", type=int, default=8)
-    parser.add_argument("--made", type=int, default=2000, help="pairs made from passages")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--choose", action="store_true", help="measure on held-out train questions")
-    parser.add_argument("--json", type=Path, default=None)
-    parsed = parser.parse_args()
-    torch.set_num_threads(1)
-    parsed.work.mkdir(parents=True, exist_ok=True)
-    index = Index.open(parsed.indexes / f"{parsed.set}.index", threads=1, verify=False)
-    results = []
+    parsed = parse(parser)
+    index = opened(parsed, parsed.set)
+    results: list[Figures] = []
     for seed in parsed.seeds:
         results.append(measure(parsed, index, seed))
-        print(f"seed {seed}: " + ", ".join(f"{name} {value:.4f}" for name, value in results[-1].items()), flush=True)
-        if parsed.json:
-            parsed.json.write_text(json.dumps(results, indent=2) + "\n")
-    print(f"\n{parsed.set}, {parsed.shards} shards, seeds {parsed.seeds}\n\n| figure | mean | spread |\n|---|---|---|")
-    for name in results[0]:
-        values = [result[name] for result in results]
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        print(f"| {name} | {statistics.mean(values):.4f} | {spread:.4f} |")
+        report(
+            f"seed {seed}: " + ", ".join(f"{name} {value:.4f}" for name, value in results[-1].items()), results, parsed
+        )
+    print_figures(f"{parsed.set}, {parsed.shards} shards, seeds {parsed.seeds}", results)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,9 @@ Hits@1 of the docids. The train split alone is used.
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
-from pathlib import Path
 
 import numpy as np
-import torch
-from router import corpus_of, labelled, made
-from trailhound.graph.edges import Relation
+from router_runs import Figures, arguments, corpus_of, labelled, made, mentions, opened, parse, print_figures, report
 from trailhound.graph.index import Index
 from trailhound.retrievers.records import Rows
 from trailhound.retrievers.router.clues import Corpus, clues_of
@@ -58,9 +53,7 @@ def measure(parsed: argparse.Namespace, index: Index, seed: int) -> dict[str, fl
     pairs = pairs.take(pairs.within(order[:first]))
     old, old_test = questions.take(early).parted(0.2, rng)
     new, new_test = questions.take(late).parted(0.2, rng)
-    edges = index.graph.edges
-    kept = edges.relation == Relation.TITLE_MENTION
-    source, target = place[edges.source[kept]], place[edges.target[kept]]
+    source, target = (place[rows] for rows in mentions(index))
     there = (source < first) & (target < first)
     trained = joined(old, pairs)
     router = make_router(
@@ -85,29 +78,15 @@ def measure(parsed: argparse.Namespace, index: Index, seed: int) -> dict[str, fl
 
 def main() -> None:
     """Measure what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--indexes", type=Path, required=True, help="where SET.index lie")
-    parser.add_argument("--work", type=Path, default=Path("runs/refresh"))
+    parser = arguments(__doc__, "runs/refresh", 1000)
     parser.add_argument("--set", default="hotpotqa")
-    parser.add_argument("--made", type=int, default=1000, help="pairs made from passages")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--json", type=Path, default=None)
-    parsed = parser.parse_args()
-    torch.set_num_threads(1)
-    parsed.work.mkdir(parents=True, exist_ok=True)
-    index = Index.open(parsed.indexes / f"{parsed.set}.index", threads=1, verify=False)
-    results = []
+    parsed = parse(parser)
+    index = opened(parsed, parsed.set)
+    results: list[Figures] = []
     for seed in parsed.seeds:
         results.append(measure(parsed, index, seed))
-        print(f"seed {seed}: {results[-1]}", flush=True)
-        if parsed.json:
-            parsed.json.write_text(json.dumps(results, indent=2) + "\n")
-    print("\n| router, questions, figure | mean | spread |\n|---|---|---|")
-    for name in results[0]:
-        values = [result[name] for result in results]
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        print(f"| {name} | {statistics.mean(values):.4f} | {spread:.4f} |")
+        report(f"seed {seed}: {results[-1]}", results, parsed)
+    print_figures(f"{parsed.set}, seeds {parsed.seeds}", results)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..errors import MaskingError
+
 SYSTEMS = ("lexical", "dense", "late", "hybrid", "hops", "hops2", "ppr", "exhaustive", "policy")
 
 
@@ -85,7 +87,8 @@ def add_router(parser: argparse.ArgumentParser, several: bool = False) -> None:
         action="append" if several else "store",
         default=None,
         metavar="RUN",
-        help="search in the shards that `trailhound tune-router` taught it to choose, and ask for docids"
+        help="search in the shards that `trailhound tune-router` taught it to choose, and ask for docids; a folder of"
+        " such RUNs, each tuned on the index of a part of the passages, is asked as one router"
         + (": one for each --index" if several else " (default: search everything)"),
     )
     parser.add_argument(
@@ -102,6 +105,28 @@ def add_path_reranker(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="re-rank the result with what `trailhound tune-reranker` made (default: leave it as it is)",
     )
+
+
+def add_mask_patterns(parser: argparse.ArgumentParser, about: str) -> None:
+    """Add patterns of the user's own that are masked."""
+    parser.add_argument("--mask-pattern", action="append", default=[], type=_pattern, metavar="NAME=REGEX", help=about)
+
+
+def mask_patterns(parsed: argparse.Namespace) -> dict[str, str]:
+    """Return the patterns by name."""
+    patterns = dict(parsed.mask_pattern)
+    if len(patterns) < len(parsed.mask_pattern):
+        raise WrongUseError("two --mask-pattern have one name: give each its own")
+    return patterns
+
+
+def _pattern(definition: str) -> tuple[str, str]:
+    from ..retrievers.masking import pattern_of
+
+    try:
+        return pattern_of(definition)
+    except MaskingError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def add_tuning(parser: argparse.ArgumentParser, rank: int) -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..console import ProgressBar
-from ..errors import MaskingError
-from .arguments import WrongUseError, command_parser, positive
+from .arguments import add_mask_patterns, command_parser, mask_patterns, positive
 
 
 def add(subcommands: Any) -> None:
@@ -82,23 +81,7 @@ def _add_masking(parser: argparse.ArgumentParser) -> None:
         metavar="KIND",
         help="private data that is blacked out before anything is stored: email, phone, card, iban, ip, secret, or all",
     )
-    parser.add_argument(
-        "--mask-pattern",
-        action="append",
-        default=[],
-        type=_pattern,
-        metavar="NAME=REGEX",
-        help="a pattern of your own that is blacked out too; may be repeated, and is not stored",
-    )
-
-
-def _pattern(definition: str) -> tuple[str, str]:
-    from ..retrievers.masking import pattern_of
-
-    try:
-        return pattern_of(definition)
-    except MaskingError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+    add_mask_patterns(parser, "a pattern of your own that is blacked out too; may be repeated, and is not stored")
 
 
 def run(parsed: argparse.Namespace) -> None:
@@ -106,9 +89,7 @@ def run(parsed: argparse.Namespace) -> None:
     from ..graph.index import Index
     from ..graph.index_settings import IndexSettings
 
-    patterns = dict(parsed.mask_pattern)
-    if len(patterns) < len(parsed.mask_pattern):
-        raise WrongUseError("two --mask-pattern have one name: give each its own")
+    patterns = mask_patterns(parsed)
     settings = IndexSettings(
         encoder=parsed.encoder,
         dense=parsed.dense,

@@ -30,7 +30,12 @@ def add(subcommands: Any) -> None:
         "train the router of an index: shards, docids, and which sub-index to ask first",
         "  trailhound tune-router --index w.index --questions data/w --split train --out runs/w-router\n"
         "  trailhound tune-router --index w.index --questions data/w --split train --policy runs/w --out runs/w-r\n"
-        "  trailhound tune-router --index docs.index --shards 16 --out runs/docs-router",
+        "  trailhound tune-router --index docs.index --shards 16 --out runs/docs-router\n"
+        "Routers that are tuned apart, each on the index of its own passages, are joined by lying in one folder:\n"
+        "  trailhound tune-router --index a.index --out runs/peers/a\n"
+        "  trailhound tune-router --index b.index --out runs/peers/b\n"
+        "  trailhound index a b --out both.index\n"
+        '  trailhound search both.index "Who ...?" --router runs/peers',
     )
     parser.add_argument("--index", type=Path, required=True, metavar="INDEX")
     parser.add_argument(
@@ -150,20 +155,32 @@ def _earnings(index: Index, parsed: argparse.Namespace, bar: ProgressBar) -> lis
 def labelled_of(index: Index, parsed: argparse.Namespace, bar: ProgressBar) -> list[TrainingPair]:
     """Return the pairs of the questions that the command line names.
 
+    What an index of a part of the corpus does not hold is left out of the labels, with a warning.
+
     Raises:
-        RouterError: when their labels name what the index does not hold.
+        RouterError: when the index holds nothing that the labels name.
     """
     from ..retrievers.docid_pairs import labelled_pairs
     from ..retrievers.questions import load_questions
 
     questions, qrels = load_questions(parsed.questions, parsed.split, bar.warn)
-    try:
-        return labelled_pairs(questions, qrels, index.store.row_of)
-    except KeyError as error:
+    named = {name for question in questions for name, label in qrels.get(question.id, {}).items() if label > 0}
+    unknown = {name for name in named if not index.store.has(name)}
+    if unknown and unknown == named:
         raise RouterError(
-            f"the labels of {parsed.questions} name the passage {error}, which {parsed.index} does not hold:"
-            " give the questions of this index"
-        ) from error
+            f"the labels of {parsed.questions} name the passage {min(unknown)!r}, which {parsed.index} does not hold,"
+            " and nothing that it holds: give the questions of this index"
+        )
+    if unknown:
+        bar.warn(
+            f"{len(unknown)} of the {len(named)} passages that the labels of {parsed.questions} name are not in"
+            f" {parsed.index}: nothing is learned of them"
+        )
+    own = {
+        question.id: {name: label for name, label in qrels.get(question.id, {}).items() if name not in unknown}
+        for question in questions
+    }
+    return labelled_pairs(questions, own, index.store.row_of)
 
 
 def _made(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..console import ProgressBar
-from .arguments import WrongUseError, command_parser
+from .arguments import WrongUseError, add_mask_patterns, command_parser, mask_patterns
 from .opening import open_index
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 1000
 """Documents that become searchable together: a bound on memory and on what a kill undoes."""
+
+_NAMED = 3
+"""Passages that are named of those that came back."""
 
 
 def add(subcommands: Any) -> None:
@@ -43,6 +46,9 @@ def add(subcommands: Any) -> None:
     parser.add_argument(
         "--questions", type=Path, default=None, metavar="FILE", help="recent questions, one a line, to measure drift by"
     )
+    add_mask_patterns(
+        parser, "the patterns that the index was built with, every one again: it does not store them; may be repeated"
+    )
 
 
 def run(parsed: argparse.Namespace) -> None:
@@ -53,14 +59,15 @@ def run(parsed: argparse.Namespace) -> None:
     if not parsed.corpus and not parsed.delete:
         raise WrongUseError("nothing to do: name a CORPUS to add, or documents to --delete")
     questions = [] if parsed.questions is None else parsed.questions.read_text("utf-8").splitlines()
+    patterns = mask_patterns(parsed)
     index = open_index(parsed.index, parsed.threads)
     reports = []
     with ProgressBar(parsed.quiet) as bar:
         if parsed.delete:
-            reports.append(index.delete(parsed.delete))
+            reports.append(index.delete(parsed.delete, progress=bar.report))
         done = 0
         for documents in _in_parts(read_corpus(parsed.corpus, bar.warn) if parsed.corpus else ()):
-            reports.append(index.add(documents, parsed.replace, progress=bar.report))
+            reports.append(index.add(documents, parsed.replace, mask_patterns=patterns, progress=bar.report))
             done += len(documents)
             bar.report("adding documents", done, 0)
     for line in _lines(parsed.index, reports, measure_drift(index, [line for line in questions if line.strip()])):
@@ -81,6 +88,16 @@ def _lines(place: Path, reports: list[UpdateReport], drift: Drift) -> Iterator[s
     done = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing to add"
     passages = sum(report.passages for report in reports)
     yield f"{place}: documents: {done}; {passages:,} new passages"
+    left_out = sum(len(report.dropped) for report in reports)
+    if left_out:
+        yield f"{left_out:,} passages repeat another and were left out"
+    restored = [identifier for report in reports for identifier in report.restored]
+    if restored:
+        more = f" and {len(restored) - _NAMED:,} more" if len(restored) > _NAMED else ""
+        yield (
+            f"{len(restored):,} passages came back that had been left out because they repeat one that is gone now:"
+            f" {', '.join(restored[:_NAMED])}{more}"
+        )
     times = [report.milliseconds for report in reports]
     if len(times) == 1:
         yield f"searchable after {times[0]:,.0f} ms"

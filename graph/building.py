@@ -24,10 +24,10 @@ from ..retrievers.masking import Masker
 from ..retrievers.projection import ProjectedEncoder, learn_projection
 from ..retrievers.protocols import Encoder, Progress
 from ..retrievers.pruning import Sieve
-from ..retrievers.records import Document
+from ..retrievers.records import Document, Vectors
 from ..retrievers.store import FILE_NAME, StoreWriter
 from ..retrievers.terms import TermIndex
-from ..retrievers.vector_cache import DENSE, KEYS, VectorCache
+from ..retrievers.vector_cache import DENSE, KEYS, VectorCache, keys_of
 from .fact_links import link_facts
 from .index_settings import IndexSettings
 from .knowledge_graph import KnowledgeGraph
@@ -43,16 +43,24 @@ class Build:
         settings: how it is indexed.
         compiler: makes passages of documents.
         progress: hears of every stage.
+        known: vectors of some texts that are to be embedded.
     """
 
     def __init__(
-        self, staging: Path, place: Path, settings: IndexSettings, compiler: CorpusCompiler, progress: Progress | None
+        self,
+        staging: Path,
+        place: Path,
+        settings: IndexSettings,
+        compiler: CorpusCompiler,
+        progress: Progress | None,
+        known: Mapping[str, Vectors] | None = None,
     ) -> None:
         self._staging = staging
         self._place = place
         self._settings = settings
         self._compiler = compiler
         self._progress = progress
+        self._known = known or {}
 
     def write_store(self, documents: Iterable[Document]) -> None:
         """Compile the documents and write the evidence store."""
@@ -99,17 +107,17 @@ class Build:
         found_by = [in_context(line, text) for line, text in zip(self._compiler.lines(), texts, strict=True)]
         LexicalIndex.build(self._staging / LEXICAL, zip(titles, found_by, strict=True), len(texts), self._progress)
         counts = self._write_links(titles, texts, documents)
-        cache = VectorCache(self._place, encoder)
+        cache = VectorCache(self._place, encoder, self._known)
         embedded = [embedding_text(title, text) for title, text in zip(titles, found_by, strict=True)]
         keys, vectors = cache.encode(embedded, self._progress)
-        if self._settings.dimension:
+        if self._settings.dimension and not isinstance(encoder, ProjectedEncoder):
             encoder = ProjectedEncoder(encoder, learn_projection(vectors, self._settings.dimension))
-            vectors = encoder.shortened(vectors)
+            keys, vectors = keys_of(encoder, embedded), encoder.shortened(vectors)
         DenseIndex.build(self._staging / DENSE, vectors, self._settings.dense)
         self._say("writing the dense memory", len(texts))
         if isinstance(encoder, ProjectedEncoder):
             encoder.save(self._staging / DENSE)
-        elif self._settings.dense not in COMPRESSED:  # of codes nothing can be used again, nor of shorter vectors
+        if self._settings.dense not in COMPRESSED:  # of codes nothing can be used again
             np.save(self._staging / DENSE / KEYS, keys, allow_pickle=False)
         if pieces is not None:
             LateInteractionIndex.build(self._staging / LATE, embedded, pieces, late, self._progress)
@@ -161,8 +169,9 @@ class BuildPlan:
         settings: how.
         masker: what is masked.
         context: the line before a passage's text, by name or by a user's function.
-        encoder: in place of the one that ``settings`` names.
+        encoder: in place of the one that ``settings`` names; where vectors are to be shorter it may bring its map.
         threads: for encoding; all cores when None.
+        known: vectors of some texts, by the text that is embedded.
     """
 
     settings: IndexSettings
@@ -170,6 +179,7 @@ class BuildPlan:
     context: ContextName | ContextFunction
     encoder: Encoder | None
     threads: int | None
+    known: Mapping[str, Vectors] | None = None
 
     def build_facts(
         self, triples: Path, staging: Path, place: Path, warn: Callable[[str], None], progress: Progress | None
@@ -206,7 +216,7 @@ class BuildPlan:
         compiler = CorpusCompiler(
             self.masker, settings.chunk_words, settings.chunk_tokens, counter, self.context, warn, sieve
         )
-        build = Build(staging, place, settings, compiler, progress)
+        build = Build(staging, place, settings, compiler, progress, self.known)
         build.write_store(documents)
         build.write_parts(load_encoder(settings.encoder, self.threads) if encoder is None else encoder)
 

@@ -22,14 +22,14 @@ from ..retrievers.late_interaction import hold_tokens
 from ..retrievers.masking import Masker
 from ..retrievers.projection import ProjectedEncoder
 from ..retrievers.protocols import Encoder, Progress, SubIndex
-from ..retrievers.pruning import Sieve
 from ..retrievers.records import Document, Query
 from ..retrievers.vector_cache import DENSE
+from .additions import Additions, context_of, masker_of, masker_of_masked, vectors_at_hand
 from .building import BuildPlan, documents_of, graph_of
 from .index_settings import IndexSettings, with_function
 from .open_folder import OpenFolder
 from .parts import FACTS, BaseParts, WordPieces
-from .updates import KnownVectors, UpdateReport, addition, compiler_of_additions, deletion, report
+from .updates import UpdateReport, addition, deletion, report
 
 if TYPE_CHECKING:
     from .routing import Routing
@@ -43,7 +43,8 @@ class Index(OpenFolder):
         encoder: in place of the one that the manifest names; must have its name.
         threads: for encoding; all cores when None.
         verify: hold every file against its hash first (about a second for each gigabyte).
-        router: folder that ``trailhound tune-router`` wrote; then questions are searched in their shards alone.
+        router: folder that ``trailhound tune-router`` wrote, or a folder of such folders, each of a router that was
+            tuned on a part of the corpus; then questions are searched in their shards alone.
         shards: at most how many of them for a question.
 
     Attributes:
@@ -150,7 +151,13 @@ class Index(OpenFolder):
         return cls(out, encoder, threads, verify=False)
 
     def add(
-        self, documents: Iterable[Document], replace: bool = False, *, progress: Progress | None = None
+        self,
+        documents: Iterable[Document],
+        replace: bool = False,
+        *,
+        context: ContextFunction | None = None,
+        mask_patterns: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
     ) -> UpdateReport:
         """Add documents; they are searched from the next query on, and kept whatever happens.
 
@@ -159,59 +166,80 @@ class Index(OpenFolder):
         Args:
             documents: what to add.
             replace: let a document take the place of one of its id.
+            context: the function that the index was built with, where it was built with one.
+            mask_patterns: those that it was built with, by their names, where it was built with some.
             progress: hears of encoding and linking.
 
         Raises:
-            UpdateError: when an id is there already and not to be replaced, is given twice, or the index is one that
-                has to be built anew: a knowledge graph, or one with context, late interaction, shorter vectors,
-                duplicates left out or masking by patterns of your own.
+            UpdateError: when an id is there already and not to be replaced, is given twice, the function or the
+                patterns are not those that the index was built with, or it is a knowledge graph.
             CorpusError: when a document cannot be stored.
             EncoderError: when the index's encoder cannot be loaded, or a vector is not finite.
             IndexFolderError: when the journal cannot be written; DamagedIndexError when it is damaged.
         """
         started = perf_counter()
         with self._changing() as show:
-            compiler = compiler_of_additions(self.settings, self.manifest, self.encoder)
-            done = addition(self._live, list(documents), replace, compiler, self.encoder, progress)
+            masker = masker_of(self.settings, self.manifest, mask_patterns)
+            done = addition(self._additions(masker, context, "add"), list(documents), replace, progress)
             show()
             return report(done, self._live.snapshot, started)
 
-    def delete(self, document_ids: Iterable[str]) -> UpdateReport:
+    def delete(
+        self,
+        document_ids: Iterable[str],
+        *,
+        context: ContextFunction | None = None,
+        progress: Progress | None = None,
+    ) -> UpdateReport:
         """Delete documents; they are not found from the next query on.
+
+        Passages of others that had been left out because they repeat one of these come back (``restored`` of the
+        report); ``context`` is the function that the index was built with, which only they ask for.
 
         Raises:
             UpdateError: when one is not there (then none is deleted), or the index is a knowledge graph.
+            EncoderError: as for :meth:`add`, when something comes back.
             IndexFolderError: when the journal cannot be written; DamagedIndexError when it is damaged.
         """
         started = perf_counter()
         with self._changing() as show:
-            done = deletion(self._live, document_ids)
+            done = deletion(self._live, document_ids, lambda: self._additions(Masker(), context, "delete"), progress)
             show()
             return report(done, self._live.snapshot, started)
 
-    def compact(self, *, progress: Progress | None = None) -> bool:
+    def compact(self, *, context: ContextFunction | None = None, progress: Progress | None = None) -> bool:
         """Build a new base from all documents, without a journal; returns whether there was anything to fold in.
 
-        The result is that of building an index from the same documents; vectors are taken over. Searches go on in
-        the old index until the new one is whole, and a kill leaves one of the two. Changes by others wait.
+        The result is that of building an index from the same documents; vectors are taken over, and so is the map to
+        shorter ones. Searches go on in the old index until the new one is whole, and a kill leaves one of the two.
+        Changes by others wait.
+
+        Args:
+            context: the function that the index was built with, where it was built with one.
+            progress: hears of every stage.
 
         Raises:
             CorpusError: when every document was deleted.
             UpdateError, IndexFolderError, DamagedIndexError, EncoderError: as for :meth:`add`.
         """
         with self._changing():
-            parts = self._live.parts
-            if isinstance(parts, BaseParts):
+            store = self._live.parts.store
+            if isinstance(self._live.parts, BaseParts):
                 return False
-            store = parts.store
             if not len(store):
                 raise CorpusError(f"every document of {self.path} was deleted: there is nothing to build; add some")
+            masker, how = masker_of_masked(self.settings, self.manifest), context_of(self.settings, context, "compact")
+            at_hand = vectors_at_hand(self._live)
+            plan = BuildPlan(self.settings, masker, how, self.encoder, self._threads, at_hand)
+            place = self.path.resolve()
             documents = (store.document(identifier) for identifier in store.document_ids())
-            compiler_of_additions(self.settings, self.manifest, self.encoder)  # else it cannot be built alike
-            known = KnownVectors(self.encoder, parts, self._live.snapshot)
-            Index.build(documents, self.path, settings=self.settings, encoder=known, progress=progress)
+            with new_folder(place) as staging:
+                plan.build_texts(documents, staging, place, lambda message: None, progress)
             self._follow()
         return True
+
+    def _additions(self, masker: Masker, context: ContextFunction | None, what: str) -> Additions:
+        return Additions(self._live, self.settings, masker, context_of(self.settings, context, what), self.encoder)
 
     def __reduce__(self) -> tuple[Callable[..., Index], tuple[object, ...]]:
         """Pickle as the folder's path: whoever unpickles opens it."""
@@ -229,7 +257,7 @@ class Index(OpenFolder):
     @property
     def dropped(self) -> list[dict[str, str]]:
         """The passages that were left out because they repeat another: see :meth:`Sieve.load`."""
-        return Sieve.load(self.path) if self.settings.drop_duplicates else []
+        return [dict(entry) for entry in self.parts.dropped]
 
     @property
     def encoder(self) -> Encoder:
@@ -271,7 +299,8 @@ class Index(OpenFolder):
 
             base = self._live.base
             if self._routing is None or self._routing.base is not base:
-                self._routing = Routing(self._router, base, manifest_hash(self.manifest), self._shards)
+                known = manifest_hash(self.manifest), self.encoder_name
+                self._routing = Routing(self._router, base, *known, self._shards)
             return self._routing
 
     def sub_indexes_for(self, question: Query) -> Mapping[str, SubIndex]:

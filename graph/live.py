@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import DamagedIndexError
 from ..retrievers.changes import Change
+from ..retrievers.context import ContextName, in_context
 from ..retrievers.entity import EntityIndex
 from ..retrievers.journal import Journal, Position, Signature
+from ..retrievers.live_context import line_words
 from ..retrievers.live_dense import LiveDense
+from ..retrievers.live_late import LateAdditions, LiveLate
 from ..retrievers.live_lexical import BaseStatistics, LexicalAdditions, LiveLexical
+from ..retrievers.live_pruning import BaseMarks, Entry, KnownPassages
 from ..retrievers.live_store import LiveStore, StoreAdditions
 from ..retrievers.live_terms import LiveTerms, Shift, TermAdditions
 from ..retrievers.live_titles import TitleAdditions, live_titles
@@ -21,7 +27,6 @@ from ..retrievers.protocols import Progress
 from ..retrievers.records import Passage
 from ..retrievers.snapshot import GrowingArray, Snapshot
 from ..retrievers.terms import TermHashes, term_hashes
-from ..retrievers.without_removed import WithoutRemoved
 from .live_graph import GraphAdditions, LiveGraph, touch
 from .parts import BaseParts, Column, LiveParts
 from .relinking import relinked
@@ -33,6 +38,7 @@ class _Additions:
     """Everything that was added to a base or removed from it; only ever grows."""
 
     vectors: GrowingArray
+    late: LateAdditions
     store: StoreAdditions = field(default_factory=StoreAdditions)
     lexical: LexicalAdditions = field(default_factory=LexicalAdditions)
     terms: TermAdditions = field(default_factory=TermAdditions)
@@ -42,6 +48,8 @@ class _Additions:
     died: dict[int, int] = field(default_factory=dict)
     title_of: list[str] = field(default_factory=list)
     document_of: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    marks: list[NDArray[np.uint64]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,7 @@ class LiveIndex:
         folder: of the index.
         base: its parts as they were built.
         base_hash: of the base's manifest.
+        context: of the base's passages.
 
     Attributes:
         base: as it was built.
@@ -78,8 +87,10 @@ class LiveIndex:
         snapshot: how much of base and additions it has.
     """
 
-    def __init__(self, folder: Path, base: BaseParts, base_hash: str) -> None:
+    def __init__(self, folder: Path, base: BaseParts, base_hash: str, context: ContextName = "none") -> None:
+        self._folder = folder
         self._journal = Journal(folder, base_hash)
+        self._context = context
         self.base = base
         self._statistics = BaseStatistics(base.lexical)
         self._begin()
@@ -87,14 +98,45 @@ class LiveIndex:
     def _begin(self) -> None:
         """Go back to the base."""
         base = self.base
-        self._added = _Additions(GrowingArray(np.float32, base.dense.dimension))
+        width = 0 if base.late is None else base.late.width
+        self._added = _Additions(GrowingArray(np.float32, base.dense.dimension), LateAdditions(width))
         self._end = Position()
         self._signature: Signature = None
         self._shift = Shift()
+        self._unchanged: LiveParts | None = None
         self.snapshot = Snapshot(
             len(base.store), len(base.store), 0, len(base.store), base.store.documents, self._added.died
         )
         self.parts: BaseParts | LiveParts = base
+
+    @property
+    def living(self) -> LiveParts:
+        """The latest state, also where nothing was changed yet."""
+        parts = self.parts
+        if isinstance(parts, LiveParts):
+            return parts
+        if self._unchanged is None:
+            self._unchanged = self._parts(self.snapshot, self._shift, parts.dropped)
+        return self._unchanged
+
+    def line(self, row: int) -> str:
+        """Return what stands before the text of an added passage for finding it, "" for nothing."""
+        return self._added.lines[row - self.snapshot.base]
+
+    def known_passages(self, removed: Iterable[str]) -> KnownPassages:
+        """Return the passages that additions are compared with to leave duplicates out: all but those of ``removed``.
+
+        Raises:
+            UpdateError: when the base was built by an earlier version.
+            DamagedIndexError: when its marks cannot be read.
+        """
+        store = self.living.store
+        gone = [row for identifier in removed for row in store.rows_of(identifier)]
+        return KnownPassages(self._base_marks, self._added.marks, store, self.snapshot.rows, self.snapshot.base, gone)
+
+    @cached_property
+    def _base_marks(self) -> BaseMarks:
+        return BaseMarks(self._folder, len(self.base.store))
 
     def is_behind(self) -> bool:
         """Return whether the journal was written to since it was read."""
@@ -167,17 +209,20 @@ class LiveIndex:
         gone_terms = [terms.terms(row) for row in gone]
         lost = {row for target in gone for row in graph.neighbours(target, "mentioned_by").rows.tolist()}
         touch(graph, added.graph, gone)
-        for passage in store.passages(gone):
-            added.lexical.remove(passage.title, passage.text, version)
+        for title, text in self._found_by(change.removed):
+            added.lexical.remove(title, text, version)
         for identifier in change.removed:
             added.store.remove(identifier, version)
         added.died.update((row, version) for row in gone)
         first = self.snapshot.rows
         new_terms: list[TermHashes] = []
+        lines = iter(change.lines)
         for document, rows, passages in zip(change.documents, _rows_of(change, first), change.passages, strict=True):
             added.store.add(document, passages, rows.start, version)
-            new_terms += self._add_passages(rows, passages)
+            new_terms += self._add_passages(rows, passages, [next(lines, "") for _ in passages])
         added.vectors.extend(change.vectors)
+        if change.pieces is not None:
+            added.late.extend(change.pieces)
         snapshot = Snapshot(
             self.snapshot.base,
             first + len(new_terms),
@@ -187,18 +232,39 @@ class LiveIndex:
             added.died,
         )
         shift = self._shift.moved(new_terms, gone_terms)
-        return _State(self._parts(snapshot, shift), snapshot, shift, first, lost)
+        left = set(change.removed)
+        dropped = (
+            [entry for entry in self.parts.dropped if entry["document"] not in left] if left else self.parts.dropped
+        )
+        parts = self._parts(snapshot, shift, [*dropped, *change.dropped])
+        return _State(parts, snapshot, shift, first, lost)
 
-    def _add_passages(self, rows: range, passages: Sequence[Passage]) -> list[TermHashes]:
+    def _found_by(self, documents: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Iterate over title and text, its line before it, of every passage of documents that are there."""
+        store, base = self.parts.store, self.snapshot.base
+        for identifier in documents:
+            rows = store.rows_of(identifier)
+            passages = store.passages(rows)
+            if rows and rows[0] >= base:
+                lines = [self._added.lines[row - base] for row in rows]
+            elif self._context == "none":
+                lines = [""] * len(rows)
+            else:
+                lines = line_words((store.document(identifier), passages), self._context)
+            for passage, line in zip(passages, lines, strict=True):
+                yield passage.title, in_context(line, passage.text)
+
+    def _add_passages(self, rows: range, passages: Sequence[Passage], lines: Sequence[str]) -> list[TermHashes]:
         """Add the passages of a document to all that looks passages up; returns their terms."""
         added = self._added
         titled: set[str] = set()
         found = []
-        for row, passage in zip(rows, passages, strict=True):
+        added.lines.extend(lines)
+        for row, passage, line in zip(rows, passages, lines, strict=True):
             terms = term_hashes(f"{passage.title}\n{passage.text}")
             found.append(terms)
             added.terms.add(terms)
-            added.lexical.add(passage.title, passage.text)
+            added.lexical.add(passage.title, in_context(line, passage.text))
             added.shares.add(row, passage.text, terms)
             if passage.title not in titled:  # of a document cut into several passages the first stands for all
                 titled.add(passage.title)
@@ -207,7 +273,7 @@ class LiveIndex:
             added.document_of.append(passage.document_id)
         return found
 
-    def _parts(self, snapshot: Snapshot, shift: Shift) -> LiveParts:
+    def _parts(self, snapshot: Snapshot, shift: Shift, dropped: Sequence[Entry]) -> LiveParts:
         base, added = self.base, self._added
         titles = live_titles(base.titles, added.titles, snapshot)
         return LiveParts(
@@ -221,7 +287,9 @@ class LiveIndex:
             Column(base.title_of, added.title_of, snapshot.rows),
             Column(base.document_of, added.document_of, snapshot.rows),
             snapshot.base,
-            None if base.late is None else WithoutRemoved(base.late, snapshot),
+            None if base.late is None else LiveLate(base.late, added.late, snapshot),
+            dropped,
+            self._context != "none",
         )
 
     def _with_links(self, change: Change, state: _State, progress: Progress | None) -> Change:

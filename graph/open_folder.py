@@ -17,6 +17,7 @@ from ..retrievers.journal import locked
 from ..retrievers.late_interaction import LateInteractionIndex
 from ..retrievers.lexical import LexicalIndex
 from ..retrievers.live_dense import LiveDense
+from ..retrievers.live_late import LiveLate
 from ..retrievers.live_lexical import LiveLexical
 from ..retrievers.live_store import LiveStore
 from ..retrievers.live_terms import LiveTerms
@@ -24,7 +25,6 @@ from ..retrievers.protocols import SubIndex
 from ..retrievers.store import EvidenceStore
 from ..retrievers.terms import TermIndex
 from ..retrievers.titles import TitleMatcher
-from ..retrievers.without_removed import WithoutRemoved
 from .knowledge_graph import KnowledgeGraph
 from .live import LiveIndex
 from .live_graph import LiveGraph
@@ -85,7 +85,8 @@ class OpenFolder:
         if verify:
             check_files(self.path, self.manifest)
         base = open_base(self.path, *self._accept(self.manifest))
-        live = LiveIndex(self.path, base, manifest_hash(self.manifest))
+        context = self.manifest["settings"].get("context", "none")
+        live = LiveIndex(self.path, base, manifest_hash(self.manifest), context)
         live.catch_up()
         self._live, self._latest = live, live.parts
 
@@ -101,7 +102,7 @@ class OpenFolder:
     titles = Part[TitleMatcher]()
     graph = Part[KnowledgeGraph | LiveGraph]()
     facts = Part[Facts | None]()
-    late = Part[LateInteractionIndex | WithoutRemoved | None]()
+    late = Part[LateInteractionIndex | LiveLate | None]()
     sub_indexes = Part[dict[str, SubIndex]]()
 
     @property

@@ -18,15 +18,17 @@ from ..retrievers.facts import Facts
 from ..retrievers.late_interaction import LATE, LateInteractionIndex
 from ..retrievers.lexical import LexicalIndex
 from ..retrievers.live_dense import LiveDense
+from ..retrievers.live_late import LiveLate
 from ..retrievers.live_lexical import LiveLexical
+from ..retrievers.live_pruning import Entry
 from ..retrievers.live_store import LiveStore
 from ..retrievers.live_terms import LiveTerms
 from ..retrievers.protocols import SubIndex
+from ..retrievers.pruning import DUPLICATES, Sieve
 from ..retrievers.store import FILE_NAME, EvidenceStore
 from ..retrievers.terms import TermIndex
 from ..retrievers.titles import TitleMatcher
 from ..retrievers.vector_cache import DENSE
-from ..retrievers.without_removed import WithoutRemoved
 from .knowledge_graph import KnowledgeGraph
 from .live_graph import LiveGraph
 
@@ -54,6 +56,7 @@ class BaseParts:
     late: LateInteractionIndex | None
     title_of: Sequence[str]
     document_of: Sequence[str]
+    dropped: Sequence[Entry] = ()
 
     @cached_property
     def sub_indexes(self) -> dict[str, SubIndex]:
@@ -68,6 +71,8 @@ class LiveParts:
 
     Attributes:
         base_rows: rows of the base; those from there on were added.
+        dropped: the passages that were left out because they repeat another.
+        in_context: whether the lexical index knows more of passages than their own words.
     """
 
     store: LiveStore
@@ -80,7 +85,9 @@ class LiveParts:
     title_of: Sequence[str]
     document_of: Sequence[str]
     base_rows: int
-    late: WithoutRemoved | None
+    late: LiveLate | None
+    dropped: Sequence[Entry]
+    in_context: bool
     facts: None = None
 
     @cached_property
@@ -137,6 +144,7 @@ def open_base(folder: Path, dense: DenseKind, pieces: WordPieces | None = None) 
         None if pieces is None else LateInteractionIndex(folder / LATE, pieces),
         titles,
         documents,
+        Sieve.load(folder) if (folder / DUPLICATES).exists() else (),
     )
     sizes = {len(part) for part in (parts.store, parts.lexical, parts.dense, parts.terms, parts.graph)}
     sizes |= {len(parts.late)} if parts.late is not None else set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,12 +25,10 @@ from ..retrievers.router.refreshing import RefreshSettings, carried_over, refres
 from ..retrievers.router.routed import build_lexical_shards
 from ..retrievers.router.router import Router
 from ..retrievers.router.router_file import read_about, read_parts, save_router
+from .ensemble_folder import ENCODER, LEXICAL_SHARDS, PASSAGES, passage_ids
 from .index import Index
 from .parts import BaseParts
-from .routing import BASE, LEXICAL_SHARDS
-
-PASSAGES = "passages.json"
-"""Ids of the passages that a router knows, in the order of its rows."""
+from .routing import BASE
 
 _HELD_OUT = 0.2
 _SHOWN = ("shards@2", "docid_hits@1")
@@ -58,7 +55,7 @@ def write_router(
 ) -> None:
     """Write a router with the lexical index of every shard, the ids of its passages and what its prefixes are about."""
     parts = settled(index)
-    save_router(out, router, {**about, BASE: manifest_hash(index.manifest)})
+    save_router(out, router, {**about, BASE: manifest_hash(index.manifest), ENCODER: index.encoder_name})
     _say(progress, "indexing the shards")
     shutil.rmtree(out / LEXICAL_SHARDS, ignore_errors=True)
     texts = [(passage.title, passage.text) for passage in index.store]
@@ -123,10 +120,7 @@ def refresh_router(
 
 def _new_rows(folder: Path, index: Index) -> Rows:
     """Return the row of every passage that a router knows, NONE for one that is gone, int64 [its passages]."""
-    try:
-        names = json.loads((folder / PASSAGES).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise RouterError(f"{folder / PASSAGES} cannot be read ({error}): tune a router anew (tune-router)") from error
+    names = passage_ids(folder)
     rows = {passage.id: row for row, passage in enumerate(index.store)}
     return np.array([rows.get(name, NONE) for name in names], np.int64)
 

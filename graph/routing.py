@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +13,37 @@ from ..errors import RouterError
 from ..retrievers.late_interaction import LATE
 from ..retrievers.protocols import SubIndex
 from ..retrievers.records import Hits, Query, Rows
-from ..retrievers.router.clues import Clues, Corpus
+from ..retrievers.router.clues import Corpus
 from ..retrievers.router.routed import best, dense_shards, open_lexical_shards
-from ..retrievers.router.router import DocidIndex, Router
+from ..retrievers.router.router import Choice, DocidIndex, Router
 from ..retrievers.router.router_file import load_router, read_about
+from ..retrievers.router.shards import Partition
+from .ensemble_folder import LEXICAL_SHARDS, member_folders, open_ensemble
 from .parts import BaseParts, LiveParts
-
-LEXICAL_SHARDS = "lexical"
-"""Folder of the lexical index of every shard, inside a router's."""
 
 BASE = "base"
 """What a router's file says of the index that it was tuned on: the hash of its manifest."""
+
+
+class Routes(Protocol):
+    """A router, or several as one: clues are gathered once for a question, and asked about more than once."""
+
+    @property
+    def partition(self) -> Partition:
+        """The shards."""
+        ...
+
+    def clues(self, query: Query) -> Any:
+        """Return what it sees of a question."""
+        ...
+
+    def shards(self, query: Any, most: int = 2) -> Choice:
+        """Return the most probable shards."""
+        ...
+
+    def docids(self, query: Any, limit: int = 10) -> Hits:
+        """Return the passages of the best docids."""
+        ...
 
 
 class Routing:
@@ -32,33 +53,32 @@ class Routing:
     what was deleted is left out.
 
     Args:
-        folder: that ``trailhound tune-router`` wrote.
-        base: the index that it was tuned on.
+        folder: that ``trailhound tune-router`` wrote; or a folder of such folders, each of a router that was tuned on
+            the index of a part of the corpus.
+        base: the index that it was tuned on; or the index of all parts.
         base_hash: of that index's manifest.
+        encoder: the name of its encoder.
         shards: at most how many are searched for a question.
 
     Raises:
         RouterError: when there is no router, or it is another index's.
     """
 
-    def __init__(self, folder: Path, base: BaseParts, base_hash: str, shards: int) -> None:
+    def __init__(self, folder: Path, base: BaseParts, base_hash: str, encoder: str, shards: int) -> None:
         if shards < 1:
             raise RouterError(f"{shards} shards cannot be searched: ask for 1 or more")
-        about = read_about(folder).get("about", {})
-        if about.get(BASE) != base_hash:
-            raise RouterError(
-                f"the router of {folder} was tuned on another index, or on this one before it was built anew:"
-                " tune it again (trailhound tune-router)"
-            )
         self.base = base
         self._shards = shards
+        self.router: Routes
+        lexical: Sequence[SubIndex]
         vectors = base.dense.reconstruct(np.arange(len(base.store)))
-        self.router: Router = load_router(folder, Corpus(vectors, base.terms, base.entity))
-        partition = self.router.partition
-        self._parts: dict[str, Sequence[SubIndex]] = {
-            "dense": dense_shards(vectors, partition),
-            "lexical": open_lexical_shards(folder / LEXICAL_SHARDS, partition),
-        }
+        corpus = Corpus(vectors, base.terms, base.entity)
+        if members := member_folders(folder):
+            self.router, lexical = open_ensemble(members, base, corpus, encoder)
+        else:
+            self.router, lexical = _open_router(folder, corpus, base_hash)
+        dense = dense_shards(vectors, self.router.partition)
+        self._parts: dict[str, Sequence[SubIndex]] = {"dense": dense, "lexical": lexical}
 
     def sub_indexes(self, question: Query, parts: BaseParts | LiveParts) -> dict[str, SubIndex]:
         """Return the sub-indexes for a question, by name: lexical, dense and late within its shards, and the docids.
@@ -93,6 +113,17 @@ class Routing:
         return there
 
 
+def _open_router(folder: Path, corpus: Corpus, base_hash: str) -> tuple[Router, Sequence[SubIndex]]:
+    """Open a router and the lexical index of each of its shards."""
+    if read_about(folder).get("about", {}).get(BASE) != base_hash:
+        raise RouterError(
+            f"the router of {folder} was tuned on another index, or on this one before it was built anew:"
+            " tune it again (trailhound tune-router)"
+        )
+    router = load_router(folder, corpus)
+    return router, open_lexical_shards(folder / LEXICAL_SHARDS, router.partition)
+
+
 class _Within:
     """A sub-index within some shards; fulfils ``SubIndex``."""
 
@@ -110,7 +141,7 @@ class _Filtered:
     """A sub-index over all shards, of which only what lies in some is kept; fulfils ``SubIndex``.
 
     Late interaction keeps its word pieces in lists over the whole corpus: it finds what a search of the shards would,
-    and its cost stays that of all of them.
+    and its cost stays that of all of them. What came into the index since is in no shard, and is kept.
 
     Args:
         whole: the sub-index.
@@ -126,7 +157,8 @@ class _Filtered:
         wanted = limit * (2 + len(self._inside) // max(int(self._inside.sum()), 1))
         while True:
             found = self._whole.search(query, wanted)
-            kept = self._inside[found.rows]
+            kept = found.rows >= len(self._inside)
+            kept[~kept] = self._inside[found.rows[~kept]]
             if int(kept.sum()) >= limit or len(found) < wanted:
                 return Hits(found.rows[kept][:limit], found.scores[kept][:limit])
             wanted *= 4
@@ -137,7 +169,7 @@ class _Spelled:
 
     name = DocidIndex.name
 
-    def __init__(self, router: Router, clues: Clues) -> None:
+    def __init__(self, router: Routes, clues: Any) -> None:
         self._router = router
         self._clues = clues
 

@@ -84,7 +84,7 @@ def _weights(parts: LiveParts, additions: ShareAdditions, row: int) -> dict[int,
         frequency = int(parts.terms.document_frequency(term)[0])
         if LEAST_FREQUENCY <= frequency <= cap:
             added = _alive(parts, additions.with_term(int(term[0])))
-            base = parts.lexical.with_word(stem, cap) if frequency > len(added) else []
+            base = _with_term(parts, stem, int(term[0]), cap) if frequency > len(added) else []
             count({*added, *base})
     for phrase in phrases_of(passage.text):
         added = _alive(parts, additions.with_phrase(phrase))
@@ -99,6 +99,14 @@ def _terms(text: str) -> list[tuple[str, TermHashes]]:
     return [(stem, np.array([phrase_hash(stem)], np.uint32)) for stem in dict.fromkeys(analyse(text))]
 
 
+def _with_term(parts: LiveParts, stem: str, term: int, cap: int) -> list[int]:
+    """Return the passages of the base that have a term, unless they are more than ``cap``."""
+    if not parts.in_context:
+        return parts.lexical.with_word(stem, cap)
+    found = parts.lexical.with_word(stem, _HARDLY_RARE * cap)
+    return [row for row in found if term in parts.terms.terms(row)]  # others have it in their context alone
+
+
 def _alive(parts: LiveParts, rows: Sequence[int]) -> list[int]:
     return [row for row in list(rows) if parts.store.alive(row)]
 
@@ -111,4 +119,8 @@ def _in_base(parts: LiveParts, phrase: str, cap: int) -> list[int]:
     by_chance = float(np.prod(np.array(frequencies, np.float64) / passages) * passages)
     if not all(frequencies) or by_chance > _HARDLY_RARE * cap:
         return []
-    return parts.lexical.with_phrase(stems, _BETWEEN if len(stems) == 2 else 0, _HARDLY_RARE * cap)
+    found = parts.lexical.with_phrase(stems, _BETWEEN if len(stems) == 2 else 0, _HARDLY_RARE * cap)
+    if not parts.in_context:
+        return found
+    texts = zip(found, parts.store.passages(found), strict=True)
+    return [row for row, passage in texts if phrase in phrases_of(passage.text)]

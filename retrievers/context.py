@@ -62,7 +62,8 @@ def context_lines(chunked: Sequence[Chunked], context: ContextName | ContextFunc
         return [""] * sum(len(passages) for _, passages in chunked)
     located = [sections(document, passages) for document, passages in chunked]
     if context == "corpus":
-        return _corpus(chunked, located)
+        terms = DistinctiveTerms(document.text for document, _ in chunked)
+        return corpus_lines(chunked, located, Mentions(chunked, located), terms)
     one = _title if context == "title" else _neighbours
     return list(chain.from_iterable(one(*pair, where) for pair, where in zip(chunked, located, strict=True)))
 
@@ -100,11 +101,24 @@ def _words(text: str) -> list[str]:
     return [word for word in text.split() if any(map(str.isalnum, word))]
 
 
-def _corpus(chunked: Sequence[Chunked], located: Sequence[Sequence[Section]]) -> list[str]:
-    mentions = Mentions(chunked, located)
-    terms = DistinctiveTerms(document.text for document, _ in chunked)
+def corpus_lines(
+    chunked: Sequence[Chunked],
+    located: Sequence[Sequence[Section]],
+    mentions: Mentions,
+    terms: DistinctiveTerms,
+    first: int = 0,
+) -> list[str]:
+    """Return the lines of the context ``corpus``.
+
+    Args:
+        chunked: documents, all of a corpus or some.
+        located: the section of every passage, document by document.
+        mentions: who speaks of whom in the corpus.
+        terms: what distinguishes a document in the corpus.
+        first: the number that the first of these documents has for ``mentions``.
+    """
     lines = []
-    for number, ((document, passages), where) in enumerate(zip(chunked, located, strict=True)):
+    for number, ((document, passages), where) in enumerate(zip(chunked, located, strict=True), first):
         # Beside headings they name the subject worse and make its passages alike (benchmarks/contextual_chunks.py).
         headless = len(passages) > 1 and not all(section.path for section in where)
         about = terms.of(document.text) if headless else []

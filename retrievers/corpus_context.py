@@ -9,7 +9,8 @@ page (Craswell, Hawking and Robertson 2001, "Effective site finding using link a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 from .records import Document, Passage
 from .sections import Section
@@ -33,15 +34,20 @@ class Mentions:
     Args:
         documents: with their passages.
         located: the section of every passage, document by document.
+        sections: of how many documents and sections of the corpus a title is the name; counted when None, which wants
+            all documents of the corpus.
     """
 
     def __init__(
-        self, documents: Sequence[tuple[Document, Sequence[Passage]]], located: Sequence[Sequence[Section]]
+        self,
+        documents: Sequence[tuple[Document, Sequence[Passage]]],
+        located: Sequence[Sequence[Section]],
+        sections: Callable[[str], int] | None = None,
     ) -> None:
-        named = [_paths(document, sections) for (document, _), sections in zip(documents, located, strict=True)]
-        counts = _sections_of_titles(named)
+        named = [paths_of(document, where) for (document, _), where in zip(documents, located, strict=True)]
+        count = cache(sections or sections_of_titles(named).__getitem__)
         self._paths = [
-            [tuple(title for title in path if title and counts[title] <= MOST_SECTIONS) for path in paths]
+            [tuple(title for title in path if title and count(title) <= MOST_SECTIONS) for path in paths]
             for paths in named
         ]
         titles = list(dict.fromkeys(title for paths in self._paths for path in paths for title in path))
@@ -70,13 +76,13 @@ class Mentions:
                     speakers.setdefault(_JOINT.join(path))
 
 
-def _paths(document: Document, sections: Sequence[Section]) -> list[tuple[str, ...]]:
+def paths_of(document: Document, sections: Sequence[Section]) -> list[tuple[str, ...]]:
     """Return what each passage is about, outermost first; a title that is a heading too is that section's alone."""
     headed = any(document.title in section.path for section in sections)
     return [section.path if headed else (document.title, *section.path) for section in sections]
 
 
-def _sections_of_titles(named: Sequence[Sequence[tuple[str, ...]]]) -> Counter[str]:
+def sections_of_titles(named: Sequence[Sequence[tuple[str, ...]]]) -> Counter[str]:
     """Return of how many documents and sections each title is the name."""
     counts: Counter[str] = Counter()
     for paths in named:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import log1p
 
 from .phrases import words_of
@@ -26,11 +26,19 @@ class DistinctiveTerms:
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._frequency: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         self._documents = 0
         for text in texts:
-            self._frequency.update(set(analyse(text)))
+            counts.update(set(analyse(text)))
             self._documents += 1
+        self._frequency: Callable[[str], int] = counts.__getitem__
+
+    @classmethod
+    def counted(cls, frequency: Callable[[str], int], documents: int) -> DistinctiveTerms:
+        """Return those over a corpus that was counted already: in how many of so many documents a stem is."""
+        terms = cls(())
+        terms._frequency, terms._documents = frequency, documents
+        return terms
 
     def of(self, text: str) -> list[tuple[str, str]]:
         """Return (stem, word) of the ``MOST_TERMS`` most distinctive terms said twice or more, best first."""
@@ -45,7 +53,7 @@ class DistinctiveTerms:
 
     def _weight(self, stem: str, words: Counter[str]) -> float:
         """Return tf times ln(1 + (N - df + 0.5) / (df + 0.5)), more for a name."""
-        frequency = self._frequency[stem]
+        frequency = self._frequency(stem)
         named = all(word[0].isupper() for word in words)
         idf = log1p((self._documents - frequency + 0.5) / (frequency + 0.5))
         return words.total() * idf * (_NAME_WEIGHT if named else 1.0)

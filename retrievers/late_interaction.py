@@ -18,7 +18,7 @@ from ..errors import DamagedIndexError, EncoderError
 from .array_file import map_array
 from .protocols import Progress
 from .records import Hits, Query, Rows
-from .residual_codes import BITS, Coded, PieceTables, ResidualCodec
+from .residual_codes import BITS, Coded, CodedTexts, PieceTables, ResidualCodec
 from .token_vectors import TokenEncoder, TokenVectors
 
 LATE = "late"
@@ -38,6 +38,8 @@ _SAMPLE = 2048
 """Passages that the codec is learned from."""
 _BLOCK = 1024
 """Passages that are encoded together: their word pieces take about 100 MB."""
+
+NOTHING = Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 TokenReader = Callable[[str], NDArray[np.float16]]
 """Turns a query into the vectors of its word pieces, float16 [l, d]."""
@@ -157,14 +159,30 @@ class LateInteractionIndex:
 
     def search(self, query: Query, limit: int) -> Hits:
         """Return at most ``limit`` passages that fit the query's word pieces best, best first, ties by row."""
-        pieces = self._read(query.text).astype(np.float32) if limit > 0 else np.zeros((0, 0), np.float32)  # [l, d]
-        if not len(pieces):
-            return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
-        asked = self._codec.asked(pieces)
-        rows = self._promising(asked.centres, max(COMPARED, 4 * limit))
-        scores = self._maxsim(asked, rows)
-        order = np.lexsort((rows, -scores))[:limit]
+        asked = self.asked(query) if limit > 0 else None
+        return NOTHING if asked is None else self.best(asked, limit)
+
+    def asked(self, query: Query) -> PieceTables | None:
+        """Return what compares codes with the query's word pieces; None where it has none."""
+        pieces = self._read(query.text).astype(np.float32)  # [l, d]
+        return self._codec.asked(pieces) if len(pieces) else None
+
+    def best(self, asked: PieceTables, limit: int) -> Hits:
+        """Return at most ``limit`` passages for what :meth:`asked` returned, best first, ties by row."""
+        rows = self._promising(asked.centres, compared(limit))
+        scores = maxsim(asked, self._offsets, self._coded, rows)
+        order = np.lexsort((rows, -scores))[: max(limit, 0)]
         return Hits(rows[order], scores[order])
+
+    def coded(self, texts: Sequence[str], encoder: TokenEncoder) -> CodedTexts:
+        """Return further texts as the index keeps its own, so that scores by their codes are on its scale."""
+        found = encoder.encode_tokens(texts)
+        return CodedTexts(np.diff(found.offsets), self._codec.encode(found.vectors.astype(np.float32)))
+
+    @property
+    def width(self) -> int:
+        """Bytes to a word piece's residual."""
+        return self._codec.width
 
     def _promising(self, closeness: NDArray[np.float32], most: int) -> Rows:
         """Return the ``most`` passages that the nearest centres of the pieces promise most of, ascending.
@@ -192,14 +210,41 @@ class LateInteractionIndex:
         rows = np.flatnonzero(met)
         return np.sort(rows[np.lexsort((rows, -promise[rows]))[:most]])
 
-    def _maxsim(self, asked: PieceTables, rows: Rows) -> NDArray[np.float32]:
-        """Return the score of each passage by its codes, float32 [n]; every one has a word piece."""
-        begins = self._offsets[rows]
-        counts = self._offsets[rows + 1] - begins
-        ends = np.cumsum(counts)
-        token = np.arange(ends[-1]) + np.repeat(begins - ends + counts, counts)
-        best = np.maximum.reduceat(asked.similarity(self._coded[token]), ends - counts, axis=0)  # [n, l]
-        return np.asarray(best.sum(axis=1), np.float32)
+
+def compared(limit: int) -> int:
+    """Return how many passages are compared by their codes where ``limit`` are wanted."""
+    return max(COMPARED, 4 * limit)
+
+
+def maxsim(asked: PieceTables, offsets: NDArray[np.int64], coded: Coded, rows: Rows) -> NDArray[np.float32]:
+    """Return the score of passages by their codes, float32 [n]; every one has a word piece.
+
+    Args:
+        asked: the query's word pieces.
+        offsets: where each passage's word pieces begin, [N+1].
+        coded: the word pieces of all passages.
+        rows: passages.
+    """
+    token, begins = _tokens(offsets, rows)
+    return _summed(asked.similarity(coded[token]), begins)
+
+
+def centre_scores(asked: PieceTables, offsets: NDArray[np.int64], coded: Coded, rows: Rows) -> NDArray[np.float32]:
+    """Return what the centres alone say of passages, float32 [n]: cheaper than :func:`maxsim`, and close to it."""
+    token, begins = _tokens(offsets, rows)
+    return _summed(asked.centres[coded.cells[token]], begins)
+
+
+def _tokens(offsets: NDArray[np.int64], rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the word pieces of ``rows`` one after the other, and where those of each row begin among them."""
+    counts = offsets[rows + 1] - offsets[rows]
+    ends = np.cumsum(counts)
+    return np.arange(ends[-1]) + np.repeat(offsets[rows] - ends + counts, counts), ends - counts
+
+
+def _summed(similarity: NDArray[np.float32], begins: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the sum over a query's pieces of the best of each passage's pieces, float32 [n], of [t, l]."""
+    return np.asarray(np.maximum.reduceat(similarity, begins, axis=0).sum(axis=1), np.float32)
 
 
 def centres_for(tokens: int) -> int:

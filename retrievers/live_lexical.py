@@ -167,13 +167,13 @@ class LiveLexical:
         added = living_hits(lambda wanted: self._best_added(scores, wanted), limit, self._count, self._snapshot)
         return merged(base, added, limit)
 
-    def mentioning(self, stems: Sequence[str]) -> Rows:
-        """Return the passages whose text may have these words one after the other, int64 [k], ascending.
+    def mentioning(self, stems: Sequence[str], field: str = "text") -> Rows:
+        """Return the passages whose text, or title, may have these words one after the other, int64 [k], ascending.
 
         Of the base they are exactly those; of the additions, all that have the words anywhere.
         """
-        rows = self._matching(self._phrase("text", stems, 0), len(self._base))
-        having = [set(self._added.posting("text", stem, self._count)[0].tolist()) for stem in stems]
+        rows = self._matching(self._phrase(field, stems, 0), len(self._base))
+        having = [set(self._added.posting(field, stem, self._count)[0].tolist()) for stem in stems]
         places = set.intersection(*having) if having else set[int]()
         rows = np.append(rows, np.array(sorted(places), np.int64) + self._snapshot.base)
         return rows[self._snapshot.living(rows)]

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import DamagedIndexError, EncoderError
 from .array_file import map_array
-from .protocols import Encoder, Progress
+from .protocols import Encoder, Progress, TokenCounter
 from .records import Vectors
 from .token_vectors import TokenEncoder, TokenVectors
 
@@ -104,3 +104,26 @@ class ProjectedEncoder:
         if not isinstance(self._encoder, TokenEncoder):
             raise EncoderError(f"{self._encoder.name} gives no vectors of word pieces")
         return self._encoder.encode_tokens(texts, progress)
+
+    @property
+    def max_tokens(self) -> int:
+        """How many tokens of a text the encoder reads.
+
+        Raises:
+            EncoderError: when it does not count tokens.
+        """
+        return self._counter.max_tokens
+
+    def count_tokens(self, text: str) -> int:
+        """Return the tokens of ``text`` as the encoder counts them.
+
+        Raises:
+            EncoderError: when it does not count tokens.
+        """
+        return self._counter.count_tokens(text)
+
+    @property
+    def _counter(self) -> TokenCounter:
+        if not isinstance(self._encoder, TokenCounter):
+            raise EncoderError(f"{self._encoder.name} has no count_tokens and max_tokens: give a budget in words")
+        return self._encoder

@@ -61,6 +61,19 @@ class Coded:
 
 
 @dataclass(frozen=True)
+class CodedTexts:
+    """The word pieces of some texts as they are kept, one text after the other.
+
+    Attributes:
+        counts: word pieces of each text, int64 [n].
+        coded: all of them.
+    """
+
+    counts: NDArray[np.int64]
+    coded: Coded
+
+
+@dataclass(frozen=True)
 class ResidualCodec:
     """Turns unit vectors into codes and back.
 

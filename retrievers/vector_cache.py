@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -41,15 +41,17 @@ class VectorCache:
         place: where the index is, or will be; what is encoded is kept in a hidden folder beside it until
             :meth:`clear`, so that an interrupted build goes on where it was.
         encoder: the name of the encoder belongs to every key.
+        at_hand: vectors of this encoder that stand nowhere there, by their texts.
     """
 
-    def __init__(self, place: Path, encoder: Encoder) -> None:
+    def __init__(self, place: Path, encoder: Encoder, at_hand: Mapping[str, Vectors] | None = None) -> None:
         self._encoder = encoder
         self._folder = place.parent / f".{place.name}.vectors"
         self._known: dict[bytes, Vectors] = {}
         self._remember(*_of_index(place, encoder))
         for shard in self._folder.glob("*.npz"):
             self._remember(*_of_shard(shard, encoder.dimension))
+        self._known.update((_key(encoder.name, text), vector) for text, vector in (at_hand or {}).items())
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> tuple[NDArray[np.uint8], Vectors]:
         """Return the keys, uint8 [n, 16], and vectors, float32 [n, d], of ``texts``, encoding only what is new.
@@ -102,6 +104,11 @@ class VectorCache:
             with unfinished.open("wb") as file:
                 np.savez(file, keys=_array(keys), vectors=vectors, checksum=checksum)
             unfinished.replace(path)
+
+
+def keys_of(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.uint8]:
+    """Return the keys of texts, uint8 [n, 16]."""
+    return _array([_key(encoder.name, text) for text in texts])
 
 
 def _key(encoder: str, text: str) -> bytes:

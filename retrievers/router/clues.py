@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...errors import EncoderError
 from ..entity import EntityIndex
 from ..records import Query, Rows, Vectors
-from ..terms import TermHashes, TermIndex, term_hashes
+from ..terms import TermHashes, TermIndex, among, term_hashes
 
 MOST_NAMED = 20
 
@@ -41,10 +41,11 @@ class Clues:
 
     Attributes:
         vector: float32 [d], unit length.
-        terms: its terms that occur in the corpus, sorted.
+        terms: its terms, sorted; also those that the corpus lacks, so that what it covers of a query is seen as little.
         idf: float32, of each of them.
         named: rows of the passages whose titles it names: a look-up in a table of phrases.
-        specificity: float32 above 0, how specifically it names each, at most 1.
+        specificity: float32 above 0, how specifically it names each: about four times the share of the query that the
+            title is. It does not depend on what else is named, so routers of separate corpora mean the same by it.
     """
 
     vector: Vectors
@@ -65,10 +66,9 @@ def clues_of(query: Query, corpus: Corpus) -> Clues:
         given = None if query.vector is None else query.vector.shape
         raise EncoderError(f"a router needs the query's vector of {dimension} numbers, got {given}: encode the query")
     terms = term_hashes(query.text)
-    terms = terms[corpus.terms.document_frequency(terms) > 0]
     hits = corpus.entity.search(Query(query.text), MOST_NAMED)
-    best = float(hits.scores[0]) if len(hits) else 1.0
-    return Clues(query.vector, terms, corpus.terms.idf(terms), hits.rows, hits.scores / best)
+    specificity = hits.scores * np.float32(4 / max(len(query.text), 4))
+    return Clues(query.vector, terms, corpus.terms.idf(terms), hits.rows, specificity)
 
 
 class Postings:
@@ -102,10 +102,10 @@ class Postings:
         """
         if not len(clues.terms):
             return np.zeros((self.groups, 4), np.float32)
+        counts = np.zeros((len(clues.terms), self.groups), np.float32)
         place = np.searchsorted(self._vocabulary, clues.terms)
-        counts = np.zeros((len(place), self.groups), np.float32)
-        for term, known in enumerate(place.tolist()):
-            part = slice(self._offsets[known], self._offsets[known + 1])
+        for term in np.flatnonzero(among(clues.terms, self._vocabulary)).tolist():
+            part = slice(self._offsets[place[term]], self._offsets[place[term] + 1])
             counts[term, self._groups[part]] = self._counts[part]
         share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         present = counts > 0

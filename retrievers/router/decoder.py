@@ -100,6 +100,13 @@ class DocidDecoder(nn.Module):
             nn.Sequential(nn.Linear(width + 1, 16), nn.ReLU(), nn.Linear(16, 1)) for width in widths
         )
 
+    @classmethod
+    def at_start(cls, settings: DecoderSettings) -> DocidDecoder:
+        """Return an untrained decoder; all of equal settings have equal weights, so that :func:`averaged` has sense."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return cls(settings)
+
     def decode(self, view: TreeView, clues: Sequence[Clues], beam: int, levels: int | None = None) -> Decoded:
         """Return the best docids' rows (or, with ``levels`` below the depth, nodes of that level), best first."""
         levels = view.depth if levels is None else levels
@@ -194,3 +201,20 @@ class DocidDecoder(nn.Module):
         entered = step.vectors.gather(1, best[..., None].expand(-1, -1, size))
         states = self.walk(entered.reshape(-1, size), before.reshape(-1, hidden)).reshape(before.shape)
         return _Beam(step.children.gather(1, best), states)
+
+
+def averaged(decoders: Sequence[DocidDecoder]) -> DocidDecoder:
+    """Return a decoder with the mean weights of several that were trained apart from one start.
+
+    One round of federated averaging (McMahan et al. 2017, arXiv:1602.05629), or a uniform soup (Wortsman et al. 2022,
+    arXiv:2203.05482).
+
+    Raises:
+        ValueError: when their settings differ.
+    """
+    if len({decoder.settings for decoder in decoders}) != 1:
+        raise ValueError(f"decoders of {[decoder.settings for decoder in decoders]} cannot be averaged")
+    states = [decoder.state_dict() for decoder in decoders]
+    mean = DocidDecoder.at_start(decoders[0].settings)
+    mean.load_state_dict({name: torch.stack([state[name] for state in states]).mean(dim=0) for name in states[0]})
+    return mean.eval()

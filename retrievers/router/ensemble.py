@@ -1,4 +1,4 @@
-"""Decentralised routers: each knows the passages and the pairs of its own shard alone; calibrated scores join them.
+"""Decentralised routers: each learned from its own part alone; averaged weights and calibrated scores join them.
 
 After De-DSI (Neague, Gregoriadis and Pouwelse 2024, "De-DSI: Decentralised Differentiable Search Index",
 arXiv:2404.12237).
@@ -7,60 +7,73 @@ arXiv:2404.12237).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from ..docids import NONE, DocidSettings, DocidTree
+from ...errors import RouterError
+from ..docids import NONE
 from ..entity import EntityIndex
 from ..records import Hits, Query, Rows
 from ..terms import TermIndex
-from .calibration import fit_logistic
-from .clues import Corpus, clues_of
-from .decoder import DecoderSettings, DocidDecoder
+from .clues import Clues, Corpus, clues_of
+from .decoder import DecoderSettings, averaged
 from .examples import Examples
 from .routed import best
-from .training import RouterTraining, train_decoder
-from .tree_view import TreeView
+from .router import Choice, Router
+from .shards import Partition
 
-_PLENTY = 1500
-"""Queries that the default number of epochs is meant for."""
+BEAM = 64
+"""Nodes that all members follow together."""
+
+_LEAST_BEAM = 8
+"""Nodes that each of them follows, however many they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A router of one shard.
+    """One of several routers.
 
     Attributes:
-        rows: its passages, as rows of the whole corpus, ascending.
-        view: its docid tree, over its own corpus.
-        decoder: trained on its own pairs.
-        slope, offset: of the log-odds that a passage with a score is right.
+        rows: int64 [n], the row in the whole corpus of each of its passages, in its own order.
+        router: over its own corpus.
     """
 
     rows: Rows
-    view: TreeView
-    decoder: DocidDecoder
-    slope: float = 1.0
-    offset: float = 0.0
+    router: Router
 
 
-def local_corpus(corpus: Corpus, titles: Sequence[str], rows: Rows) -> Corpus:
-    """Return what a shard alone knows: its passages' vectors and titles, and its own term statistics."""
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the members say of a query.
+
+    Attributes:
+        clues: what each sees of it.
+        odds: the passages that each one's beam holds, as rows of the whole corpus, with the log-odds of being right.
+        compared: how many passages were compared with the query.
+    """
+
+    clues: tuple[Clues, ...]
+    odds: tuple[Hits, ...]
+    compared: int
+
+
+def local_corpus(corpus: Corpus, titles: Sequence[str], rows: Rows, documents: Sequence[str] | None = None) -> Corpus:
+    """Return what a part alone knows: its passages' vectors and titles, and its own term statistics."""
     hashes, owner = corpus.terms.terms_of(rows)
     offsets = np.zeros(len(rows) + 1, np.int64)
     np.cumsum(np.bincount(owner, minlength=len(rows)), out=offsets[1:])
     vocabulary, frequencies = np.unique(hashes, return_counts=True)
     terms = TermIndex(offsets, hashes, vocabulary, frequencies.astype(np.int64))
-    return Corpus(corpus.vectors[rows], terms, EntityIndex([titles[row] for row in rows.tolist()]))
+    named = None if documents is None else [documents[row] for row in rows.tolist()]
+    return Corpus(corpus.vectors[rows], terms, EntityIndex([titles[row] for row in rows.tolist()], named))
 
 
 def local_examples(examples: Examples, rows: Rows, corpus: Corpus) -> Examples | None:
-    """Return the examples with a wanted passage among ``rows`` as the shard sees them; None when there are none.
+    """Return the examples with a wanted passage among ``rows`` (ascending) as the part sees them; None for none.
 
-    Of a question with passages in several shards, each shard learns about its own passages only.
+    Of a question with passages in several parts, each part learns about its own passages only.
     """
     place = np.searchsorted(rows, np.maximum(examples.wanted, 0))
     inside = (examples.wanted != NONE) & (rows[np.minimum(place, len(rows) - 1)] == examples.wanted)
@@ -79,90 +92,91 @@ def local_examples(examples: Examples, rows: Rows, corpus: Corpus) -> Examples |
     )
 
 
-def train_member(
-    corpus: Corpus,
-    rows: Rows,
-    examples: Examples,
-    seed: int,
-    training: RouterTraining | None = None,
-    docids: DocidSettings | None = None,
-    held_out: float = 0.2,
-) -> Member:
-    """Train the router of one shard apart from all others, and calibrate it on its own queries.
-
-    A fifth of its queries are held out and decoded twice: as they are, and with their passages taken out of the trie.
-    To the latter the shard is foreign, and whatever it finds is wrong: so it learns to doubt itself without queries of
-    others.
-
-    Args:
-        corpus: :func:`local_corpus` of the shard.
-        rows: its passages, as rows of the whole corpus.
-        examples: :func:`local_examples` of the shard, at least four.
-        seed: of everything random.
-        training: of the decoder.
-        docids: shape of the tree.
-        held_out: share of the queries for calibration.
-    """
-    rng = np.random.default_rng(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        tree = DocidTree.build(corpus.vectors, rng, docids)
-        decoder = DocidDecoder(DecoderSettings(corpus.vectors.shape[1], tree.depth))
-        order = rng.permutation(len(examples))
-        count = max(1, round(held_out * len(examples)))
-        train, apart = examples.take(np.sort(order[count:])), examples.take(np.sort(order[:count]))
-        view = TreeView(tree, corpus)
-        train_decoder(decoder, [(view, train)], _longer(training or RouterTraining(), len(train)), rng)
-    scores, right = _first(decoder, view, apart)
-    left = tree.without(np.unique(apart.wanted[apart.wanted != NONE]))
-    if len(left):
-        foreign, _ = _first(decoder, TreeView(left, corpus), apart)
-        scores, right = np.concatenate([scores, foreign]), np.concatenate([right, np.zeros(len(foreign), np.bool_)])
-    return Member(rows, view, decoder, *fit_logistic(scores, right))
-
-
-def _longer(training: RouterTraining, queries: int) -> RouterTraining:
-    """Return a training that goes over few queries more often, up to twice, so that its steps come to about as many."""
-    times = min(max(_PLENTY / max(queries, 1), 1), 2)
-    return replace(training, decoder_epochs=round(training.decoder_epochs * times))
-
-
-def _first(
-    decoder: DocidDecoder, view: TreeView, examples: Examples, beam: int = 32
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the first docid's score for every query, and whether it is a wanted one."""
-    with torch.no_grad():
-        found = decoder.decode(view, examples.clues, beam)
-    first = found.found[:, :1].numpy()
-    return found.scores[:, 0].numpy(), ((first == examples.wanted) & (first != NONE)).any(axis=1)
-
-
 class RouterEnsemble:
-    """Routers of separate shards, asked together; fulfils ``SubIndex``.
+    """Routers of separate parts of a corpus, asked together: what one router of the whole is asked, they answer.
+
+    Every member decodes its own docids. What passes between members is weights, once: those of their decoders, which
+    began alike, are averaged, so that they score on one scale and each has what the others learned (decoders of docids
+    of another length among themselves). Scores become the log-odds of being right, by the averages of what the members
+    fitted on their own held-out queries; these are compared.
 
     Args:
-        members: one for each shard.
-        beam: nodes that each of them follows.
+        members: whose passages together are the corpus, each passage once.
+        passages: of the corpus.
+        beam: nodes that all members follow together; each follows eight at least.
+
+    Raises:
+        RouterError: when a passage is no member's, or several members'.
     """
 
-    name = "docid"
+    def __init__(self, members: Sequence[Member], passages: int, beam: int = BEAM) -> None:
+        owners = np.bincount(np.concatenate([member.rows for member in members]), minlength=passages)
+        if len(owners) != passages or (owners != 1).any():
+            wrong = int(np.flatnonzero(owners != 1)[0]) if (owners != 1).any() else passages
+            raise RouterError(f"row {wrong} is known to {owners[wrong]} of {len(members)} routers: each row needs one")
+        self.members = _on_one_scale(members)
+        self.partition = _joined([member.router.partition for member in members], members, passages)
+        self._beam = max(_LEAST_BEAM, beam // len(members))
 
-    def __init__(self, members: Sequence[Member], beam: int = 16) -> None:
-        self._members = members
-        self._beam = beam
+    def clues(self, query: Query) -> Heard:
+        """Ask every member; several questions to the ensemble may share the answers."""
+        clues, odds, compared = [], [], 0
+        for member in self.members:
+            clues.append(member.router.clues(query))
+            found, passages = member.router.docid_odds(clues[-1], self._beam)
+            odds.append(Hits(member.rows[found.rows], found.scores))
+            compared += passages
+        return Heard(tuple(clues), tuple(odds), compared)
 
-    def search(self, query: Query, limit: int) -> Hits:
-        """Return at most ``limit`` passages with the log-odds that each is right, best first, ties by row."""
-        return self.search_counted(query, limit)[0]
+    def shards(self, query: Query | Heard, most: int = 2, mass: float = 1.0) -> Choice:
+        """Return the most probable shards of all members: at most ``most``, and no more than add up to ``mass``.
 
-    def search_counted(self, query: Query, limit: int) -> tuple[Hits, int]:
-        """Return :meth:`search`, and how many passages were compared with the query."""
-        rows, scores, passages = [], [], 0
-        for member in self._members:
-            with torch.no_grad():
-                found = member.decoder.decode(member.view, [clues_of(query, member.view.corpus)], self._beam)
-            there = found.found[0].numpy() != NONE
-            rows.append(member.rows[found.found[0].numpy()[there]])
-            scores.append(member.slope * found.scores[0].numpy()[there] + member.offset)
-            passages += int(found.passages[0])
-        return best(np.concatenate(rows), np.concatenate(scores).astype(np.float32), limit), passages
+        p(shard | q) = p(member | q) p(shard | q, member); a member's share is the probability that the best docid that
+        it finds is right.
+        """
+        heard = self._heard(query)
+        shares = []
+        for member, clues, odds in zip(self.members, heard.clues, heard.odds, strict=True):
+            trust = 1 / (1 + np.exp(-float(odds.scores.max()))) if len(odds) else 0.0
+            shares.append(trust * member.router.shard_probabilities(clues))
+        joined = np.concatenate(shares)
+        joined = np.asarray(joined / max(float(joined.sum()), 1e-30), np.float32)
+        order = np.argsort(-joined, kind="stable")[: max(most, 1)]
+        enough = int(np.searchsorted(np.cumsum(joined[order]), mass)) + 1
+        return Choice(order[:enough], joined[order[:enough]])
+
+    def docids(self, query: Query | Heard, limit: int = 10) -> Hits:
+        """Return at most ``limit`` of the passages that the beams hold, with log-odds, best first, ties by row."""
+        odds = self._heard(query).odds
+        return best(np.concatenate([one.rows for one in odds]), np.concatenate([one.scores for one in odds]), limit)
+
+    def _heard(self, query: Query | Heard) -> Heard:
+        return query if isinstance(query, Heard) else self.clues(query)
+
+
+def _on_one_scale(members: Sequence[Member]) -> tuple[Member, ...]:
+    """Return the members with averaged decoders, and the averages of what was fitted to these."""
+    alike: dict[DecoderSettings, list[Router]] = {}
+    for member in members:
+        alike.setdefault(member.router.networks.decoder.settings, []).append(member.router)
+    decoders = {kind: averaged([router.networks.decoder for router in routers]) for kind, routers in alike.items()}
+    scaled = []
+    for member in members:
+        kind = member.router.networks.decoder.settings
+        router = copy(member.router)
+        router.networks = replace(router.networks, decoder=decoders[kind])
+        fitted = [other.temperatures for other in alike[kind]]
+        slope, offset = (float(np.mean([getattr(one, name) for one in fitted])) for name in ("slope", "offset"))
+        router.temperatures = replace(router.temperatures, slope=slope, offset=offset)
+        scaled.append(Member(member.rows, router))
+    return tuple(scaled)
+
+
+def _joined(partitions: Sequence[Partition], members: Sequence[Member], passages: int) -> Partition:
+    """Return the shards of all members as the shards of one partition, a member's after those of the one before."""
+    shard, before = np.zeros(passages, np.int64), 0
+    for part, member in zip(partitions, members, strict=True):
+        shard[member.rows] = part.shard + before
+        before += len(part)
+    centroids = np.concatenate([part.centroids for part in partitions])
+    return Partition(shard, centroids, np.concatenate([part.regions for part in partitions]))

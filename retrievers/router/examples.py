@@ -59,11 +59,11 @@ class Examples:
         )
 
     def parted(self, share: float, rng: np.random.Generator) -> tuple[Examples, Examples]:
-        """Return the examples without a held-out share, and that share: of people's questions where there are any.
+        """Return the examples without a held-out share, and that share: of people's questions where there are two.
 
         At least one is held out, and one is left, where there are two.
         """
-        pool = np.flatnonzero(self.labelled) if self.labelled.any() else np.arange(len(self))
+        pool = np.flatnonzero(self.labelled) if self.labelled.sum() > 1 else np.arange(len(self))
         count = min(max(1, round(share * len(pool))), len(pool) - 1)
         held_out = np.sort(rng.permutation(pool)[:count])
         return self.take(np.setdiff1d(np.arange(len(self)), held_out)), self.take(held_out)

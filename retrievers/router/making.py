@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..docids import NONE, DocidSettings, DocidTree
 from ..protocols import Progress, SubIndex
-from .calibration import Scores, fit_temperature, softmax
+from .calibration import Scores, fit_logistic, fit_temperature, softmax
 from .clues import Corpus, stacked
 from .decoder import DecoderSettings, DocidDecoder
 from .examples import Examples
@@ -23,6 +23,9 @@ from .tree_view import wanted_children_of
 
 _SLICE = 64
 """Queries decoded at once."""
+
+_PLENTY = 1500
+"""Queries that the default number of the decoder's epochs is meant for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def make_router(
         dimension = corpus.vectors.shape[1]
         networks = Networks(
             ShardNetwork(dimension, settings.shards),
-            DocidDecoder(DecoderSettings(dimension, tree.depth, settings.hidden, settings.words)),
+            DocidDecoder.at_start(DecoderSettings(dimension, tree.depth, settings.hidden, settings.words)),
             PlanNetwork(dimension, len(sub_indexes)) if sub_indexes else None,
             tuple(index.name for index in sub_indexes),
         )
@@ -93,9 +96,16 @@ def make_router(
         train_shards(networks.shards, router.statistics, router.partition, train, settings.training, rng, progress)
         if networks.plan is not None:
             train_plan(networks.plan, train, plan_rewards(sub_indexes, train), settings.training, rng, progress)
-        train_decoder(networks.decoder, [(router.view, train)], settings.training, rng, progress=progress)
+        longer = _longer(settings.training, len(train))
+        train_decoder(networks.decoder, [(router.view, train)], longer, rng, progress=progress)
     router.temperatures = fitted_temperatures(router, held_out, sub_indexes)
     return Made(router, measured(router, held_out, sub_indexes))
+
+
+def _longer(training: RouterTraining, queries: int) -> RouterTraining:
+    """Return a training that goes over few queries more often, up to twice, so that its steps come to about as many."""
+    times = min(max(_PLENTY / max(queries, 1), 1), 2)
+    return replace(training, decoder_epochs=round(training.decoder_epochs * times))
 
 
 def plan_rewards(sub_indexes: Sequence[SubIndex], examples: Examples, limit: int = 5) -> NDArray[np.float32]:
@@ -128,7 +138,9 @@ def fitted_temperatures(router: Router, held_out: Examples, sub_indexes: Sequenc
         shards = fit_temperature(
             router.networks.shards(vectors, known).numpy(), shard_targets(router.partition, held_out)
         )
-    fitted = replace(Temperatures(), shards=shards, docids=_beam_temperature(router, held_out, router.tree.depth))
+    slope, offset = _docid_odds(router, held_out)
+    docids = _beam_temperature(router, held_out, router.tree.depth)
+    fitted = Temperatures(shards=shards, docids=docids, slope=slope, offset=offset)
     if router.tree.depth > 1:
         fitted = replace(fitted, prefixes=_beam_temperature(router, held_out, 1))
     if router.networks.plan is not None and sub_indexes:
@@ -147,6 +159,13 @@ def _beam_temperature(router: Router, held_out: Examples, levels: int) -> float:
     return fit_temperature(
         np.where(found == NONE, -1e9, scores), right / np.maximum(right.sum(axis=1, keepdims=True), 1)
     )
+
+
+def _docid_odds(router: Router, held_out: Examples) -> tuple[float, float]:
+    """Return slope and offset of the log-odds that a docid is right, from all that the beam holds."""
+    found, scores = decoded(router, held_out, router.tree.depth)
+    there = found != NONE
+    return fit_logistic(scores[there], _right(router, held_out, found, router.tree.depth)[there])
 
 
 def _right(router: Router, examples: Examples, found: NDArray[np.int64], levels: int) -> NDArray[np.bool_]:

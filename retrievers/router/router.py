@@ -53,12 +53,20 @@ class Networks:
 
 @dataclass(frozen=True, slots=True)
 class Temperatures:
-    """What scores are divided by before they become probabilities; fitted on held-out queries."""
+    """What makes probabilities of scores; fitted on held-out queries.
+
+    Attributes:
+        shards, prefixes, docids, plan: what scores are divided by, as shares of what was scored together.
+        slope, offset: of the log-odds that a docid with a score is right, whatever else was scored: those of several
+            routers can be compared.
+    """
 
     shards: float = 1.0
     prefixes: float = 1.0
     docids: float = 1.0
     plan: float = 1.0
+    slope: float = 1.0
+    offset: float = 0.0
 
 
 class Router:
@@ -139,13 +147,18 @@ class Router:
         """Return :meth:`docids`, and how many passages and how many nodes were compared with the query."""
         if limit < 1 or not len(self.tree):
             return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32)), 0, 0
-        with torch.no_grad():
-            found = self.networks.decoder.decode(self.view, [self._seen(query)], max(beam, limit))
-        rows, scores = found.found[0].numpy(), found.scores[0].numpy()
-        rows, scores = rows[rows != NONE], scores[rows != NONE]
-        logarithms = np.log(np.maximum(softmax(scores, self.temperatures.docids), 1e-30)).astype(np.float32)
-        order = np.lexsort((rows, -logarithms))[:limit]
-        return Hits(rows[order], logarithms[order]), int(found.passages[0]), int(found.nodes[0])
+        held, passages, nodes = self._spelled(query, max(beam, limit))
+        logarithms = np.log(np.maximum(softmax(held.scores, self.temperatures.docids), 1e-30)).astype(np.float32)
+        order = np.lexsort((held.rows, -logarithms))[:limit]
+        return Hits(held.rows[order], logarithms[order]), passages, nodes
+
+    def docid_odds(self, query: Query | Clues, beam: int = BEAM) -> tuple[Hits, int]:
+        """Return all passages that a beam holds, with the log-odds that each is right, and how many were compared."""
+        if not len(self.tree):
+            return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32)), 0
+        held, passages, _ = self._spelled(query, beam)
+        odds = self.temperatures.slope * held.scores + self.temperatures.offset
+        return Hits(held.rows, odds.astype(np.float32)), passages
 
     def plan(self, query: Query | Clues) -> list[tuple[str, float]]:
         """Return the sub-indexes with p(ask it first | q), best first; nothing when no plan was learned."""
@@ -157,6 +170,13 @@ class Router:
         shares = softmax(scores, self.temperatures.plan)
         order = np.argsort(-shares, kind="stable").tolist()
         return [(self.networks.choices[place], float(shares[place])) for place in order]
+
+    def _spelled(self, query: Query | Clues, beam: int) -> tuple[Hits, int, int]:
+        """Return what a beam holds with its scores, and how many passages and nodes were compared."""
+        with torch.no_grad():
+            found = self.networks.decoder.decode(self.view, [self._seen(query)], beam)
+        rows, scores = found.found[0].numpy(), found.scores[0].numpy()
+        return Hits(rows[rows != NONE], scores[rows != NONE]), int(found.passages[0]), int(found.nodes[0])
 
     def _seen(self, query: Query | Clues) -> Clues:
         return query if isinstance(query, Clues) else self.clues(query)

@@ -27,7 +27,7 @@ from .shards import Partition
 
 SETTINGS = "router.json"
 ARRAYS = "router.safetensors"
-_FORMAT = 1
+_FORMAT = 2
 _PARTS = (ARRAYS, DOCID_ARRAYS, DOCID_SETTINGS)
 
 

@@ -30,7 +30,8 @@ class RouterTraining:
         objective: ``likelihood`` of the rewarded passages' shards (weighed by their rewards), or the expected
             ``reward`` itself, the exact form of REINFORCE's gradient (Williams 1992) where all choices are scored.
         shard_epochs, plan_epochs, decoder_epochs: passes over the examples.
-        batch: queries to a step.
+        batch: queries to a step of the shard and plan networks.
+        decoder_batch: queries to a step of the decoder. Small: its judges start from nothing and learn by the step.
         rate: learning rate of the shard and plan networks.
         decoder_rate: of the decoder's large matrices; few questions teach them little, and much of it wrong.
         judge_rate: of the decoder's few weights that judge cosines and words.
@@ -45,9 +46,10 @@ class RouterTraining:
     plan_epochs: int = 10
     decoder_epochs: int = 3
     batch: int = 32
+    decoder_batch: int = 8
     rate: float = 3e-3
     decoder_rate: float = 5e-5
-    judge_rate: float = 5e-3
+    judge_rate: float = 2e-2
     balance: float = 0.02
     latency: float = 0.0
     beam: int = 8
@@ -183,7 +185,7 @@ def train_decoder(
         torch.manual_seed(int(rng.integers(2**31)))
         decoder.train()
         for epoch in range(settings.decoder_epochs):
-            for view, examples in _mixed(sources, settings.batch, rng):
+            for view, examples in _mixed(sources, settings.decoder_batch, rng):
                 _step(optimizer, _decoder_loss(decoder, view, examples, settings, teacher))
             if progress is not None:
                 progress("training the docid decoder", epoch + 1, settings.decoder_epochs)

@@ -85,3 +85,14 @@ def test_wrong_use_is_said(built: Path, corpus_folder: Path, tmp_path: Path, cap
     assert main(["tune-router", *out, "--questions", str(foreign), "--split", "train"]) == 1
     assert "'elsewhere'" in capsys.readouterr().err
     assert not (tmp_path / "r").exists()
+
+
+def test_labels_of_passages_that_lie_elsewhere_are_left_out(built: Path, tmp_path: Path, capsys: Capture) -> None:
+    here = next(iter(Index.open(built, threads=1).store)).id
+    (tmp_path / "asked" / "qrels").mkdir(parents=True)
+    (tmp_path / "asked" / "queries.jsonl").write_text('{"_id": "q", "text": "Who?"}\n{"_id": "r", "text": "Where?"}\n')
+    (tmp_path / "asked" / "qrels" / "train.tsv").write_text(f"q\telsewhere\t1\nq\t{here}\t1\nr\telsewhere\t1\n")
+    over = ["--index", str(built), "--questions", str(tmp_path / "asked"), "--split", "train", "--made", "20"]
+    assert main(["tune-router", *over, "--shards", "2", "--out", str(tmp_path / "r")]) == 0
+    assert "1 of the 2 passages that the labels" in capsys.readouterr().err
+    assert json.loads((tmp_path / "r" / "router.json").read_text())["about"]["pairs"] == 21

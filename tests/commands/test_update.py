@@ -62,6 +62,37 @@ def test_documents_come_change_and_go(notes: Path, tmp_path: Path, capsys: Captu
     assert "giraffes" in index.store.passage(1).text
 
 
+def test_patterns_are_given_again(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "a.txt").write_text("EMP-123456 keeps the gate.")
+    (tmp_path / "b.txt").write_text("EMP-654321 keeps the mill.")
+    place, pattern = tmp_path / "x.index", r"staff=EMP-\d{6}"
+    arguments = ["--quiet", "--threads", "1"]
+    assert code_of("index", tmp_path / "a.txt", "--out", place, "--mask-pattern", pattern, *arguments) == 0
+    assert code_of("update", place, tmp_path / "b.txt", *arguments) == 1
+    assert "named staff, which it does not keep" in capsys.readouterr().err
+    assert code_of("update", place, tmp_path / "b.txt", "--mask-pattern", pattern, *arguments) == 0
+    assert code_of("update", place, "--delete", "a.txt", *arguments) == 0
+    assert code_of("compact", place, *arguments) == 0
+    assert [passage.text for passage in Index.open(place, threads=1).store] == [f"{'█' * 10} keeps the mill."]
+    assert code_of("update", place, tmp_path, "--mask-pattern", pattern, "--mask-pattern", pattern) == 2
+    assert "two --mask-pattern have one name" in capsys.readouterr().err
+
+
+def test_duplicates_are_counted_and_come_back(tmp_path: Path, capsys: Capture) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}.md").write_text("# The gate\n\nThe gate of the harbour was built by Brun Oller.")
+    place, arguments = tmp_path / "x.index", ["--quiet", "--threads", "1"]
+    assert code_of("index", tmp_path / "a.md", "--out", place, "--drop-duplicates", *arguments) == 0
+    assert code_of("update", place, tmp_path / "b.md", tmp_path / "c.md", *arguments) == 0
+    printed = capsys.readouterr().out
+    assert "documents: 2 added; 0 new passages" in printed
+    assert "2 passages repeat another and were left out" in printed
+    assert code_of("update", place, "--delete", "a.md", *arguments) == 0
+    assert "1 passages came back that had been left out because they repeat one that is gone now: b.md#0\n" in (
+        capsys.readouterr().out
+    )
+
+
 def test_wrong_use(notes: Path, capsys: Capture) -> None:
     assert code_of("update", notes) == 2
     assert "nothing to do: name a CORPUS to add, or documents to --delete" in capsys.readouterr().err

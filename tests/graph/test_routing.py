@@ -76,6 +76,8 @@ def test_late_interaction_finds_the_best_of_the_shards(house: Path) -> None:
         assert late.search(question, limit).rows.tolist() == expected[:limit]
     kept = dict(zip(everywhere.rows.tolist(), everywhere.scores.tolist(), strict=True))
     assert late.search(question, 7).scores.tolist() == [kept[row] for row in expected[:7]]
+    index.add([Document("new", "", question.text)])
+    assert index.sub_indexes_for(question)["late"].search(question, 5).rows[0] == index.store.row_of("new#0")
 
 
 def test_all_shards_together_are_the_whole_dense_index(house: Path) -> None:

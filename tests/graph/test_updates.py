@@ -422,10 +422,3 @@ def test_chunks_follow_the_settings_of_the_index(tmp_path: Path, hashing_encoder
         "Zebras graze there.",
     ]
     assert index.store.rows_of("i") == [rows, rows + 1]
-
-
-def test_late_interaction_finds_nothing_that_was_removed(tmp_path: Path) -> None:
-    index = Index.build(TOWNS, tmp_path / "x", settings=IndexSettings(late_interaction=4), threads=1)
-    assert found(index, "Who was a shipwright?")["late"][0] == "t2"
-    index.delete(["t2"])
-    assert sorted(found(index, "Who was a shipwright?")["late"]) == ["t1", "t3"]

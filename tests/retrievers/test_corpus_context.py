@@ -54,6 +54,19 @@ def test_few_names_and_none_of_what_everyone_speaks_of() -> None:
     assert names([*speakers, one_more, subject])[-1] == [[]]
 
 
+def test_sections_may_be_counted_elsewhere() -> None:
+    documents = [
+        Document("a", "Ada Brun", "She is.", atomic=True),
+        Document("b", "Silver Gate", "It is by Ada Brun.", atomic=True),
+    ]
+    chunked = [(document, chunk(document)) for document in documents]
+    located = [sections(document, passages) for document, passages in chunked]
+    assert Mentions(chunked, located).names(0, 0) == ["Silver Gate"]
+    assert Mentions(chunked, located, lambda title: 1).names(0, 0) == ["Silver Gate"]
+    assert Mentions(chunked, located, lambda title: 3 if title == "Silver Gate" else 1).names(0, 0) == []
+    assert Mentions(chunked, located, lambda title: 3 if title == "Ada Brun" else 1).names(0, 0) == []
+
+
 def test_time_is_linear_in_the_corpus() -> None:
     def seconds(count: int) -> float:
         documents = [

@@ -21,3 +21,9 @@ def test_no_stop_words_nothing_said_once_and_a_bound() -> None:
     terms = DistinctiveTerms(TEXTS)
     assert terms.of(TEXTS[2]) == []
     assert len(terms.of(" ".join(f"word{n} word{n}" for n in range(99)))) == MOST_TERMS
+
+
+def test_a_corpus_that_was_counted_already() -> None:
+    counts = {"gate": 2, "marsk": 1, "green": 3}
+    terms = DistinctiveTerms.counted(lambda stem: counts.get(stem, 0), 3)
+    assert terms.of(TEXTS[0]) == DistinctiveTerms(TEXTS).of(TEXTS[0])

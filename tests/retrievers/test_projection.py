@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from trailhound.errors import DamagedIndexError, EncoderError
 from trailhound.retrievers.projection import PROJECTION, ProjectedEncoder, learn_projection
-from trailhound.retrievers.protocols import Encoder
+from trailhound.retrievers.protocols import Encoder, TokenCounter
 from trailhound.retrievers.records import Vectors
 
 TEXTS = [f"the {thing} of town {n}" for n in range(40) for thing in ("harbour", "baker", "bridge", "old gate")]
@@ -71,6 +71,21 @@ def test_word_pieces_stay_as_they_are(hashing_encoder: Any, word_vectors: Any) -
 
     short = ProjectedEncoder(Both(), learn_projection(hashing_encoder.encode(TEXTS), 8))
     np.testing.assert_array_equal(short.encode_tokens(TEXTS[:4]).vectors, word_vectors.encode_tokens(TEXTS[:4]).vectors)
+
+
+def test_tokens_are_counted_as_the_encoder_counts_them(hashing_encoder: Any) -> None:
+    class Counting:
+        name, dimension, max_tokens = "counting", hashing_encoder.dimension, 77
+        encode = hashing_encoder.encode
+
+        def count_tokens(self, text: str) -> int:
+            return len(text.split())
+
+    short = ProjectedEncoder(Counting(), learn_projection(hashing_encoder.encode(TEXTS), 8))
+    assert isinstance(short, TokenCounter)
+    assert (short.max_tokens, short.count_tokens("one two three")) == (77, 3)
+    with pytest.raises(EncoderError, match="hashing-64 has no count_tokens"):
+        ProjectedEncoder(hashing_encoder, learn_projection(hashing_encoder.encode(TEXTS), 8)).count_tokens("one")
 
 
 @pytest.mark.parametrize("dimension", [0, -3, 64, 65])

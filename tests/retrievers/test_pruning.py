@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trailhound import Document
+from trailhound.retrievers.chunking import chunk
 from trailhound.retrievers.corpus.encyclopedia import Encyclopedia
-from trailhound.retrievers.pruning import ALIKE, Dropped, duplicates, never_retrieved
+from trailhound.retrievers.pruning import ALIKE, MARKS, Dropped, Sieve, duplicates, mark_of, never_retrieved
 
 LONG = (
     "Brun Oller was an engineer who built the gate of the harbour at Vellmark in 1871 and, after a long quarrel with"
@@ -81,6 +85,22 @@ def test_near_means_the_shingles_in_common(texts: list[list[str]]) -> None:
             {tuple(texts[row][k : k + 3]) for k in range(len(texts[row]) - 2)} for row in (drop.row, drop.kept)
         )
         assert len(one & other) >= ALIKE * len(one | other)
+
+
+def test_a_sieve_writes_down_what_it_left_out_and_marks_of_the_rest(tmp_path: Path) -> None:
+    sieve = Sieve()
+    documents = [Document("a", "", LONG), Document("b", "", LONG.upper()), Document("c", "", "bread")]
+    kept = [passage.id for document in documents for passage in sieve.pass_through(chunk(document))]
+    assert kept == ["a#0", "c#0"]
+    sieve.save(tmp_path)
+    assert Sieve.load(tmp_path) == [{"document": "b", "passage": "b#0", "reason": "equal", "found_as": "a#0"}]
+    marks = np.load(tmp_path / MARKS)
+    assert marks.shape == (2, 18)
+    np.testing.assert_array_equal(marks[0], mark_of("", LONG).numbers)
+    assert (mark_of("", LONG).numbers[:2] == mark_of("", LONG.upper()).numbers[:2]).all()
+    near = mark_of("", LONG + " too").numbers
+    assert not (marks[0][:2] == near[:2]).any()
+    assert (marks[0][2:] == near[2:]).any()
 
 
 def test_empty_texts_are_equal() -> None:

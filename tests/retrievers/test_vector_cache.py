@@ -13,7 +13,7 @@ from trailhound.retrievers.dense import VECTORS
 from trailhound.retrievers.folder import new_folder, publish
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.records import Vectors
-from trailhound.retrievers.vector_cache import DENSE, KEYS, VectorCache
+from trailhound.retrievers.vector_cache import DENSE, KEYS, VectorCache, keys_of
 
 TEXTS = [f"text number {n}" for n in range(23)]
 
@@ -212,3 +212,12 @@ def test_another_build_may_clear_the_cache_meanwhile(place: Path) -> None:
 
     _, vectors = VectorCache(place, ClearingEncoder()).encode(TEXTS)
     np.testing.assert_array_equal(vectors, LetterEncoder().encode(TEXTS))
+
+
+def test_vectors_at_hand_are_not_encoded_again(place: Path) -> None:
+    encoder = LetterEncoder()
+    vectors = LetterEncoder().encode(TEXTS)
+    keys, found = VectorCache(place, encoder, dict(zip(TEXTS[:20], vectors, strict=False))).encode(TEXTS)
+    assert encoder.encoded == TEXTS[20:]
+    np.testing.assert_array_equal(found, vectors)
+    np.testing.assert_array_equal(keys, keys_of(encoder, TEXTS))

@@ -7,7 +7,7 @@ from trailhound.retrievers.docids import DocidSettings, DocidTree
 from trailhound.retrievers.entity import EntityIndex
 from trailhound.retrievers.records import Query, Vectors
 from trailhound.retrievers.router.clues import Clues, Corpus, clues_of
-from trailhound.retrievers.router.decoder import DecoderSettings, DocidDecoder
+from trailhound.retrievers.router.decoder import DecoderSettings, DocidDecoder, averaged
 from trailhound.retrievers.router.tree_view import TreeView
 from trailhound.retrievers.terms import TermIndex
 
@@ -128,3 +128,26 @@ def test_wanted_paths_stay_in_a_narrow_beam() -> None:
 def test_a_tree_of_more_passages_than_the_corpus_is_refused() -> None:
     with pytest.raises(ValueError, match="docids are of 62 passages, the corpus has 60"):
         TreeView(TREE.with_added(unit(4, 2)), CORPUS)
+
+
+def test_all_decoders_of_one_shape_begin_alike_whatever_was_drawn_before() -> None:
+    torch.manual_seed(3)
+    first = DocidDecoder.at_start(DecoderSettings(8, 2, 4))
+    before = torch.random.get_rng_state()
+    second = DocidDecoder.at_start(DecoderSettings(8, 2, 4))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    for name, weights in first.state_dict().items():
+        assert torch.equal(weights, second.state_dict()[name]), name
+
+
+def test_the_mean_of_decoders_is_that_of_their_weights() -> None:
+    decoders = [DocidDecoder.at_start(DecoderSettings(8, 2, 4)) for _ in range(3)]
+    for number, decoder in enumerate(decoders):
+        with torch.no_grad():
+            decoder.sharpness.fill_(float(number))
+            decoder.start.weight.mul_(number)
+    mean = averaged(decoders)
+    assert mean.sharpness.tolist() == [1, 1]
+    torch.testing.assert_close(mean.start.weight, decoders[1].start.weight)
+    with pytest.raises(ValueError, match="cannot be averaged"):
+        averaged([decoders[0], DocidDecoder.at_start(DecoderSettings(8, 3, 4))])
