@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING
 from .envs.registration import register_environments
 
 if TYPE_CHECKING:
-    from .agent.evaluation import Evaluation, evaluate
+    from .agent.learning.training import (
+        TrainingReport,
+        train,
+    )
+    from .agent.learning.training_questions import TrainingSource
+    from .agent.measuring.evaluation import (
+        Evaluation,
+        evaluate,
+    )
     from .agent.recipe import Recipe, load_recipe
     from .agent.search_agent import Evidence, SearchAgent, SearchResult, Step
-    from .agent.training import TrainingReport, train
-    from .agent.training_questions import TrainingSource
     from .envs.settings import EnvironmentSettings
     from .errors import TrailhoundError
     from .graph.index import Index
@@ -45,11 +51,11 @@ __all__ = [
 ]
 # Heavy libraries load with the first name that needs them: `import trailhound` stays fast.
 _HOMES = {
-    "agent.evaluation": ("Evaluation", "evaluate"),
+    "agent.measuring.evaluation": ("Evaluation", "evaluate"),
     "agent.recipe": ("Recipe", "load_recipe"),
     "agent.search_agent": ("Evidence", "SearchAgent", "SearchResult", "Step"),
-    "agent.training": ("TrainingReport", "train"),
-    "agent.training_questions": ("TrainingSource",),
+    "agent.learning.training": ("TrainingReport", "train"),
+    "agent.learning.training_questions": ("TrainingSource",),
     "envs.settings": ("EnvironmentSettings",),
     "errors": ("TrailhoundError",),
     "graph.index": ("Index",),

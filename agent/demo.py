@@ -12,11 +12,17 @@ from ..retrievers.atomic_file import write_json
 from ..retrievers.corpus.encyclopedia import generate, write_beir
 from ..retrievers.protocols import Progress
 from ..retrievers.questions import load_questions
-from .evaluation import Evaluation, evaluate
+from .learning.training import (
+    TrainingReport,
+    train,
+)
+from .learning.training_questions import TrainingSource
+from .measuring.evaluation import (
+    Evaluation,
+    evaluate,
+)
 from .recipe import load_recipe
 from .search_agent import SearchAgent, SearchResult
-from .training import TrainingReport, train
-from .training_questions import TrainingSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,14 @@ from torch import Tensor
 from ..envs.batch import Lane, Observation, SearchBatch
 from ..envs.settings import EnvironmentSettings
 from ..envs.world import QuestionWorld
-from .expert import expert_actions
-from .network import PolicyNetwork, in_parts
-from .path_likelihood import (
+from .learning.expert import expert_actions
+from .learning.path_likelihood import (
     PathLoss,
     coverage_log_likelihood,
     marginal_likelihood_loss,
     path_log_probabilities,
 )
+from .network import PolicyNetwork, in_parts
 from .rollout import as_tensors
 
 

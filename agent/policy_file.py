@@ -16,9 +16,13 @@ from safetensors.torch import load_file, save
 from ..envs.features import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC
 from ..envs.settings import EnvironmentSettings
 from ..errors import PolicyError
-from ..retrievers.adapter import Adapter, load_adapter, save_adapter
 from ..retrievers.atomic_file import write_atomically, write_json
-from ..retrievers.encoder import MiniLMEncoder
+from ..retrievers.encoders.adapter import (
+    Adapter,
+    load_adapter,
+    save_adapter,
+)
+from ..retrievers.encoders.encoder import MiniLMEncoder
 from ..retrievers.protocols import Encoder
 from .confidence import Confidence
 from .network import NetworkSettings, PolicyNetwork

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import QuestionsError
 from ..graph.index import Index
-from ..retrievers.chunking import sentence_spans
+from ..retrievers.compiling.chunking import sentence_spans
 from ..retrievers.corpus.normalise import normalise
 from ..retrievers.records import Passage, SupportingSentence
 from .reading.opening import answering_reader

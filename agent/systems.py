@@ -21,18 +21,21 @@ from ..graph.knowledge_graph import KnowledgeGraph
 from ..graph.live_graph import LiveGraph
 from ..graph.pagerank import PageRank
 from ..retrievers.fusion import reciprocal_rank_fusion
-from ..retrievers.late_interaction import LATE
+from ..retrievers.memories.late_interaction import LATE
 from ..retrievers.records import Hits, Passage, Query, Rows, SupportingSentence
-from .explanation import explain
-from .fact_explanation import FactExplanation
+from .explaining.explanation import explain
+from .explaining.fact_explanation import FactExplanation
 from .fixed_hops import follow_mentions
-from .path_reranker import CANDIDATES, PathReranker
 from .policy_file import LoadedPolicy, load_policy
+from .query_tuning.tuned_queries import TunedQueries
 from .reranking.folder import open_reranker
 from .reranking.ordering import new_order
+from .reranking.path_reranker import (
+    CANDIDATES,
+    PathReranker,
+)
 from .reranking.sentences import agreeing_sentences
 from .rollout import Decision, Explain, search_worlds
-from .tuned_queries import TunedQueries
 
 HOPS = {"hops": 1, "hops2": 2}
 """The systems that follow every mention, with how many hops they make."""

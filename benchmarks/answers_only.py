@@ -22,8 +22,8 @@ from time import monotonic
 import numpy as np
 import torch
 from trailhound import Index, TrainingSource, load_recipe, train
+from trailhound.agent.learning.validation import validate
 from trailhound.agent.policy_file import load_policy
-from trailhound.agent.validation import validate
 from trailhound.envs.question_set import QuestionSet
 
 SETS = {

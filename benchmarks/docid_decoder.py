@@ -17,9 +17,9 @@ import time
 import numpy as np
 import torch
 from router_runs import Figures, arguments, corpus_of, labelled, made, opened, parse, print_figures, report
-from trailhound.retrievers.docids import DocidTree
 from trailhound.retrievers.router.clues import Corpus, stacked
 from trailhound.retrievers.router.decoder import DecoderSettings, DocidDecoder
+from trailhound.retrievers.router.docids import DocidTree
 from trailhound.retrievers.router.examples import Examples, joined
 from trailhound.retrievers.router.router import BEAM
 from trailhound.retrievers.router.training import RouterTraining, train_decoder

@@ -26,10 +26,16 @@ from pathlib import Path
 
 import torch
 from trailhound import Index, TrainingSource
-from trailhound.agent.downstream_tuning import DownstreamSettings, tune_downstream
-from trailhound.agent.evaluation import DEPTH
-from trailhound.agent.metrics import evaluate_run, mean
-from trailhound.agent.query_model import MEMORY_FILE
+from trailhound.agent.measuring.evaluation import DEPTH
+from trailhound.agent.measuring.metrics import (
+    evaluate_run,
+    mean,
+)
+from trailhound.agent.query_tuning.downstream_tuning import (
+    DownstreamSettings,
+    tune_downstream,
+)
+from trailhound.agent.query_tuning.query_model import MEMORY_FILE
 from trailhound.agent.systems import open_system
 from trailhound.retrievers.questions import load_questions
 

@@ -23,7 +23,7 @@ from trailhound.graph.edges import Relation
 from trailhound.retrievers.corpus.reading import read_corpus
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.records import Query, Vectors
-from trailhound.retrievers.terms import analyse
+from trailhound.retrievers.words.terms import analyse
 
 Edge = tuple[str, ...]
 

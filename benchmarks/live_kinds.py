@@ -32,17 +32,20 @@ from contextual_chunks import joined
 from live_fidelity import StandIn, found
 from numpy.typing import NDArray
 from trailhound import Document, Index, IndexSettings
-from trailhound.retrievers.chunking import chunk
-from trailhound.retrievers.context import context_lines
+from trailhound.retrievers.changing.live_context import CorpusKnowledge
+from trailhound.retrievers.changing.live_lexical import LiveLexical
+from trailhound.retrievers.changing.live_store import LiveStore
+from trailhound.retrievers.changing.live_terms import LiveTerms
+from trailhound.retrievers.compiling.chunking import chunk
+from trailhound.retrievers.compiling.context import context_lines
 from trailhound.retrievers.corpus.reading import read_corpus
-from trailhound.retrievers.encoder import MiniLMEncoder, embedding_text
-from trailhound.retrievers.live_context import CorpusKnowledge
-from trailhound.retrievers.live_lexical import LiveLexical
-from trailhound.retrievers.live_store import LiveStore
-from trailhound.retrievers.live_terms import LiveTerms
+from trailhound.retrievers.encoders.encoder import (
+    MiniLMEncoder,
+    embedding_text,
+)
+from trailhound.retrievers.encoders.token_vectors import TokenVectors
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.records import Vectors
-from trailhound.retrievers.token_vectors import TokenVectors
 
 WORDS = 60
 

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from trailhound.graph.edges import Relation
 from trailhound.graph.index import Index
 from trailhound.graph.router_folder import corpus_of, settled
-from trailhound.retrievers.docid_pairs import labelled_pairs
 from trailhound.retrievers.questions import load_questions
 from trailhound.retrievers.router.calibration import fit_temperature, softmax
 from trailhound.retrievers.router.clues import Corpus
+from trailhound.retrievers.router.docid_pairs import labelled_pairs
 from trailhound.retrievers.router.examples import Examples, encoded, examples_of
 from trailhound.retrievers.router.network import ShardNetwork
 from trailhound.retrievers.router.shards import REGIONS, Partition, ShardStatistics, partition

@@ -37,13 +37,16 @@ from trailhound.graph.index import Index
 from trailhound.graph.index_settings import IndexSettings
 from trailhound.graph.router_folder import corpus_of, settled, write_router
 from trailhound.retrievers.corpus.encyclopedia import generate, write_beir
-from trailhound.retrievers.docid_pairs import labelled_pairs, made_pairs
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.questions import load_questions
 from trailhound.retrievers.records import Vectors
+from trailhound.retrievers.router.docid_pairs import (
+    labelled_pairs,
+    made_pairs,
+)
 from trailhound.retrievers.router.examples import encoded, examples_of
 from trailhound.retrievers.router.making import RouterSettings, make_router
-from trailhound.retrievers.terms import analyse
+from trailhound.retrievers.words.terms import analyse
 
 DIMENSION = 384
 QUESTIONS = 500

@@ -23,11 +23,14 @@ from pathlib import Path
 
 import numpy as np
 from trailhound import EnvironmentSettings, Index, SearchAgent, evaluate
-from trailhound.agent.expert import expert_actions
+from trailhound.agent.learning.expert import expert_actions
 from trailhound.envs.batch import SearchBatch
 from trailhound.envs.question_set import QuestionSet
-from trailhound.retrievers.encoder import embedding_text, load_encoder
-from trailhound.retrievers.minilm import model_folder
+from trailhound.retrievers.encoders.encoder import (
+    embedding_text,
+    load_encoder,
+)
+from trailhound.retrievers.encoders.minilm import model_folder
 from trailhound.retrievers.questions import load_questions
 
 Figures = dict[str, float]

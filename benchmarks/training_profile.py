@@ -20,17 +20,27 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
-from trailhound.agent import ppo, training
+from trailhound.agent.learning import (
+    ppo,
+    training,
+)
 from trailhound.cli import main as trailhound
 
 STAGES = ("warm start", "PPO", "paths", "validation", "rest")
 FUNCTIONS = {
-    "encoding queries": [("retrievers/encoder.py", "encode"), ("retrievers/fact_encoder.py", "encode")],
-    "searching sub-indexes": [(f"retrievers/{name}.py", "search") for name in ("lexical", "dense", "entity")],
+    "encoding queries": [
+        ("retrievers/encoders/encoder.py", "encode"),
+        ("retrievers/knowledge/fact_encoder.py", "encode"),
+    ],
+    "searching sub-indexes": [
+        ("retrievers/words/lexical.py", "search"),
+        ("retrievers/words/entity.py", "search"),
+        ("retrievers/memories/dense.py", "search"),
+    ],
     "features and environment": [
         ("envs/batch.py", "start"),
         ("envs/batch.py", "act"),
-        ("agent/expert.py", "expert_actions"),
+        ("agent/learning/expert.py", "expert_actions"),
         ("envs/question_view.py", "of"),
     ],
     "network forward": [("agent/network.py", "scores")],
@@ -39,7 +49,7 @@ FUNCTIONS = {
         ("torch/optim/adamw.py", "step"),
         ("torch/optim/adam.py", "step"),
         ("torch/nn/utils/clip_grad.py", "clip_grad_norm_"),
-        ("agent/averaging.py", "update"),
+        ("agent/learning/averaging.py", "update"),
     ],
 }
 """What is counted as what: functions, by the end of their file's path, none of which calls another of its kind."""

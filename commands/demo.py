@@ -31,7 +31,7 @@ def add(subcommands: Any) -> None:
 def run(parsed: argparse.Namespace) -> None:
     """Run the main job on an invented corpus."""
     from ..agent.demo import run_demo
-    from ..agent.drawing import draw_path
+    from ..agent.explaining.drawing import draw_path
 
     set_threads(parsed.threads or 1)
     folder = parsed.out or Path("runs") / "demo"

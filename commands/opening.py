@@ -10,7 +10,7 @@ from ..errors import PolicyError
 from .arguments import WrongUseError
 
 if TYPE_CHECKING:
-    from ..agent.training_questions import TrainingSource
+    from ..agent.learning.training_questions import TrainingSource
     from ..graph.index import Index
 
 
@@ -42,7 +42,7 @@ def policy_or_shipped(chosen: Path | None) -> Path:
 
 def labelled(parsed: argparse.Namespace, threads: int | None) -> tuple[list[Index], list[TrainingSource]]:
     """Open what ``tune`` and ``train`` learn from."""
-    from ..agent.training_questions import TrainingSource
+    from ..agent.learning.training_questions import TrainingSource
 
     if len(parsed.index) != len(parsed.questions):
         raise WrongUseError(

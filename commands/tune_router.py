@@ -13,12 +13,12 @@ from .arguments import WrongUseError, command_parser, positive
 from .opening import open_index, policy_or_shipped, set_threads
 
 if TYPE_CHECKING:
-    from ..agent.router_rewards import Earning
+    from ..agent.learning.router_rewards import Earning
     from ..graph.index import Index
     from ..graph.parts import BaseParts
-    from ..retrievers.docid_pairs import TrainingPair
+    from ..retrievers.router.docid_pairs import TrainingPair
     from ..retrievers.router.making import Made
-    from ..retrievers.terms import TermIndex
+    from ..retrievers.words.terms import TermIndex
 
 
 def add(subcommands: Any) -> None:
@@ -126,8 +126,8 @@ def _lessons(index: Index, terms: TermIndex, parsed: argparse.Namespace, bar: Pr
     """Return what to learn from: labelled questions, if given, and pairs made of the passages, with their worth."""
     import numpy as np
 
-    from ..agent.router_rewards import of_labels
-    from ..retrievers.docid_pairs import made_pairs
+    from ..agent.learning.router_rewards import of_labels
+    from ..retrievers.router.docid_pairs import made_pairs
 
     bar.report("making training pairs", 0, 0)
     made = made_pairs(list(index.store), terms, np.random.default_rng(parsed.seed), parsed.made)
@@ -143,9 +143,9 @@ def _lessons(index: Index, terms: TermIndex, parsed: argparse.Namespace, bar: Pr
 
 def _earnings(index: Index, parsed: argparse.Namespace, bar: ProgressBar) -> list[Earning]:
     """Search the questions with the policy."""
+    from ..agent.learning.router_rewards import policy_earnings
+    from ..agent.learning.training_questions import TrainingSource
     from ..agent.policy_file import load_policy
-    from ..agent.router_rewards import policy_earnings
-    from ..agent.training_questions import TrainingSource
 
     folder = policy_or_shipped(None if parsed.policy == Path("shipped") else parsed.policy)
     source = TrainingSource(index, parsed.questions, parsed.split)
@@ -160,8 +160,8 @@ def labelled_of(index: Index, parsed: argparse.Namespace, bar: ProgressBar) -> l
     Raises:
         RouterError: when the index holds nothing that the labels name.
     """
-    from ..retrievers.docid_pairs import labelled_pairs
     from ..retrievers.questions import load_questions
+    from ..retrievers.router.docid_pairs import labelled_pairs
 
     questions, qrels = load_questions(parsed.questions, parsed.split, bar.warn)
     named = {name for question in questions for name, label in qrels.get(question.id, {}).items() if label > 0}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..retrievers.chunking import sentence_spans
+from ..retrievers.compiling.chunking import sentence_spans
 from ..retrievers.records import Passage
-from ..retrievers.terms import term_hashes
+from ..retrievers.words.terms import term_hashes
 from .question_view import QuestionView
 
 SENTENCES = 1

@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 from ..graph.index import Index
 from ..retrievers.records import Rows, Vectors
-from ..retrievers.terms import among, term_hashes
+from ..retrievers.words.terms import (
+    among,
+    term_hashes,
+)
 from .features import STATIC
 from .similarity import similarity
 

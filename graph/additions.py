@@ -9,16 +9,30 @@ from typing import Any
 import numpy as np
 
 from ..errors import EncoderError, UpdateError
-from ..retrievers.changes import Change
-from ..retrievers.compiler import CorpusCompiler, token_counter
-from ..retrievers.context import Chunked, ContextFunction, ContextName, in_context
-from ..retrievers.encoder import embedding_text
-from ..retrievers.late_interaction import hold_tokens
-from ..retrievers.live_context import CorpusKnowledge, lines_of_additions
-from ..retrievers.live_pruning import Entry, standing_behind
-from ..retrievers.masking import Masker
+from ..retrievers.changing.changes import Change
+from ..retrievers.changing.live_context import (
+    CorpusKnowledge,
+    lines_of_additions,
+)
+from ..retrievers.changing.live_pruning import (
+    Entry,
+    standing_behind,
+)
+from ..retrievers.compiling.compiler import (
+    CorpusCompiler,
+    token_counter,
+)
+from ..retrievers.compiling.context import (
+    Chunked,
+    ContextFunction,
+    ContextName,
+    in_context,
+)
+from ..retrievers.compiling.masking import Masker
+from ..retrievers.encoders.encoder import embedding_text
+from ..retrievers.memories.late_interaction import hold_tokens
+from ..retrievers.memories.pruning import Sieve
 from ..retrievers.protocols import Encoder, Progress
-from ..retrievers.pruning import Sieve
 from ..retrievers.records import Document, Vectors
 from .index_settings import IndexSettings
 from .live import LiveIndex

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..retrievers.facts import Facts, mention_offsets
+from ..retrievers.knowledge.facts import (
+    Facts,
+    mention_offsets,
+)
 from .edges import Edges, Relation
 
 

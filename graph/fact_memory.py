@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..retrievers.facts import Facts
+from ..retrievers.knowledge.facts import Facts
 from .encoder import TypedLinks
 
 

@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CorpusError, EncoderError
-from ..retrievers.context import ContextFunction
-from ..retrievers.dense import DenseKind
-from ..retrievers.encoder import load_encoder
-from ..retrievers.fact_encoder import FactEncoder
+from ..retrievers.compiling.context import ContextFunction
+from ..retrievers.compiling.masking import Masker
+from ..retrievers.encoders.encoder import load_encoder
+from ..retrievers.encoders.vector_cache import DENSE
 from ..retrievers.folder import manifest_hash, new_folder
-from ..retrievers.late_interaction import hold_tokens
-from ..retrievers.masking import Masker
-from ..retrievers.projection import ProjectedEncoder
+from ..retrievers.knowledge.fact_encoder import FactEncoder
+from ..retrievers.memories.dense import DenseKind
+from ..retrievers.memories.late_interaction import hold_tokens
+from ..retrievers.memories.projection import ProjectedEncoder
 from ..retrievers.protocols import Encoder, Progress, SubIndex
 from ..retrievers.records import Document, Query
-from ..retrievers.vector_cache import DENSE
 from .additions import Additions, context_of, masker_of, masker_of_masked, vectors_at_hand
 from .building import BuildPlan, documents_of, graph_of
 from .index_settings import IndexSettings, with_function

@@ -7,8 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..retrievers.drift import centroid_shift, outlying_share, unknown_terms, unseen_share
-from ..retrievers.terms import term_hashes
+from ..retrievers.changing.drift import (
+    centroid_shift,
+    outlying_share,
+    unknown_terms,
+    unseen_share,
+)
+from ..retrievers.words.terms import term_hashes
 from .index import Index
 from .parts import LiveParts
 
@@ -21,7 +26,7 @@ _LOOKED_AT = 10
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How far an index has moved from its base; every measure from 0 to 1, see :mod:`trailhound.retrievers.drift`.
+    """How far an index has moved from its base; every measure from 0 to 1, see :mod:`..retrievers.changing.drift`.
 
     Attributes:
         unknown_terms: share of the terms of new passages that the base does not have.

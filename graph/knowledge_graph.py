@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ..retrievers.protocols import Progress
 from ..retrievers.records import Rows
-from ..retrievers.terms import TermIndex
-from ..retrievers.titles import TitleMatcher
+from ..retrievers.words.terms import TermIndex
+from ..retrievers.words.titles import TitleMatcher
 from .edges import SYMMETRIC, Edges, Relation
 from .linking import link_neighbours, link_titles
 from .names import share_edges

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..retrievers.protocols import Progress
-from ..retrievers.titles import TitleMatcher
+from ..retrievers.words.titles import TitleMatcher
 from .edges import Edges, Relation
 
 

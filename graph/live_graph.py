@@ -11,9 +11,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ..retrievers.changes import Mention, Share
+from ..retrievers.changing.changes import (
+    Mention,
+    Share,
+)
+from ..retrievers.changing.snapshot import Snapshot
 from ..retrievers.records import Rows
-from ..retrievers.snapshot import Snapshot
 from .edges import SYMMETRIC, Edges, Relation
 from .knowledge_graph import GROUPS, KnowledgeGraph, Links
 

@@ -9,22 +9,25 @@ from threading import RLock, local
 from typing import Any, Generic, TypeVar
 
 from ..errors import DamagedIndexError, EncoderError, IndexFolderError, UpdateError
-from ..retrievers.dense import DenseIndex, DenseKind
-from ..retrievers.entity import EntityIndex
-from ..retrievers.facts import Facts
+from ..retrievers.changing.journal import locked
+from ..retrievers.changing.live_dense import LiveDense
+from ..retrievers.changing.live_late import LiveLate
+from ..retrievers.changing.live_lexical import LiveLexical
+from ..retrievers.changing.live_store import LiveStore
+from ..retrievers.changing.live_terms import LiveTerms
 from ..retrievers.folder import check_files, manifest_hash, read_manifest, signature
-from ..retrievers.journal import locked
-from ..retrievers.late_interaction import LateInteractionIndex
-from ..retrievers.lexical import LexicalIndex
-from ..retrievers.live_dense import LiveDense
-from ..retrievers.live_late import LiveLate
-from ..retrievers.live_lexical import LiveLexical
-from ..retrievers.live_store import LiveStore
-from ..retrievers.live_terms import LiveTerms
+from ..retrievers.knowledge.facts import Facts
+from ..retrievers.memories.dense import (
+    DenseIndex,
+    DenseKind,
+)
+from ..retrievers.memories.late_interaction import LateInteractionIndex
 from ..retrievers.protocols import SubIndex
 from ..retrievers.store import EvidenceStore
-from ..retrievers.terms import TermIndex
-from ..retrievers.titles import TitleMatcher
+from ..retrievers.words.entity import EntityIndex
+from ..retrievers.words.lexical import LexicalIndex
+from ..retrievers.words.terms import TermIndex
+from ..retrievers.words.titles import TitleMatcher
 from .knowledge_graph import KnowledgeGraph
 from .live import LiveIndex
 from .live_graph import LiveGraph

@@ -12,23 +12,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DamagedIndexError
-from ..retrievers.dense import DenseIndex, DenseKind
-from ..retrievers.entity import EntityIndex
-from ..retrievers.facts import Facts
-from ..retrievers.late_interaction import LATE, LateInteractionIndex
-from ..retrievers.lexical import LexicalIndex
-from ..retrievers.live_dense import LiveDense
-from ..retrievers.live_late import LiveLate
-from ..retrievers.live_lexical import LiveLexical
-from ..retrievers.live_pruning import Entry
-from ..retrievers.live_store import LiveStore
-from ..retrievers.live_terms import LiveTerms
+from ..retrievers.changing.live_dense import LiveDense
+from ..retrievers.changing.live_late import LiveLate
+from ..retrievers.changing.live_lexical import LiveLexical
+from ..retrievers.changing.live_pruning import Entry
+from ..retrievers.changing.live_store import LiveStore
+from ..retrievers.changing.live_terms import LiveTerms
+from ..retrievers.encoders.vector_cache import DENSE
+from ..retrievers.knowledge.facts import Facts
+from ..retrievers.memories.dense import (
+    DenseIndex,
+    DenseKind,
+)
+from ..retrievers.memories.late_interaction import (
+    LATE,
+    LateInteractionIndex,
+)
+from ..retrievers.memories.pruning import (
+    DUPLICATES,
+    Sieve,
+)
 from ..retrievers.protocols import SubIndex
-from ..retrievers.pruning import DUPLICATES, Sieve
 from ..retrievers.store import FILE_NAME, EvidenceStore
-from ..retrievers.terms import TermIndex
-from ..retrievers.titles import TitleMatcher
-from ..retrievers.vector_cache import DENSE
+from ..retrievers.words.entity import EntityIndex
+from ..retrievers.words.lexical import LexicalIndex
+from ..retrievers.words.terms import TermIndex
+from ..retrievers.words.titles import TitleMatcher
 from .knowledge_graph import KnowledgeGraph
 from .live_graph import LiveGraph
 

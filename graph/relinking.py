@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..retrievers.changes import Mention
-from ..retrievers.phrases import words_of
+from ..retrievers.changing.changes import Mention
 from ..retrievers.protocols import Progress
-from ..retrievers.titles import title_forms
+from ..retrievers.words.phrases import words_of
+from ..retrievers.words.titles import title_forms
 from .linking import mentions_of
 from .live_graph import mentions_by_row
 from .parts import LiveParts

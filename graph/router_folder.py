@@ -12,13 +12,16 @@ import numpy as np
 
 from ..errors import RouterError
 from ..retrievers.atomic_file import write_json
-from ..retrievers.docid_descriptors import describe_prefixes
-from ..retrievers.docid_pairs import TrainingPair, made_pairs
-from ..retrievers.docids import NONE
 from ..retrievers.folder import manifest_hash
 from ..retrievers.protocols import Progress
 from ..retrievers.records import Rows
 from ..retrievers.router.clues import Corpus
+from ..retrievers.router.docid_descriptors import describe_prefixes
+from ..retrievers.router.docid_pairs import (
+    TrainingPair,
+    made_pairs,
+)
+from ..retrievers.router.docids import NONE
 from ..retrievers.router.examples import Examples, encoded, examples_of
 from ..retrievers.router.making import measured
 from ..retrievers.router.refreshing import RefreshSettings, carried_over, refresh

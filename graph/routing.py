@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RouterError
-from ..retrievers.late_interaction import LATE
+from ..retrievers.memories.late_interaction import LATE
 from ..retrievers.protocols import SubIndex
 from ..retrievers.records import Hits, Query, Rows
 from ..retrievers.router.clues import Corpus

@@ -8,9 +8,12 @@ from math import log1p
 
 import numpy as np
 
-from ..retrievers.changes import Share
+from ..retrievers.changing.changes import Share
 from ..retrievers.protocols import Progress
-from ..retrievers.terms import TermHashes, analyse
+from ..retrievers.words.terms import (
+    TermHashes,
+    analyse,
+)
 from .names import LEAST_FREQUENCY, STRONGEST, frequency_cap, phrase_hash, phrases_of
 from .parts import LiveParts
 

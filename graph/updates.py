@@ -10,12 +10,12 @@ from time import perf_counter
 import numpy as np
 
 from ..errors import CorpusError, UpdateError
-from ..retrievers.changes import Change
-from ..retrievers.context import Chunked
-from ..retrievers.live_pruning import Entry
+from ..retrievers.changing.changes import Change
+from ..retrievers.changing.live_pruning import Entry
+from ..retrievers.changing.snapshot import Snapshot
+from ..retrievers.compiling.context import Chunked
 from ..retrievers.protocols import Progress
 from ..retrievers.records import Document, Passage
-from ..retrievers.snapshot import Snapshot
 from .additions import Additions, behind
 from .live import LiveIndex
 

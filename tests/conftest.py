@@ -11,10 +11,10 @@ import pytest
 from trailhound.graph.index import Index
 from trailhound.graph.index_settings import IndexSettings
 from trailhound.retrievers.corpus.encyclopedia import Encyclopedia, generate, write_beir
+from trailhound.retrievers.encoders.token_vectors import TokenVectors
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.records import Vectors
-from trailhound.retrievers.terms import analyse
-from trailhound.retrievers.token_vectors import TokenVectors
+from trailhound.retrievers.words.terms import analyse
 
 
 class HashingEncoder:

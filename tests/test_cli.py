@@ -14,11 +14,11 @@ import pytest
 import trailhound
 from trailhound import Index
 from trailhound.agent import systems
-from trailhound.agent.run_file import read_run
+from trailhound.agent.measuring.run_file import read_run
 from trailhound.cli import main
 from trailhound.errors import IndexFolderError
-from trailhound.retrievers.adapter import load_adapter
 from trailhound.retrievers.corpus.encyclopedia import generate, write_beir
+from trailhound.retrievers.encoders.adapter import load_adapter
 from trailhound.retrievers.questions import load_questions
 
 COMMANDS = [

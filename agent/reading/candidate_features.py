@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...retrievers.records import Vectors
-from ...retrievers.titles import TitleMatcher
+from ...retrievers.words.titles import TitleMatcher
 from .answer_text import normalise_answer
 from .comparison import CHOICE, CLOSED, choice_features, closed_features, find_compared
 from .passage_reading import BASE, PassageReading, surroundings

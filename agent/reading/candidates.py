@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ...retrievers.terms import STOP_WORDS
+from ...retrievers.words.terms import STOP_WORDS
 from .dates import find_dates
 
 KINDS = ("date", "year", "number", "name", "part", "pair", "phrase")

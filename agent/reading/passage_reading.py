@@ -11,9 +11,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ...retrievers.chunking import sentence_spans
+from ...retrievers.compiling.chunking import sentence_spans
 from ...retrievers.records import Passage, Vectors
-from ...retrievers.titles import strip_parenthesis
+from ...retrievers.words.titles import strip_parenthesis
 from .answer_text import normalise_answer
 from .candidates import KINDS, Candidate, find_candidates
 from .countries import countries_of, is_country

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...retrievers.records import Vectors
-from ...retrievers.terms import STOP_WORDS
+from ...retrievers.words.terms import STOP_WORDS
 from .answer_text import normalise_answer
 from .word_vectors import DIMENSION, WordVectors
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...retrievers.minilm import model_folder
+from ...retrievers.encoders.minilm import model_folder
 from ...retrievers.records import Vectors
 
 DIMENSION = 96

@@ -11,10 +11,13 @@ from ...errors import PolicyError
 from ...graph.index import Index
 from ...retrievers.atomic_file import write_json
 from ...retrievers.protocols import Reranker
-from ..path_reranker import PathReranker, load_reranker
 from .cross_encoder import CrossEncoderReranker
 from .features import NAMES
 from .linear import LinearReranker
+from .path_reranker import (
+    PathReranker,
+    load_reranker,
+)
 
 FORMAT = 1
 DESCRIPTION = "linear_reranker.json"

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from ...envs.question_view import QuestionView
 from ...graph.index import Index
-from ...retrievers.chunking import sentence_spans
-from ...retrievers.encoder import embedding_text
+from ...retrievers.compiling.chunking import sentence_spans
+from ...retrievers.encoders.encoder import embedding_text
 from ...retrievers.records import Passage, Query, SupportingSentence
-from ...retrievers.terms import term_hashes
+from ...retrievers.words.terms import term_hashes
 
 Judge = Callable[[list[str], list[str]], NDArray[np.float64]]
 """Scores sentences, [m]; is given them, and the same with the title of their passage before them."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ...retrievers.chunking import sentence_spans
+from ...retrievers.compiling.chunking import sentence_spans
 from ...retrievers.records import Passage
-from ...retrievers.titles import strip_parenthesis
+from ...retrievers.words.titles import strip_parenthesis
 
 _IS_A = re.compile(
     r"\b(?:is|was|are|were)\s(?:(?:also|now|currently|still|formerly|either)\s)?(?:an?|the|one\sof\sthe|two|three)\s"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...retrievers.terms import STOP_WORDS
+from ...retrievers.words.terms import STOP_WORDS
 from .portrait import Portrait
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from ...retrievers.terms import STOP_WORDS
+from ...retrievers.words.terms import STOP_WORDS
 from .portrait import Portrait
 
 T = TypeVar("T")

@@ -9,9 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import EncoderError
-from ..entity import EntityIndex
 from ..records import Query, Rows, Vectors
-from ..terms import TermHashes, TermIndex, among, term_hashes
+from ..words.entity import EntityIndex
+from ..words.terms import (
+    TermHashes,
+    TermIndex,
+    among,
+    term_hashes,
+)
 
 MOST_NAMED = 20
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...errors import RouterError
-from ..docids import NONE
-from ..entity import EntityIndex
 from ..records import Hits, Query, Rows
-from ..terms import TermIndex
+from ..words.entity import EntityIndex
+from ..words.terms import TermIndex
 from .clues import Clues, Corpus, clues_of
 from .decoder import DecoderSettings, averaged
+from .docids import NONE
 from .examples import Examples
 from .routed import best
 from .router import Choice, Router

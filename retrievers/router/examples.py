@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..docid_pairs import TrainingPair
-from ..docids import NONE
 from ..protocols import Encoder, Progress
 from ..records import Query, Rows, Vectors
 from .clues import Clues, Corpus, clues_of
+from .docid_pairs import TrainingPair
+from .docids import NONE
 
 MADE_WEIGHT = 0.3
 """What a made pair counts for beside a person's question."""

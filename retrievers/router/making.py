@@ -9,11 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..docids import NONE, DocidSettings, DocidTree
 from ..protocols import Progress, SubIndex
 from .calibration import Scores, fit_logistic, fit_temperature, softmax
 from .clues import Corpus, stacked
 from .decoder import DecoderSettings, DocidDecoder
+from .docids import (
+    NONE,
+    DocidSettings,
+    DocidTree,
+)
 from .examples import Examples
 from .network import PlanNetwork, ShardNetwork, plan_clues
 from .router import BEAM, Networks, Router, Temperatures

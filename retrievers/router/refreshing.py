@@ -8,9 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from ..docids import NONE, DocidTree
 from ..records import Rows, Vectors
 from .clues import Corpus
+from .docids import (
+    NONE,
+    DocidTree,
+)
 from .examples import Examples, joined
 from .router import Networks, Router
 from .shards import Partition

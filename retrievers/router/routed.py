@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import EncoderError
-from ..lexical import LexicalIndex
 from ..protocols import SubIndex
 from ..records import Hits, Query, Rows, Vectors
+from ..words.lexical import LexicalIndex
 from .clues import Clues
 from .router import Router
 from .shards import Partition

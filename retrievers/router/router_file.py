@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from ...errors import DamagedIndexError, RouterError
 from ..array_file import load_arrays
 from ..atomic_file import write_atomically, write_json
-from ..docids import ARRAYS as DOCID_ARRAYS
-from ..docids import SETTINGS as DOCID_SETTINGS
-from ..docids import DocidTree
 from .clues import Corpus
 from .decoder import DecoderSettings, DocidDecoder
+from .docids import ARRAYS as DOCID_ARRAYS
+from .docids import SETTINGS as DOCID_SETTINGS
+from .docids import DocidTree
 from .network import PlanNetwork, ShardNetwork
 from .router import Networks, Router, Temperatures
 from .shards import Partition

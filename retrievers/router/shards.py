@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..balanced import SLACK, balanced_clusters
 from ..records import Rows, Vectors
+from .balanced import (
+    SLACK,
+    balanced_clusters,
+)
 from .clues import Clues, Corpus, Postings, named_share
 
 REGIONS = 32

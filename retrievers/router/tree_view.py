@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..docids import NONE, DocidTree
 from .clues import Clues, Corpus, Postings, named_share
+from .docids import (
+    NONE,
+    DocidTree,
+)
 
 if TYPE_CHECKING:
     import torch

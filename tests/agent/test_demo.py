@@ -6,7 +6,7 @@ import re
 import pytest
 from trailhound import Index
 from trailhound.agent.demo import DemoReport, run_demo
-from trailhound.agent.drawing import draw_path
+from trailhound.agent.explaining.drawing import draw_path
 from trailhound.cli import main
 from trailhound.errors import PolicyError
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from trailhound import EnvironmentSettings, Index, load_recipe
 from trailhound.agent.devices import device_called
+from trailhound.agent.learning.training import network_for
 from trailhound.agent.network import NetworkSettings, PolicyNetwork
 from trailhound.agent.paths import Path as RetrievalPath
 from trailhound.agent.paths import Steps, path_loss
 from trailhound.agent.rollout import as_tensors, search_worlds
-from trailhound.agent.training import network_for
 from trailhound.envs.fact_world import fact_world
 from trailhound.envs.world import QuestionWorld
 from trailhound.errors import RecipeError

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from trailhound import EnvironmentSettings
+from trailhound.agent.learning.path_likelihood import coverage_log_likelihood
 from trailhound.agent.network import NetworkSettings, PolicyNetwork
-from trailhound.agent.path_likelihood import coverage_log_likelihood
 from trailhound.agent.paths import Path, Steps, distinct, path_loss, paths_from_beam, paths_from_labels
 from trailhound.agent.rollout import as_tensors
 from trailhound.envs.batch import Lane, SearchBatch

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from trailhound import EnvironmentSettings
+from trailhound.agent.learning.vector_env import SearchVecEnv
 from trailhound.agent.network import NetworkSettings, PolicyNetwork
 from trailhound.agent.paths import Steps
 from trailhound.agent.policy import SearchPolicy
 from trailhound.agent.rollout import as_tensors
-from trailhound.agent.vector_env import SearchVecEnv
 from trailhound.envs.world import QuestionWorld
 
 

@@ -15,9 +15,9 @@ from trailhound.envs.query_state import conditioned_query
 from trailhound.envs.question_view import QuestionView
 from trailhound.envs.world import QuestionWorld
 from trailhound.graph.knowledge_graph import GROUPS
-from trailhound.retrievers.chunking import sentence_spans
+from trailhound.retrievers.compiling.chunking import sentence_spans
 from trailhound.retrievers.protocols import Encoder
-from trailhound.retrievers.terms import term_hashes
+from trailhound.retrievers.words.terms import term_hashes
 
 FILM = "The Red Kite was made in 1931. Its director was Ada Marl."
 PERSON = "Ada Marl was born in Oldport. Her mother was Jane Marl."

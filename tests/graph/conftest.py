@@ -8,10 +8,10 @@ from functools import cache
 
 import numpy as np
 import pytest
+from trailhound.retrievers.encoders.token_vectors import TokenVectors
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.records import Vectors
-from trailhound.retrievers.terms import analyse
-from trailhound.retrievers.token_vectors import TokenVectors
+from trailhound.retrievers.words.terms import analyse
 
 
 class WordEncoder:

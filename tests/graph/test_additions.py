@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from trailhound import Document, Index, IndexSettings, Passage
 from trailhound.errors import MaskingError, UpdateError
-from trailhound.retrievers.encoder import embedding_text
+from trailhound.retrievers.encoders.encoder import embedding_text
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.records import Query
 

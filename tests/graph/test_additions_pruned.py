@@ -10,9 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trailhound import Document, Index, IndexSettings
 from trailhound.errors import UpdateError
-from trailhound.retrievers.chunking import chunk
+from trailhound.retrievers.compiling.chunking import chunk
+from trailhound.retrievers.memories.pruning import (
+    DUPLICATES,
+    MARKS,
+    Sieve,
+)
 from trailhound.retrievers.protocols import Encoder
-from trailhound.retrievers.pruning import DUPLICATES, MARKS, Sieve
 
 GATE = "The gate of the harbour was built by Brun Oller, who had long quarrelled with the owners of the quay."
 BREAD = "Bread is baked from flour, water and salt, and was sold to the crews of the ships in winter."

@@ -15,18 +15,21 @@ import pytest
 from trailhound import Document, Index, IndexSettings, Passage
 from trailhound.errors import EncoderError, IndexFolderError, MaskingError
 from trailhound.graph.knowledge_graph import KnowledgeGraph
-from trailhound.retrievers import vector_cache
-from trailhound.retrievers.chunking import chunk
+from trailhound.retrievers.compiling.chunking import chunk
+from trailhound.retrievers.compiling.masking import MASK
 from trailhound.retrievers.corpus.reading import read_corpus
-from trailhound.retrievers.encoder import embedding_text
+from trailhound.retrievers.encoders import vector_cache
+from trailhound.retrievers.encoders.encoder import embedding_text
 from trailhound.retrievers.folder import MANIFEST
-from trailhound.retrievers.lexical import LexicalIndex
-from trailhound.retrievers.masking import MASK
 from trailhound.retrievers.protocols import Encoder, Progress
 from trailhound.retrievers.records import Query, Vectors
 from trailhound.retrievers.store import FILE_NAME, StoreWriter
-from trailhound.retrievers.terms import TermIndex, term_hashes
-from trailhound.retrievers.titles import TitleMatcher
+from trailhound.retrievers.words.lexical import LexicalIndex
+from trailhound.retrievers.words.terms import (
+    TermIndex,
+    term_hashes,
+)
+from trailhound.retrievers.words.titles import TitleMatcher
 
 VALUES = {
     "email": "Quirrelda.Vonmarsk@Zubrovnik-Mail.example",

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from trailhound import Document, Index
-from trailhound.retrievers import vector_cache
+from trailhound.retrievers.encoders import vector_cache
 from trailhound.retrievers.protocols import Encoder, Progress
 from trailhound.retrievers.records import Query, Vectors
 
@@ -68,7 +68,7 @@ _BUILDER = """
 import sys, zlib
 import numpy as np
 from trailhound import Document, Index
-from trailhound.retrievers.terms import analyse
+from trailhound.retrievers.words.terms import analyse
 
 class HashingEncoder:
     name, dimension = "hashing-64", 64

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from trailhound.errors import DamagedIndexError
 from trailhound.graph.edges import FILE_NAME, SYMMETRIC, Edges, Relation
 from trailhound.graph.knowledge_graph import GROUPS, KnowledgeGraph
-from trailhound.retrievers.terms import TermIndex
-from trailhound.retrievers.titles import TitleMatcher
+from trailhound.retrievers.words.terms import TermIndex
+from trailhound.retrievers.words.titles import TitleMatcher
 
 TITLES = ["Ada North", "Blue River", "Carl Elm", "", ""]
 TEXTS = [

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from trailhound.graph.edges import Relation
 from trailhound.graph.linking import link_neighbours, link_titles
-from trailhound.retrievers.titles import TitleMatcher
+from trailhound.retrievers.words.titles import TitleMatcher
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "2wiki" / "corpus.jsonl"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from trailhound.graph.edges import Edges, Relation
 from trailhound.graph.names import STRONGEST, frequency_cap, key_phrases, share_edges
-from trailhound.retrievers.terms import TermIndex
+from trailhound.retrievers.words.terms import TermIndex
 
 
 def shares(texts: list[str]) -> Edges:

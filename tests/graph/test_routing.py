@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound import Document, EnvironmentSettings, Index, IndexSettings
-from trailhound.agent.miss_stages import attribute
+from trailhound.agent.explaining.miss_stages import attribute
+from trailhound.agent.explaining.search_trace import (
+    Searched,
+    SearchTrace,
+)
 from trailhound.agent.policy_file import load_policy
-from trailhound.agent.search_trace import Searched, SearchTrace
 from trailhound.cli import main
 from trailhound.envs.batch import SearchBatch
 from trailhound.envs.question_set import QuestionSet

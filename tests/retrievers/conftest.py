@@ -8,9 +8,9 @@ from functools import cache
 
 import numpy as np
 import pytest
+from trailhound.retrievers.encoders.token_vectors import TokenVectors
 from trailhound.retrievers.protocols import Progress
-from trailhound.retrievers.terms import analyse
-from trailhound.retrievers.token_vectors import TokenVectors
+from trailhound.retrievers.words.terms import analyse
 
 
 class WordVectors:

@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from trailhound.retrievers.dense import KINDS, DenseIndex
-from trailhound.retrievers.encoder import MiniLMEncoder, embedding_text
-from trailhound.retrievers.entity import EntityIndex
-from trailhound.retrievers.late_interaction import LateInteractionIndex
-from trailhound.retrievers.lexical import LexicalIndex
+from trailhound.retrievers.encoders.encoder import (
+    MiniLMEncoder,
+    embedding_text,
+)
+from trailhound.retrievers.encoders.token_vectors import TokenEncoder
+from trailhound.retrievers.memories.dense import (
+    KINDS,
+    DenseIndex,
+)
+from trailhound.retrievers.memories.late_interaction import LateInteractionIndex
+from trailhound.retrievers.memories.residual_codes import BITS
 from trailhound.retrievers.protocols import Encoder, SubIndex
 from trailhound.retrievers.records import Hits, Query
-from trailhound.retrievers.residual_codes import BITS
-from trailhound.retrievers.token_vectors import TokenEncoder
+from trailhound.retrievers.words.entity import EntityIndex
+from trailhound.retrievers.words.lexical import LexicalIndex
 
 if TYPE_CHECKING:
     from trailhound.graph.index import Index

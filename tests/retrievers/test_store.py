@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound import Document, Passage
 from trailhound.errors import CorpusError, DamagedIndexError
-from trailhound.retrievers.chunking import chunk
+from trailhound.retrievers.compiling.chunking import chunk
 from trailhound.retrievers.store import FILE_NAME, EvidenceStore, StoreWriter
 
 DOCUMENTS = [

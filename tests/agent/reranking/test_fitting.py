@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound import Index, TrainingSource
-from trailhound.agent.evaluation import evaluate
-from trailhound.agent.path_reranker import PathReranker
+from trailhound.agent.measuring.evaluation import evaluate
 from trailhound.agent.reranking.features import HYBRID
 from trailhound.agent.reranking.fitting import SHRINKAGE, Listed, fit, listed_questions, tune_linear
 from trailhound.agent.reranking.folder import DESCRIPTION, open_reranker, save_linear
 from trailhound.agent.reranking.linear import LinearReranker
+from trailhound.agent.reranking.path_reranker import PathReranker
 from trailhound.agent.search_agent import SearchAgent
 from trailhound.agent.systems import open_system
 from trailhound.errors import EncoderError, PolicyError, QuestionsError
-from trailhound.retrievers.chunking import sentence_spans
+from trailhound.retrievers.compiling.chunking import sentence_spans
 
 
 @pytest.fixture(scope="module")
@@ -157,9 +157,9 @@ def test_questions_are_listed_with_what_hybrid_search_finds(source: TrainingSour
 
 
 def test_a_path_re_ranker_is_opened_as_one(small_index: Index, tmp_path: Path) -> None:
-    from trailhound.agent.pair_encoder import PairEncoder
-    from trailhound.agent.path_reranker import save_reranker
     from trailhound.agent.reranking.cross_encoder import CrossEncoderReranker
+    from trailhound.agent.reranking.pair_encoder import PairEncoder
+    from trailhound.agent.reranking.path_reranker import save_reranker
 
     save_reranker(tmp_path, PairEncoder(2, 0, 0.0, "cpu"), 2, 1.0, None, {}, pointwise=True)
     assert isinstance(open_reranker(tmp_path, small_index), CrossEncoderReranker)

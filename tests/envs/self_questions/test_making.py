@@ -13,7 +13,7 @@ from trailhound.envs.question_set import QuestionSet
 from trailhound.envs.self_questions.making import LEAST, MadeQuestions, make_questions
 from trailhound.errors import QuestionsError
 from trailhound.retrievers.protocols import Encoder
-from trailhound.retrievers.titles import strip_parenthesis
+from trailhound.retrievers.words.titles import strip_parenthesis
 
 SYLLABLES = ("ba", "do", "ki", "lu", "me", "no", "ra", "si", "ta", "vu")
 

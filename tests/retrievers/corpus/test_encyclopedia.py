@@ -17,7 +17,7 @@ from trailhound.retrievers.corpus.encyclopedia_world import Entity, build_world
 from trailhound.retrievers.corpus.reading import read_corpus
 from trailhound.retrievers.questions import load_questions
 from trailhound.retrievers.records import Document, Question
-from trailhound.retrievers.titles import TitleMatcher
+from trailhound.retrievers.words.titles import TitleMatcher
 
 ARTICLES, QUESTIONS, SEED = 700, 350, 3
 

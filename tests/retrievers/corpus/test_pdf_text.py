@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from trailhound.errors import CorpusError, MissingExtraError
-from trailhound.retrievers.chunking import chunk
+from trailhound.retrievers.compiling.chunking import chunk
 from trailhound.retrievers.corpus.pdf_text import pdf_pages
 from trailhound.retrievers.corpus.reading import read_corpus
 

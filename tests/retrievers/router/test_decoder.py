@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from trailhound.retrievers.docids import DocidSettings, DocidTree
-from trailhound.retrievers.entity import EntityIndex
 from trailhound.retrievers.records import Query, Vectors
 from trailhound.retrievers.router.clues import Clues, Corpus, clues_of
 from trailhound.retrievers.router.decoder import DecoderSettings, DocidDecoder, averaged
+from trailhound.retrievers.router.docids import (
+    DocidSettings,
+    DocidTree,
+)
 from trailhound.retrievers.router.tree_view import TreeView
-from trailhound.retrievers.terms import TermIndex
+from trailhound.retrievers.words.entity import EntityIndex
+from trailhound.retrievers.words.terms import TermIndex
 
 WORDS = ["apple", "pear", "plum", "quince", "fig", "olive", "melon"]
 COUNT = 60

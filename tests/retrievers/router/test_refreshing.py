@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from trailhound.graph.index import Index
-from trailhound.retrievers.docid_pairs import made_pairs
-from trailhound.retrievers.docids import DocidSettings
 from trailhound.retrievers.router.clues import Corpus
+from trailhound.retrievers.router.docid_pairs import made_pairs
+from trailhound.retrievers.router.docids import DocidSettings
 from trailhound.retrievers.router.ensemble import local_corpus
 from trailhound.retrievers.router.examples import Examples, encoded, examples_of
 from trailhound.retrievers.router.making import RouterSettings, make_router, measured

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from trailhound.retrievers.docid_pairs import TrainingPair
 from trailhound.retrievers.protocols import SubIndex
 from trailhound.retrievers.records import Hits, Query
 from trailhound.retrievers.router.clues import Corpus
+from trailhound.retrievers.router.docid_pairs import TrainingPair
 from trailhound.retrievers.router.examples import MADE_WEIGHT, Examples, examples_of, joined
 from trailhound.retrievers.router.making import measured, plan_rewards
 from trailhound.retrievers.router.network import PlanNetwork, ShardNetwork, plan_clues

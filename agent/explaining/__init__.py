@@ -1,0 +1,1 @@
+"""What a search did, and where it went wrong."""

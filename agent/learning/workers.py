@@ -1,0 +1,250 @@
+"""Several workers that train one policy together: questions and lanes are divided, gradients averaged.
+
+Every worker is a process of its own, with the same network. Before each step of the optimizer the gradients of all are
+averaged, so the networks stay equal bit for bit, and a run depends on its seed and on how many workers there are. They
+meet in a file and talk by torch's gloo over the loopback interface. The process that started them computes nothing: it
+waits, and when one of them fails or dies it ends the others.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from copy import copy
+from datetime import timedelta
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from ...errors import WorkerError
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+LONGEST_WAIT = timedelta(hours=6)
+"""How long a worker waits for the others: the first may be training a reader. One that dies is noticed at once."""
+
+LAST_WORDS = 5.0
+"""Seconds in which a worker that is told to end must do so, and in which the cause of a failure must be heard."""
+
+
+class Team:
+    """The workers of a run, as one of them sees it; alone, everything here does nothing.
+
+    Args:
+        rank: number of this worker, from 0 on.
+        size: how many there are.
+    """
+
+    def __init__(self, rank: int = 0, size: int = 1) -> None:
+        self.rank = rank
+        self.size = size
+
+    @property
+    def threads(self) -> int | None:
+        """CPU threads for this worker to encode texts with; None for all there are."""
+        return None if self.size == 1 else max(1, (os.cpu_count() or 1) // self.size)
+
+    def share(self, items: Sequence[T]) -> list[T]:
+        """Return this worker's items."""
+        return list(items[self.rank :: self.size])
+
+    def part(self, number: int) -> int:
+        """Return how many of ``number`` lanes or states each worker has: as many as any other, and at least one."""
+        return max(1, round(number / self.size))
+
+    def average_gradients(self, network: nn.Module, states: int) -> int:
+        """Average the gradients of all workers, each weighted by the number of ``states`` that they come from.
+
+        A parameter that has a gradient nowhere stays without one. Returns the number of states of all workers: 0 when
+        none of them has any left.
+        """
+        if self.size == 1:
+            return states
+        parameters = list(network.parameters())
+        given = [parameter.grad is not None for parameter in parameters]
+        flat = [(p.new_zeros(p.shape) if p.grad is None else p.grad).reshape(-1).cpu() for p in parameters]
+        summed = self._summed(torch.cat((torch.cat(flat) * states, torch.tensor([states, *given], dtype=torch.float))))
+        *means, counts = torch.split(summed, [*(p.numel() for p in parameters), 1 + len(parameters)])
+        for parameter, mean, count in zip(parameters, means, counts[1:], strict=True):
+            parameter.grad = (mean / counts[0]).reshape(parameter.shape).to(parameter.device) if count else None
+        return int(counts[0])
+
+    def mean(self, value: float) -> float:
+        """Return the mean of the workers' values."""
+        return value if self.size == 1 else float(self._summed(torch.tensor(value, dtype=torch.double))) / self.size
+
+    def gather(self, value: T) -> list[T]:
+        """Return every worker's value, by rank."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        _together(lambda: dist.all_gather_object(values, value))
+        return values
+
+    def joined(self, values: list[T]) -> list[T]:
+        """Return the workers' lists one behind the other, by rank."""
+        return [value for part in self.gather(values) for value in part]
+
+    def first(self, work: Callable[[], object]) -> None:
+        """Let the first worker do something; the others wait until it is done."""
+        if self.rank == 0:
+            work()
+        self.gather(None)
+
+    def in_turn(self, work: Callable[[], T]) -> T:
+        """Let the first worker do something, and then the others, who find what it left behind."""
+        if self.rank:
+            self.gather(None)
+        done = work()
+        if not self.rank:
+            self.gather(None)
+        return done
+
+    def _summed(self, numbers: Tensor) -> Tensor:
+        _together(lambda: dist.all_reduce(numbers))
+        return numbers
+
+
+ALONE = Team()
+"""The team of a run that has one worker: this process."""
+
+
+class _LostError(WorkerError):
+    """What a worker raises when another one is gone; never the cause of a failure."""
+
+
+def _together(collective: Callable[[], object]) -> None:
+    try:
+        collective()
+    except RuntimeError as error:
+        raise _LostError(f"a worker is gone, or has not answered for {LONGEST_WAIT}: {error}") from error
+
+
+def run_team(size: int, work: Callable[[Team, A], T], argument: A) -> T:
+    """Run ``work`` in ``size`` processes that know each other as a team; returns what the first one returns.
+
+    A single worker runs in this process. Others are spawned, so ``work`` must be importable, and ``argument`` and the
+    result go through pickle. To be called by the main thread.
+
+    Raises:
+        WorkerError: when a worker dies.
+        Exception: what ``work`` raises in any of them.
+    """
+    if size == 1:
+        return work(ALONE, argument)
+    with TemporaryDirectory(prefix="trailhound-workers-") as folder:
+        processes: list[BaseProcess] = []
+        ends: list[Connection[Any, Any]] = []
+        heard = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C is for this process to hear
+        try:
+            for rank in range(size):
+                mine, theirs = get_context("spawn").Pipe(duplex=False)
+                process = get_context("spawn").Process(
+                    target=_run_worker, args=(rank, size, Path(folder), theirs, work, argument), daemon=True
+                )
+                process.start()
+                theirs.close()
+                processes.append(process)
+                ends.append(mine)
+            signal.signal(signal.SIGINT, heard)
+            result: T = _result(processes, ends)
+            return result
+        finally:
+            signal.signal(signal.SIGINT, heard)
+            _end(processes)
+
+
+def _run_worker(
+    rank: int,
+    size: int,
+    folder: Path,
+    end: Connection[Any, Any],
+    work: Callable[[Team, A], object],
+    argument: A,
+) -> None:
+    """Be one worker: meet the others, work, and say how it went."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    try:
+        dist.init_process_group(
+            "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=size, timeout=LONGEST_WAIT
+        )
+        result = work(Team(rank, size), argument)
+        end.send((None, result if rank == 0 else None))
+        dist.destroy_process_group()
+    except Exception as error:
+        error.add_note(f"This was in worker {rank + 1} of {size}:\n{traceback.format_exc()}")
+        _send_error(end, error)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _send_error(end: Connection[Any, Any], error: Exception) -> None:
+    """Send an error, or its words where it cannot be put together again on the other side."""
+    try:
+        copy(error)  # as the other side would: its constructor may not like its arguments
+        end.send((error, None))
+    except Exception:  # whatever it is that it holds
+        end.send((WorkerError(f"{type(error).__name__}: {error}"), None))
+
+
+def _result(processes: Sequence[BaseProcess], ends: Sequence[Connection[Any, Any]]) -> Any:
+    """Wait for all workers and return what the first sent; at the first failure raise its cause."""
+    waiting = dict(zip(ends, range(len(ends)), strict=True))
+    results: dict[int, Any] = {}
+    lost: Exception | None = None
+    while waiting:
+        ready = wait(list(waiting), None if lost is None else LAST_WORDS)
+        if not ready:
+            break
+        for end in ready:
+            assert isinstance(end, Connection)
+            rank = waiting.pop(end)
+            try:
+                error, results[rank] = end.recv()
+            except EOFError:
+                error = _death(rank, processes)
+            if isinstance(error, _LostError):
+                lost = error  # the cause is yet to be heard from another
+            elif error is not None:
+                raise error
+    if lost is not None:
+        raise lost
+    return results[0]
+
+
+def _death(rank: int, processes: Sequence[BaseProcess]) -> WorkerError:
+    processes[rank].join(LAST_WORDS)
+    code = processes[rank].exitcode
+    how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
+    return WorkerError(
+        f"worker {rank + 1} of {len(processes)} {how}, and the others were ended: if memory ran out, use fewer workers;"
+        " the same call goes on from the last checkpoint"
+    )
+
+
+def _end(processes: Sequence[BaseProcess]) -> None:
+    """End whoever is still there."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(LAST_WORDS)
+        if process.is_alive():
+            process.kill()
+            process.join()

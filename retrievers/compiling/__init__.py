@@ -1,0 +1,1 @@
+"""From documents to passages: what the corpus compiler does to them."""

@@ -1,0 +1,1 @@
+"""Knowledge graphs as corpora: facts, their vectors, their questions."""

@@ -1,0 +1,160 @@
+"""The encoder of a knowledge graph: queries ``HEAD relation`` and entities in one space, as MiniLM does for texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import DamagedIndexError
+from ..array_file import load_arrays
+from ..protocols import Progress
+from ..records import Vectors
+from .fact_embedding import (
+    Embedding,
+    EmbeddingSettings,
+    embed_facts,
+    folds_of,
+)
+from .facts import (
+    FactQuery,
+    Facts,
+)
+
+_FILE = "encoder.safetensors"
+_CODE = 0.5
+"""Length of the part of a query's vector that names the kind of edge it asks for."""
+
+
+class FactEncoder:
+    r"""Unit vectors of queries and entities whose inner product is ComplEx's score, but for one constant factor.
+
+    A vector is a row of blocks, ``[block of all facts | block of fold 1 | ... | padding of entities | padding of
+    queries | kind]``. An entity has its vector of every training in the block of that training. A query has
+    ``h r`` in one block: the first, or, when it trains a policy, that of the fold in which the fact it asks for was
+    hidden. The paddings bring both to length 1 without touching their inner product (as in the reduction of inner
+    products to cosines by Bachrach et al. 2014). The last part is a one-hot code of the kind of edge that is asked.
+
+    Fulfils ``Encoder``; texts are queries.
+
+    Args:
+        facts: of the index.
+        entities: float32 [N, blocks * 2 rank], already divided by the longest.
+        heads: float32 [N, blocks * 2 rank], as they stand in products.
+        kinds: float32 [2 R, blocks * 2 rank].
+        longest: of the products ``h r`` that can be asked, and the scale of entities, float32 [2].
+        folds: for cross-fitting.
+    """
+
+    def __init__(self, facts: Facts, heads: Vectors, kinds: Vectors, longest: NDArray[np.float32], folds: int) -> None:
+        self._facts = facts
+        self._heads = heads
+        self._kinds = kinds
+        self._longest = longest
+        self._folds = folds
+        self._block = heads.shape[1] // (folds + 1)
+        self._fold = folds_of(facts, folds)
+        self.dimension = heads.shape[1] + 2 + facts.kind_count
+        digest = blake2b(digest_size=6)
+        for array in (facts.heads, facts.kinds, facts.tails, heads, kinds):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        self.name = f"facts-complex@{digest.hexdigest()}"
+
+    @property
+    def scale(self) -> float:
+        """What an inner product of a query and an entity is multiplied by to be ComplEx's score."""
+        return float(self._longest[0] * self._longest[1]) / float(np.sqrt(1 - _CODE**2))
+
+    @classmethod
+    def learn(cls, facts: Facts, settings: EmbeddingSettings, progress: Progress | None = None) -> FactEncoder:
+        """Learn the vectors from the facts."""
+        embeddings = embed_facts(facts, settings, progress)
+        heads = np.concatenate([embedding.entities for embedding in embeddings], axis=1)
+        kinds = np.concatenate([embedding.kinds for embedding in embeddings], axis=1)
+        longest = np.array([_longest_query(embeddings), np.linalg.norm(heads, axis=1).max()], np.float32)
+        return cls(facts, heads, kinds, np.maximum(longest, 1e-6), settings.folds)
+
+    def entity_vectors(self) -> Vectors:
+        """Return the vectors of all entities, float32 [N, dimension], in row order."""
+        vectors = np.zeros((len(self._heads), self.dimension), np.float32)
+        size = self._heads.shape[1]
+        vectors[:, :size] = self._heads / (self._longest[1] * 1.000001)
+        vectors[:, size] = np.sqrt(np.maximum(1 - (vectors[:, :size] ** 2).sum(axis=1), 0))
+        return vectors
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        """Encode queries ``HEAD relation``, float32 [n, dimension], with the vectors of all facts.
+
+        Raises:
+            QuestionsError: when a text is no such query.
+        """
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        for number, text in enumerate(texts):
+            vectors[number] = self.query_vector(self._facts.parse(text))
+        return vectors
+
+    def query_vector(self, query: FactQuery, hidden: int | None = None) -> Vectors:
+        """Return the vector of a query [dimension].
+
+        Args:
+            query: what is asked.
+            hidden: number of the fact that the vectors must not know of; none when None.
+        """
+        place = 0 if hidden is None else 1 + int(self._fold[hidden])
+        block = slice(place * self._block, (place + 1) * self._block)
+        half = self._block // 2
+        head = self._heads[query.head, block].view(np.float32)
+        kind = self._kinds[query.kind, block]
+        asked = (head[:half] + 1j * head[half:]) * (kind[:half] + 1j * kind[half:])
+        vector = np.zeros(self.dimension, np.float32)
+        vector[block] = np.concatenate((asked.real, asked.imag)) * (np.sqrt(1 - _CODE**2) / self._longest[0])
+        size = self._heads.shape[1]
+        vector[size + 2 + query.kind] = _CODE
+        vector[size + 1] = np.sqrt(max(1 - float((vector**2).sum()), 0))
+        return vector
+
+    def save(self, folder: Path) -> None:
+        """Write the vectors to ``folder``, which is there."""
+        from safetensors.numpy import save_file
+
+        arrays = {"heads": self._heads, "kinds": self._kinds, "longest": self._longest}
+        save_file({**arrays, "folds": np.array([self._folds], np.int64)}, str(folder / _FILE))
+
+    @classmethod
+    def load(cls, folder: Path, facts: Facts) -> FactEncoder:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            DamagedIndexError: when the file cannot be read, or belongs to other facts.
+        """
+        arrays = load_arrays(folder / _FILE)
+        try:
+            heads, kinds = arrays["heads"], arrays["kinds"]
+            folds = int(arrays["folds"].astype(np.int64)[0])
+            fits = (
+                len(heads) == len(facts.entities)
+                and len(kinds) == facts.kind_count
+                and heads.shape[1:] == kinds.shape[1:]
+                and folds > 0
+                and heads.shape[1] % (2 * (folds + 1)) == 0
+                and arrays["longest"].shape == (2,)
+            )
+        except (KeyError, IndexError, TypeError) as error:
+            raise DamagedIndexError(f"{folder / _FILE} lacks an array ({error}): build the index again") from error
+        if not fits:
+            raise DamagedIndexError(f"{folder / _FILE} belongs to other facts: build the index again")
+        return cls(facts, heads, kinds, arrays["longest"].astype(np.float32), folds)
+
+
+def _longest_query(embeddings: Sequence[Embedding]) -> float:
+    """Bound the length of ``h r``: the square of |h_k r_k| summed, over every pair, one kind at a time."""
+    longest = 0.0
+    for embedding in embeddings:
+        half = embedding.entities.shape[1] // 2
+        heads = embedding.entities[:, :half] ** 2 + embedding.entities[:, half:] ** 2  # [N, rank]
+        kinds = embedding.kinds[:, :half] ** 2 + embedding.kinds[:, half:] ** 2  # [2 R, rank]
+        longest = max(longest, float((heads @ kinds.T).max()))
+    return float(longest**0.5)

@@ -1,0 +1,1 @@
+"""Differentiable retrieval and its objectives."""

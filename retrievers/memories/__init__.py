@@ -1,0 +1,1 @@
+"""Memories of vectors: dense, compressed, of word pieces."""

@@ -1,0 +1,280 @@
+"""Which passages an index can do without: those that say again what another says, and those nobody ever finds."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import DamagedIndexError
+from ..atomic_file import write_json
+from ..records import (
+    Passage,
+    Rows,
+)
+from ..words.phrases import words_of
+
+Reason = Literal["equal", "near", "never retrieved"]
+
+DUPLICATES = "duplicates.json"
+"""Passages that were left out because they repeat another; in an index where they were looked for."""
+
+MARKS = "marks.npy"
+"""The marks of the passages that were not left out, uint64 [N, 18], in such an index."""
+
+SHINGLE = 3
+"""Words to a shingle."""
+
+ALIKE = 0.8
+"""Share of common shingles (Jaccard) from which on two texts are nearly equal."""
+
+_BANDS = 16
+_ROWS = 4
+"""16 bands of 4 minima: of pairs with 0.8 of their shingles in common all but 1 in 5,000 meet in a band."""
+_PRIME = (1 << 61) - 1
+_NEGATIONS = frozenset(("no", "not", "never", "nor", "neither", "none", "without", "hardly", "t"))
+"""What turns a sentence round; "t" is what is left of "isn't"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A passage that can be dropped.
+
+    Attributes:
+        row: of the passage.
+        reason: ``equal`` to another but for case, accents and punctuation; ``near`` to another, with the same numbers
+            and names; ``never retrieved`` by any question of a log.
+        kept: the row of the passage that says the same and is found in its place; None where nothing does. Then what
+            keeps it findable is the sub-indexes that it stays in: drop it from a memory, not from the store.
+    """
+
+    row: int
+    reason: Reason
+    kept: int | None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a passage is compared by.
+
+    Attributes:
+        numbers: uint64 [18]: two for the whole text but for its writing, then one for each band; only passages with
+            the same title and the same numbers, names and negations share one. Bands are 0 where there is no shingle.
+        shingles: runs of words, as hashes.
+    """
+
+    numbers: NDArray[np.uint64]
+    shingles: frozenset[int]
+
+
+WHOLE = 2
+"""Numbers of a mark that stand for the whole text; those after them are its bands."""
+
+
+class Known(Protocol):
+    """Passages that were let through before, by an index that is being changed; their rows are below ``rows``."""
+
+    rows: int
+
+    def equal(self, mark: Mark) -> int | None:
+        """Return the first passage that is equal but for its writing."""
+        ...
+
+    def meeting(self, mark: Mark) -> list[int]:
+        """Return the passages that share a band."""
+        ...
+
+    def shingles(self, row: int) -> frozenset[int]:
+        """Return the shingles of a passage."""
+        ...
+
+    def id_of(self, row: int) -> str:
+        """Return the id of a passage."""
+        ...
+
+
+class DuplicateFilter:
+    """Sees passages one after the other, and says which of them repeat one that it has let through.
+
+    Near duplicates are found by MinHash (Broder 1997) over shingles of ``SHINGLE`` words in bands (Leskovec, Rajaraman
+    and Ullman, "Mining of Massive Datasets", section 3.4), and then compared shingle by shingle. Two passages that
+    differ in their title, a number, a capitalised word or a negation are different however alike they are: "born in
+    1971" is not "born in 1972". Memory is a mark, and a number for each word, of what was let through.
+
+    Args:
+        known: what was let through before.
+
+    Attributes:
+        marks: the numbers of every passage's mark that was let through, uint64 [18] each.
+    """
+
+    def __init__(self, known: Known | None = None) -> None:
+        self._known = known
+        self.marks: list[NDArray[np.uint64]] = []
+        self._equal: dict[bytes, int] = {}
+        self._bands: dict[tuple[int, int], list[int]] = {}
+        self._shingles: dict[int, frozenset[int]] = {}
+
+    def check(self, row: int, title: str, text: str) -> Dropped | None:
+        """Return why the passage can be dropped, or None, when it is let through."""
+        mark = mark_of(title, text)
+        whole = mark.numbers[:WHOLE].tobytes()
+        known = self._known
+        twin = None if known is None else known.equal(mark)
+        twin = self._equal.get(whole) if twin is None else twin
+        if twin is not None:
+            return Dropped(row, "equal", twin)
+        bands = list(enumerate(mark.numbers[WHOLE:].tolist())) if mark.shingles else []
+        meeting = {row for band in bands for row in self._bands.get(band, ())}
+        if known is not None:
+            meeting.update(known.meeting(mark))
+        for other in sorted(meeting):
+            others = known.shingles(other) if known is not None and other < known.rows else self._shingles[other]
+            if len(mark.shingles & others) >= ALIKE * len(mark.shingles | others):
+                return Dropped(row, "near", other)
+        self.marks.append(mark.numbers)
+        self._equal[whole] = row
+        self._shingles[row] = mark.shingles
+        for band in bands:
+            self._bands.setdefault(band, []).append(row)
+        return None
+
+
+class Sieve:
+    """Lets through the passages of a corpus that repeat none, document by document, and takes down the others.
+
+    Args:
+        known: what was let through before, by an index that is being changed.
+
+    Attributes:
+        dropped: what was left out: see :meth:`load`.
+    """
+
+    def __init__(self, known: Known | None = None) -> None:
+        self._known = known
+        self._first = 0 if known is None else known.rows
+        self._filter = DuplicateFilter(known)
+        self._ids: list[str] = []
+        self.dropped: list[dict[str, str]] = []
+
+    def pass_through(self, passages: Iterable[Passage]) -> list[Passage]:
+        """Return the new ones among the passages of the next document."""
+        new: list[Passage] = []
+        for passage in passages:
+            dropped = self._filter.check(self._first + len(self._ids), passage.title, passage.text)
+            if dropped is None or dropped.kept is None:
+                self._ids.append(passage.id)
+                new.append(passage)
+                continue
+            self.dropped.append(
+                {
+                    "document": passage.document_id,
+                    "passage": passage.id,
+                    "reason": dropped.reason,
+                    "found_as": self._id_of(dropped.kept),
+                }
+            )
+        return new
+
+    def _id_of(self, row: int) -> str:
+        if self._known is not None and row < self._first:
+            return self._known.id_of(row)
+        return self._ids[row - self._first]
+
+    def save(self, folder: Path) -> None:
+        """Write down what was left out, and by what further passages are compared with those that were not."""
+        write_json(folder / DUPLICATES, self.dropped)
+        marks = np.array(self._filter.marks, np.uint64).reshape(-1, WHOLE + _BANDS)
+        np.save(folder / MARKS, marks, allow_pickle=False)
+
+    @staticmethod
+    def load(folder: Path) -> list[dict[str, str]]:
+        """Return what was left out: ``document``, ``passage`` and ``found_as`` are ids, ``reason`` "equal" or "near".
+
+        Raises:
+            DamagedIndexError: when the file cannot be read.
+        """
+        try:
+            dropped: list[dict[str, str]] = json.loads((folder / DUPLICATES).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise DamagedIndexError(f"{folder / DUPLICATES} cannot be read ({error}): build the index again") from error
+        return dropped
+
+
+def mark_of(title: str, text: str) -> Mark:
+    """Return what a passage is compared by."""
+    words = _words(f"{title}\n{text}")
+    folded = [word.casefold() for word in words]
+    whole = blake2b(" ".join(map(_plain, folded)).encode("utf-8", "surrogatepass"), digest_size=8 * WHOLE).digest()
+    numbers = np.zeros(WHOLE + _BANDS, np.uint64)
+    numbers[:WHOLE] = np.frombuffer(whole, np.uint64)
+    shingles = _shingles(folded)
+    if shingles:
+        telling = [*_words(title.casefold()), "", *sorted(filter(_is_telling, words))]
+        numbers[WHOLE:] = _bands(shingles, " ".join(telling).encode("utf-8", "surrogatepass"))
+    return Mark(numbers, shingles)
+
+
+def _bands(shingles: frozenset[int], said: bytes) -> NDArray[np.uint64]:
+    """Return a number for every band, uint64 [16]: of its minima, and of what is said besides."""
+    hashes = np.fromiter(shingles, np.uint64, len(shingles))
+    factors = _factors()
+    minima = ((hashes[:, None] * factors[0] + factors[1]) % np.uint64(_PRIME)).min(axis=0)
+    digests = (blake2b(part.tobytes() + said, digest_size=8).digest() for part in minima.reshape(_BANDS, _ROWS))
+    return np.frombuffer(b"".join(digests), np.uint64)
+
+
+@cache
+def _factors() -> NDArray[np.uint64]:
+    return np.random.default_rng(0).integers(1, _PRIME >> 32, (2, _BANDS * _ROWS), np.uint64)
+
+
+def duplicates(titles: Sequence[str], texts: Sequence[str]) -> list[Dropped]:
+    """Return the passages that repeat an earlier one, in the order of their rows."""
+    seen = DuplicateFilter()
+    checked = (seen.check(row, *both) for row, both in enumerate(zip(titles, texts, strict=True)))
+    return [dropped for dropped in checked if dropped is not None]
+
+
+def never_retrieved(log: Iterable[Rows], passages: int) -> list[Dropped]:
+    """Return the passages that no search of a log found.
+
+    Args:
+        log: the rows that each search found, as far down as somebody looks.
+        passages: N.
+
+    Raises:
+        IndexError: when a search found a row that is not there: the log is of another index.
+    """
+    found: NDArray[np.bool_] = np.zeros(passages, np.bool_)
+    for rows in log:
+        if len(rows) and (int(rows.min()) < 0 or int(rows.max()) >= passages):
+            raise IndexError(f"the log has row {int(rows.max())} of {passages} passages: it is of another index")
+        found[rows] = True
+    return [Dropped(row, "never retrieved", None) for row in np.flatnonzero(~found).tolist()]
+
+
+def _words(text: str) -> list[str]:
+    return words_of(unicodedata.normalize("NFKC", text))
+
+
+def _plain(word: str) -> str:
+    return "".join(char for char in unicodedata.normalize("NFD", word) if not unicodedata.combining(char))
+
+
+def _is_telling(word: str) -> bool:
+    return word[0].isupper() or any(char.isdigit() for char in word) or word in _NEGATIONS
+
+
+def _shingles(words: Sequence[str]) -> frozenset[int]:
+    runs = (words[first : first + SHINGLE] for first in range(max(1, len(words) - SHINGLE + 1)))
+    return frozenset(zlib.crc32(" ".join(run).encode("utf-8", "surrogatepass")) for run in runs if run)

@@ -1,0 +1,1 @@
+"""Words: the lexical and the entity sub-index, terms, phrases and titles."""

@@ -1,0 +1,83 @@
+"""A passage stands under the headings above it, whatever their levels."""
+
+from trailhound.retrievers.compiling.chunking import (
+    chunk,
+    headings,
+)
+from trailhound.retrievers.compiling.sections import (
+    Section,
+    sections,
+)
+from trailhound.retrievers.records import Document
+
+TEXT = """Before all headings.
+
+# Ada Brun
+
+One two three four five six.
+
+Seven eight nine ten eleven twelve.
+
+## Life
+
+### Early ##
+
+Born here at the sea.
+
+## Films
+
+Made them all by herself.
+
+```
+# no heading
+```
+"""
+
+
+def test_headings_are_markdowns_outside_fences() -> None:
+    found = headings(TEXT)
+    assert [(heading.level, heading.title) for heading in found] == [
+        (1, "Ada Brun"),
+        (2, "Life"),
+        (3, "Early"),
+        (2, "Films"),
+    ]
+    assert [TEXT[heading.start : heading.end] for heading in found][2] == "### Early ##"
+    assert headings("#\n# \n#hash\n####### seven\n") == []
+
+
+def test_each_passage_knows_where_it_stands() -> None:
+    document = Document("d", "Ada Brun", TEXT)
+    passages = chunk(document, 10)
+    assert [passage.text.split("\n")[0] for passage in passages] == [
+        "Before all headings.",
+        "# Ada Brun",
+        "Seven eight nine ten eleven twelve.",
+        "## Life",
+        "## Films",
+        "```",
+    ]
+    assert sections(document, passages) == [
+        Section((), 0, "", "Ada Brun"),
+        Section(("Ada Brun",), 1, "", "Life"),
+        Section(("Ada Brun",), 0, "", "Life"),
+        Section(("Ada Brun", "Life", "Early"), 2, "Life", "Films"),
+        Section(("Ada Brun", "Films"), 1, "Early", ""),
+        Section(("Ada Brun", "Films"), 0, "Early", ""),
+    ]
+    assert [section.above for section in sections(document, passages)] == [
+        (),
+        (),
+        ("Ada Brun",),
+        ("Ada Brun",),
+        ("Ada Brun",),
+        ("Ada Brun", "Films"),
+    ]
+
+
+def test_a_heading_in_the_middle_of_a_passage_counts_from_the_next_one_on() -> None:
+    """Only a passage of many headings and nothing else has one in it that it does not begin with."""
+    document = Document("d", "T", "intro\n\n# A\n\n# B\n\ntext text text text")
+    whole = chunk(Document("d", "T", document.text, atomic=True))
+    assert sections(document, whole) == [Section((), 0, "", "A")]
+    assert [section.path for section in sections(document, chunk(document, 5))] == [(), ("B",), ("B",)]
