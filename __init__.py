@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING
 from .envs.registration import register_environments
 
 if TYPE_CHECKING:
-    from .agent.learning.training import (
-        TrainingReport,
-        train,
-    )
+    from .agent.learning.training import TrainingReport, train
     from .agent.learning.training_questions import TrainingSource
-    from .agent.measuring.evaluation import (
-        Evaluation,
-        evaluate,
-    )
+    from .agent.measuring.evaluation import Evaluation, evaluate
     from .agent.recipe import Recipe, load_recipe
     from .agent.search_agent import Evidence, SearchAgent, SearchResult, Step
     from .envs.settings import EnvironmentSettings

@@ -12,15 +12,9 @@ from ..retrievers.atomic_file import write_json
 from ..retrievers.corpus.encyclopedia import generate, write_beir
 from ..retrievers.protocols import Progress
 from ..retrievers.questions import load_questions
-from .learning.training import (
-    TrainingReport,
-    train,
-)
+from .learning.training import TrainingReport, train
 from .learning.training_questions import TrainingSource
-from .measuring.evaluation import (
-    Evaluation,
-    evaluate,
-)
+from .measuring.evaluation import Evaluation, evaluate
 from .recipe import load_recipe
 from .search_agent import SearchAgent, SearchResult
 

@@ -17,11 +17,7 @@ from ..envs.features import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC
 from ..envs.settings import EnvironmentSettings
 from ..errors import PolicyError
 from ..retrievers.atomic_file import write_atomically, write_json
-from ..retrievers.encoders.adapter import (
-    Adapter,
-    load_adapter,
-    save_adapter,
-)
+from ..retrievers.encoders.adapter import Adapter, load_adapter, save_adapter
 from ..retrievers.encoders.encoder import MiniLMEncoder
 from ..retrievers.protocols import Encoder
 from .confidence import Confidence

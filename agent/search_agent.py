@@ -132,6 +132,8 @@ class SearchAgent:
             ``ppr``, ``exhaustive``, ``policy``; without it the policy, or ``hybrid`` when the shipped policy was not
             trained for the index's encoder.
         path_reranker: the folder of a re-ranker, of whatever kind, which then puts what was found in order.
+        query_encoder: the folder of tuned queries (``trailhound tune-query`` or ``tune``), for a fixed system that
+            compares vectors, like ``dense`` or ``hybrid``.
 
     The policy's own reader answers, or the one that ships with the package.
 
@@ -139,7 +141,8 @@ class SearchAgent:
         answered_by: which policy or fixed system answers.
 
     Raises:
-        IndexFolderError, PolicyError: when the index, the policy or the re-ranker cannot be used.
+        IndexFolderError, PolicyError, EncoderError: when the index, the policy, the re-ranker or the tuned queries
+            cannot be used.
     """
 
     def __init__(
@@ -149,14 +152,11 @@ class SearchAgent:
         *,
         system: str | None = None,
         path_reranker: Path | str | None = None,
+        query_encoder: Path | str | None = None,
     ) -> None:
         self.index = index if isinstance(index, Index) else Index.open(index)
-        self._system = open_system(
-            self.index,
-            system,
-            None if policy is None else Path(policy),
-            None if path_reranker is None else Path(path_reranker),
-        )
+        folders = (None if place is None else Path(place) for place in (policy, path_reranker, query_encoder))
+        self._system = open_system(self.index, system, *folders)
         self.answered_by = self._system.name
         self._reader = None
         if self.index.facts is None:  # over facts the entity that was taken is the answer

@@ -30,10 +30,7 @@ from .policy_file import LoadedPolicy, load_policy
 from .query_tuning.tuned_queries import TunedQueries
 from .reranking.folder import open_reranker
 from .reranking.ordering import new_order
-from .reranking.path_reranker import (
-    CANDIDATES,
-    PathReranker,
-)
+from .reranking.path_reranker import CANDIDATES, PathReranker
 from .reranking.sentences import agreeing_sentences
 from .rollout import Decision, Explain, search_worlds
 

@@ -27,14 +27,8 @@ from pathlib import Path
 import torch
 from trailhound import Index, TrainingSource
 from trailhound.agent.measuring.evaluation import DEPTH
-from trailhound.agent.measuring.metrics import (
-    evaluate_run,
-    mean,
-)
-from trailhound.agent.query_tuning.downstream_tuning import (
-    DownstreamSettings,
-    tune_downstream,
-)
+from trailhound.agent.measuring.metrics import evaluate_run, mean
+from trailhound.agent.query_tuning.downstream_tuning import DownstreamSettings, tune_downstream
 from trailhound.agent.query_tuning.query_model import MEMORY_FILE
 from trailhound.agent.systems import open_system
 from trailhound.retrievers.questions import load_questions

@@ -22,11 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from routed_agent import tuned_router
-from trailhound.agent.learning.router_rewards import (
-    Earning,
-    of_labels,
-    policy_earnings,
-)
+from trailhound.agent.learning.router_rewards import Earning, of_labels, policy_earnings
 from trailhound.agent.learning.training_questions import TrainingSource
 from trailhound.agent.learning.validation import validate
 from trailhound.agent.policy_file import LoadedPolicy, load_policy
@@ -37,10 +33,7 @@ from trailhound.graph.router_folder import corpus_of, settled
 from trailhound.retrievers.questions import load_questions
 from trailhound.retrievers.records import Vectors
 from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.docid_pairs import (
-    labelled_pairs,
-    made_pairs,
-)
+from trailhound.retrievers.router.docid_pairs import labelled_pairs, made_pairs
 from trailhound.retrievers.router.examples import Examples, examples_of
 from trailhound.retrievers.router.network import ShardNetwork
 from trailhound.retrievers.router.router import Router

@@ -29,10 +29,7 @@ import numpy as np
 from trailhound import Document, Index
 from trailhound.graph.knowledge_graph import GROUPS
 from trailhound.retrievers.corpus.encyclopedia import Encyclopedia, generate
-from trailhound.retrievers.encoders.encoder import (
-    MiniLMEncoder,
-    embedding_text,
-)
+from trailhound.retrievers.encoders.encoder import MiniLMEncoder, embedding_text
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.records import Query, Vectors
 from trailhound.retrievers.words.terms import analyse

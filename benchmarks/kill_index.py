@@ -29,10 +29,7 @@ from trailhound import Index
 from trailhound.errors import TrailhoundError
 from trailhound.retrievers.corpus.encyclopedia import generate, write_beir
 from trailhound.retrievers.encoders import vector_cache
-from trailhound.retrievers.encoders.encoder import (
-    MiniLMEncoder,
-    embedding_text,
-)
+from trailhound.retrievers.encoders.encoder import MiniLMEncoder, embedding_text
 
 ARTICLES = 150
 TIMED_BUILDS = 3

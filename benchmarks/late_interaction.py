@@ -21,10 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from trailhound.graph.index import Index
-from trailhound.retrievers.encoders.encoder import (
-    MiniLMEncoder,
-    embedding_text,
-)
+from trailhound.retrievers.encoders.encoder import MiniLMEncoder, embedding_text
 from trailhound.retrievers.encoders.token_vectors import TokenVectors
 from trailhound.retrievers.memories.late_interaction import LateInteractionIndex
 from trailhound.retrievers.protocols import Progress

@@ -20,15 +20,8 @@ from pathlib import Path
 
 import numpy as np
 from trailhound.graph.index import Index
-from trailhound.retrievers.memories.dense import (
-    KINDS,
-    DenseIndex,
-    DenseKind,
-)
-from trailhound.retrievers.memories.projection import (
-    ProjectedEncoder,
-    learn_projection,
-)
+from trailhound.retrievers.memories.dense import KINDS, DenseIndex, DenseKind
+from trailhound.retrievers.memories.projection import ProjectedEncoder, learn_projection
 from trailhound.retrievers.questions import load_questions
 from trailhound.retrievers.records import Query, Vectors
 

@@ -16,11 +16,7 @@ from trailhound.graph.index import Index
 from trailhound.retrievers.questions import load_questions
 from trailhound.retrievers.records import Rows, Vectors
 from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.docid_pairs import (
-    TrainingPair,
-    labelled_pairs,
-    made_pairs,
-)
+from trailhound.retrievers.router.docid_pairs import TrainingPair, labelled_pairs, made_pairs
 from trailhound.retrievers.router.examples import Examples, encoded, examples_of
 
 Figures = dict[str, float]

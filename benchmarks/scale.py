@@ -40,10 +40,7 @@ from trailhound.retrievers.corpus.encyclopedia import generate, write_beir
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.questions import load_questions
 from trailhound.retrievers.records import Vectors
-from trailhound.retrievers.router.docid_pairs import (
-    labelled_pairs,
-    made_pairs,
-)
+from trailhound.retrievers.router.docid_pairs import labelled_pairs, made_pairs
 from trailhound.retrievers.router.examples import encoded, examples_of
 from trailhound.retrievers.router.making import RouterSettings, make_router
 from trailhound.retrievers.words.terms import analyse

@@ -26,10 +26,7 @@ from trailhound import EnvironmentSettings, Index, SearchAgent, evaluate
 from trailhound.agent.learning.expert import expert_actions
 from trailhound.envs.batch import SearchBatch
 from trailhound.envs.question_set import QuestionSet
-from trailhound.retrievers.encoders.encoder import (
-    embedding_text,
-    load_encoder,
-)
+from trailhound.retrievers.encoders.encoder import embedding_text, load_encoder
 from trailhound.retrievers.encoders.minilm import model_folder
 from trailhound.retrievers.questions import load_questions
 

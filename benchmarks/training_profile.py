@@ -20,10 +20,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
-from trailhound.agent.learning import (
-    ppo,
-    training,
-)
+from trailhound.agent.learning import ppo, training
 from trailhound.cli import main as trailhound
 
 STAGES = ("warm start", "PPO", "paths", "validation", "rest")

@@ -129,6 +129,17 @@ def _pattern(definition: str) -> tuple[str, str]:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def add_query_encoder(parser: argparse.ArgumentParser) -> None:
+    """Add the tuned query side of a fixed system."""
+    parser.add_argument(
+        "--query-encoder",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="ask --system dense or hybrid with what `trailhound tune-query` or `tune` made",
+    )
+
+
 def add_tuning(parser: argparse.ArgumentParser, rank: int) -> None:
     """Add what both commands that tune an encoder take."""
     add_sources(parser, required=True)

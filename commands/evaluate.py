@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..console import ProgressBar, print_table
-from .arguments import SYSTEMS, add_path_reranker, add_router, command_parser
+from .arguments import SYSTEMS, add_path_reranker, add_query_encoder, add_router, command_parser
 from .opening import open_index, set_threads
 
 
@@ -37,13 +37,7 @@ def add(subcommands: Any) -> None:
     parser.add_argument("--system", choices=SYSTEMS, default=None, help="default: policy")
     add_path_reranker(parser)
     add_router(parser)
-    parser.add_argument(
-        "--query-encoder",
-        type=Path,
-        default=None,
-        metavar="DIR",
-        help="ask --system dense or hybrid with what `trailhound tune-query` or `tune` made",
-    )
+    add_query_encoder(parser)
     parser.add_argument(
         "--run-file", type=Path, default=None, metavar="FILE", help="write the rankings in TREC's format"
     )

@@ -12,10 +12,7 @@ from .arguments import add_path_reranker, add_router, command_parser, positive
 from .opening import open_index, set_threads
 
 if TYPE_CHECKING:
-    from ..agent.explaining.misses import (
-        Miss,
-        MissReport,
-    )
+    from ..agent.explaining.misses import Miss, MissReport
 
 
 def add(subcommands: Any) -> None:

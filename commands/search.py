@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .arguments import SYSTEMS, add_path_reranker, add_router, command_parser, positive
+from .arguments import SYSTEMS, add_path_reranker, add_query_encoder, add_router, command_parser, positive
 from .opening import open_index, set_threads
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def add(subcommands: Any) -> None:
         '  trailhound search w.index "Who is the mother of the director of Polish-Russian War?"\n'
         '  trailhound search w.index "..." --policy runs/w --json\n'
         '  trailhound search w.index "..." --picture path.svg\n'
+        '  trailhound search w.index "..." --system hybrid --query-encoder runs/w-q\n'
         '  trailhound search umls.index "alga isa" --policy runs/umls',
     )
     parser.add_argument("index", type=Path, metavar="INDEX")
@@ -32,6 +33,7 @@ def add(subcommands: Any) -> None:
     parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that ships")
     parser.add_argument("--system", choices=SYSTEMS, default=None, help="default: policy")
     add_path_reranker(parser)
+    add_query_encoder(parser)
     add_router(parser)
     parser.add_argument("--limit", type=positive, default=5, metavar="N", help="passages to show (default: 5)")
     form = parser.add_mutually_exclusive_group()
@@ -42,16 +44,18 @@ def add(subcommands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Search an index and show the path."""
-    from ..agent.explaining.drawing import (
-        draw_path,
-        draw_svg,
-        printable,
-    )
+    from ..agent.explaining.drawing import draw_path, draw_svg, printable
     from ..agent.search_agent import SearchAgent
 
     set_threads(parsed.threads or 1)
     index = open_index(parsed.index, parsed.threads or 1, parsed.router, parsed.shards)
-    agent = SearchAgent(index, parsed.policy, system=parsed.system, path_reranker=parsed.path_reranker)
+    agent = SearchAgent(
+        index,
+        parsed.policy,
+        system=parsed.system,
+        path_reranker=parsed.path_reranker,
+        query_encoder=parsed.query_encoder,
+    )
     result = agent.search(parsed.question, parsed.limit)
     if parsed.picture is not None:
         parsed.picture.write_text(draw_svg(result), "utf-8")

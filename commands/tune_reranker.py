@@ -77,10 +77,7 @@ def run(parsed: argparse.Namespace) -> None:
 def _tuned(parsed: argparse.Namespace, sources: list[TrainingSource], bar: ProgressBar) -> dict[str, float]:
     """Tune what is asked for; returns its figures."""
     from ..agent.reranking.fitting import tune_linear
-    from ..agent.reranking.reranker_tuning import (
-        RerankerSettings,
-        tune_reranker,
-    )
+    from ..agent.reranking.reranker_tuning import RerankerSettings, tune_reranker
 
     if parsed.kind != "cross-encoder":
         return tune_linear(

@@ -11,10 +11,7 @@ from ..graph.index import Index
 from ..graph.knowledge_graph import Links, Relation
 from ..retrievers.compiling.chunking import sentence_spans
 from ..retrievers.records import Rows
-from ..retrievers.words.terms import (
-    among,
-    term_hashes,
-)
+from ..retrievers.words.terms import among, term_hashes
 from .features import PAIR
 from .question_view import QuestionView
 from .similarity import similarity

@@ -8,10 +8,7 @@ from numpy.typing import NDArray
 from ..errors import QuestionsError
 from ..graph.index import Index
 from ..graph.knowledge_graph import GROUPS, Relation
-from ..retrievers.knowledge.facts import (
-    FactQuery,
-    Facts,
-)
+from ..retrievers.knowledge.facts import FactQuery, Facts
 from ..retrievers.records import Query, Rows
 from .features import PAIR, STATIC
 from .question_view import QuestionView

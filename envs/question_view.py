@@ -9,10 +9,7 @@ from numpy.typing import NDArray
 
 from ..graph.index import Index
 from ..retrievers.records import Rows, Vectors
-from ..retrievers.words.terms import (
-    among,
-    term_hashes,
-)
+from ..retrievers.words.terms import among, term_hashes
 from .features import STATIC
 from .similarity import similarity
 

@@ -10,24 +10,10 @@ import numpy as np
 
 from ..errors import EncoderError, UpdateError
 from ..retrievers.changing.changes import Change
-from ..retrievers.changing.live_context import (
-    CorpusKnowledge,
-    lines_of_additions,
-)
-from ..retrievers.changing.live_pruning import (
-    Entry,
-    standing_behind,
-)
-from ..retrievers.compiling.compiler import (
-    CorpusCompiler,
-    token_counter,
-)
-from ..retrievers.compiling.context import (
-    Chunked,
-    ContextFunction,
-    ContextName,
-    in_context,
-)
+from ..retrievers.changing.live_context import CorpusKnowledge, lines_of_additions
+from ..retrievers.changing.live_pruning import Entry, standing_behind
+from ..retrievers.compiling.compiler import CorpusCompiler, token_counter
+from ..retrievers.compiling.context import Chunked, ContextFunction, ContextName, in_context
 from ..retrievers.compiling.masking import Masker
 from ..retrievers.encoders.encoder import embedding_text
 from ..retrievers.memories.late_interaction import hold_tokens

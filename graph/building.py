@@ -9,49 +9,19 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import CorpusError, EncoderError, IndexFolderError
-from ..retrievers.compiling.compiler import (
-    CorpusCompiler,
-    StageRecord,
-    token_counter,
-)
-from ..retrievers.compiling.context import (
-    ContextFunction,
-    ContextName,
-    in_context,
-)
+from ..retrievers.compiling.compiler import CorpusCompiler, StageRecord, token_counter
+from ..retrievers.compiling.context import ContextFunction, ContextName, in_context
 from ..retrievers.compiling.masking import Masker
 from ..retrievers.corpus.reading import read_corpus
-from ..retrievers.encoders.encoder import (
-    embedding_text,
-    load_encoder,
-)
-from ..retrievers.encoders.vector_cache import (
-    DENSE,
-    KEYS,
-    VectorCache,
-    keys_of,
-)
+from ..retrievers.encoders.encoder import embedding_text, load_encoder
+from ..retrievers.encoders.vector_cache import DENSE, KEYS, VectorCache, keys_of
 from ..retrievers.folder import publish, read_manifest
 from ..retrievers.knowledge.fact_embedding import EmbeddingSettings
 from ..retrievers.knowledge.fact_encoder import FactEncoder
-from ..retrievers.knowledge.facts import (
-    Facts,
-    entity_documents,
-    graph_file,
-)
-from ..retrievers.memories.dense import (
-    COMPRESSED,
-    DenseIndex,
-)
-from ..retrievers.memories.late_interaction import (
-    LATE,
-    LateInteractionIndex,
-    hold_tokens,
-)
-from ..retrievers.memories.projection import (
-    ProjectedEncoder,
-    learn_projection,
-)
+from ..retrievers.knowledge.facts import Facts, entity_documents, graph_file
+from ..retrievers.memories.dense import COMPRESSED, DenseIndex
+from ..retrievers.memories.late_interaction import LATE, LateInteractionIndex, hold_tokens
+from ..retrievers.memories.projection import ProjectedEncoder, learn_projection
 from ..retrievers.memories.pruning import Sieve
 from ..retrievers.protocols import Encoder, Progress
 from ..retrievers.records import Document, Vectors

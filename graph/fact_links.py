@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..retrievers.knowledge.facts import (
-    Facts,
-    mention_offsets,
-)
+from ..retrievers.knowledge.facts import Facts, mention_offsets
 from .edges import Edges, Relation
 
 

@@ -7,12 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..retrievers.changing.drift import (
-    centroid_shift,
-    outlying_share,
-    unknown_terms,
-    unseen_share,
-)
+from ..retrievers.changing.drift import centroid_shift, outlying_share, unknown_terms, unseen_share
 from ..retrievers.words.terms import term_hashes
 from .index import Index
 from .parts import LiveParts

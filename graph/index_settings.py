@@ -5,16 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 
 from ..errors import IndexFolderError
-from ..retrievers.compiling.context import (
-    CONTEXTS,
-    ContextFunction,
-    ContextName,
-)
+from ..retrievers.compiling.context import CONTEXTS, ContextFunction, ContextName
 from ..retrievers.compiling.masking import kinds_of
-from ..retrievers.memories.dense import (
-    KINDS,
-    DenseKind,
-)
+from ..retrievers.memories.dense import KINDS, DenseKind
 from ..retrievers.memories.residual_codes import BITS
 
 _CHUNK_WORDS = 120

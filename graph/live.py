@@ -12,55 +12,21 @@ from numpy.typing import NDArray
 
 from ..errors import DamagedIndexError
 from ..retrievers.changing.changes import Change
-from ..retrievers.changing.journal import (
-    Journal,
-    Position,
-    Signature,
-)
+from ..retrievers.changing.journal import Journal, Position, Signature
 from ..retrievers.changing.live_context import line_words
 from ..retrievers.changing.live_dense import LiveDense
-from ..retrievers.changing.live_late import (
-    LateAdditions,
-    LiveLate,
-)
-from ..retrievers.changing.live_lexical import (
-    BaseStatistics,
-    LexicalAdditions,
-    LiveLexical,
-)
-from ..retrievers.changing.live_pruning import (
-    BaseMarks,
-    Entry,
-    KnownPassages,
-)
-from ..retrievers.changing.live_store import (
-    LiveStore,
-    StoreAdditions,
-)
-from ..retrievers.changing.live_terms import (
-    LiveTerms,
-    Shift,
-    TermAdditions,
-)
-from ..retrievers.changing.live_titles import (
-    TitleAdditions,
-    live_titles,
-)
-from ..retrievers.changing.snapshot import (
-    GrowingArray,
-    Snapshot,
-)
-from ..retrievers.compiling.context import (
-    ContextName,
-    in_context,
-)
+from ..retrievers.changing.live_late import LateAdditions, LiveLate
+from ..retrievers.changing.live_lexical import BaseStatistics, LexicalAdditions, LiveLexical
+from ..retrievers.changing.live_pruning import BaseMarks, Entry, KnownPassages
+from ..retrievers.changing.live_store import LiveStore, StoreAdditions
+from ..retrievers.changing.live_terms import LiveTerms, Shift, TermAdditions
+from ..retrievers.changing.live_titles import TitleAdditions, live_titles
+from ..retrievers.changing.snapshot import GrowingArray, Snapshot
+from ..retrievers.compiling.context import ContextName, in_context
 from ..retrievers.protocols import Progress
 from ..retrievers.records import Passage
 from ..retrievers.words.entity import EntityIndex
-from ..retrievers.words.terms import (
-    TermHashes,
-    term_hashes,
-)
+from ..retrievers.words.terms import TermHashes, term_hashes
 from .live_graph import GraphAdditions, LiveGraph, touch
 from .parts import BaseParts, Column, LiveParts
 from .relinking import relinked

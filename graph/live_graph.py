@@ -11,10 +11,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ..retrievers.changing.changes import (
-    Mention,
-    Share,
-)
+from ..retrievers.changing.changes import Mention, Share
 from ..retrievers.changing.snapshot import Snapshot
 from ..retrievers.records import Rows
 from .edges import SYMMETRIC, Edges, Relation

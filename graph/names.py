@@ -17,11 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..retrievers.protocols import Progress
-from ..retrievers.words.terms import (
-    STOP_WORDS,
-    TermIndex,
-    analyse,
-)
+from ..retrievers.words.terms import STOP_WORDS, TermIndex, analyse
 from .edges import Edges, Relation
 
 STRONGEST = 10

@@ -17,10 +17,7 @@ from ..retrievers.changing.live_store import LiveStore
 from ..retrievers.changing.live_terms import LiveTerms
 from ..retrievers.folder import check_files, manifest_hash, read_manifest, signature
 from ..retrievers.knowledge.facts import Facts
-from ..retrievers.memories.dense import (
-    DenseIndex,
-    DenseKind,
-)
+from ..retrievers.memories.dense import DenseIndex, DenseKind
 from ..retrievers.memories.late_interaction import LateInteractionIndex
 from ..retrievers.protocols import SubIndex
 from ..retrievers.store import EvidenceStore

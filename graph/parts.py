@@ -20,18 +20,9 @@ from ..retrievers.changing.live_store import LiveStore
 from ..retrievers.changing.live_terms import LiveTerms
 from ..retrievers.encoders.vector_cache import DENSE
 from ..retrievers.knowledge.facts import Facts
-from ..retrievers.memories.dense import (
-    DenseIndex,
-    DenseKind,
-)
-from ..retrievers.memories.late_interaction import (
-    LATE,
-    LateInteractionIndex,
-)
-from ..retrievers.memories.pruning import (
-    DUPLICATES,
-    Sieve,
-)
+from ..retrievers.memories.dense import DenseIndex, DenseKind
+from ..retrievers.memories.late_interaction import LATE, LateInteractionIndex
+from ..retrievers.memories.pruning import DUPLICATES, Sieve
 from ..retrievers.protocols import SubIndex
 from ..retrievers.store import FILE_NAME, EvidenceStore
 from ..retrievers.words.entity import EntityIndex

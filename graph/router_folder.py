@@ -17,10 +17,7 @@ from ..retrievers.protocols import Progress
 from ..retrievers.records import Rows
 from ..retrievers.router.clues import Corpus
 from ..retrievers.router.docid_descriptors import describe_prefixes
-from ..retrievers.router.docid_pairs import (
-    TrainingPair,
-    made_pairs,
-)
+from ..retrievers.router.docid_pairs import TrainingPair, made_pairs
 from ..retrievers.router.docids import NONE
 from ..retrievers.router.examples import Examples, encoded, examples_of
 from ..retrievers.router.making import measured

@@ -10,10 +10,7 @@ import numpy as np
 
 from ..retrievers.changing.changes import Share
 from ..retrievers.protocols import Progress
-from ..retrievers.words.terms import (
-    TermHashes,
-    analyse,
-)
+from ..retrievers.words.terms import TermHashes, analyse
 from .names import LEAST_FREQUENCY, STRONGEST, frequency_cap, phrase_hash, phrases_of
 from .parts import LiveParts
 

@@ -11,10 +11,7 @@ from .corpus.complaints import Complaints, Place
 from .corpus.json_records import Record, decode, json_type, read_file, read_json_lines
 from .corpus.multihop import multihop_records, supporting_ids
 from .corpus.normalise import normalise
-from .knowledge.fact_questions import (
-    has_fact_questions,
-    load_fact_questions,
-)
+from .knowledge.fact_questions import has_fact_questions, load_fact_questions
 from .records import Qrels, Question
 
 _HEADER = "query-id<TAB>corpus-id<TAB>score"

@@ -6,10 +6,7 @@ import re
 import textwrap
 from html import escape
 
-from ..search_agent import (
-    SearchResult,
-    Step,
-)
+from ..search_agent import SearchResult, Step
 
 _SIGNS = {"expand": "?", "hop": "→", "take": "✓", "stop": "■"}
 _COLOURS = {"expand": "#4c78a8", "hop": "#b279a2", "take": "#54a24b", "stop": "#79706e"}

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...envs.batch import (
-    Lane,
-    SearchBatch,
-)
-from ...envs.features import (
-    FOUND_BY,
-    PAIR,
-    STATIC,
-)
+from ...envs.batch import Lane, SearchBatch
+from ...envs.features import FOUND_BY, PAIR, STATIC
 from ...envs.settings import SUB_INDEXES
 from ...graph.knowledge_graph import GROUPS
 

@@ -27,11 +27,7 @@ from ...envs.settings import SUB_INDEXES
 from ...graph.knowledge_graph import GROUPS
 from ...retrievers.records import Rows
 from .explanation import called
-from .search_trace import (
-    Operator,
-    Searched,
-    operators_along,
-)
+from .search_trace import Operator, Searched, operators_along
 
 STAGES = ("chunking", "routing", "retrieval", "policy", "reranking", "reading")
 FIRST = 5

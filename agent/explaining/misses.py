@@ -12,15 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import (
-    PolicyError,
-    QuestionsError,
-)
+from ...errors import PolicyError, QuestionsError
 from ...graph.index import Index
-from ...retrievers.protocols import (
-    Progress,
-    Reranker,
-)
+from ...retrievers.protocols import Progress, Reranker
 from ...retrievers.questions import load_questions
 from ...retrievers.records import Question
 from ..reading.extractive import ExtractiveReader
@@ -29,21 +23,10 @@ from ..reranking.folder import open_reranker
 from ..reranking.ordering import new_order
 from ..reranking.path_reranker import PathReranker
 from ..search_agent import READ
-from ..systems import (
-    PolicySystem,
-    Ranked,
-    open_system,
-)
-from .miss_stages import (
-    STAGES,
-    Finding,
-    attribute,
-)
+from ..systems import PolicySystem, Ranked, open_system
+from .miss_stages import STAGES, Finding, attribute
 from .reading_misses import reading_finding
-from .search_trace import (
-    Searched,
-    SearchTrace,
-)
+from .search_trace import Searched, SearchTrace
 
 Reachable = Callable[[str], NDArray[np.bool_]]
 """A router's account of a question: which rows lie in the shards that are searched for it, bool [passages]."""

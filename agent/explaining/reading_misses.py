@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...retrievers.records import Passage
-from ..reading.answer_text import (
-    exact_match,
-    normalise_answer,
-)
+from ..reading.answer_text import exact_match, normalise_answer
 from ..reading.protocol import Answer
 from .miss_stages import Finding
 

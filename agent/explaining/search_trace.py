@@ -9,23 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ...envs.batch import (
-    AT_THE_START,
-    ONE_PAGE,
-    SearchBatch,
-)
-from ...envs.settings import (
-    SUB_INDEXES,
-    ActionLayout,
-)
+from ...envs.batch import AT_THE_START, ONE_PAGE, SearchBatch
+from ...envs.settings import SUB_INDEXES, ActionLayout
 from ...envs.world import QuestionWorld
 from ...graph.knowledge_graph import GROUPS
 from ...retrievers.records import Rows
-from .explanation import (
-    expand_words,
-    explain,
-    hop_words,
-)
+from .explanation import expand_words, explain, hop_words
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -21,24 +21,14 @@ from ...errors import PolicyError
 from ...retrievers.atomic_file import write_json
 from ...retrievers.protocols import Progress
 from ..query_tuning.evidence_kinds import shared_posteriors
-from ..query_tuning.latent_evidence import (
-    EvidenceSet,
-    evidence_sets,
-)
+from ..query_tuning.latent_evidence import EvidenceSet, evidence_sets
 from ..reading.examples import reading_example
 from ..reading.extractive import ExtractiveReader
 from ..reading.judge import ReaderJudge
 from ..reading.passage_reading import PassageAnalyser
 from ..reading.protocol import Reader
-from ..reading.reader_file import (
-    load_reader,
-    save_reader,
-)
-from ..reading.reader_training import (
-    ReadingExample,
-    calibrate,
-    train_reader,
-)
+from ..reading.reader_file import load_reader, save_reader
+from ..reading.reader_training import ReadingExample, calibrate, train_reader
 
 ROUNDS = 1
 """Rounds of expectation maximisation."""

@@ -16,10 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ...errors import PolicyError
-from ...retrievers.atomic_file import (
-    write_atomically,
-    write_json,
-)
+from ...retrievers.atomic_file import write_atomically, write_json
 
 
 @dataclass(slots=True)

@@ -5,10 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...envs.batch import (
-    Lane,
-    SearchBatch,
-)
+from ...envs.batch import Lane, SearchBatch
 from ...envs.settings import SUB_INDEXES
 from ...graph.knowledge_graph import GROUPS
 

@@ -20,10 +20,7 @@ from ...envs.world import QuestionWorld
 from ..network import PolicyNetwork
 from ..rollout import as_tensors
 from .expert import expert_actions
-from .workers import (
-    ALONE,
-    Team,
-)
+from .workers import ALONE, Team
 
 
 def imitate_epoch(

@@ -16,21 +16,11 @@ import torch
 from sb3_contrib import MaskablePPO
 from torch import Tensor, nn
 
-from ..paths import (
-    Path,
-    Steps,
-    distinct,
-    path_loss,
-    paths_from_beam,
-    paths_from_labels,
-)
+from ..paths import Path, Steps, distinct, path_loss, paths_from_beam, paths_from_labels
 from ..policy import SearchPolicy
 from .answer_supervision import AnswerSupervision
 from .vector_env import SearchVecEnv
-from .workers import (
-    ALONE,
-    Team,
-)
+from .workers import ALONE, Team
 
 VALUE_PASSES = 12
 """Passes over the rollout from which the value head learns alone."""

@@ -12,10 +12,7 @@ from dataclasses import dataclass, field
 
 from ...envs.batch import SearchBatch
 from ...envs.question_set import QuestionSet
-from ...envs.settings import (
-    SUB_INDEXES,
-    EnvironmentSettings,
-)
+from ...envs.settings import SUB_INDEXES, EnvironmentSettings
 from ...errors import RouterError
 from ...retrievers.protocols import Progress
 from ...retrievers.router.docid_pairs import TrainingPair

@@ -7,16 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...envs.self_questions.files import (
-    TRAIN,
-    VALIDATION,
-    are_written,
-    write_questions,
-)
-from ...envs.self_questions.making import (
-    LEAST_NAMING,
-    make_questions,
-)
+from ...envs.self_questions.files import TRAIN, VALIDATION, are_written, write_questions
+from ...envs.self_questions.making import LEAST_NAMING, make_questions
 from ...errors import QuestionsError
 from ...graph.index import Index
 from ...retrievers.protocols import Progress

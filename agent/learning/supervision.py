@@ -9,23 +9,14 @@ from typing import Any
 import numpy as np
 
 from ...envs.world import QuestionWorld
-from ...errors import (
-    QuestionsError,
-    RecipeError,
-)
+from ...errors import QuestionsError, RecipeError
 from ...retrievers.protocols import Progress
 from ..reading.examples import reading_example
 from ..reading.judge import ReaderJudge
 from ..reading.opening import open_reader
 from ..reading.protocol import Reader
-from ..reading.reader_file import (
-    has_reader,
-    save_reader,
-)
-from ..reading.reader_training import (
-    calibrate,
-    train_reader,
-)
+from ..reading.reader_file import has_reader, save_reader
+from ..reading.reader_training import calibrate, train_reader
 from .answer_supervision import AnswerSupervision
 
 SUPERVISIONS = ("passages", "answers")

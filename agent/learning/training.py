@@ -18,54 +18,29 @@ import torch
 from stable_baselines3.common.logger import Logger
 
 from ...envs.world import QuestionWorld
-from ...errors import (
-    QuestionsError,
-    RecipeError,
-)
+from ...errors import QuestionsError, RecipeError
 from ...graph.fact_memory import FactMemory
 from ...graph.index import Index
 from ...retrievers.atomic_file import write_json
-from ...retrievers.encoders.adapter import (
-    Adapter,
-    load_adapter,
-)
+from ...retrievers.encoders.adapter import Adapter, load_adapter
 from ...retrievers.encoders.encoder import MiniLMEncoder
 from ...retrievers.protocols import Progress
 from ..devices import device_called
 from ..network import PolicyNetwork
-from ..policy_file import (
-    load_policy,
-    save_confidence,
-    save_policy,
-)
+from ..policy_file import load_policy, save_confidence, save_policy
 from ..recipe import Recipe
 from .averaging import WeightAverage
-from .checkpoint import (
-    Progressed,
-    load_checkpoint,
-    save_checkpoint,
-)
+from .checkpoint import Progressed, load_checkpoint, save_checkpoint
 from .imitation import imitate_epoch
 from .ppo import SearchPPO
 from .run_folder import claim
 from .run_log import RunLog
 from .self_supervision import sources_beside
 from .supervision import Supervision
-from .training_questions import (
-    TrainingSource,
-    balanced,
-    drawn_out,
-    load_worlds,
-)
-from .validation import (
-    calibrate,
-    validate,
-)
+from .training_questions import TrainingSource, balanced, drawn_out, load_worlds
+from .validation import calibrate, validate
 from .vector_env import SearchVecEnv
-from .workers import (
-    ALONE,
-    Team,
-)
+from .workers import ALONE, Team
 
 
 @dataclass(frozen=True, slots=True)

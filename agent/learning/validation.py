@@ -10,17 +10,10 @@ from ...envs.fact_world import FactWorld
 from ...envs.settings import EnvironmentSettings
 from ...envs.world import QuestionWorld
 from ...retrievers.records import Rows
-from ..confidence import (
-    DRAWS,
-    Confidence,
-    fit_confidence,
-)
+from ..confidence import DRAWS, Confidence, fit_confidence
 from ..network import PolicyNetwork
 from ..rollout import search_worlds
-from .workers import (
-    ALONE,
-    Team,
-)
+from .workers import ALONE, Team
 
 TOP = 5
 

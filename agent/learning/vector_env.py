@@ -11,10 +11,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
-from ...envs.batch import (
-    Observation,
-    SearchBatch,
-)
+from ...envs.batch import Observation, SearchBatch
 from ...envs.search_env import observation_space
 from ...envs.settings import EnvironmentSettings
 from ...envs.world import QuestionWorld

@@ -15,35 +15,14 @@ from ...graph.index import Index
 from ...retrievers.atomic_file import write_json
 from ...retrievers.protocols import Progress
 from ...retrievers.questions import load_questions
-from ...retrievers.records import (
-    Qrels,
-    Question,
-    Run,
-)
-from ..confidence import (
-    brier_score,
-    calibration_error,
-)
-from ..reading.answer_text import (
-    exact_match,
-    f1_score,
-)
+from ...retrievers.records import Qrels, Question, Run
+from ..confidence import brier_score, calibration_error
+from ..reading.answer_text import exact_match, f1_score
 from ..reading.opening import answering_reader
 from ..search_agent import READ
-from ..systems import (
-    Ranked,
-    System,
-    open_system,
-)
-from .fact_evaluation import (
-    fact_figures,
-    rank_facts,
-)
-from .metrics import (
-    evaluate_run,
-    mean,
-    recall,
-)
+from ..systems import Ranked, System, open_system
+from .fact_evaluation import fact_figures, rank_facts
+from .metrics import evaluate_run, mean, recall
 from .reliability_diagram import write_reliability
 from .run_file import write_run
 

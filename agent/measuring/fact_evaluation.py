@@ -13,15 +13,8 @@ from ...graph.index import Index
 from ...retrievers.knowledge.fact_questions import known_answers
 from ...retrievers.knowledge.facts import Facts
 from ...retrievers.protocols import Progress
-from ...retrievers.records import (
-    Question,
-    Rows,
-)
-from ..systems import (
-    PolicySystem,
-    Ranked,
-    System,
-)
+from ...retrievers.records import Question, Rows
+from ..systems import PolicySystem, Ranked, System
 
 HITS = (1, 2, 3, 5, 10)
 

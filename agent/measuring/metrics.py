@@ -11,10 +11,7 @@ from collections.abc import Mapping, Sequence
 from math import fsum, log2
 
 from ...errors import QuestionsError
-from ...retrievers.records import (
-    Qrels,
-    Run,
-)
+from ...retrievers.records import Qrels, Run
 
 Labels = Mapping[str, int]
 """The labels of one question: passage id -> relevance."""

@@ -10,12 +10,7 @@ from numpy.typing import NDArray
 
 from ...errors import PolicyError
 from ...retrievers.atomic_file import write_atomically
-from ..confidence import (
-    ReliabilityBin,
-    brier_score,
-    calibration_error,
-    reliability,
-)
+from ..confidence import ReliabilityBin, brier_score, calibration_error, reliability
 
 _SIDE = 320
 _LEFT, _TOP = 70, 60

@@ -8,10 +8,7 @@ from pathlib import Path
 
 from ...errors import QuestionsError
 from ...retrievers.atomic_file import write_atomically
-from ...retrievers.corpus.json_records import (
-    decode,
-    read_file,
-)
+from ...retrievers.corpus.json_records import decode, read_file
 from ...retrievers.records import Run
 from .metrics import rank
 

@@ -8,11 +8,7 @@ from html import escape
 from pathlib import Path
 
 from ...retrievers.atomic_file import write_atomically
-from ...retrievers.learning.collapse import (
-    CollapseGuard,
-    CollapseLimits,
-    CollapseMeasures,
-)
+from ...retrievers.learning.collapse import CollapseGuard, CollapseLimits, CollapseMeasures
 
 LOG = "collapse.jsonl"
 PICTURE = "collapse.svg"

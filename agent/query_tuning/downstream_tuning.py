@@ -21,50 +21,21 @@ from torch import Tensor, nn
 
 from ...envs.question_set import QuestionSet
 from ...envs.settings import EnvironmentSettings
-from ...errors import (
-    QuestionsError,
-    RecipeError,
-)
+from ...errors import QuestionsError, RecipeError
 from ...retrievers.encoders.adapter import save_adapter
 from ...retrievers.learning.attention_memory import AttentionMemory
-from ...retrievers.learning.collapse import (
-    CollapseLimits,
-    CollapseMeasures,
-    measure_collapse,
-    strided,
-)
+from ...retrievers.learning.collapse import CollapseLimits, CollapseMeasures, measure_collapse, strided
 from ...retrievers.protocols import Progress
 from ..devices import device_called
-from ..learning.checkpoint import (
-    Progressed,
-    claim,
-    load_checkpoint,
-    save_checkpoint,
-)
+from ..learning.checkpoint import Progressed, claim, load_checkpoint, save_checkpoint
 from ..learning.run_log import RunLog
 from ..learning.training_questions import TrainingSource
 from ..reading.opening import open_reader
 from .collapse_watch import CollapseWatch
-from .evidence_likelihood import (
-    WeighedSets,
-    evidence_likelihood,
-    weighed_sets,
-)
-from .fusion_training import (
-    FusionQuestion,
-    fit_fusion,
-    fusion_question,
-)
-from .low_rank import (
-    TunableEncoder,
-    learning_rate,
-    tunable,
-)
-from .query_model import (
-    QueryModel,
-    memory_over,
-    save_memory,
-)
+from .evidence_likelihood import WeighedSets, evidence_likelihood, weighed_sets
+from .fusion_training import FusionQuestion, fit_fusion, fusion_question
+from .low_rank import TunableEncoder, learning_rate, tunable
+from .query_model import QueryModel, memory_over, save_memory
 from .tuning_batches import like_length_batches
 
 WATCHED = 200

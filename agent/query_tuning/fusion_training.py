@@ -12,15 +12,9 @@ from torch import Tensor
 
 from ...errors import QuestionsError
 from ...graph.index import Index
-from ...retrievers.learning.learned_fusion import (
-    LearnedFusion,
-    fusion_features,
-)
+from ...retrievers.learning.learned_fusion import LearnedFusion, fusion_features
 from ...retrievers.records import Query
-from .evidence_likelihood import (
-    WeighedSets,
-    evidence_likelihood,
-)
+from .evidence_likelihood import WeighedSets, evidence_likelihood
 
 DEPTH = 50
 """Passages of every ranking that are fused."""

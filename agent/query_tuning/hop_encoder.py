@@ -26,41 +26,20 @@ from torch import Tensor, nn
 
 from ...envs.question_set import QuestionSet
 from ...envs.settings import EnvironmentSettings
-from ...errors import (
-    QuestionsError,
-    RecipeError,
-)
+from ...errors import QuestionsError, RecipeError
 from ...retrievers.encoders.adapter import save_adapter
-from ...retrievers.learning.collapse import (
-    CollapseMeasures,
-    measure_collapse,
-    strided,
-)
+from ...retrievers.learning.collapse import CollapseMeasures, measure_collapse, strided
 from ...retrievers.learning.hard_negatives import hard_negatives
 from ...retrievers.learning.objectives import contrastive
 from ...retrievers.protocols import Progress
 from ..devices import device_called
-from ..learning.checkpoint import (
-    Progressed,
-    claim,
-    load_checkpoint,
-    save_checkpoint,
-)
+from ..learning.checkpoint import Progressed, claim, load_checkpoint, save_checkpoint
 from ..learning.run_log import RunLog
 from ..learning.training_questions import TrainingSource
 from .collapse_watch import CollapseWatch
-from .low_rank import (
-    TunableEncoder,
-    learning_rate,
-    tunable,
-)
+from .low_rank import TunableEncoder, learning_rate, tunable
 from .tuning_batches import like_length_batches
-from .tuning_states import (
-    QueryState,
-    draw_state,
-    state_given,
-    tuning_questions,
-)
+from .tuning_states import QueryState, draw_state, state_given, tuning_questions
 
 WATCHED = 200
 """Questions that are watched for collapse."""

@@ -10,17 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...errors import (
-    EncoderError,
-    UpdateError,
-)
+from ...errors import EncoderError, UpdateError
 from ...graph.index import Index
 from ...retrievers.encoders.adapter import Adapter
 from ...retrievers.encoders.encoder import BUILT_IN
-from ...retrievers.encoders.minilm import (
-    model_folder,
-    quiet_transformers,
-)
+from ...retrievers.encoders.minilm import model_folder, quiet_transformers
 
 MAX_TOKENS = 128
 """Word pieces of a query that are read in tuning: a question and three sentences of evidence."""

@@ -13,10 +13,7 @@ from ...retrievers.learning.learned_fusion import FILE as FUSION_FILE
 from ...retrievers.learning.learned_fusion import LearnedFusion
 from ...retrievers.records import Query
 from .low_rank import tunable
-from .query_model import (
-    load_memory,
-    moved,
-)
+from .query_model import load_memory, moved
 
 
 class TunedQueries:

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...envs.query_state import (
-    MOST_EVIDENCE,
-    conditioned_query,
-)
+from ...envs.query_state import MOST_EVIDENCE, conditioned_query
 from ...envs.question_set import QuestionSet
 from ...envs.question_view import QuestionView
 from ...graph.index import Index

@@ -10,11 +10,7 @@ from numpy.typing import NDArray
 
 from ...retrievers.encoders.encoder import embedding_text
 from ...retrievers.records import Candidates, Passage, Query, SupportingSentence
-from .pair_encoder import (
-    CANDIDATE_TOKENS,
-    STATE_TOKENS,
-    PairEncoder,
-)
+from .pair_encoder import CANDIDATE_TOKENS, STATE_TOKENS, PairEncoder
 from .sentences import best_sentences
 
 BATCH = 32

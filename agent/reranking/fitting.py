@@ -23,17 +23,11 @@ from ...errors import QuestionsError
 from ...retrievers.protocols import Progress
 from ...retrievers.records import Query
 from ..learning.checkpoint import claim
-from ..learning.training_questions import (
-    TrainingSource,
-    drawn_out,
-)
+from ..learning.training_questions import TrainingSource, drawn_out
 from .features import NAMES, Features, features_of
 from .folder import save_linear
 from .linear import LinearReranker
-from .reranker_states import (
-    RankedQuestion,
-    questions_ranked_by,
-)
+from .reranker_states import RankedQuestion, questions_ranked_by
 from .reranker_tuning import surest
 
 SHRINKAGE = 1e-3

@@ -14,10 +14,7 @@ from ...retrievers.protocols import Reranker
 from .cross_encoder import CrossEncoderReranker
 from .features import NAMES
 from .linear import LinearReranker
-from .path_reranker import (
-    PathReranker,
-    load_reranker,
-)
+from .path_reranker import PathReranker, load_reranker
 
 FORMAT = 1
 DESCRIPTION = "linear_reranker.json"

@@ -9,10 +9,7 @@ from ...envs.question_view import QuestionView
 from ...graph.index import Index
 from ...retrievers.protocols import Reranker
 from ...retrievers.records import Candidates, Query, Rows
-from .path_reranker import (
-    CANDIDATES,
-    PathReranker,
-)
+from .path_reranker import CANDIDATES, PathReranker
 
 
 def new_order(

@@ -19,10 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, scaled_dot_product_attention
 
 from ...retrievers.encoders.adapter import Adapter
-from ...retrievers.encoders.minilm import (
-    model_folder,
-    quiet_transformers,
-)
+from ...retrievers.encoders.minilm import model_folder, quiet_transformers
 from ..query_tuning.low_rank import LowRankLinear
 
 APART = 3

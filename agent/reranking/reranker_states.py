@@ -7,29 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...envs.query_state import (
-    MOST_EVIDENCE,
-    conditioned_query,
-)
+from ...envs.query_state import MOST_EVIDENCE, conditioned_query
 from ...envs.question_set import QuestionSet
 from ...envs.question_view import QuestionView
 from ...envs.settings import EnvironmentSettings
 from ...envs.world import QuestionWorld
 from ...errors import EncoderError
 from ...retrievers.protocols import Progress
-from ...retrievers.records import (
-    Candidates,
-    Passage,
-    Rows,
-)
+from ...retrievers.records import Candidates, Passage, Rows
 from ..learning.training_questions import TrainingSource
 from ..policy_file import LoadedPolicy
 from ..rollout import search_worlds
 from ..systems import FixedSystem
-from .path_reranker import (
-    CANDIDATES,
-    PICKS,
-)
+from .path_reranker import CANDIDATES, PICKS
 
 MOST_POSITIVES = 2
 """Missing passages of a state that are learned from."""

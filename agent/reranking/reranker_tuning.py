@@ -21,40 +21,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...errors import (
-    PolicyError,
-    QuestionsError,
-    RecipeError,
-)
+from ...errors import PolicyError, QuestionsError, RecipeError
 from ...retrievers.encoders.adapter import Adapter
 from ...retrievers.encoders.encoder import embedding_text
 from ...retrievers.protocols import Progress
 from ..devices import device_called
-from ..learning.checkpoint import (
-    Progressed,
-    claim,
-    load_checkpoint,
-    save_checkpoint,
-)
+from ..learning.checkpoint import Progressed, claim, load_checkpoint, save_checkpoint
 from ..learning.run_log import RunLog
-from ..learning.training_questions import (
-    TrainingSource,
-    drawn_out,
-)
-from ..policy_file import (
-    LoadedPolicy,
-    load_policy,
-)
+from ..learning.training_questions import TrainingSource, drawn_out
+from ..policy_file import LoadedPolicy, load_policy
 from ..query_tuning.low_rank import learning_rate
-from .pair_encoder import (
-    CANDIDATE_TOKENS,
-    STATE_TOKENS,
-    PairEncoder,
-)
-from .path_reranker import (
-    PathScores,
-    save_reranker,
-)
+from .pair_encoder import CANDIDATE_TOKENS, STATE_TOKENS, PairEncoder
+from .path_reranker import PathScores, save_reranker
 from .reranker_states import (
     PathState,
     RankedQuestion,

@@ -10,10 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records import (
-    Rows,
-    Vectors,
-)
+from ..records import Rows, Vectors
 from ..words.terms import TermHashes
 
 ORDINARY = 0.95

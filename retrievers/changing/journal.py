@@ -18,10 +18,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from ...errors import (
-    DamagedIndexError,
-    IndexFolderError,
-)
+from ...errors import DamagedIndexError, IndexFolderError
 from ..atomic_file import synchronise
 
 FILE_NAME = "changes.journal"

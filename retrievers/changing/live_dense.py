@@ -5,18 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..memories.dense import DenseIndex
-from ..records import (
-    Hits,
-    Query,
-    Rows,
-    Vectors,
-)
-from .snapshot import (
-    GrowingArray,
-    Snapshot,
-    living_hits,
-    merged,
-)
+from ..records import Hits, Query, Rows, Vectors
+from .snapshot import GrowingArray, Snapshot, living_hits, merged
 
 
 class LiveDense:

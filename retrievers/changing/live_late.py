@@ -4,28 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..memories.late_interaction import (
-    NOTHING,
-    LateInteractionIndex,
-    centre_scores,
-    compared,
-    maxsim,
-)
-from ..memories.residual_codes import (
-    Coded,
-    CodedTexts,
-    PieceTables,
-)
-from ..records import (
-    Hits,
-    Query,
-)
-from .snapshot import (
-    GrowingArray,
-    Snapshot,
-    living_hits,
-    merged,
-)
+from ..memories.late_interaction import NOTHING, LateInteractionIndex, centre_scores, compared, maxsim
+from ..memories.residual_codes import Coded, CodedTexts, PieceTables
+from ..records import Hits, Query
+from .snapshot import GrowingArray, Snapshot, living_hits, merged
 
 
 class LateAdditions:

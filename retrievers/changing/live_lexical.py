@@ -13,21 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records import (
-    Hits,
-    Query,
-    Rows,
-)
-from ..words.lexical import (
-    LexicalIndex,
-    words_asked,
-)
-from .snapshot import (
-    GrowingArray,
-    Snapshot,
-    living_hits,
-    merged,
-)
+from ..records import Hits, Query, Rows
+from ..words.lexical import LexicalIndex, words_asked
+from .snapshot import GrowingArray, Snapshot, living_hits, merged
 
 FIELDS = ("title", "text")
 

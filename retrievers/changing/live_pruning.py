@@ -8,17 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import (
-    DamagedIndexError,
-    UpdateError,
-)
+from ...errors import DamagedIndexError, UpdateError
 from ..array_file import map_array
-from ..memories.pruning import (
-    MARKS,
-    WHOLE,
-    Mark,
-    mark_of,
-)
+from ..memories.pruning import MARKS, WHOLE, Mark, mark_of
 from .live_store import LiveStore
 
 Entry = Mapping[str, str]

@@ -7,11 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from ..records import (
-    Document,
-    Passage,
-    Rows,
-)
+from ..records import Document, Passage, Rows
 from ..store import EvidenceStore
 from .snapshot import Snapshot
 

@@ -5,14 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..words.terms import (
-    TermHashes,
-    TermIndex,
-)
-from .snapshot import (
-    GrowingArray,
-    Snapshot,
-)
+from ..words.terms import TermHashes, TermIndex
+from .snapshot import GrowingArray, Snapshot
 
 
 class TermAdditions:

@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..words.phrases import (
-    Accept,
-    find_phrases,
-)
-from ..words.titles import (
-    FormKey,
-    FormTable,
-    NamedForm,
-    TitleMatcher,
-    TitleTable,
-    keyed_forms,
-    most_rows,
-)
+from ..words.phrases import Accept, find_phrases
+from ..words.titles import FormKey, FormTable, NamedForm, TitleMatcher, TitleTable, keyed_forms, most_rows
 from .snapshot import Snapshot
 
 

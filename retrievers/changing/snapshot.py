@@ -8,10 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records import (
-    Hits,
-    Rows,
-)
+from ..records import Hits, Rows
 
 _MORE = 8
 """Passages more than asked for that are fetched at first where some were removed."""

@@ -8,10 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from ...errors import CorpusError
-from ..records import (
-    Document,
-    Passage,
-)
+from ..records import Document, Passage
 
 CountTokens = Callable[[str], int]
 """How many tokens a text is to an encoder, special tokens left out."""

@@ -13,29 +13,11 @@ from typing import Any
 
 from ...errors import EncoderError
 from ..memories.pruning import Sieve
-from ..protocols import (
-    Encoder,
-    TokenCounter,
-)
-from ..records import (
-    Document,
-    Passage,
-)
-from .chunking import (
-    CountTokens,
-    chunk,
-)
-from .context import (
-    Chunked,
-    ContextFunction,
-    ContextName,
-    context_lines,
-    name_of,
-)
-from .masking import (
-    Masker,
-    unique_ids,
-)
+from ..protocols import Encoder, TokenCounter
+from ..records import Document, Passage
+from .chunking import CountTokens, chunk
+from .context import Chunked, ContextFunction, ContextName, context_lines, name_of
+from .masking import Masker, unique_ids
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,17 +13,11 @@ from itertools import chain
 from typing import Literal
 
 from ...errors import CorpusError
-from ..records import (
-    Document,
-    Passage,
-)
+from ..records import Document, Passage
 from ..words.terms import analyse
 from .corpus_context import Mentions
 from .distinctive_terms import DistinctiveTerms
-from .sections import (
-    Section,
-    sections,
-)
+from .sections import Section, sections
 
 ContextName = Literal["none", "title", "neighbours", "corpus", "function"]
 """``function`` stands in an index's settings where a user's own function gave the context."""

@@ -12,10 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from ..records import (
-    Document,
-    Passage,
-)
+from ..records import Document, Passage
 from ..words.titles import TitleMatcher
 from .sections import Section
 

@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..records import (
-    Document,
-    Passage,
-)
-from .chunking import (
-    Heading,
-    headings,
-)
+from ..records import Document, Passage
+from .chunking import Heading, headings
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,16 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import EncoderError
-from ..protocols import (
-    Encoder,
-    Progress,
-)
+from ..protocols import Encoder, Progress
 from ..records import Vectors
 from .adapter import Adapter
-from .minilm import (
-    converted_model,
-    quiet_transformers,
-)
+from .minilm import converted_model, quiet_transformers
 from .token_vectors import TokenVectors
 
 BUILT_IN = "minilm-l6-v2-int8"

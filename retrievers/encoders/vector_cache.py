@@ -17,26 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import (
-    EncoderError,
-    IndexFolderError,
-)
-from ..array_file import (
-    HEADERS,
-    map_array,
-)
-from ..folder import (
-    check_files,
-    read_manifest,
-)
-from ..memories.dense import (
-    COMPRESSED,
-    VECTORS,
-)
-from ..protocols import (
-    Encoder,
-    Progress,
-)
+from ...errors import EncoderError, IndexFolderError
+from ..array_file import HEADERS, map_array
+from ..folder import check_files, read_manifest
+from ..memories.dense import COMPRESSED, VECTORS
+from ..protocols import Encoder, Progress
 from ..records import Vectors
 
 KEYS = "keys.npy"

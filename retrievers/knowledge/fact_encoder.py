@@ -13,16 +13,8 @@ from ...errors import DamagedIndexError
 from ..array_file import load_arrays
 from ..protocols import Progress
 from ..records import Vectors
-from .fact_embedding import (
-    Embedding,
-    EmbeddingSettings,
-    embed_facts,
-    folds_of,
-)
-from .facts import (
-    FactQuery,
-    Facts,
-)
+from .fact_embedding import Embedding, EmbeddingSettings, embed_facts, folds_of
+from .facts import FactQuery, Facts
 
 _FILE = "encoder.safetensors"
 _CODE = 0.5

@@ -7,15 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import QuestionsError
-from ..records import (
-    Qrels,
-    Question,
-)
-from .facts import (
-    GRAPH_FILE,
-    Triple,
-    read_triples,
-)
+from ..records import Qrels, Question
+from .facts import GRAPH_FILE, Triple, read_triples
 
 
 def has_fact_questions(folder: Path) -> bool:

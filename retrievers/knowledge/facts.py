@@ -13,26 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import (
-    CorpusError,
-    DamagedIndexError,
-    QuestionsError,
-)
+from ...errors import CorpusError, DamagedIndexError, QuestionsError
 from ..array_file import load_arrays
 from ..atomic_file import write_json
-from ..corpus.complaints import (
-    Complaints,
-    Place,
-)
-from ..corpus.json_records import (
-    LocatedError,
-    decode,
-    read_file,
-)
-from ..records import (
-    Document,
-    Rows,
-)
+from ..corpus.complaints import Complaints, Place
+from ..corpus.json_records import LocatedError, decode, read_file
+from ..records import Document, Rows
 
 GRAPH_FILE = "graph.txt"
 """The facts to walk on, ``head<TAB>relation<TAB>tail`` a line; beside it lie the queries, ``SPLIT.txt``."""

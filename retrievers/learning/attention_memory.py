@@ -13,10 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import RecipeError
-from .differentiable import (
-    read,
-    softmax_weights,
-)
+from .differentiable import read, softmax_weights
 
 
 @dataclass(frozen=True, slots=True)

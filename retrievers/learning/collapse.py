@@ -11,15 +11,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import (
-    CollapseError,
-    QuestionsError,
-    RecipeError,
-)
-from ..records import (
-    Rows,
-    Vectors,
-)
+from ...errors import CollapseError, QuestionsError, RecipeError
+from ..records import Rows, Vectors
 
 FEWEST = 8
 """Questions that it takes to tell a collapse from chance."""

@@ -12,10 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...errors import RecipeError
-from ..records import (
-    Rows,
-    Vectors,
-)
+from ..records import Rows, Vectors
 
 _BLOCK = 256
 """Queries that are compared with the corpus at once: 256 times a million scores are a gigabyte."""

@@ -23,16 +23,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...errors import (
-    PolicyError,
-    RecipeError,
-)
+from ...errors import PolicyError, RecipeError
 from ..atomic_file import write_json
 from ..fusion import K
-from ..records import (
-    Hits,
-    Rows,
-)
+from ..records import Hits, Rows
 
 FILE = "fusion.json"
 PER_RANKING = 3

@@ -9,25 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import (
-    DamagedIndexError,
-    EncoderError,
-    IndexFolderError,
-)
+from ...errors import DamagedIndexError, EncoderError, IndexFolderError
 from ..array_file import map_array
-from ..records import (
-    Hits,
-    Query,
-    Rows,
-    Vectors,
-)
-from .quantisers import (
-    COMPRESSED,
-    KINDS,
-    LSH_BITS,
-    DenseKind,
-    faiss_index,
-)
+from ..records import Hits, Query, Rows, Vectors
+from .quantisers import COMPRESSED, KINDS, LSH_BITS, DenseKind, faiss_index
 
 __all__ = ["COMPRESSED", "FAISS", "KINDS", "VECTORS", "DenseIndex", "DenseKind", "DenseMemory"]
 

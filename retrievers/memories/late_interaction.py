@@ -14,28 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import (
-    DamagedIndexError,
-    EncoderError,
-)
+from ...errors import DamagedIndexError, EncoderError
 from ..array_file import map_array
-from ..encoders.token_vectors import (
-    TokenEncoder,
-    TokenVectors,
-)
+from ..encoders.token_vectors import TokenEncoder, TokenVectors
 from ..protocols import Progress
-from ..records import (
-    Hits,
-    Query,
-    Rows,
-)
-from .residual_codes import (
-    BITS,
-    Coded,
-    CodedTexts,
-    PieceTables,
-    ResidualCodec,
-)
+from ..records import Hits, Query, Rows
+from .residual_codes import BITS, Coded, CodedTexts, PieceTables, ResidualCodec
 
 LATE = "late"
 """Name of the sub-index and of its folder."""

@@ -8,20 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import (
-    DamagedIndexError,
-    EncoderError,
-)
+from ...errors import DamagedIndexError, EncoderError
 from ..array_file import map_array
-from ..encoders.token_vectors import (
-    TokenEncoder,
-    TokenVectors,
-)
-from ..protocols import (
-    Encoder,
-    Progress,
-    TokenCounter,
-)
+from ..encoders.token_vectors import TokenEncoder, TokenVectors
+from ..protocols import Encoder, Progress, TokenCounter
 from ..records import Vectors
 
 PROJECTION = "projection.npy"

@@ -17,10 +17,7 @@ from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError
 from ..atomic_file import write_json
-from ..records import (
-    Passage,
-    Rows,
-)
+from ..records import Passage, Rows
 from ..words.phrases import words_of
 
 Reason = Literal["equal", "near", "never retrieved"]

@@ -11,12 +11,7 @@ from numpy.typing import NDArray
 from ...errors import EncoderError
 from ..records import Query, Rows, Vectors
 from ..words.entity import EntityIndex
-from ..words.terms import (
-    TermHashes,
-    TermIndex,
-    among,
-    term_hashes,
-)
+from ..words.terms import TermHashes, TermIndex, among, term_hashes
 
 MOST_NAMED = 20
 

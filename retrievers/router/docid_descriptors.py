@@ -9,17 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..words.phrases import words_of
-from ..words.terms import (
-    STOP_WORDS,
-    TermHashes,
-    TermIndex,
-    term_hashes,
-)
-from .docids import (
-    NONE,
-    Docid,
-    DocidTree,
-)
+from ..words.terms import STOP_WORDS, TermHashes, TermIndex, term_hashes
+from .docids import NONE, Docid, DocidTree
 
 _SHORTEST_WORD = 3
 

@@ -10,15 +10,8 @@ from typing import Literal
 import numpy as np
 
 from ..compiling.chunking import sentence_spans
-from ..records import (
-    Passage,
-    Qrels,
-    Question,
-)
-from ..words.terms import (
-    TermIndex,
-    term_hashes,
-)
+from ..records import Passage, Qrels, Question
+from ..words.terms import TermIndex, term_hashes
 from ..words.titles import strip_parenthesis
 
 PairKind = Literal["labelled", "title", "lead", "sentence", "question"]

@@ -13,14 +13,8 @@ from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError
 from ..array_file import load_arrays
-from ..atomic_file import (
-    write_atomically,
-    write_json,
-)
-from ..records import (
-    Rows,
-    Vectors,
-)
+from ..atomic_file import write_atomically, write_json
+from ..records import Rows, Vectors
 from .balanced import balanced_clusters
 
 ARRAYS = "docids.safetensors"

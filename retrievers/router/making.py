@@ -13,11 +13,7 @@ from ..protocols import Progress, SubIndex
 from .calibration import Scores, fit_logistic, fit_temperature, softmax
 from .clues import Corpus, stacked
 from .decoder import DecoderSettings, DocidDecoder
-from .docids import (
-    NONE,
-    DocidSettings,
-    DocidTree,
-)
+from .docids import NONE, DocidSettings, DocidTree
 from .examples import Examples
 from .network import PlanNetwork, ShardNetwork, plan_clues
 from .router import BEAM, Networks, Router, Temperatures

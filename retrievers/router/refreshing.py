@@ -10,10 +10,7 @@ import torch
 
 from ..records import Rows, Vectors
 from .clues import Corpus
-from .docids import (
-    NONE,
-    DocidTree,
-)
+from .docids import NONE, DocidTree
 from .examples import Examples, joined
 from .router import Networks, Router
 from .shards import Partition

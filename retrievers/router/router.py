@@ -11,11 +11,7 @@ from ..records import Hits, Query, Rows
 from .calibration import Scores, softmax
 from .clues import Clues, Corpus, clues_of
 from .decoder import DocidDecoder
-from .docids import (
-    NONE,
-    Docid,
-    DocidTree,
-)
+from .docids import NONE, Docid, DocidTree
 from .network import PlanNetwork, ShardNetwork, plan_clues
 from .shards import Partition, ShardStatistics
 from .training import shard_inputs

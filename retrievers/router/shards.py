@@ -8,10 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import Rows, Vectors
-from .balanced import (
-    SLACK,
-    balanced_clusters,
-)
+from .balanced import SLACK, balanced_clusters
 from .clues import Clues, Corpus, Postings, named_share
 
 REGIONS = 32

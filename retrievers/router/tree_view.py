@@ -9,10 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .clues import Clues, Corpus, Postings, named_share
-from .docids import (
-    NONE,
-    DocidTree,
-)
+from .docids import NONE, DocidTree
 
 if TYPE_CHECKING:
     import torch

@@ -7,14 +7,8 @@ from math import sqrt
 
 import numpy as np
 
-from ..records import (
-    Hits,
-    Query,
-)
-from .titles import (
-    TitleMatcher,
-    TitleMention,
-)
+from ..records import Hits, Query
+from .titles import TitleMatcher, TitleMention
 
 
 class EntityIndex:

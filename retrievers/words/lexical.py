@@ -12,10 +12,7 @@ import numpy as np
 
 from ...errors import DamagedIndexError
 from ..protocols import Progress
-from ..records import (
-    Hits,
-    Query,
-)
+from ..records import Hits, Query
 
 _WORD = re.compile(r"\w+")
 _HEAP = 512_000_000

@@ -8,16 +8,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Literal, Protocol
 
-from .phrases import (
-    PARAGRAPH_END,
-    Accept,
-    PhraseTable,
-    fold,
-    joins,
-    without_marks,
-    word_spans,
-    words_of,
-)
+from .phrases import PARAGRAPH_END, Accept, PhraseTable, fold, joins, without_marks, word_spans, words_of
 from .terms import STOP_WORDS
 
 Kind = Literal["title", "alias"]

@@ -26,10 +26,7 @@ from trailhound.agent.policy_file import load_policy, save_confidence, save_poli
 from trailhound.agent.rollout import as_tensors
 from trailhound.errors import PolicyError
 from trailhound.retrievers.atomic_file import write_atomically
-from trailhound.retrievers.encoders.adapter import (
-    Adapter,
-    save_adapter,
-)
+from trailhound.retrievers.encoders.adapter import Adapter, save_adapter
 from trailhound.retrievers.encoders.encoder import BUILT_IN
 
 SETTINGS = EnvironmentSettings(max_candidates=30, hop_size=3, take_ms=0.5)

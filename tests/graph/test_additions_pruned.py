@@ -11,11 +11,7 @@ from hypothesis import strategies as st
 from trailhound import Document, Index, IndexSettings
 from trailhound.errors import UpdateError
 from trailhound.retrievers.compiling.chunking import chunk
-from trailhound.retrievers.memories.pruning import (
-    DUPLICATES,
-    MARKS,
-    Sieve,
-)
+from trailhound.retrievers.memories.pruning import DUPLICATES, MARKS, Sieve
 from trailhound.retrievers.protocols import Encoder
 
 GATE = "The gate of the harbour was built by Brun Oller, who had long quarrelled with the owners of the quay."

@@ -17,11 +17,7 @@ import pytest
 from trailhound import Document, Index, IndexSettings
 from trailhound.errors import CorpusError, DamagedIndexError, EncoderError, IndexFolderError
 from trailhound.retrievers import folder as folder_module
-from trailhound.retrievers.memories.dense import (
-    COMPRESSED,
-    KINDS,
-    DenseKind,
-)
+from trailhound.retrievers.memories.dense import COMPRESSED, KINDS, DenseKind
 from trailhound.retrievers.protocols import Encoder, Progress
 from trailhound.retrievers.records import Query, Vectors
 

@@ -25,10 +25,7 @@ from trailhound.retrievers.protocols import Encoder, Progress
 from trailhound.retrievers.records import Query, Vectors
 from trailhound.retrievers.store import FILE_NAME, StoreWriter
 from trailhound.retrievers.words.lexical import LexicalIndex
-from trailhound.retrievers.words.terms import (
-    TermIndex,
-    term_hashes,
-)
+from trailhound.retrievers.words.terms import TermIndex, term_hashes
 from trailhound.retrievers.words.titles import TitleMatcher
 
 VALUES = {

@@ -13,11 +13,7 @@ from trailhound.cli import main
 from trailhound.errors import RouterError
 from trailhound.graph.router_folder import PASSAGES, refresh_router
 from trailhound.retrievers.corpus.encyclopedia import generate, write_beir
-from trailhound.retrievers.router.docids import (
-    NONE,
-    DocidSettings,
-    DocidTree,
-)
+from trailhound.retrievers.router.docids import NONE, DocidSettings, DocidTree
 from trailhound.retrievers.router.router_file import read_parts
 
 NEW = [

@@ -11,10 +11,7 @@ import numpy as np
 import pytest
 from trailhound import Document, EnvironmentSettings, Index, IndexSettings
 from trailhound.agent.explaining.miss_stages import attribute
-from trailhound.agent.explaining.search_trace import (
-    Searched,
-    SearchTrace,
-)
+from trailhound.agent.explaining.search_trace import Searched, SearchTrace
 from trailhound.agent.policy_file import load_policy
 from trailhound.cli import main
 from trailhound.envs.batch import SearchBatch

@@ -11,12 +11,7 @@ import pytest
 from trailhound import Document, Index, IndexSettings
 from trailhound.errors import CorpusError, DamagedIndexError, EncoderError, IndexFolderError, UpdateError
 from trailhound.retrievers.changing.changes import Change
-from trailhound.retrievers.changing.journal import (
-    FILE_NAME,
-    Journal,
-    Position,
-    locked,
-)
+from trailhound.retrievers.changing.journal import FILE_NAME, Journal, Position, locked
 from trailhound.retrievers.folder import manifest_hash
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.records import Query

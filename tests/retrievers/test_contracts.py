@@ -9,15 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from trailhound.retrievers.encoders.encoder import (
-    MiniLMEncoder,
-    embedding_text,
-)
+from trailhound.retrievers.encoders.encoder import MiniLMEncoder, embedding_text
 from trailhound.retrievers.encoders.token_vectors import TokenEncoder
-from trailhound.retrievers.memories.dense import (
-    KINDS,
-    DenseIndex,
-)
+from trailhound.retrievers.memories.dense import KINDS, DenseIndex
 from trailhound.retrievers.memories.late_interaction import LateInteractionIndex
 from trailhound.retrievers.memories.residual_codes import BITS
 from trailhound.retrievers.protocols import Encoder, SubIndex

@@ -8,11 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound import Index, SearchAgent, SearchResult, Step
-from trailhound.agent.explaining.drawing import (
-    draw_path,
-    draw_svg,
-    printable,
-)
+from trailhound.agent.explaining.drawing import draw_path, draw_svg, printable
 from trailhound.retrievers.corpus.encyclopedia import Encyclopedia
 
 SVG = "{http://www.w3.org/2000/svg}"

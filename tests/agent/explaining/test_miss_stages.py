@@ -6,16 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from trailhound import Document, EnvironmentSettings, Index
-from trailhound.agent.explaining.miss_stages import (
-    Finding,
-    attribute,
-)
-from trailhound.agent.explaining.search_trace import (
-    Operator,
-    Searched,
-    SearchTrace,
-    operators_along,
-)
+from trailhound.agent.explaining.miss_stages import Finding, attribute
+from trailhound.agent.explaining.search_trace import Operator, Searched, SearchTrace, operators_along
 from trailhound.envs.batch import SearchBatch
 from trailhound.envs.question_view import QuestionView
 from trailhound.envs.settings import SUB_INDEXES

@@ -9,24 +9,11 @@ import numpy as np
 import pytest
 from trailhound import Document, Index, IndexSettings
 from trailhound.agent.explaining import misses as module
-from trailhound.agent.explaining.miss_drawing import (
-    draw_misses,
-    write_misses,
-)
-from trailhound.agent.explaining.miss_stages import (
-    STAGES,
-    Finding,
-)
-from trailhound.agent.explaining.misses import (
-    Miss,
-    MissReport,
-    explain_misses,
-)
+from trailhound.agent.explaining.miss_drawing import draw_misses, write_misses
+from trailhound.agent.explaining.miss_stages import STAGES, Finding
+from trailhound.agent.explaining.misses import Miss, MissReport, explain_misses
 from trailhound.agent.explaining.reading_misses import reading_finding
-from trailhound.agent.measuring.evaluation import (
-    Evaluation,
-    evaluate,
-)
+from trailhound.agent.measuring.evaluation import Evaluation, evaluate
 from trailhound.agent.reading.protocol import Answer
 from trailhound.agent.reranking.folder import save_linear
 from trailhound.agent.reranking.linear import LinearReranker

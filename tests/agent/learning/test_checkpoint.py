@@ -9,11 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from trailhound.agent.learning.checkpoint import (
-    Progressed,
-    load_checkpoint,
-    save_checkpoint,
-)
+from trailhound.agent.learning.checkpoint import Progressed, load_checkpoint, save_checkpoint
 from trailhound.errors import PolicyError
 
 

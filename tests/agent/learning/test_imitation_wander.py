@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 import torch
 from trailhound import EnvironmentSettings
-from trailhound.agent.learning.imitation import (
-    _wander,
-    imitate_epoch,
-)
+from trailhound.agent.learning.imitation import _wander, imitate_epoch
 from trailhound.agent.network import NetworkSettings, PolicyNetwork
 from trailhound.envs.world import QuestionWorld
 

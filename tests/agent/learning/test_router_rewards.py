@@ -6,12 +6,7 @@ from pathlib import Path
 
 import pytest
 from trailhound import EnvironmentSettings, Index, TrainingSource
-from trailhound.agent.learning.router_rewards import (
-    Move,
-    earned,
-    of_labels,
-    policy_earnings,
-)
+from trailhound.agent.learning.router_rewards import Move, earned, of_labels, policy_earnings
 from trailhound.agent.network import PolicyNetwork
 from trailhound.agent.policy_file import LoadedPolicy, load_policy
 from trailhound.agent.systems import PolicySystem

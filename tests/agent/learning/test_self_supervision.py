@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 from trailhound import Index, Recipe, TrainingSource, train
-from trailhound.agent.learning.self_supervision import (
-    made_sources,
-    sources_beside,
-)
+from trailhound.agent.learning.self_supervision import made_sources, sources_beside
 from trailhound.agent.learning.validation import validate
 from trailhound.agent.policy_file import load_policy
 from trailhound.envs.question_set import QuestionSet

@@ -8,10 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound import EnvironmentSettings, Index, Recipe, TrainingSource, train
-from trailhound.agent.learning.answer_supervision import (
-    FOLDS,
-    AnswerSupervision,
-)
+from trailhound.agent.learning.answer_supervision import FOLDS, AnswerSupervision
 from trailhound.agent.learning.supervision import Supervision
 from trailhound.agent.query_tuning.evidence_kinds import shared_posteriors
 from trailhound.agent.query_tuning.latent_evidence import evidence_sets

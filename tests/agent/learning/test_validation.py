@@ -7,11 +7,7 @@ import pytest
 import torch
 from trailhound import EnvironmentSettings
 from trailhound.agent.confidence import DRAWS
-from trailhound.agent.learning.validation import (
-    TOP,
-    calibrate,
-    validate,
-)
+from trailhound.agent.learning.validation import TOP, calibrate, validate
 from trailhound.agent.network import NetworkSettings, PolicyNetwork
 from trailhound.agent.rollout import search_worlds
 from trailhound.envs.world import QuestionWorld

@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 import torch
 from trailhound import Index, Recipe, SearchAgent, TrainingSource, evaluate, load_recipe, train
-from trailhound.agent.explaining.fact_explanation import (
-    drawn,
-    heaviest_walk,
-)
+from trailhound.agent.explaining.fact_explanation import drawn, heaviest_walk
 from trailhound.agent.learning.training import network_for
 from trailhound.agent.learning.validation import reciprocal_rank
 from trailhound.agent.measuring.fact_evaluation import filtered_rank

@@ -5,11 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ir_measures import RR, R, Success, nDCG
-from trailhound.agent.measuring.metrics import (
-    evaluate_run,
-    mean,
-    rank,
-)
+from trailhound.agent.measuring.metrics import evaluate_run, mean, rank
 from trailhound.errors import QuestionsError
 from trailhound.retrievers.records import Qrels, Run
 

@@ -7,10 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from trailhound.agent.measuring.reliability_diagram import (
-    draw_reliability,
-    write_reliability,
-)
+from trailhound.agent.measuring.reliability_diagram import draw_reliability, write_reliability
 from trailhound.errors import PolicyError
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -7,10 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trailhound.agent.measuring.metrics import rank
-from trailhound.agent.measuring.run_file import (
-    read_run,
-    write_run,
-)
+from trailhound.agent.measuring.run_file import read_run, write_run
 from trailhound.errors import QuestionsError
 
 CHARACTERS = st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp"))

@@ -3,11 +3,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from trailhound.agent.query_tuning.collapse_watch import (
-    LOG,
-    PICTURE,
-    CollapseWatch,
-)
+from trailhound.agent.query_tuning.collapse_watch import LOG, PICTURE, CollapseWatch
 from trailhound.errors import CollapseError
 from trailhound.retrievers.learning.collapse import CollapseMeasures
 

@@ -7,20 +7,14 @@ import pytest
 import torch
 from trailhound.agent.learning.training_questions import TrainingSource
 from trailhound.agent.measuring.evaluation import evaluate
-from trailhound.agent.query_tuning.downstream_tuning import (
-    DownstreamSettings,
-    answer_questions,
-    tune_downstream,
-)
+from trailhound.agent.query_tuning.downstream_tuning import DownstreamSettings, answer_questions, tune_downstream
 from trailhound.agent.query_tuning.query_model import MEMORY_FILE
 from trailhound.agent.query_tuning.tuned_queries import TunedQueries
+from trailhound.agent.search_agent import SearchAgent
 from trailhound.agent.systems import open_system
 from trailhound.errors import CollapseError, EncoderError, PolicyError, QuestionsError, RecipeError
 from trailhound.graph.index import Index
-from trailhound.retrievers.encoders.adapter import (
-    FILE,
-    load_adapter,
-)
+from trailhound.retrievers.encoders.adapter import FILE, load_adapter
 from trailhound.retrievers.learning.collapse import CollapseLimits
 from trailhound.retrievers.learning.learned_fusion import FILE as FUSION_FILE
 
@@ -83,6 +77,20 @@ def test_the_result_is_a_query_encoder_and_finds_more(
             assert (str(tuned[0]) in done.system) == (encoder is not None)
     assert found["dense", True] > found["dense", False]
     assert found["hybrid", True] >= found["hybrid", False] - 0.02
+
+
+def test_an_application_searches_with_tuned_queries(
+    source: TrainingSource, tuned: tuple[Path, dict[str, float]]
+) -> None:
+    """The agent hands out what the tuned queries find, not what the index's own encoder finds."""
+    text = "Who founded it?"
+    expected = source.index.dense.search(TunedQueries(tuned[0], source.index).query(text), 5)
+    agent = SearchAgent(source.index, system="dense", query_encoder=str(tuned[0]))
+    found = [source.index.store.row_of(evidence.passage.id) for evidence in agent.search(text, 5).evidence]
+    assert found == expected.rows.tolist()
+    assert found != source.index.dense.search(source.index.query(text), 5).rows.tolist()
+    with pytest.raises(PolicyError, match="fixed system that compares vectors"):
+        SearchAgent(source.index, query_encoder=tuned[0])
 
 
 def test_tuned_queries_are_what_training_saw(source: TrainingSource, tuned: tuple[Path, dict[str, float]]) -> None:

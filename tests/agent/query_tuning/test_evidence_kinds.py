@@ -7,11 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from trailhound.agent.query_tuning.evidence_kinds import (
-    SHARE,
-    kind_of,
-    shared_posteriors,
-)
+from trailhound.agent.query_tuning.evidence_kinds import SHARE, kind_of, shared_posteriors
 from trailhound.agent.query_tuning.latent_evidence import EvidenceSet
 
 TWO, FOUR = EvidenceSet((1, 2), 0.0), EvidenceSet((1, 2, 3, 4), 0.0)

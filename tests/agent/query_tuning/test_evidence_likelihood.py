@@ -4,18 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from trailhound.agent.query_tuning.evidence_likelihood import (
-    WeighedSets,
-    evidence_likelihood,
-    weighed_sets,
-)
+from trailhound.agent.query_tuning.evidence_likelihood import WeighedSets, evidence_likelihood, weighed_sets
 from trailhound.envs.question_set import QuestionSet
 from trailhound.envs.settings import EnvironmentSettings
 from trailhound.graph.index import Index
-from trailhound.retrievers.learning.objectives import (
-    contrastive,
-    retrieval_likelihood,
-)
+from trailhound.retrievers.learning.objectives import contrastive, retrieval_likelihood
 from trailhound.retrievers.questions import load_questions
 
 SCORES = [0.5, -0.2, 1.1, 0.3, -0.9]

@@ -5,23 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound.agent.learning.training_questions import TrainingSource
-from trailhound.agent.query_tuning.hop_encoder import (
-    TuningSettings,
-    tune,
-)
-from trailhound.agent.query_tuning.tuning_states import (
-    draw_state,
-    state_given,
-    tuning_questions,
-)
+from trailhound.agent.query_tuning.hop_encoder import TuningSettings, tune
+from trailhound.agent.query_tuning.tuning_states import draw_state, state_given, tuning_questions
 from trailhound.envs.question_set import QuestionSet
 from trailhound.envs.settings import EnvironmentSettings
 from trailhound.errors import CollapseError, EncoderError, PolicyError, QuestionsError, RecipeError
 from trailhound.graph.index import Index
-from trailhound.retrievers.encoders.adapter import (
-    FILE,
-    load_adapter,
-)
+from trailhound.retrievers.encoders.adapter import FILE, load_adapter
 
 SETTINGS = TuningSettings(epochs=2, rank=2, learning_rate=5e-3, batch=4, held_out=0.3)
 

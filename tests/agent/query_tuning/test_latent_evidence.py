@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from trailhound.agent.query_tuning.latent_evidence import (
-    MOST_SETS,
-    EvidenceSet,
-    evidence_sets,
-)
+from trailhound.agent.query_tuning.latent_evidence import MOST_SETS, EvidenceSet, evidence_sets
 from trailhound.agent.reading.answer_text import normalise_answer
 from trailhound.envs.world import QuestionWorld
 

@@ -3,11 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from trailhound.agent.query_tuning.low_rank import (
-    LowRankLinear,
-    TunableEncoder,
-    learning_rate,
-)
+from trailhound.agent.query_tuning.low_rank import LowRankLinear, TunableEncoder, learning_rate
 from trailhound.retrievers.encoders.encoder import MiniLMEncoder
 
 TEXTS = ["Who founded the harbour?", "Which river flows through the town where Ada Marl was born?", "a"]

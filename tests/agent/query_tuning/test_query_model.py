@@ -3,13 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from trailhound.agent.query_tuning.query_model import (
-    MEMORY_FILE,
-    load_memory,
-    memory_over,
-    moved,
-    save_memory,
-)
+from trailhound.agent.query_tuning.query_model import MEMORY_FILE, load_memory, memory_over, moved, save_memory
 from trailhound.errors import PolicyError
 from trailhound.graph.index import Index
 from trailhound.graph.mentioned_vectors import mentioned_vectors

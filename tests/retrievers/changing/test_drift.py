@@ -6,16 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trailhound.retrievers.changing.drift import (
-    centroid_shift,
-    outlying_share,
-    unknown_terms,
-    unseen_share,
-)
-from trailhound.retrievers.words.terms import (
-    TermIndex,
-    term_hashes,
-)
+from trailhound.retrievers.changing.drift import centroid_shift, outlying_share, unknown_terms, unseen_share
+from trailhound.retrievers.words.terms import TermIndex, term_hashes
 
 
 def test_unknown_terms_count_once_for_each_text() -> None:

@@ -8,12 +8,7 @@ from pathlib import Path
 
 import pytest
 from trailhound.errors import DamagedIndexError, IndexFolderError
-from trailhound.retrievers.changing.journal import (
-    FILE_NAME,
-    Journal,
-    Position,
-    locked,
-)
+from trailhound.retrievers.changing.journal import FILE_NAME, Journal, Position, locked
 
 
 def written(folder: Path, *changes: bytes) -> Journal:

@@ -8,15 +8,8 @@ import numpy as np
 import pytest
 from trailhound.errors import EncoderError
 from trailhound.retrievers.changing.live_dense import LiveDense
-from trailhound.retrievers.changing.snapshot import (
-    GrowingArray,
-    Snapshot,
-)
-from trailhound.retrievers.memories.dense import (
-    KINDS,
-    DenseIndex,
-    DenseKind,
-)
+from trailhound.retrievers.changing.snapshot import GrowingArray, Snapshot
+from trailhound.retrievers.memories.dense import KINDS, DenseIndex, DenseKind
 from trailhound.retrievers.records import Query
 
 

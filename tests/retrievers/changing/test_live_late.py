@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from trailhound.retrievers.changing.live_late import (
-    LateAdditions,
-    LiveLate,
-)
+from trailhound.retrievers.changing.live_late import LateAdditions, LiveLate
 from trailhound.retrievers.changing.snapshot import Snapshot
 from trailhound.retrievers.encoders.token_vectors import TokenEncoder
 from trailhound.retrievers.memories import late_interaction

@@ -6,12 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trailhound.retrievers.changing.live_lexical import (
-    BaseStatistics,
-    LexicalAdditions,
-    LiveLexical,
-    stored_lengths,
-)
+from trailhound.retrievers.changing.live_lexical import BaseStatistics, LexicalAdditions, LiveLexical, stored_lengths
 from trailhound.retrievers.changing.snapshot import Snapshot
 from trailhound.retrievers.corpus.encyclopedia import Encyclopedia
 from trailhound.retrievers.records import Query

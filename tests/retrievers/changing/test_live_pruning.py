@@ -10,21 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound import Document
 from trailhound.errors import DamagedIndexError, UpdateError
-from trailhound.retrievers.changing.live_pruning import (
-    BaseMarks,
-    KnownPassages,
-    standing_behind,
-)
-from trailhound.retrievers.changing.live_store import (
-    LiveStore,
-    StoreAdditions,
-)
+from trailhound.retrievers.changing.live_pruning import BaseMarks, KnownPassages, standing_behind
+from trailhound.retrievers.changing.live_store import LiveStore, StoreAdditions
 from trailhound.retrievers.changing.snapshot import Snapshot
 from trailhound.retrievers.compiling.chunking import chunk
-from trailhound.retrievers.memories.pruning import (
-    MARKS,
-    Sieve,
-)
+from trailhound.retrievers.memories.pruning import MARKS, Sieve
 from trailhound.retrievers.records import Passage
 from trailhound.retrievers.store import FILE_NAME, EvidenceStore, StoreWriter
 

@@ -6,16 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trailhound.retrievers.changing.live_terms import (
-    LiveTerms,
-    Shift,
-    TermAdditions,
-)
+from trailhound.retrievers.changing.live_terms import LiveTerms, Shift, TermAdditions
 from trailhound.retrievers.changing.snapshot import Snapshot
-from trailhound.retrievers.words.terms import (
-    TermIndex,
-    term_hashes,
-)
+from trailhound.retrievers.words.terms import TermIndex, term_hashes
 
 texts = st.lists(
     st.lists(st.sampled_from(["ship", "town", "baker", "river", "stone", "the"]), max_size=5).map(" ".join), max_size=5

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trailhound.retrievers.changing.live_titles import (
-    TitleAdditions,
-    live_titles,
-)
+from trailhound.retrievers.changing.live_titles import TitleAdditions, live_titles
 from trailhound.retrievers.changing.snapshot import Snapshot
-from trailhound.retrievers.words.titles import (
-    TitleMatcher,
-    TitleMention,
-)
+from trailhound.retrievers.words.titles import TitleMatcher, TitleMention
 
 WORDS = ["New", "York", "Times", "Help!", "Marl (town)", "Ada", "The Old York", "John F. Kennedy", "Lake, Duke of York"]
 titles = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(" ".join)

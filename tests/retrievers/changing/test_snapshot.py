@@ -6,12 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trailhound.retrievers.changing.snapshot import (
-    GrowingArray,
-    Snapshot,
-    living_hits,
-    merged,
-)
+from trailhound.retrievers.changing.snapshot import GrowingArray, Snapshot, living_hits, merged
 from trailhound.retrievers.records import Hits
 
 

@@ -7,11 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from trailhound.errors import CorpusError
-from trailhound.retrievers.compiling.chunking import (
-    CountTokens,
-    chunk,
-    sentence_spans,
-)
+from trailhound.retrievers.compiling.chunking import CountTokens, chunk, sentence_spans
 from trailhound.retrievers.encoders.minilm import model_folder
 from trailhound.retrievers.records import Document, Passage
 

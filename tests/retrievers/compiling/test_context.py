@@ -7,11 +7,7 @@ from collections.abc import Sequence
 import pytest
 from trailhound.errors import CorpusError
 from trailhound.retrievers.compiling.chunking import chunk
-from trailhound.retrievers.compiling.context import (
-    context_lines,
-    in_context,
-    name_of,
-)
+from trailhound.retrievers.compiling.context import context_lines, in_context, name_of
 from trailhound.retrievers.records import Document, Passage
 
 ADA = Document(

@@ -9,12 +9,7 @@ import numpy as np
 import pytest
 from trailhound.errors import EncoderError
 from trailhound.retrievers.encoders import vector_cache
-from trailhound.retrievers.encoders.vector_cache import (
-    DENSE,
-    KEYS,
-    VectorCache,
-    keys_of,
-)
+from trailhound.retrievers.encoders.vector_cache import DENSE, KEYS, VectorCache, keys_of
 from trailhound.retrievers.folder import new_folder, publish
 from trailhound.retrievers.memories.dense import VECTORS
 from trailhound.retrievers.protocols import Progress

@@ -2,10 +2,7 @@ from pathlib import Path
 
 import pytest
 from trailhound.errors import QuestionsError
-from trailhound.retrievers.knowledge.fact_questions import (
-    has_fact_questions,
-    known_answers,
-)
+from trailhound.retrievers.knowledge.fact_questions import has_fact_questions, known_answers
 from trailhound.retrievers.questions import load_questions
 
 

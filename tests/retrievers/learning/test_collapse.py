@@ -16,10 +16,7 @@ from trailhound.retrievers.learning.collapse import (
     strided,
     uniformity,
 )
-from trailhound.retrievers.learning.objectives import (
-    contrastive,
-    expected_loss,
-)
+from trailhound.retrievers.learning.objectives import contrastive, expected_loss
 
 SQUARE = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]], np.float32)
 HEALTHY = CollapseMeasures(alignment=0.8, uniformity=-3.0, effective_rank=50.0, same_top_share=0.1)

@@ -8,11 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trailhound.errors import PolicyError, RecipeError
 from trailhound.retrievers.fusion import reciprocal_rank_fusion
-from trailhound.retrievers.learning.learned_fusion import (
-    FILE,
-    LearnedFusion,
-    fusion_features,
-)
+from trailhound.retrievers.learning.learned_fusion import FILE, LearnedFusion, fusion_features
 from trailhound.retrievers.learning.objectives import listwise
 from trailhound.retrievers.records import Hits
 

@@ -12,14 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound.errors import DamagedIndexError, EncoderError, IndexFolderError
-from trailhound.retrievers.memories.dense import (
-    COMPRESSED,
-    FAISS,
-    KINDS,
-    VECTORS,
-    DenseIndex,
-    DenseKind,
-)
+from trailhound.retrievers.memories.dense import COMPRESSED, FAISS, KINDS, VECTORS, DenseIndex, DenseKind
 from trailhound.retrievers.records import Query, Vectors
 
 

@@ -10,10 +10,7 @@ import pytest
 from trailhound.errors import DamagedIndexError, EncoderError
 from trailhound.retrievers.encoders.token_vectors import TokenEncoder
 from trailhound.retrievers.memories import late_interaction
-from trailhound.retrievers.memories.late_interaction import (
-    LateInteractionIndex,
-    centres_for,
-)
+from trailhound.retrievers.memories.late_interaction import LateInteractionIndex, centres_for
 from trailhound.retrievers.memories.residual_codes import ResidualCodec
 from trailhound.retrievers.records import Query
 

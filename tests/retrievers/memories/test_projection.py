@@ -8,11 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from trailhound.errors import DamagedIndexError, EncoderError
-from trailhound.retrievers.memories.projection import (
-    PROJECTION,
-    ProjectedEncoder,
-    learn_projection,
-)
+from trailhound.retrievers.memories.projection import PROJECTION, ProjectedEncoder, learn_projection
 from trailhound.retrievers.protocols import Encoder, TokenCounter
 from trailhound.retrievers.records import Vectors
 

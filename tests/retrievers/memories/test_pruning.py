@@ -11,15 +11,7 @@ from hypothesis import strategies as st
 from trailhound import Document
 from trailhound.retrievers.compiling.chunking import chunk
 from trailhound.retrievers.corpus.encyclopedia import Encyclopedia
-from trailhound.retrievers.memories.pruning import (
-    ALIKE,
-    MARKS,
-    Dropped,
-    Sieve,
-    duplicates,
-    mark_of,
-    never_retrieved,
-)
+from trailhound.retrievers.memories.pruning import ALIKE, MARKS, Dropped, Sieve, duplicates, mark_of, never_retrieved
 
 LONG = (
     "Brun Oller was an engineer who built the gate of the harbour at Vellmark in 1871 and, after a long quarrel with"

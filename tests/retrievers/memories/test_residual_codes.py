@@ -8,11 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 from trailhound.errors import DamagedIndexError
-from trailhound.retrievers.memories.residual_codes import (
-    BITS,
-    WORDS,
-    ResidualCodec,
-)
+from trailhound.retrievers.memories.residual_codes import BITS, WORDS, ResidualCodec
 from trailhound.retrievers.records import Vectors
 
 

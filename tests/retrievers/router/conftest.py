@@ -10,10 +10,7 @@ from trailhound.graph.edges import Relation
 from trailhound.graph.index import Index
 from trailhound.retrievers.questions import load_questions
 from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.docid_pairs import (
-    labelled_pairs,
-    made_pairs,
-)
+from trailhound.retrievers.router.docid_pairs import labelled_pairs, made_pairs
 from trailhound.retrievers.router.docids import DocidSettings
 from trailhound.retrievers.router.examples import Examples, encoded, examples_of, joined
 from trailhound.retrievers.router.making import Made, RouterSettings, make_router

@@ -6,10 +6,7 @@ import torch
 from trailhound.retrievers.records import Query, Vectors
 from trailhound.retrievers.router.clues import Clues, Corpus, clues_of
 from trailhound.retrievers.router.decoder import DecoderSettings, DocidDecoder, averaged
-from trailhound.retrievers.router.docids import (
-    DocidSettings,
-    DocidTree,
-)
+from trailhound.retrievers.router.docids import DocidSettings, DocidTree
 from trailhound.retrievers.router.tree_view import TreeView
 from trailhound.retrievers.words.entity import EntityIndex
 from trailhound.retrievers.words.terms import TermIndex

@@ -1,18 +1,9 @@
 """Descriptors: the words that set a prefix apart."""
 
 import numpy as np
-from trailhound.retrievers.router.docid_descriptors import (
-    describe_prefixes,
-    distinctive_terms,
-)
-from trailhound.retrievers.router.docids import (
-    DocidSettings,
-    DocidTree,
-)
-from trailhound.retrievers.words.terms import (
-    TermIndex,
-    term_hashes,
-)
+from trailhound.retrievers.router.docid_descriptors import describe_prefixes, distinctive_terms
+from trailhound.retrievers.router.docids import DocidSettings, DocidTree
+from trailhound.retrievers.words.terms import TermIndex, term_hashes
 
 TEXTS = ["river boats sail", "rivers and boats", "boats on rivers", "stars shine sail", "a star, stars", "star light"]
 

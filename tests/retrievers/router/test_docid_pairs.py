@@ -3,12 +3,7 @@
 import numpy as np
 import pytest
 from trailhound.retrievers.records import Passage, Question
-from trailhound.retrievers.router.docid_pairs import (
-    distinctive_sentence,
-    labelled_pairs,
-    made_pairs,
-    question_forms,
-)
+from trailhound.retrievers.router.docid_pairs import distinctive_sentence, labelled_pairs, made_pairs, question_forms
 from trailhound.retrievers.words.terms import TermIndex
 
 TEXTS = [
