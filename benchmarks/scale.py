@@ -32,17 +32,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from trailhound.graph.edges import Relation
+from trailhound.agent.learning.router_tuning import RouterTuning, tune_router
 from trailhound.graph.index import Index
 from trailhound.graph.index_settings import IndexSettings
-from trailhound.graph.router_folder import corpus_of, settled, write_router
 from trailhound.retrievers.corpus.encyclopedia import generate, write_beir
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.questions import load_questions
 from trailhound.retrievers.records import Vectors
-from trailhound.retrievers.router.docid_pairs import labelled_pairs, made_pairs
-from trailhound.retrievers.router.examples import encoded, examples_of
-from trailhound.retrievers.router.making import RouterSettings, make_router
 from trailhound.retrievers.words.terms import analyse
 
 DIMENSION = 384
@@ -156,28 +152,23 @@ def search(folder: Path, dense: Any) -> dict[str, Any]:
 
 def tune(folder: Path, dense: Any) -> dict[str, Any]:
     """Tune a router over the index; its stages and memory, and what it can do on questions held out."""
-    stages, rng = Stages(), np.random.default_rng(0)
+    stages = Stages()
     index = Index.open(folder / f"{dense}.index", encoder=RandomProjection(), verify=False)
-    parts = settled(index)
-    questions, qrels = load_questions(folder, "train")
-    pairs = labelled_pairs(questions, qrels, index.store.row_of)
-    pairs += made_pairs(list(index.store), parts.terms, rng, MADE)
-    stages.report("making training pairs", 0, 0)
-    corpus = corpus_of(parts)
-    examples = examples_of(pairs, encoded(pairs, index.encoder), corpus)
-    stages.report("gathering clues", 0, 0)
-    edges = parts.graph.edges
-    named = edges.relation == Relation.TITLE_MENTION
-    links = edges.source[named], edges.target[named]
-    made = make_router(corpus, examples, RouterSettings(), 0, links, progress=stages.report)
-    write_router(index, made.router, folder / f"{dense}.router", {}, stages.report)
+    figures = tune_router(
+        index,
+        folder / f"{dense}.router",
+        RouterTuning(made=MADE),
+        questions=folder,
+        split="train",
+        progress=stages.report,
+    )
     stages.report("writing the router", 0, 0)
     return {
         "passages": len(index),
         "stages": stages.seconds,
         "cpu_seconds": time.process_time(),
         "peak_gib": resident(),
-        **made.figures,
+        **figures,
     }
 
 

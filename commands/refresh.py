@@ -9,7 +9,6 @@ from typing import Any
 from ..console import ProgressBar
 from .arguments import WrongUseError, command_parser, positive
 from .opening import open_index, set_threads
-from .tune_router import labelled_of
 
 
 def add(subcommands: Any) -> None:
@@ -36,6 +35,7 @@ def add(subcommands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Refresh a router."""
+    from ..agent.learning.router_tuning import labelled_of
     from ..graph.router_folder import refresh_router
 
     if (parsed.questions is None) != (parsed.split is None):
@@ -45,6 +45,6 @@ def run(parsed: argparse.Namespace) -> None:
     set_threads(parsed.threads or 1)
     index = open_index(parsed.index, parsed.threads)
     with ProgressBar(parsed.quiet) as bar:
-        pairs = labelled_of(index, parsed, bar) if parsed.questions is not None else []
+        pairs = labelled_of(index, parsed.questions, parsed.split, bar.warn) if parsed.questions is not None else []
         figures = refresh_router(index, parsed.router, parsed.out, pairs, parsed.made, parsed.seed, bar.report)
     print(f"{parsed.out}: {', '.join(f'{name} {value:.3f}' for name, value in figures.items())} on held-out pairs")
