@@ -35,6 +35,7 @@ def add(subcommands: Any) -> None:
         "  trailhound update my-docs.index changed.md --replace\n"
         "  trailhound update my-docs.index --delete old.md 2019/notes.txt\n"
         "  trailhound update my-docs.index new-docs/ --questions asked-last-week.txt\n"
+        "  trailhound update my-docs.index --delete-never-retrieved last-month.trec\n"
         "The id of a file is its path below CORPUS; the JSON of `trailhound search` tells every document_id.",
     )
     parser.add_argument("index", type=Path, metavar="INDEX")
@@ -42,6 +43,14 @@ def add(subcommands: Any) -> None:
     parser.add_argument("--replace", action="store_true", help="documents take the place of others of their id")
     parser.add_argument(
         "--delete", nargs="+", default=[], metavar="ID", help="documents to delete, before any are added"
+    )
+    parser.add_argument(
+        "--delete-never-retrieved",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="RUN.trec",
+        help="delete the documents that none of these run files (`trailhound evaluate --run-file`) found anything of",
     )
     parser.add_argument(
         "--questions", type=Path, default=None, metavar="FILE", help="recent questions, one a line, to measure drift by"
@@ -53,18 +62,23 @@ def add(subcommands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Change an index."""
+    from ..agent.measuring.never_retrieved import documents_never_retrieved
     from ..graph.index_drift import measure_drift
     from ..retrievers.corpus.reading import read_corpus
 
-    if not parsed.corpus and not parsed.delete:
+    if not parsed.corpus and not parsed.delete and not parsed.delete_never_retrieved:
         raise WrongUseError("nothing to do: name a CORPUS to add, or documents to --delete")
     questions = [] if parsed.questions is None else parsed.questions.read_text("utf-8").splitlines()
     patterns = mask_patterns(parsed)
     index = open_index(parsed.index, parsed.threads)
     reports = []
     with ProgressBar(parsed.quiet) as bar:
-        if parsed.delete:
-            reports.append(index.delete(parsed.delete, progress=bar.report))
+        gone = list(parsed.delete)
+        if parsed.delete_never_retrieved:
+            found_nothing_of = documents_never_retrieved(index, parsed.delete_never_retrieved)
+            gone += [document for document in found_nothing_of if document not in parsed.delete]
+        if gone:
+            reports.append(index.delete(gone, progress=bar.report))
         done = 0
         for documents in _in_parts(read_corpus(parsed.corpus, bar.warn) if parsed.corpus else ()):
             reports.append(index.add(documents, parsed.replace, mask_patterns=patterns, progress=bar.report))

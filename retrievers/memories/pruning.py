@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError
 from ..atomic_file import write_json
-from ..records import Passage, Rows
+from ..records import Passage
 from ..words.phrases import words_of
 
-Reason = Literal["equal", "near", "never retrieved"]
+Reason = Literal["equal", "near"]
 
 DUPLICATES = "duplicates.json"
 """Passages that were left out because they repeat another; in an index where they were looked for."""
@@ -49,14 +49,13 @@ class Dropped:
     Attributes:
         row: of the passage.
         reason: ``equal`` to another but for case, accents and punctuation; ``near`` to another, with the same numbers
-            and names; ``never retrieved`` by any question of a log.
-        kept: the row of the passage that says the same and is found in its place; None where nothing does. Then what
-            keeps it findable is the sub-indexes that it stays in: drop it from a memory, not from the store.
+            and names.
+        kept: the row of the passage that says the same and is found in its place.
     """
 
     row: int
     reason: Reason
-    kept: int | None
+    kept: int
 
 
 @dataclass(frozen=True)
@@ -240,24 +239,6 @@ def duplicates(titles: Sequence[str], texts: Sequence[str]) -> list[Dropped]:
     seen = DuplicateFilter()
     checked = (seen.check(row, *both) for row, both in enumerate(zip(titles, texts, strict=True)))
     return [dropped for dropped in checked if dropped is not None]
-
-
-def never_retrieved(log: Iterable[Rows], passages: int) -> list[Dropped]:
-    """Return the passages that no search of a log found.
-
-    Args:
-        log: the rows that each search found, as far down as somebody looks.
-        passages: N.
-
-    Raises:
-        IndexError: when a search found a row that is not there: the log is of another index.
-    """
-    found: NDArray[np.bool_] = np.zeros(passages, np.bool_)
-    for rows in log:
-        if len(rows) and (int(rows.min()) < 0 or int(rows.max()) >= passages):
-            raise IndexError(f"the log has row {int(rows.max())} of {passages} passages: it is of another index")
-        found[rows] = True
-    return [Dropped(row, "never retrieved", None) for row in np.flatnonzero(~found).tolist()]
 
 
 def _words(text: str) -> list[str]:

@@ -111,3 +111,16 @@ def test_a_stage_is_told_while_many_documents_come(notes: Path, tmp_path: Path, 
     assert "documents: 12 added; 12 new passages" in told.out
     assert "encoding passages ..." in told.err
     assert "linking shared phrases ..." in told.err
+
+
+def test_what_no_search_found_goes(notes: Path, tmp_path: Path, capsys: Capture) -> None:
+    passage = next(passage for passage in Index.open(notes).store if passage.document_id == "brun.md")
+    run = tmp_path / "run.trec"
+    run.write_text(f"q Q0 {passage.id} 1 0.5 tag\n")
+    capsys.readouterr()
+    assert code_of("update", notes, "--delete-never-retrieved", run, "--quiet") == 0
+    assert "documents: 1 deleted" in capsys.readouterr().out
+    assert Index.open(notes).store.document_ids() == ["brun.md"]
+    run.write_text("q Q0 elsewhere 1 0.5 tag\n")
+    assert code_of("update", notes, "--delete-never-retrieved", run, "--quiet") == 1
+    assert "does not hold" in capsys.readouterr().err

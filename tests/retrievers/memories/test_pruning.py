@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from trailhound import Document
 from trailhound.retrievers.compiling.chunking import chunk
 from trailhound.retrievers.corpus.encyclopedia import Encyclopedia
-from trailhound.retrievers.memories.pruning import ALIKE, MARKS, Dropped, Sieve, duplicates, mark_of, never_retrieved
+from trailhound.retrievers.memories.pruning import ALIKE, MARKS, Dropped, Sieve, duplicates, mark_of
 
 LONG = (
     "Brun Oller was an engineer who built the gate of the harbour at Vellmark in 1871 and, after a long quarrel with"
@@ -105,10 +105,3 @@ def test_a_sieve_writes_down_what_it_left_out_and_marks_of_the_rest(tmp_path: Pa
 
 def test_empty_texts_are_equal() -> None:
     assert dropped("", "?!", "a") == [Dropped(1, "equal", 0)]
-
-
-def test_what_no_search_found_is_named() -> None:
-    log = [np.array([3, 1]), np.array([], np.int64), np.array([1, 4])]
-    assert never_retrieved(log, 6) == [Dropped(row, "never retrieved", None) for row in (0, 2, 5)]
-    with pytest.raises(IndexError, match="row 6 of 6 passages"):
-        never_retrieved([np.array([6])], 6)
