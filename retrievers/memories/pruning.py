@@ -167,7 +167,7 @@ class Sieve:
         new: list[Passage] = []
         for passage in passages:
             dropped = self._filter.check(self._first + len(self._ids), passage.title, passage.text)
-            if dropped is None or dropped.kept is None:
+            if dropped is None:
                 self._ids.append(passage.id)
                 new.append(passage)
                 continue
