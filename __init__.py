@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from .envs.registration import register_environments
 
 if TYPE_CHECKING:
-    from .agent.learning.training import TrainingReport, train
-    from .agent.learning.training_questions import TrainingSource
-    from .agent.measuring.evaluation import Evaluation, evaluate
-    from .agent.recipe import Recipe, load_recipe
     from .agent.search_agent import Evidence, SearchAgent, SearchResult, Step
     from .envs.settings import EnvironmentSettings
     from .errors import TrailhoundError
-    from .graph.index import Index
-    from .graph.index_settings import IndexSettings
-    from .graph.updates import UpdateReport
+    from .index.index import Index
+    from .index.settings import IndexSettings
+    from .index.updates import UpdateReport
+    from .learning.policy.recipe import Recipe, load_recipe
+    from .learning.policy.training import TrainingReport, train
+    from .learning.training_questions import TrainingSource
+    from .measuring.evaluation import Evaluation, evaluate
     from .retrievers.records import Document, Passage, Question
 
 register_environments()  # gymnasium.make knows the environment once this package is imported
@@ -45,16 +45,16 @@ __all__ = [
 ]
 # Heavy libraries load with the first name that needs them: `import trailhound` stays fast.
 _HOMES = {
-    "agent.measuring.evaluation": ("Evaluation", "evaluate"),
-    "agent.recipe": ("Recipe", "load_recipe"),
+    "measuring.evaluation": ("Evaluation", "evaluate"),
+    "learning.policy.recipe": ("Recipe", "load_recipe"),
     "agent.search_agent": ("Evidence", "SearchAgent", "SearchResult", "Step"),
-    "agent.learning.training": ("TrainingReport", "train"),
-    "agent.learning.training_questions": ("TrainingSource",),
+    "learning.policy.training": ("TrainingReport", "train"),
+    "learning.training_questions": ("TrainingSource",),
     "envs.settings": ("EnvironmentSettings",),
     "errors": ("TrailhoundError",),
-    "graph.index": ("Index",),
-    "graph.index_settings": ("IndexSettings",),
-    "graph.updates": ("UpdateReport",),
+    "index.index": ("Index",),
+    "index.settings": ("IndexSettings",),
+    "index.updates": ("UpdateReport",),
     "retrievers.records": ("Document", "Passage", "Question"),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..envs.similarity import similarity
-from ..graph.index import Index
+from ..index.index import Index
 from ..retrievers.records import Hits, Rows, Vectors
 
 SEEDS = 3

@@ -17,9 +17,9 @@ from ..envs.features import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC
 from ..envs.settings import EnvironmentSettings
 from ..errors import PolicyError
 from ..retrievers.atomic_file import write_atomically, write_json
-from ..retrievers.encoders.adapter import Adapter, load_adapter, save_adapter
-from ..retrievers.encoders.encoder import MiniLMEncoder
 from ..retrievers.protocols import Encoder
+from ..retrievers.vectors.adapter import Adapter, load_adapter, save_adapter
+from ..retrievers.vectors.encoder import MiniLMEncoder
 from .confidence import Confidence
 from .network import NetworkSettings, PolicyNetwork
 from .older_policies import features_before, missing_operators, with_operators

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from ..errors import QuestionsError
-from ..graph.index import Index
+from ..index.index import Index
 from ..retrievers.compiling.chunking import sentence_spans
 from ..retrievers.corpus.normalise import normalise
 from ..retrievers.records import Passage, SupportingSentence

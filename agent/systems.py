@@ -16,18 +16,18 @@ from ..envs.question_view import QuestionView
 from ..envs.world import QuestionWorld
 from ..errors import PolicyError
 from ..graph.fact_memory import FactMemory
-from ..graph.index import Index
 from ..graph.knowledge_graph import KnowledgeGraph
-from ..graph.live_graph import LiveGraph
 from ..graph.pagerank import PageRank
+from ..index.index import Index
+from ..index.live_graph import LiveGraph
 from ..retrievers.fusion import reciprocal_rank_fusion
-from ..retrievers.memories.late_interaction import LATE
 from ..retrievers.records import Hits, Passage, Query, Rows, SupportingSentence
-from .explaining.explanation import explain
-from .explaining.fact_explanation import FactExplanation
+from ..retrievers.vectors.late_interaction import LATE
+from .explanation import explain
+from .fact_explanation import FactExplanation
 from .fixed_hops import follow_mentions
 from .policy_file import LoadedPolicy, load_policy
-from .query_tuning.tuned_queries import TunedQueries
+from .queries.tuned_queries import TunedQueries
 from .reranking.folder import open_reranker
 from .reranking.ordering import new_order
 from .reranking.path_reranker import CANDIDATES, PathReranker

@@ -22,9 +22,9 @@ from time import monotonic
 import numpy as np
 import torch
 from trailhound import Index, TrainingSource, load_recipe, train
-from trailhound.agent.learning.validation import validate
 from trailhound.agent.policy_file import load_policy
 from trailhound.envs.question_set import QuestionSet
+from trailhound.learning.policy.validation import validate
 
 SETS = {
     "2wiki": ("2wiki-train", "train", "validation", "2wiki", "dev"),

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from trailhound import Document, Index, IndexSettings, Passage
 from trailhound.retrievers.fusion import reciprocal_rank_fusion
-from trailhound.retrievers.questions import load_questions
+from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.records import Hits
 
 SIZES = (8, 12)

@@ -14,11 +14,11 @@ from __future__ import annotations
 import numpy as np
 from docid_decoder import figures
 from router_runs import Figures, arguments, corpus_of, labelled, made, opened, parse, print_systems, report
+from trailhound.learning.router.examples import Examples, joined, local_examples
+from trailhound.learning.router.making import RouterSettings, make_router
 from trailhound.retrievers.router.balanced import balanced_clusters
 from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.ensemble import Member, RouterEnsemble, local_corpus, local_examples
-from trailhound.retrievers.router.examples import Examples, joined
-from trailhound.retrievers.router.making import RouterSettings, make_router
+from trailhound.retrievers.router.ensemble import Member, RouterEnsemble, local_corpus
 
 LIMIT = 20
 SHARDS = 8

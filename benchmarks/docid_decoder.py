@@ -17,12 +17,12 @@ import time
 import numpy as np
 import torch
 from router_runs import Figures, arguments, corpus_of, labelled, made, opened, parse, print_figures, report
+from trailhound.learning.router.examples import Examples, joined
+from trailhound.learning.router.training import RouterTraining, train_decoder
 from trailhound.retrievers.router.clues import Corpus, stacked
 from trailhound.retrievers.router.decoder import DecoderSettings, DocidDecoder
 from trailhound.retrievers.router.docids import DocidTree
-from trailhound.retrievers.router.examples import Examples, joined
 from trailhound.retrievers.router.router import BEAM
-from trailhound.retrievers.router.training import RouterTraining, train_decoder
 from trailhound.retrievers.router.tree_view import TreeView
 
 FOLDS = 5

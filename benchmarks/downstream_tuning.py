@@ -26,12 +26,12 @@ from pathlib import Path
 
 import torch
 from trailhound import Index, TrainingSource
-from trailhound.agent.measuring.evaluation import DEPTH
-from trailhound.agent.measuring.metrics import evaluate_run, mean
-from trailhound.agent.query_tuning.downstream_tuning import DownstreamSettings, tune_downstream
-from trailhound.agent.query_tuning.query_model import MEMORY_FILE
+from trailhound.agent.queries.query_model import MEMORY_FILE
 from trailhound.agent.systems import open_system
-from trailhound.retrievers.questions import load_questions
+from trailhound.learning.queries.downstream_tuning import DownstreamSettings, tune_downstream
+from trailhound.measuring.evaluation import DEPTH
+from trailhound.measuring.metrics import evaluate_run, mean
+from trailhound.retrievers.questions.labelled import load_questions
 
 SHOWN = ("recall@2", "recall@5", "recall@10", "recall@20", "all_recall@5", "ndcg@10")
 VARIANTS = {

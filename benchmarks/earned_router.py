@@ -22,22 +22,22 @@ from pathlib import Path
 import numpy as np
 import torch
 from routed_agent import tuned_router
-from trailhound.agent.learning.router_rewards import Earning, of_labels, policy_earnings
-from trailhound.agent.learning.training_questions import TrainingSource
-from trailhound.agent.learning.validation import validate
 from trailhound.agent.policy_file import LoadedPolicy, load_policy
 from trailhound.agent.systems import shipped_policy
 from trailhound.envs.question_set import QuestionSet
-from trailhound.graph.index import Index
-from trailhound.graph.router_folder import corpus_of, settled
-from trailhound.retrievers.questions import load_questions
+from trailhound.index.index import Index
+from trailhound.learning.policy.validation import validate
+from trailhound.learning.router.docid_pairs import labelled_pairs, made_pairs
+from trailhound.learning.router.examples import Examples, examples_of
+from trailhound.learning.router.router_folder import corpus_of, settled
+from trailhound.learning.router.router_rewards import Earning, of_labels, policy_earnings
+from trailhound.learning.router.training import RouterTraining, shard_targets, train_shards
+from trailhound.learning.training_questions import TrainingSource
+from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.records import Vectors
 from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.docid_pairs import labelled_pairs, made_pairs
-from trailhound.retrievers.router.examples import Examples, examples_of
-from trailhound.retrievers.router.network import ShardNetwork
+from trailhound.retrievers.router.network import ShardNetwork, shard_inputs
 from trailhound.retrievers.router.router import Router
-from trailhound.retrievers.router.training import RouterTraining, shard_inputs, shard_targets, train_shards
 
 SHOWN = ("earned", "recall@5", "all_recall@5", "return", "calls")
 KINDS = {

@@ -27,11 +27,11 @@ from time import perf_counter, process_time
 
 import numpy as np
 from trailhound import Document, Index
+from trailhound.demo.encyclopedia import Encyclopedia, generate
 from trailhound.graph.knowledge_graph import GROUPS
-from trailhound.retrievers.corpus.encyclopedia import Encyclopedia, generate
-from trailhound.retrievers.encoders.encoder import MiniLMEncoder, embedding_text
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.records import Query, Vectors
+from trailhound.retrievers.vectors.encoder import MiniLMEncoder, embedding_text
 from trailhound.retrievers.words.terms import analyse
 
 INSERTS = 50

@@ -26,10 +26,10 @@ from pathlib import Path
 from random import Random
 
 from trailhound import Index
+from trailhound.demo.encyclopedia import generate, write_beir
 from trailhound.errors import TrailhoundError
-from trailhound.retrievers.corpus.encyclopedia import generate, write_beir
-from trailhound.retrievers.encoders import vector_cache
-from trailhound.retrievers.encoders.encoder import MiniLMEncoder, embedding_text
+from trailhound.retrievers.vectors import vector_cache
+from trailhound.retrievers.vectors.encoder import MiniLMEncoder, embedding_text
 
 ARTICLES = 150
 TIMED_BUILDS = 3

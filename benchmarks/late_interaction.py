@@ -20,13 +20,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from trailhound.graph.index import Index
-from trailhound.retrievers.encoders.encoder import MiniLMEncoder, embedding_text
-from trailhound.retrievers.encoders.token_vectors import TokenVectors
-from trailhound.retrievers.memories.late_interaction import LateInteractionIndex
+from trailhound.index.index import Index
 from trailhound.retrievers.protocols import Progress
-from trailhound.retrievers.questions import load_questions
+from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.records import Query
+from trailhound.retrievers.vectors.encoder import MiniLMEncoder, embedding_text
+from trailhound.retrievers.vectors.late_interaction import LateInteractionIndex
+from trailhound.retrievers.vectors.token_vectors import TokenVectors
 
 SHOWN = (5, 20)
 _BLOCK = 64

@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from torch import Tensor
 from trailhound import Index
-from trailhound.agent.measuring.metrics import evaluate_run, mean
-from trailhound.agent.query_tuning.fusion_training import DEPTH, fitted
+from trailhound.learning.queries.fusion_training import DEPTH, fitted
+from trailhound.measuring.metrics import evaluate_run, mean
+from trailhound.retrievers.differentiable.learned_fusion import LearnedFusion, fusion_features
+from trailhound.retrievers.differentiable.objectives import OBJECTIVES
 from trailhound.retrievers.fusion import reciprocal_rank_fusion
-from trailhound.retrievers.learning.learned_fusion import LearnedFusion, fusion_features
-from trailhound.retrievers.learning.objectives import OBJECTIVES
-from trailhound.retrievers.questions import load_questions
+from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.records import Hits, Query
 
 FOLDS = 5

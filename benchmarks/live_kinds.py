@@ -39,10 +39,10 @@ from trailhound.retrievers.changing.live_terms import LiveTerms
 from trailhound.retrievers.compiling.chunking import chunk
 from trailhound.retrievers.compiling.context import context_lines
 from trailhound.retrievers.corpus.reading import read_corpus
-from trailhound.retrievers.encoders.encoder import MiniLMEncoder, embedding_text
-from trailhound.retrievers.encoders.token_vectors import TokenVectors
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.records import Vectors
+from trailhound.retrievers.vectors.encoder import MiniLMEncoder, embedding_text
+from trailhound.retrievers.vectors.token_vectors import TokenVectors
 
 WORDS = 60
 

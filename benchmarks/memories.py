@@ -19,11 +19,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from trailhound.graph.index import Index
-from trailhound.retrievers.memories.dense import KINDS, DenseIndex, DenseKind
-from trailhound.retrievers.memories.projection import ProjectedEncoder, learn_projection
-from trailhound.retrievers.questions import load_questions
+from trailhound.index.index import Index
+from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.records import Query, Vectors
+from trailhound.retrievers.vectors.dense import KINDS, DenseIndex, DenseKind
+from trailhound.retrievers.vectors.projection import ProjectedEncoder, learn_projection
 
 LIMIT = 20
 

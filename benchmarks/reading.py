@@ -17,13 +17,13 @@ import torch
 from trailhound import Index
 from trailhound.agent.policy_file import load_policy
 from trailhound.agent.reading.answer_text import exact_match, f1_score
-from trailhound.agent.reading.examples import reading_example
 from trailhound.agent.reading.opening import SHIPPED, answering_reader
 from trailhound.agent.reading.protocol import AnsweringReader
-from trailhound.agent.reading.reader_training import ReadingExample, train_reader
-from trailhound.agent.recipe import Recipe
 from trailhound.agent.systems import PolicySystem
 from trailhound.envs.question_set import QuestionSet
+from trailhound.learning.policy.recipe import Recipe
+from trailhound.learning.reader.examples import reading_example
+from trailhound.learning.reader.reader_training import ReadingExample, train_reader
 
 TRAINED_ON = ("2wiki-train", "hotpotqa", "musique")
 MEASURED_ON = (("2wiki", "dev"), ("hotpotqa", "dev"), ("musique", "dev"))

@@ -25,12 +25,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from trailhound import Index, TrainingSource
-from trailhound.agent.measuring.metrics import evaluate_run, mean
 from trailhound.agent.reranking.features import NAMES, features_of
-from trailhound.agent.reranking.fitting import decide, fit, listed_as
 from trailhound.agent.reranking.folder import open_reranker
-from trailhound.agent.reranking.reranker_states import RankedQuestion, questions_ranked_by
-from trailhound.agent.reranking.reranker_tuning import RerankerSettings, tune_reranker
+from trailhound.learning.reranker.fitting import decide, fit, listed_as
+from trailhound.learning.reranker.reranker_states import RankedQuestion, questions_ranked_by
+from trailhound.learning.reranker.reranker_tuning import RerankerSettings, tune_reranker
+from trailhound.measuring.metrics import evaluate_run, mean
 from trailhound.retrievers.records import Query
 
 FIGURES = ("recall@2", "recall@5", "ndcg@10")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from quality import run
 from trailhound import Index
-from trailhound.retrievers.questions import load_questions
+from trailhound.retrievers.questions.labelled import load_questions
 
 SHOWN = ("recall@2", "recall@5", "all_recall@5", "recall@20", "return_mean", "calls_mean", "calls_docid_mean")
 SHOWN += ("latency_ms_p50",)

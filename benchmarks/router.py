@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 from router_runs import Figures, arguments, corpus_of, labelled, made, mentions, opened, parse, print_figures, report
-from trailhound.graph.index import Index
+from trailhound.index.index import Index
+from trailhound.learning.router.examples import Examples, joined
+from trailhound.learning.router.making import RouterSettings, make_router, measured
 from trailhound.retrievers.fusion import reciprocal_rank_fusion
 from trailhound.retrievers.records import Hits
-from trailhound.retrievers.router.examples import Examples, joined
-from trailhound.retrievers.router.making import RouterSettings, make_router, measured
 from trailhound.retrievers.router.routed import RoutedIndex, build_lexical_shards, dense_shards
 from trailhound.retrievers.router.router import Router
 

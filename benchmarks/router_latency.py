@@ -18,16 +18,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from trailhound.graph.edges import Relation
-from trailhound.graph.index import Index
-from trailhound.graph.router_folder import corpus_of, settled
-from trailhound.retrievers.questions import load_questions
+from trailhound.index.index import Index
+from trailhound.learning.router.docid_pairs import labelled_pairs
+from trailhound.learning.router.examples import Examples, encoded, examples_of
+from trailhound.learning.router.router_folder import corpus_of, settled
+from trailhound.learning.router.training import RouterTraining, shard_targets, train_shards
+from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.router.calibration import fit_temperature, softmax
 from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.docid_pairs import labelled_pairs
-from trailhound.retrievers.router.examples import Examples, encoded, examples_of
-from trailhound.retrievers.router.network import ShardNetwork
+from trailhound.retrievers.router.network import ShardNetwork, shard_inputs
 from trailhound.retrievers.router.shards import REGIONS, Partition, ShardStatistics, partition
-from trailhound.retrievers.router.training import RouterTraining, shard_inputs, shard_targets, train_shards
 
 JOINED = (0, 1, 2, 3, 4, 4, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7)
 """Which shard each of sixteen goes into."""

@@ -14,13 +14,13 @@ import argparse
 
 import numpy as np
 from router_runs import Figures, arguments, corpus_of, labelled, made, mentions, opened, parse, print_figures, report
-from trailhound.graph.index import Index
+from trailhound.index.index import Index
+from trailhound.learning.router.examples import Examples, joined
+from trailhound.learning.router.making import RouterSettings, make_router, measured
+from trailhound.learning.router.refreshing import RefreshSettings, refresh
 from trailhound.retrievers.records import Rows
 from trailhound.retrievers.router.clues import Corpus, clues_of
 from trailhound.retrievers.router.ensemble import local_corpus
-from trailhound.retrievers.router.examples import Examples, joined
-from trailhound.retrievers.router.making import RouterSettings, make_router, measured
-from trailhound.retrievers.router.refreshing import RefreshSettings, refresh
 from trailhound.retrievers.router.router import Router
 
 SHOWN = ("shards@2", "docid_hits@1")

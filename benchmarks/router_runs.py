@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 from trailhound.graph.edges import Relation
-from trailhound.graph.index import Index
-from trailhound.retrievers.questions import load_questions
+from trailhound.index.index import Index
+from trailhound.learning.router.docid_pairs import TrainingPair, labelled_pairs, made_pairs
+from trailhound.learning.router.examples import Examples, encoded, examples_of
+from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.records import Rows, Vectors
 from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.docid_pairs import TrainingPair, labelled_pairs, made_pairs
-from trailhound.retrievers.router.examples import Examples, encoded, examples_of
 
 Figures = dict[str, float]
 

@@ -32,12 +32,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from trailhound.agent.learning.router_tuning import RouterTuning, tune_router
-from trailhound.graph.index import Index
-from trailhound.graph.index_settings import IndexSettings
-from trailhound.retrievers.corpus.encyclopedia import generate, write_beir
+from trailhound.demo.encyclopedia import generate, write_beir
+from trailhound.index.index import Index
+from trailhound.index.settings import IndexSettings
+from trailhound.learning.router.router_tuning import RouterTuning, tune_router
 from trailhound.retrievers.protocols import Progress
-from trailhound.retrievers.questions import load_questions
+from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.records import Vectors
 from trailhound.retrievers.words.terms import analyse
 

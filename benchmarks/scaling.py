@@ -24,7 +24,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from trailhound.agent.learning.workers import Team
+from trailhound.learning.policy.workers import Team
 
 
 def round_seconds(run: Path, phase: str) -> float:

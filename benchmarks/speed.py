@@ -23,12 +23,12 @@ from pathlib import Path
 
 import numpy as np
 from trailhound import EnvironmentSettings, Index, SearchAgent, evaluate
-from trailhound.agent.learning.expert import expert_actions
 from trailhound.envs.batch import SearchBatch
 from trailhound.envs.question_set import QuestionSet
-from trailhound.retrievers.encoders.encoder import embedding_text, load_encoder
-from trailhound.retrievers.encoders.minilm import model_folder
-from trailhound.retrievers.questions import load_questions
+from trailhound.learning.policy.expert import expert_actions
+from trailhound.retrievers.questions.labelled import load_questions
+from trailhound.retrievers.vectors.encoder import embedding_text, load_encoder
+from trailhound.retrievers.vectors.minilm import model_folder
 
 Figures = dict[str, float]
 LANES = 64

@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
-from trailhound.agent.learning import ppo, training
 from trailhound.cli import main as trailhound
+from trailhound.learning.policy import ppo, training
 
 STAGES = ("warm start", "PPO", "paths", "validation", "rest")
 FUNCTIONS = {

@@ -30,8 +30,8 @@ def add(subcommands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Run the main job on an invented corpus."""
-    from ..agent.demo import run_demo
-    from ..agent.explaining.drawing import draw_path
+    from ..agent.drawing import draw_path
+    from ..demo.run import run_demo
 
     set_threads(parsed.threads or 1)
     folder = parsed.out or Path("runs") / "demo"

@@ -49,7 +49,7 @@ def add(subcommands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Measure a system."""
-    from ..agent.measuring.evaluation import evaluate
+    from ..measuring.evaluation import evaluate
 
     set_threads(parsed.threads or 1)
     index = open_index(parsed.index, parsed.threads or 1, parsed.router, parsed.shards)

@@ -12,7 +12,7 @@ from .arguments import add_path_reranker, add_router, command_parser, positive
 from .opening import open_index, set_threads
 
 if TYPE_CHECKING:
-    from ..agent.explaining.misses import Miss, MissReport
+    from ..measuring.misses.misses import Miss, MissReport
 
 
 def add(subcommands: Any) -> None:
@@ -43,10 +43,10 @@ def add(subcommands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Explain what is missed."""
-    from ..agent.explaining.drawing import printable
-    from ..agent.explaining.miss_drawing import write_misses
-    from ..agent.explaining.misses import explain_misses
-    from ..agent.measuring.evaluation import hold_folders
+    from ..agent.drawing import printable
+    from ..measuring.evaluation import hold_folders
+    from ..measuring.misses.miss_drawing import write_misses
+    from ..measuring.misses.misses import explain_misses
     from ..retrievers.atomic_file import write_json
 
     hold_folders(parsed.json, parsed.svg)

@@ -86,8 +86,8 @@ def _add_masking(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Index a corpus."""
-    from ..graph.index import Index
-    from ..graph.index_settings import IndexSettings
+    from ..index.index import Index
+    from ..index.settings import IndexSettings
 
     patterns = mask_patterns(parsed)
     settings = IndexSettings(

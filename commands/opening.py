@@ -10,13 +10,13 @@ from ..errors import PolicyError
 from .arguments import WrongUseError
 
 if TYPE_CHECKING:
-    from ..agent.learning.training_questions import TrainingSource
-    from ..graph.index import Index
+    from ..index.index import Index
+    from ..learning.training_questions import TrainingSource
 
 
 def open_index(path: Path, threads: int | None, router: Path | None = None, shards: int = 2) -> Index:
     """Open an index, with its router where one is given."""
-    from ..graph.index import Index
+    from ..index.index import Index
 
     return Index.open(path, threads=threads, router=router, shards=shards)
 
@@ -42,7 +42,7 @@ def policy_or_shipped(chosen: Path | None) -> Path:
 
 def labelled(parsed: argparse.Namespace, threads: int | None) -> tuple[list[Index], list[TrainingSource]]:
     """Open what ``tune`` and ``train`` learn from."""
-    from ..agent.learning.training_questions import TrainingSource
+    from ..learning.training_questions import TrainingSource
 
     if len(parsed.index) != len(parsed.questions):
         raise WrongUseError(

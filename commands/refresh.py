@@ -35,8 +35,8 @@ def add(subcommands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Refresh a router."""
-    from ..agent.learning.router_tuning import labelled_of
-    from ..graph.router_folder import refresh_router
+    from ..learning.router.router_folder import refresh_router
+    from ..learning.router.router_tuning import labelled_of
 
     if (parsed.questions is None) != (parsed.split is None):
         raise WrongUseError("--questions and --split belong together: give both, or neither")

@@ -44,7 +44,7 @@ def add(subcommands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Search an index and show the path."""
-    from ..agent.explaining.drawing import draw_path, draw_svg, printable
+    from ..agent.drawing import draw_path, draw_svg, printable
     from ..agent.search_agent import SearchAgent
 
     set_threads(parsed.threads or 1)

@@ -13,11 +13,11 @@ from .arguments import WrongUseError, add_device, add_router, add_sources, comma
 from .opening import labelled, open_index, set_threads
 
 if TYPE_CHECKING:
-    from ..agent.learning.training import TrainingReport
-    from ..agent.learning.training_questions import TrainingSource
-    from ..agent.learning.workers import Team
-    from ..agent.recipe import Recipe
-    from ..graph.index import Index
+    from ..index.index import Index
+    from ..learning.policy.recipe import Recipe
+    from ..learning.policy.training import TrainingReport
+    from ..learning.policy.workers import Team
+    from ..learning.training_questions import TrainingSource
 
 _SUPERVISIONS = ("passages", "answers", "none")
 
@@ -92,7 +92,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Train a policy."""
-    from ..agent.learning.workers import run_team
+    from ..learning.policy.workers import run_team
 
     _hold_supervision(parsed)
     report = run_team(parsed.workers, _train, parsed)
@@ -102,8 +102,8 @@ def run(parsed: argparse.Namespace) -> None:
 
 def _train(team: Team, parsed: argparse.Namespace) -> TrainingReport:
     """Be a worker of a training, or the only one."""
-    from ..agent.learning.training import train
-    from ..agent.recipe import load_recipe
+    from ..learning.policy.recipe import load_recipe
+    from ..learning.policy.training import train
 
     overrides = dict(_setting(text) for text in parsed.set)
     held_out = [_folder_and_split(text) for text in parsed.validation]
@@ -159,7 +159,7 @@ def _labelled_sources(
     parsed: argparse.Namespace, held_out: list[tuple[Path, str]], team: Team
 ) -> tuple[list[TrainingSource], list[TrainingSource]]:
     """Return what to learn from and what to validate on, where there are questions."""
-    from ..agent.learning.training_questions import TrainingSource
+    from ..learning.training_questions import TrainingSource
 
     indexes, sources = labelled(parsed, parsed.threads or team.threads)
     validation = [
@@ -172,7 +172,7 @@ def _made_sources(
     parsed: argparse.Namespace, recipe: Recipe, bar: ProgressBar, team: Team
 ) -> tuple[list[TrainingSource], list[TrainingSource]]:
     """Return what to learn from and what to validate on, where there are none."""
-    from ..agent.learning.self_supervision import made_sources
+    from ..learning.policy.self_supervision import made_sources
 
     indexes = [open_index(path, parsed.threads or team.threads) for path in parsed.index]
     return made_sources(indexes, parsed.out, recipe, parsed.seed, bar.report)

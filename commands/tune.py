@@ -26,7 +26,7 @@ def add(subcommands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Tune the hop encoder."""
-    from ..agent.query_tuning.hop_encoder import TuningSettings, tune
+    from ..learning.queries.hop_encoder import TuningSettings, tune
 
     set_threads(parsed.threads or os.cpu_count() or 1)
     _, sources = labelled(parsed, parsed.threads)

@@ -48,7 +48,7 @@ def add(subcommands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Tune queries."""
-    from ..agent.query_tuning.downstream_tuning import DownstreamSettings, tune_downstream
+    from ..learning.queries.downstream_tuning import DownstreamSettings, tune_downstream
 
     set_threads(parsed.threads or os.cpu_count() or 1)
     _, sources = labelled(parsed, parsed.threads)

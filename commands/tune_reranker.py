@@ -12,7 +12,7 @@ from .arguments import WrongUseError, add_tuning, command_parser, positive
 from .opening import labelled, policy_or_shipped, set_threads
 
 if TYPE_CHECKING:
-    from ..agent.learning.training_questions import TrainingSource
+    from ..learning.training_questions import TrainingSource
 
 _FIXED = ("lexical", "dense", "late", "hybrid", "hops", "hops2", "ppr")
 _KINDS = ("cross-encoder", "hybrid", "graph")
@@ -76,8 +76,8 @@ def run(parsed: argparse.Namespace) -> None:
 
 def _tuned(parsed: argparse.Namespace, sources: list[TrainingSource], bar: ProgressBar) -> dict[str, float]:
     """Tune what is asked for; returns its figures."""
-    from ..agent.reranking.fitting import tune_linear
-    from ..agent.reranking.reranker_tuning import RerankerSettings, tune_reranker
+    from ..learning.reranker.fitting import tune_linear
+    from ..learning.reranker.reranker_tuning import RerankerSettings, tune_reranker
 
     if parsed.kind != "cross-encoder":
         return tune_linear(

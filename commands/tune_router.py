@@ -84,7 +84,7 @@ def weight(text: str) -> float:
 
 def run(parsed: argparse.Namespace) -> None:
     """Train a router."""
-    from ..agent.learning.router_tuning import RouterTuning, tune_router
+    from ..learning.router.router_tuning import RouterTuning, tune_router
 
     if parsed.policy is not None and parsed.questions is None:
         raise WrongUseError(f"--policy {parsed.policy} needs questions to search: give --questions and --split")

@@ -13,8 +13,8 @@ from .arguments import WrongUseError, add_mask_patterns, command_parser, mask_pa
 from .opening import open_index
 
 if TYPE_CHECKING:
-    from ..graph.index_drift import Drift
-    from ..graph.updates import UpdateReport
+    from ..index.index_drift import Drift
+    from ..index.updates import UpdateReport
     from ..retrievers.records import Document
 
 _AT_ONCE = 1000
@@ -62,8 +62,8 @@ def add(subcommands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Change an index."""
-    from ..agent.measuring.never_retrieved import documents_never_retrieved
-    from ..graph.index_drift import measure_drift
+    from ..index.index_drift import measure_drift
+    from ..measuring.never_retrieved import documents_never_retrieved
     from ..retrievers.corpus.reading import read_corpus
 
     if not parsed.corpus and not parsed.delete and not parsed.delete_never_retrieved:

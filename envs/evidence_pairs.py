@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..graph.index import Index
 from ..graph.knowledge_graph import Links, Relation
+from ..index.index import Index
 from ..retrievers.compiling.chunking import sentence_spans
 from ..retrievers.records import Rows
 from ..retrievers.words.terms import among, term_hashes

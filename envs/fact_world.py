@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import QuestionsError
-from ..graph.index import Index
 from ..graph.knowledge_graph import GROUPS, Relation
+from ..index.index import Index
 from ..retrievers.knowledge.facts import FactQuery, Facts
 from ..retrievers.records import Query, Rows
 from .features import PAIR, STATIC

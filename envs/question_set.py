@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import QuestionsError
-from ..graph.index import Index
+from ..index.index import Index
 from ..retrievers.protocols import Encoder
-from ..retrievers.questions import load_questions
+from ..retrievers.questions.labelled import load_questions
 from ..retrievers.records import Qrels, Question, Vectors
 from .fact_world import fact_world
 from .question_view import QuestionView
@@ -81,7 +81,7 @@ class QuestionSet:
         labels: bool = True,
         encode: Encode | None = None,
     ) -> QuestionSet:
-        """Load ``folder``'s ``split``, see :func:`trailhound.retrievers.questions.load_questions`.
+        """Load ``folder``'s ``split``, see :func:`trailhound.retrievers.questions.labelled.load_questions`.
 
         Without ``labels`` the qrels say which questions belong to the split, and nothing else of them is kept.
         """

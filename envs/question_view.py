@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..graph.index import Index
+from ..index.index import Index
 from ..retrievers.records import Rows, Vectors
 from ..retrievers.words.terms import among, term_hashes
 from .features import STATIC

@@ -12,8 +12,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ..errors import QuestionsError
-from ..graph.index import Index
 from ..graph.knowledge_graph import GROUPS
+from ..index.index import Index
 from ..retrievers.records import Qrels, Question
 from .batch import Observation, SearchBatch, observation_shapes
 from .question_set import QuestionSet

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..graph.index import Index
+from ..index.index import Index
 from ..retrievers.records import Rows, Vectors
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..graph.index import Index
 from ..graph.knowledge_graph import GROUPS
+from ..index.index import Index
 from ..retrievers.protocols import Encoder, SubIndex
 from ..retrievers.records import Query, Rows
 from .evidence_pairs import PairFeatures

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .edges import Relation
-from .knowledge_graph import KnowledgeGraph
-from .live_graph import LiveGraph
+from .edges import Edges, Relation
 
 MOST_OF_A_SHARE = 0.05
 """A share counts less than this, where a mention counts 1: a mention is sure, a rare string in common is not."""
@@ -18,6 +17,19 @@ MOST_OF_A_SHARE = 0.05
 TOLERANCE = 1e-9
 MAX_STEPS = 5000
 """Conjugate gradients take about 35 at damping 0.85 and 500 at 0.999."""
+
+
+class WalkedGraph(Protocol):
+    """What a walk needs of a graph."""
+
+    @property
+    def edges(self) -> Edges:
+        """Every edge once."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of passages."""
+        ...
 
 
 class PageRank:
@@ -41,7 +53,7 @@ class PageRank:
         ValueError: when ``damping`` is outside its range.
     """
 
-    def __init__(self, graph: KnowledgeGraph | LiveGraph, damping: float = 0.85) -> None:
+    def __init__(self, graph: WalkedGraph, damping: float = 0.85) -> None:
         if not 0 <= damping < 1:
             raise ValueError(f"damping is {damping}, not a number from 0 to below 1 (0.85 is usual)")
         from scipy import sparse

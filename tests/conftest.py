@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trailhound.graph.index import Index
-from trailhound.graph.index_settings import IndexSettings
-from trailhound.retrievers.corpus.encyclopedia import Encyclopedia, generate, write_beir
-from trailhound.retrievers.encoders.token_vectors import TokenVectors
+from trailhound.demo.encyclopedia import Encyclopedia, generate, write_beir
+from trailhound.index.index import Index
+from trailhound.index.settings import IndexSettings
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.records import Vectors
+from trailhound.retrievers.vectors.token_vectors import TokenVectors
 from trailhound.retrievers.words.terms import analyse
+
+pytest_plugins = ["fixtures.policy", "fixtures.reading", "fixtures.router"]
 
 
 class HashingEncoder:

@@ -14,12 +14,12 @@ import pytest
 import trailhound
 from trailhound import Index
 from trailhound.agent import systems
-from trailhound.agent.measuring.run_file import read_run
 from trailhound.cli import main
+from trailhound.demo.encyclopedia import generate, write_beir
 from trailhound.errors import IndexFolderError
-from trailhound.retrievers.corpus.encyclopedia import generate, write_beir
-from trailhound.retrievers.encoders.adapter import load_adapter
-from trailhound.retrievers.questions import load_questions
+from trailhound.measuring.run_file import read_run
+from trailhound.retrievers.questions.labelled import load_questions
+from trailhound.retrievers.vectors.adapter import load_adapter
 
 COMMANDS = [
     "demo",

@@ -12,7 +12,7 @@ import networkx
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FLOORS = ["retrievers", "graph", "envs", "agent"]
+FLOORS = ["retrievers", "graph", "index", "envs", "agent", "learning", "measuring"]
 ROOF = len(FLOORS)
 """The level of ``cli``, ``commands``, ``__main__`` and ``__init__``; ``errors`` lies below every floor."""
 LONGEST_FILE = 400
@@ -22,7 +22,7 @@ LONGEST_FUNCTION = 60
 def source_files() -> Iterator[Path]:
     """Yield every Python file of the package."""
     yield from sorted(ROOT.glob("*.py"))
-    for room in (*FLOORS, "commands"):
+    for room in (*FLOORS, "commands", "demo"):
         yield from sorted((ROOT / room).rglob("*.py"))
 
 
@@ -92,6 +92,18 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     imports = networkx.DiGraph((module, target) for module in MODULES for target, _ in imports_of(module))
     circles = [sorted(group) for group in networkx.strongly_connected_components(imports) if len(group) > 1]
     assert circles + list(networkx.nodes_with_selfloops(imports)) == []
+
+
+def test_no_folders_import_each_other_in_a_circle() -> None:
+    folder = {module: module.rpartition(".")[0] for module in MODULES if "." in module}
+    imports = networkx.DiGraph(
+        (folder[module], folder[target])
+        for module in folder
+        for target, _ in imports_of(module)
+        if target in folder and folder[target] != folder[module]
+    )
+    circles = [sorted(group) for group in networkx.strongly_connected_components(imports) if len(group) > 1]
+    assert circles == []
 
 
 def test_the_package_is_imported_relatively_inside_and_by_name_in_tests() -> None:

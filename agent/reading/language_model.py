@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import PolicyError
-from ...retrievers.encoders.minilm import quiet_transformers
+from ...retrievers.vectors.minilm import quiet_transformers
 from .prompt import prompt_for
 from .protocol import ReadingTask
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...retrievers.encoders.minilm import model_folder
 from ...retrievers.records import Vectors
+from ...retrievers.vectors.minilm import model_folder
 
 DIMENSION = 96
 _TABLE = "embeddings.word_embeddings.weight"

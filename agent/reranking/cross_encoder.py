@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...retrievers.encoders.encoder import embedding_text
 from ...retrievers.records import Candidates, Passage, Query, SupportingSentence
+from ...retrievers.vectors.encoder import embedding_text
 from .pair_encoder import CANDIDATE_TOKENS, STATE_TOKENS, PairEncoder
 from .sentences import best_sentences
 

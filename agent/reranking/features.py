@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ...envs.question_view import QuestionView
 from ...envs.similarity import similarity
-from ...graph.index import Index
 from ...graph.pagerank import PageRank
+from ...index.index import Index
 from ...retrievers.records import Candidates, Query
 
 SPARSE_DEPTH = 100

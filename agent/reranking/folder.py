@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import PolicyError
-from ...graph.index import Index
+from ...index.index import Index
 from ...retrievers.atomic_file import write_json
 from ...retrievers.protocols import Reranker
 from .cross_encoder import CrossEncoderReranker

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import PolicyError
-from ...graph.index import Index
+from ...index.index import Index
 from ...retrievers.records import Candidates, Passage, Query, SupportingSentence
 from .features import NAMES, features_of
 from .sentences import agreeing_sentences

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.question_view import QuestionView
-from ...graph.index import Index
+from ...index.index import Index
 from ...retrievers.protocols import Reranker
 from ...retrievers.records import Candidates, Query, Rows
 from .path_reranker import CANDIDATES, PathReranker

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, scaled_dot_product_attention
 
-from ...retrievers.encoders.adapter import Adapter
-from ...retrievers.encoders.minilm import model_folder, quiet_transformers
-from ..query_tuning.low_rank import LowRankLinear
+from ...retrievers.vectors.adapter import Adapter
+from ...retrievers.vectors.minilm import model_folder, quiet_transformers
+from ..queries.low_rank import LowRankLinear
 
 APART = 3
 """Layers, of six, that the two texts pass apart."""

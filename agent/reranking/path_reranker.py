@@ -29,9 +29,9 @@ from ...envs.query_state import MOST_EVIDENCE, conditioned_query
 from ...envs.question_view import QuestionView
 from ...errors import PolicyError
 from ...retrievers.atomic_file import write_atomically, write_json
-from ...retrievers.encoders.adapter import Adapter, load_adapter, save_adapter
-from ...retrievers.encoders.encoder import embedding_text
 from ...retrievers.records import Passage
+from ...retrievers.vectors.adapter import Adapter, load_adapter, save_adapter
+from ...retrievers.vectors.encoder import embedding_text
 from .pair_encoder import CANDIDATE_TOKENS, STATE_TOKENS, PairEncoder
 
 FORMAT = 1

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.question_view import QuestionView
-from ...graph.index import Index
+from ...index.index import Index
 from ...retrievers.compiling.chunking import sentence_spans
-from ...retrievers.encoders.encoder import embedding_text
 from ...retrievers.records import Passage, Query, SupportingSentence
+from ...retrievers.vectors.encoder import embedding_text
 from ...retrievers.words.terms import term_hashes
 
 Judge = Callable[[list[str], list[str]], NDArray[np.float64]]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import DamagedIndexError
-from ..memories.residual_codes import Coded, CodedTexts
 from ..records import Document, Passage, Vectors
+from ..vectors.residual_codes import Coded, CodedTexts
 
 Mention = tuple[int, int, int, int]
 """(mentioned row, relation, start, end)."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..memories.dense import DenseIndex
 from ..records import Hits, Query, Rows, Vectors
+from ..vectors.dense import DenseIndex
 from .snapshot import GrowingArray, Snapshot, living_hits, merged
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..memories.late_interaction import NOTHING, LateInteractionIndex, centre_scores, compared, maxsim
-from ..memories.residual_codes import Coded, CodedTexts, PieceTables
 from ..records import Hits, Query
+from ..vectors.late_interaction import NOTHING, LateInteractionIndex, centre_scores, compared, maxsim
+from ..vectors.residual_codes import Coded, CodedTexts, PieceTables
 from .snapshot import GrowingArray, Snapshot, living_hits, merged
 
 

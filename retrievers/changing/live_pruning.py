@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError, UpdateError
 from ..array_file import map_array
-from ..memories.pruning import MARKS, WHOLE, Mark, mark_of
+from ..compiling.pruning import MARKS, WHOLE, Mark, mark_of
 from .live_store import LiveStore
 
 Entry = Mapping[str, str]

@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ...errors import EncoderError
-from ..memories.pruning import Sieve
 from ..protocols import Encoder, TokenCounter
 from ..records import Document, Passage
 from .chunking import CountTokens, chunk
 from .context import Chunked, ContextFunction, ContextName, context_lines, name_of
 from .masking import Masker, unique_ids
+from .pruning import Sieve
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,8 @@ from ...errors import RouterError
 from ..records import Hits, Query, Rows
 from ..words.entity import EntityIndex
 from ..words.terms import TermIndex
-from .clues import Clues, Corpus, clues_of
+from .clues import Clues, Corpus
 from .decoder import DecoderSettings, averaged
-from .docids import NONE
-from .examples import Examples
 from .routed import best
 from .router import Choice, Router
 from .shards import Partition
@@ -68,28 +66,6 @@ def local_corpus(corpus: Corpus, titles: Sequence[str], rows: Rows, documents: S
     terms = TermIndex(offsets, hashes, vocabulary, frequencies.astype(np.int64))
     named = None if documents is None else [documents[row] for row in rows.tolist()]
     return Corpus(corpus.vectors[rows], terms, EntityIndex([titles[row] for row in rows.tolist()], named))
-
-
-def local_examples(examples: Examples, rows: Rows, corpus: Corpus) -> Examples | None:
-    """Return the examples with a wanted passage among ``rows`` (ascending) as the part sees them; None for none.
-
-    Of a question with passages in several parts, each part learns about its own passages only.
-    """
-    place = np.searchsorted(rows, np.maximum(examples.wanted, 0))
-    inside = (examples.wanted != NONE) & (rows[np.minimum(place, len(rows) - 1)] == examples.wanted)
-    mine = np.flatnonzero(inside.any(axis=1))
-    if not len(mine):
-        return None
-    taken = examples.take(mine)
-    return Examples(
-        taken.queries,
-        [clues_of(query, corpus) for query in taken.queries],
-        np.where(inside[mine], place[mine], NONE),
-        np.where(inside[mine], taken.rewards, 0).astype(np.float32),
-        np.where(inside[mine], taken.in_shards, 0).astype(np.float32),
-        taken.weights,
-        taken.labelled,
-    )
 
 
 class RouterEnsemble:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .clues import Clues
-from .shards import SHARD_CLUES
+from .clues import Clues, stacked
+from .shards import SHARD_CLUES, ShardStatistics
 
 PLAN_CLUES = 6
 """What a plan is made of beside the vector."""
@@ -89,3 +89,9 @@ def plan_clues(clues: Sequence[Clues]) -> Tensor:
             [len(one.terms) / 10, idf.max() / 10, idf.mean() / 10, float(named > 0), named / 10, specificity.sum() / 5]
         )
     return torch.tensor(rows, dtype=torch.float32)
+
+
+def shard_inputs(statistics: ShardStatistics, clues: Sequence[Clues]) -> tuple[Tensor, Tensor]:
+    """Return what is known of the shards [n, S, f] and the query vectors [n, d]."""
+    known = torch.from_numpy(np.stack([statistics.clues(one) for one in clues]))
+    return known, torch.from_numpy(stacked(clues))

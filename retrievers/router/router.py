@@ -12,9 +12,8 @@ from .calibration import Scores, softmax
 from .clues import Clues, Corpus, clues_of
 from .decoder import DocidDecoder
 from .docids import NONE, Docid, DocidTree
-from .network import PlanNetwork, ShardNetwork, plan_clues
+from .network import PlanNetwork, ShardNetwork, plan_clues, shard_inputs
 from .shards import Partition, ShardStatistics
-from .training import shard_inputs
 from .tree_view import TreeView
 
 BEAM = 48

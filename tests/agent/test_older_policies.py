@@ -12,14 +12,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from trailhound import Index, Recipe, TrainingSource, train
 from trailhound.agent.older_policies import features_before, missing_operators, with_operators
-from trailhound.agent.paths import Steps
 from trailhound.agent.policy_file import load_policy
 from trailhound.agent.rollout import as_tensors
 from trailhound.agent.systems import open_system
 from trailhound.envs.features import DYNAMIC, STATIC
 from trailhound.envs.settings import SUB_INDEXES
 from trailhound.errors import PolicyError
-from trailhound.retrievers.questions import load_questions
+from trailhound.learning.policy.paths import Steps
+from trailhound.retrievers.questions.labelled import load_questions
 
 DOCID, LATE = SUB_INDEXES.index("docid"), SUB_INDEXES.index("late")
 COLUMNS = {name: len(STATIC) + DYNAMIC.index(f"found_by_{name}") for name in ("docid", "late")}

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from trailhound import EnvironmentSettings
-from trailhound.agent.learning.vector_env import SearchVecEnv
 from trailhound.agent.network import NetworkSettings, PolicyNetwork
-from trailhound.agent.paths import Steps
 from trailhound.agent.policy import SearchPolicy
 from trailhound.agent.rollout import as_tensors
 from trailhound.envs.world import QuestionWorld
+from trailhound.learning.policy.paths import Steps
+from trailhound.learning.policy.vector_env import SearchVecEnv
 
 
 @pytest.fixture

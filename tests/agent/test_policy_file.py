@@ -21,13 +21,13 @@ from safetensors.torch import load_file, save_file
 from trailhound import EnvironmentSettings
 from trailhound.agent.confidence import Confidence
 from trailhound.agent.network import NetworkSettings, PolicyNetwork
-from trailhound.agent.paths import Steps
 from trailhound.agent.policy_file import load_policy, save_confidence, save_policy
 from trailhound.agent.rollout import as_tensors
 from trailhound.errors import PolicyError
+from trailhound.learning.policy.paths import Steps
 from trailhound.retrievers.atomic_file import write_atomically
-from trailhound.retrievers.encoders.adapter import Adapter, save_adapter
-from trailhound.retrievers.encoders.encoder import BUILT_IN
+from trailhound.retrievers.vectors.adapter import Adapter, save_adapter
+from trailhound.retrievers.vectors.encoder import BUILT_IN
 
 SETTINGS = EnvironmentSettings(max_candidates=30, hop_size=3, take_ms=0.5)
 PACKAGE = Path(trailhound.__file__).parent

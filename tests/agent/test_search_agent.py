@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound import Document, Evidence, Index, Passage, SearchAgent, SearchResult
+from trailhound.demo.encyclopedia import Encyclopedia
 from trailhound.errors import IndexFolderError, PolicyError, QuestionsError
 from trailhound.retrievers.compiling.chunking import sentence_spans
-from trailhound.retrievers.corpus.encyclopedia import Encyclopedia
 from trailhound.retrievers.protocols import Encoder
 
 

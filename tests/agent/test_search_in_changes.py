@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from trailhound import Document, Index, SearchAgent
 from trailhound.agent.systems import FixedSystem
-from trailhound.retrievers.corpus.encyclopedia import Encyclopedia
+from trailhound.demo.encyclopedia import Encyclopedia
 from trailhound.retrievers.protocols import Encoder
 
 SHIP = Document("ship", "Zephyrine", "The Zephyrine is a ship that the pirate Barnaby Quill sailed.", atomic=True)

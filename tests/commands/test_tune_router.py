@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound.cli import main
-from trailhound.graph.index import Index
+from trailhound.index.index import Index
 from trailhound.retrievers.router.clues import Corpus
 from trailhound.retrievers.router.router_file import load_router
 

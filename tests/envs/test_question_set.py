@@ -9,7 +9,7 @@ import pytest
 from trailhound import EnvironmentSettings, Index, Question
 from trailhound.envs.question_set import QuestionSet
 from trailhound.errors import QuestionsError
-from trailhound.retrievers.questions import load_questions
+from trailhound.retrievers.questions.labelled import load_questions
 
 
 def test_gold_rows_are_the_labelled_passages(small_index: Index, corpus_folder: Path) -> None:

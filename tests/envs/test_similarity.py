@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from trailhound.envs.similarity import similarity
-from trailhound.retrievers.memories.dense import DenseIndex, DenseKind
+from trailhound.retrievers.vectors.dense import DenseIndex, DenseKind
 
 
 @pytest.mark.parametrize(

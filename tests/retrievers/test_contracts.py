@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from trailhound.retrievers.encoders.encoder import MiniLMEncoder, embedding_text
-from trailhound.retrievers.encoders.token_vectors import TokenEncoder
-from trailhound.retrievers.memories.dense import KINDS, DenseIndex
-from trailhound.retrievers.memories.late_interaction import LateInteractionIndex
-from trailhound.retrievers.memories.residual_codes import BITS
 from trailhound.retrievers.protocols import Encoder, SubIndex
 from trailhound.retrievers.records import Hits, Query
+from trailhound.retrievers.vectors.dense import KINDS, DenseIndex
+from trailhound.retrievers.vectors.encoder import MiniLMEncoder, embedding_text
+from trailhound.retrievers.vectors.late_interaction import LateInteractionIndex
+from trailhound.retrievers.vectors.residual_codes import BITS
+from trailhound.retrievers.vectors.token_vectors import TokenEncoder
 from trailhound.retrievers.words.entity import EntityIndex
 from trailhound.retrievers.words.lexical import LexicalIndex
 
 if TYPE_CHECKING:
-    from trailhound.graph.index import Index
+    from trailhound.index.index import Index
 
 NAMES = ["lexical", *KINDS, "entity", *(f"late {bits}" for bits in BITS)]
 ODD = {

@@ -11,7 +11,7 @@ from trailhound.agent.reading.endpoint import EndpointReader
 from trailhound.agent.reading.extractive import ExtractiveReader
 from trailhound.agent.reading.language_model import LanguageModelReader
 from trailhound.agent.reading.protocol import Reader, ReadingTask
-from trailhound.agent.reading.reader_training import ReadingExample
+from trailhound.learning.reader.reader_training import ReadingExample
 
 KINDS = ("extractive", "causal", "sequence to sequence", "endpoint")
 

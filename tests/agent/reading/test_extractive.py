@@ -7,7 +7,7 @@ import pytest
 from trailhound.agent.reading.answer_text import exact_match
 from trailhound.agent.reading.extractive import UNREAD, ExtractiveReader, standing_for
 from trailhound.agent.reading.protocol import ReadingTask
-from trailhound.agent.reading.reader_training import ReadingExample
+from trailhound.learning.reader.reader_training import ReadingExample
 
 
 def test_it_answers_unseen_questions_of_every_kind(

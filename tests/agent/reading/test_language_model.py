@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from trailhound.agent.reading.language_model import LanguageModelReader
 from trailhound.agent.reading.prompt import prompt_for
 from trailhound.agent.reading.protocol import ReadingTask
-from trailhound.agent.reading.reader_training import ReadingExample
 from trailhound.errors import PolicyError
+from trailhound.learning.reader.reader_training import ReadingExample
 
 
 def task_of(example: ReadingExample) -> ReadingTask:

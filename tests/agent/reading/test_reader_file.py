@@ -12,8 +12,8 @@ from trailhound.agent.reading.opening import SHIPPED, answering_reader, open_rea
 from trailhound.agent.reading.passage_reading import PassageAnalyser
 from trailhound.agent.reading.protocol import ReadingTask
 from trailhound.agent.reading.reader_file import has_reader, load_reader, save_reader
-from trailhound.agent.reading.reader_training import ReadingExample
 from trailhound.errors import PolicyError
+from trailhound.learning.reader.reader_training import ReadingExample
 
 
 @pytest.fixture

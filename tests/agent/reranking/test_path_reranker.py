@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from trailhound.agent.measuring.evaluation import evaluate
 from trailhound.agent.reranking.pair_encoder import PairEncoder
 from trailhound.agent.reranking.path_reranker import (
     CANDIDATES,
@@ -20,7 +19,8 @@ from trailhound.agent.search_agent import SearchAgent
 from trailhound.agent.systems import open_system
 from trailhound.envs.question_view import QuestionView
 from trailhound.errors import PolicyError
-from trailhound.graph.index import Index
+from trailhound.index.index import Index
+from trailhound.measuring.evaluation import evaluate
 from trailhound.retrievers.records import Passage
 
 QUESTION = "Which river crosses the town?"

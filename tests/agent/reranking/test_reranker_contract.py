@@ -11,7 +11,7 @@ import torch
 from trailhound.agent.reranking.cross_encoder import BATCH, CrossEncoderReranker
 from trailhound.agent.reranking.linear import LinearReranker
 from trailhound.agent.reranking.pair_encoder import PairEncoder
-from trailhound.graph.index import Index
+from trailhound.index.index import Index
 from trailhound.retrievers.compiling.chunking import sentence_spans
 from trailhound.retrievers.protocols import Reranker
 from trailhound.retrievers.records import Candidates, Passage, Query

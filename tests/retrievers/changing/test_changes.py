@@ -12,7 +12,7 @@ from trailhound import Document
 from trailhound.errors import DamagedIndexError
 from trailhound.retrievers.changing.changes import Change
 from trailhound.retrievers.compiling.chunking import chunk
-from trailhound.retrievers.memories.residual_codes import Coded, CodedTexts
+from trailhound.retrievers.vectors.residual_codes import Coded, CodedTexts
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 documents = st.builds(

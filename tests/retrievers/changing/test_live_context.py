@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from trailhound import Document, Index, IndexSettings
+from trailhound.demo.encyclopedia import Encyclopedia
 from trailhound.retrievers.changing import live_context
 from trailhound.retrievers.changing.live_context import CorpusKnowledge, line_words, lines_of_additions
 from trailhound.retrievers.changing.live_lexical import LiveLexical
@@ -13,7 +14,6 @@ from trailhound.retrievers.changing.live_store import LiveStore
 from trailhound.retrievers.changing.live_terms import LiveTerms
 from trailhound.retrievers.compiling.chunking import chunk
 from trailhound.retrievers.compiling.context import Chunked, context_lines
-from trailhound.retrievers.corpus.encyclopedia import Encyclopedia
 from trailhound.retrievers.protocols import Encoder
 
 WORDS = 30

@@ -9,8 +9,8 @@ import pytest
 from trailhound.errors import EncoderError
 from trailhound.retrievers.changing.live_dense import LiveDense
 from trailhound.retrievers.changing.snapshot import GrowingArray, Snapshot
-from trailhound.retrievers.memories.dense import KINDS, DenseIndex, DenseKind
 from trailhound.retrievers.records import Query
+from trailhound.retrievers.vectors.dense import KINDS, DenseIndex, DenseKind
 
 
 def unit(count: int, seed: int) -> np.ndarray:

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from trailhound.retrievers.changing.live_late import LateAdditions, LiveLate
 from trailhound.retrievers.changing.snapshot import Snapshot
-from trailhound.retrievers.encoders.token_vectors import TokenEncoder
-from trailhound.retrievers.memories import late_interaction
-from trailhound.retrievers.memories.late_interaction import LateInteractionIndex
-from trailhound.retrievers.memories.residual_codes import ResidualCodec
 from trailhound.retrievers.records import Query
+from trailhound.retrievers.vectors import late_interaction
+from trailhound.retrievers.vectors.late_interaction import LateInteractionIndex
+from trailhound.retrievers.vectors.residual_codes import ResidualCodec
+from trailhound.retrievers.vectors.token_vectors import TokenEncoder
 
 if TYPE_CHECKING:
-    from trailhound.graph.index import Index
+    from trailhound.index.index import Index
 
 BASE = 110
 

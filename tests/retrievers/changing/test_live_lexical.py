@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from trailhound.demo.encyclopedia import Encyclopedia
 from trailhound.retrievers.changing.live_lexical import BaseStatistics, LexicalAdditions, LiveLexical, stored_lengths
 from trailhound.retrievers.changing.snapshot import Snapshot
-from trailhound.retrievers.corpus.encyclopedia import Encyclopedia
 from trailhound.retrievers.records import Query
 from trailhound.retrievers.words.lexical import LexicalIndex
 

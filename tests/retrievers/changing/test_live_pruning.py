@@ -14,7 +14,7 @@ from trailhound.retrievers.changing.live_pruning import BaseMarks, KnownPassages
 from trailhound.retrievers.changing.live_store import LiveStore, StoreAdditions
 from trailhound.retrievers.changing.snapshot import Snapshot
 from trailhound.retrievers.compiling.chunking import chunk
-from trailhound.retrievers.memories.pruning import MARKS, Sieve
+from trailhound.retrievers.compiling.pruning import MARKS, Sieve
 from trailhound.retrievers.records import Passage
 from trailhound.retrievers.store import FILE_NAME, EvidenceStore, StoreWriter
 

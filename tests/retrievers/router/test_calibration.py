@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from trailhound.learning.router.making import calibration_error
 from trailhound.retrievers.router.calibration import fit_logistic, fit_temperature, softmax
-from trailhound.retrievers.router.making import calibration_error
 
 
 def test_softmax_by_hand() -> None:

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from trailhound.errors import RouterError
-from trailhound.graph.index import Index
+from trailhound.index.index import Index
+from trailhound.learning.router.examples import Examples, local_examples
+from trailhound.learning.router.making import RouterSettings, make_router
 from trailhound.retrievers.router.clues import Corpus
 from trailhound.retrievers.router.docids import DocidSettings
-from trailhound.retrievers.router.ensemble import Member, RouterEnsemble, local_corpus, local_examples
-from trailhound.retrievers.router.examples import Examples
-from trailhound.retrievers.router.making import RouterSettings, make_router
+from trailhound.retrievers.router.ensemble import Member, RouterEnsemble, local_corpus
 
 
 def trained(

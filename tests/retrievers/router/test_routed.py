@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trailhound.errors import EncoderError
-from trailhound.graph.index import Index
+from trailhound.index.index import Index
+from trailhound.learning.router.examples import Examples
 from trailhound.retrievers.protocols import SubIndex
 from trailhound.retrievers.records import Query
-from trailhound.retrievers.router.examples import Examples
 from trailhound.retrievers.router.routed import (
     LexicalShard,
     RoutedIndex,

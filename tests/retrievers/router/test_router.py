@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from trailhound.graph.index import Index
+from trailhound.index.index import Index
+from trailhound.learning.router.docid_pairs import TrainingPair
+from trailhound.learning.router.examples import Examples, encoded, examples_of
+from trailhound.learning.router.making import Made, RouterSettings, make_router, measured
 from trailhound.retrievers.protocols import SubIndex
 from trailhound.retrievers.records import Query
 from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.docid_pairs import TrainingPair
 from trailhound.retrievers.router.ensemble import local_corpus
-from trailhound.retrievers.router.examples import Examples, encoded, examples_of
-from trailhound.retrievers.router.making import Made, RouterSettings, make_router, measured
 from trailhound.retrievers.router.router import DocidIndex, Router
 from trailhound.retrievers.words.entity import EntityIndex
 from trailhound.retrievers.words.terms import TermIndex

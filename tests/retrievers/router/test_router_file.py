@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound.errors import RouterError
+from trailhound.learning.router.examples import Examples
 from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.examples import Examples
 from trailhound.retrievers.router.router import Router
 from trailhound.retrievers.router.router_file import ARRAYS, SETTINGS, load_router, read_about, save_router
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from trailhound.learning.router.examples import Examples
+from trailhound.learning.router.training import shard_targets
 from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.examples import Examples
 from trailhound.retrievers.router.shards import SHARD_CLUES, ShardStatistics, partition
-from trailhound.retrievers.router.training import shard_targets
 
 Links = tuple[np.ndarray, np.ndarray]
 

@@ -1,1 +1,0 @@
-"""What a search did, and where it went wrong."""

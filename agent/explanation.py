@@ -1,0 +1,93 @@
+"""Says in words what an action of a search does, and why the policy could know."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..envs.batch import Lane, SearchBatch
+from ..envs.features import FOUND_BY, PAIR, STATIC
+from ..envs.settings import SUB_INDEXES
+from ..graph.knowledge_graph import GROUPS
+
+_PAIR = {name: k for k, name in enumerate(PAIR)}
+_STATIC = {name: k for k, name in enumerate(STATIC)}
+_FOUND = len(STATIC)
+_NAMES = {"late": "late-interaction"}
+"""What sub-indexes are called, where that is not their name."""
+_HOPS = {
+    "mentions": "follow what {title} mentions",
+    "mentioned_by": "follow what mentions {title}",
+    "shares": "follow the names and phrases that {title} shares",
+    "adjacent": "read on before and after {title}",
+}
+
+
+def explain(batch: SearchBatch, lane: int, action: int) -> tuple[str, str]:
+    """Return (what the action does, why it was open to the policy), before it is done."""
+    kind, first, second = batch.layout.decode(action)
+    state = batch.lane(lane)
+    if kind == "stop":
+        return "stop", _why_stop(batch, state)
+    if kind == "expand":
+        given = _title(state, state.state) if state.evidence else ""
+        why = "nothing in view was worth taking yet" if state.count else "nothing is in view yet"
+        return expand_words(first, given, state.pages.get((first, state.state), 0)), why
+    if kind == "hop":
+        title = _title(state, state.evidence[first])
+        return hop_words(second, title), f"{title} is evidence, and the question leads on from it"
+    return f"take {_title(state, first)}", _why_take(batch, lane, state, first)
+
+
+def expand_words(sub_index: int, given: str, page: int) -> str:
+    """Say which page of a sub-index is asked for, and the title of the latest evidence, "" for none."""
+    after = f", given {given}" if given else ""
+    again = f", page {page + 1}" if page else ""
+    return f"ask the {called(SUB_INDEXES[sub_index])} index{after}{again}"
+
+
+def hop_words(group: int, title: str) -> str:
+    """Say which edges are followed from the evidence of a title."""
+    return _HOPS[GROUPS[group]].format(title=title)
+
+
+def called(name: str) -> str:
+    """Return what a sub-index is called in words."""
+    return _NAMES.get(name, name)
+
+
+def _why_stop(batch: SearchBatch, state: Lane) -> str:
+    if not state.evidence:
+        return "nothing in view looked like evidence"
+    if len(state.evidence) == batch.settings.max_evidence:
+        return "there is no room for more evidence"
+    return "the evidence looks complete: another step is not worth its price"
+
+
+def _why_take(batch: SearchBatch, lane: int, state: Lane, slot: int) -> str:
+    """Give the most telling sign that the features hold for a candidate."""
+    features = batch.observation["candidates"][lane, slot]
+    beside = [(batch.observation["links"][lane, k, slot], taken) for k, taken in enumerate(state.evidence)][::-1]
+    for pair, taken in beside:
+        if pair[_PAIR["mentioned"]] or pair[_PAIR["mentioned_alias"]]:
+            return f"{_title(state, taken)} mentions it"
+        if pair[_PAIR["mentions"]]:
+            return f"it mentions {_title(state, taken)}"
+    if features[_STATIC["named_exactly"]] or features[_STATIC["named"]]:
+        return "the question names it"
+    if features[_STATIC["named_alias"]]:
+        return "the question names it by another name"
+    for pair, taken in beside:
+        if pair[_PAIR["adjacent"]]:
+            return f"it stands beside {_title(state, taken)}"
+        if pair[_PAIR["shares"]]:
+            return f"it shares a name or phrase with {_title(state, taken)}"
+    found = features[_FOUND : _FOUND + len(FOUND_BY)]
+    best = int(np.argmax(found))
+    cosine = float(features[_STATIC["dense"]])
+    rank = round(1 / max(float(found[best]), 1e-3))
+    return f"{called(FOUND_BY[best])} rank {rank}, cosine {cosine:.2f} with the question"
+
+
+def _title(state: Lane, slot: int) -> str:
+    passage = state.world.index.store.passage(int(state.world.rows[state.places[slot]]))
+    return f"“{passage.title or passage.text[:50]}”"

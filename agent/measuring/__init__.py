@@ -1,1 +1,0 @@
-"""What a system finds, in figures."""

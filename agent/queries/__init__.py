@@ -1,0 +1,1 @@
+"""The tuned encoder of queries."""

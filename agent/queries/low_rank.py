@@ -1,0 +1,137 @@
+"""The built-in encoder in torch with low-rank changes that can be trained, for tuning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ...errors import EncoderError, UpdateError
+from ...index.index import Index
+from ...retrievers.vectors.adapter import Adapter
+from ...retrievers.vectors.encoder import BUILT_IN
+from ...retrievers.vectors.minilm import model_folder, quiet_transformers
+
+MAX_TOKENS = 128
+"""Word pieces of a query that are read in tuning: a question and three sentences of evidence."""
+
+
+class LowRankLinear(nn.Module):
+    r"""A frozen linear layer with a trained change, ``y = W x + b + U D x`` (LoRA, arXiv:2106.09685, eq. 3).
+
+    Args:
+        linear: the frozen layer.
+        rank: r; D is [r, inputs], drawn at random, and U [outputs, r], zero, so that tuning begins at W.
+        generator: draws D.
+    """
+
+    def __init__(self, linear: nn.Linear, rank: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self._frozen = [linear]  # in a list: what is not trained is not part of the state to save
+        self.down = nn.Parameter(torch.randn(rank, linear.in_features, generator=generator) / linear.in_features**0.5)
+        self.up = nn.Parameter(torch.zeros(linear.out_features, rank))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the layer's output [..., outputs] for ``x`` [..., inputs]."""
+        base: Tensor = self._frozen[0](x)
+        return base + (x @ self.down.T) @ self.up.T
+
+
+class TunableEncoder(nn.Module):
+    """all-MiniLM-L6-v2 in fp32 whose linear layers have low-rank changes; the parameters are the changes alone.
+
+    Args:
+        rank: of every change.
+        seed: of the random half of the changes.
+        dropout: inside the transformer, in training.
+        device: where it computes.
+    """
+
+    def __init__(self, rank: int, seed: int, dropout: float, device: torch.device | str) -> None:
+        super().__init__()
+        from tokenizers import Tokenizer
+        from transformers import AutoModel
+
+        with quiet_transformers():
+            model: Any = AutoModel.from_pretrained(str(model_folder()), add_pooling_layer=False)
+        self._tokenizer = Tokenizer.from_file(str(model_folder() / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._device = torch.device(device)
+        self._model = [model.float().to(self._device).requires_grad_(False)]
+        for part in model.modules():
+            if isinstance(part, nn.Dropout):
+                part.p = dropout
+        self.changes = nn.ModuleDict()
+        generator = torch.Generator().manual_seed(seed)
+        for name, parent in list(model.named_modules()):
+            for attribute, layer in list(parent.named_children()):
+                if isinstance(layer, nn.Linear):
+                    change = LowRankLinear(layer, rank, generator).to(self._device)
+                    setattr(parent, attribute, change)
+                    self.changes[f"{name}.{attribute}".replace(".", "/")] = change
+
+    def train(self, mode: bool = True) -> TunableEncoder:
+        """Switch the transformer's dropout on or off."""
+        super().train(mode)
+        self._model[0].train(mode)
+        return self
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Return how many word pieces of each text are read."""
+        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts))]
+
+    def forward(self, texts: Sequence[str]) -> Tensor:
+        """Return unit vectors [b, 384], each the mean over the text's tokens."""
+        ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        longest = max(len(row) for row in ids)
+        tokens = torch.zeros(len(ids), longest, dtype=torch.long)  # [b, l]
+        present = torch.zeros(len(ids), longest)
+        for k, row in enumerate(ids):
+            tokens[k, : len(row)] = torch.tensor(row)
+            present[k, : len(row)] = 1
+        tokens, present = tokens.to(self._device), present.to(self._device)
+        hidden = self._model[0](input_ids=tokens, attention_mask=present).last_hidden_state  # [b, l, 384]
+        mean = (hidden * present.unsqueeze(2)).sum(dim=1) / present.sum(dim=1, keepdim=True)
+        return nn.functional.normalize(mean, dim=1)
+
+    def adapter(self, about: dict[str, Any]) -> Adapter:
+        """Return the changes as they are stored."""
+        matrices = {}
+        for name, change in self.changes.items():
+            pair = [parameter.detach().cpu().numpy().astype(np.float16) for _, parameter in change.named_parameters()]
+            matrices[name.replace("/", ".")] = (pair[0], pair[1])
+        return Adapter(matrices, about)
+
+
+def tunable(index: Index) -> Index:
+    """Return an index whose query side can be tuned.
+
+    Raises:
+        EncoderError: when it is a knowledge graph, or was made with another encoder than the built-in one.
+        UpdateError: when it has changes in its journal.
+    """
+    if index.facts is not None:
+        raise EncoderError(
+            f"{index.path} is a knowledge graph, whose vectors are learned from its facts: nothing to tune"
+        )
+    if index.encoder_name != BUILT_IN:
+        raise EncoderError(
+            f"{index.path} was built with the encoder {index.encoder_name!r}; only the built-in one can be tuned:"
+            " build the index with --encoder minilm"
+        )
+    if index.changed:
+        raise UpdateError(f"{index.path} has changes in its journal: run  trailhound compact {index.path}  first")
+    return index
+
+
+def learning_rate(step: int, steps: int, peak: float, warm_up: int = 20) -> float:
+    """Return the rate of a step: linear up over ``warm_up`` steps, then a cosine down to a twentieth."""
+    if step < warm_up:
+        return peak * (step + 1) / warm_up
+    share = min((step - warm_up) / max(steps - warm_up, 1), 1.0)
+    return peak * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share)))

@@ -1,1 +1,0 @@
-"""How the encoder of queries is tuned."""

@@ -1,0 +1,1 @@
+"""Everything once, on a corpus that the program invents."""

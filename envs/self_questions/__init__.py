@@ -1,1 +1,0 @@
-"""Questions that the program makes from a corpus itself, so that documents alone train a policy."""

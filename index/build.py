@@ -1,0 +1,253 @@
+"""Building an index: the compiled corpus goes into every part, and the folder is published at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import CorpusError, EncoderError, IndexFolderError
+from ..graph.fact_links import link_facts
+from ..graph.knowledge_graph import KnowledgeGraph
+from ..retrievers.compiling.compiler import CorpusCompiler, StageRecord, token_counter
+from ..retrievers.compiling.context import ContextFunction, ContextName, in_context
+from ..retrievers.compiling.masking import Masker
+from ..retrievers.compiling.pruning import Sieve
+from ..retrievers.corpus.reading import read_corpus
+from ..retrievers.folder import publish, read_manifest
+from ..retrievers.knowledge.fact_embedding import EmbeddingSettings
+from ..retrievers.knowledge.fact_encoder import FactEncoder
+from ..retrievers.knowledge.facts import Facts, entity_documents, graph_file
+from ..retrievers.protocols import Encoder, Progress
+from ..retrievers.records import Document, Vectors
+from ..retrievers.store import FILE_NAME, StoreWriter
+from ..retrievers.vectors.dense import COMPRESSED, DenseIndex
+from ..retrievers.vectors.encoder import embedding_text, load_encoder
+from ..retrievers.vectors.late_interaction import LATE, LateInteractionIndex, hold_tokens
+from ..retrievers.vectors.projection import ProjectedEncoder, learn_projection
+from ..retrievers.vectors.vector_cache import DENSE, KEYS, VectorCache, keys_of
+from ..retrievers.words.lexical import LexicalIndex
+from ..retrievers.words.terms import TermIndex
+from .parts import FACTS, GRAPH, LEXICAL, TERMS
+from .settings import IndexSettings
+
+
+class Build:
+    """An index in the making.
+
+    Args:
+        staging: the folder that is written.
+        place: where it is published.
+        settings: how it is indexed.
+        compiler: makes passages of documents.
+        progress: hears of every stage.
+        known: vectors of some texts that are to be embedded.
+    """
+
+    def __init__(
+        self,
+        staging: Path,
+        place: Path,
+        settings: IndexSettings,
+        compiler: CorpusCompiler,
+        progress: Progress | None,
+        known: Mapping[str, Vectors] | None = None,
+    ) -> None:
+        self._staging = staging
+        self._place = place
+        self._settings = settings
+        self._compiler = compiler
+        self._progress = progress
+        self._known = known or {}
+
+    def write_store(self, documents: Iterable[Document]) -> None:
+        """Compile the documents and write the evidence store."""
+        store = StoreWriter(self._staging / FILE_NAME)
+        try:
+            for count, (document, passages) in enumerate(self._compiler.compile(documents), start=1):
+                store.add(document, passages)
+                if self._progress is not None and count % 1000 == 0:
+                    self._progress("reading documents", count, 0)
+        except BaseException:
+            store.abandon()
+            raise
+        store.close()
+        if self._compiler.sieve is not None:
+            self._compiler.sieve.save(self._staging)
+        if not self._compiler.passages:
+            raise CorpusError("the corpus holds no text: there is nothing to index")
+
+    def write_facts(self, facts: Facts, source: Path) -> None:
+        """Build the index of a knowledge graph, and publish: entities are its passages, their facts its links."""
+        self.write_store(entity_documents(facts, source.name))
+        titles, texts, _ = self._columns()
+        LexicalIndex.build(self._staging / LEXICAL, zip(titles, texts, strict=True), len(texts), self._progress)
+        terms = TermIndex.build(texts, self._progress)
+        terms.save(self._staging / TERMS)
+        graph = KnowledgeGraph(link_facts(facts), len(texts))
+        graph.save(self._staging / GRAPH)
+        facts.save(self._staging / FACTS)
+        encoder = FactEncoder.learn(facts, EmbeddingSettings(), self._progress)
+        encoder.save(self._staging / FACTS)
+        DenseIndex.build(self._staging / DENSE, encoder.entity_vectors(), self._settings.dense)
+        counts = {"passages": len(texts), "terms": len(terms.vocabulary), "links": len(graph.edges)}
+        publish(self._staging, self._place, self._description(encoder, counts))
+
+    def write_parts(self, encoder: Encoder) -> None:
+        """Build everything that can be built from the store, and publish.
+
+        Each part is written and let go of before the next is begun: a million passages take gigabytes in every one.
+        """
+        late = self._settings.late_interaction
+        pieces = hold_tokens(encoder, late) if late else None
+        titles, texts, documents = self._columns()
+        # The context is for finding a passage; what it says, and whom it mentions, is its own text.
+        found_by = [in_context(line, text) for line, text in zip(self._compiler.lines(), texts, strict=True)]
+        LexicalIndex.build(self._staging / LEXICAL, zip(titles, found_by, strict=True), len(texts), self._progress)
+        counts = self._write_links(titles, texts, documents)
+        cache = VectorCache(self._place, encoder, self._known)
+        embedded = [embedding_text(title, text) for title, text in zip(titles, found_by, strict=True)]
+        keys, vectors = cache.encode(embedded, self._progress)
+        if self._settings.dimension and not isinstance(encoder, ProjectedEncoder):
+            encoder = ProjectedEncoder(encoder, learn_projection(vectors, self._settings.dimension))
+            keys, vectors = keys_of(encoder, embedded), encoder.shortened(vectors)
+        DenseIndex.build(self._staging / DENSE, vectors, self._settings.dense)
+        self._say("writing the dense memory", len(texts))
+        if isinstance(encoder, ProjectedEncoder):
+            encoder.save(self._staging / DENSE)
+        if self._settings.dense not in COMPRESSED:  # of codes nothing can be used again
+            np.save(self._staging / DENSE / KEYS, keys, allow_pickle=False)
+        if pieces is not None:
+            LateInteractionIndex.build(self._staging / LATE, embedded, pieces, late, self._progress)
+        publish(self._staging, self._place, self._description(encoder, counts))
+        cache.clear()
+
+    def _columns(self) -> tuple[list[str], list[str], list[str]]:
+        """Return title, text and document id of every passage."""
+        passages = self._compiler.passages
+        return [p.title for p in passages], [p.text for p in passages], [p.document_id for p in passages]
+
+    def _write_links(self, titles: list[str], texts: list[str], documents: list[str]) -> dict[str, int]:
+        """Write terms and knowledge graph; returns how many there are."""
+        both = [f"{title}\n{text}" for title, text in zip(titles, texts, strict=True)]
+        terms = TermIndex.build(both, self._progress)
+        del both
+        terms.save(self._staging / TERMS)
+        graph = KnowledgeGraph.build(titles, texts, documents, terms, None, self._progress)
+        graph.save(self._staging / GRAPH)
+        self._say("writing the links", len(texts))
+        return {"passages": len(texts), "terms": len(terms.vocabulary), "links": len(graph.edges)}
+
+    def _say(self, stage: str, passages: int) -> None:
+        if self._progress is not None:
+            self._progress(stage, passages, passages)
+
+    def _description(self, encoder: Encoder, counts: dict[str, int]) -> Mapping[str, object]:
+        try:
+            before = int(read_manifest(self._place)["generation"])
+        except (IndexFolderError, KeyError, TypeError, ValueError):
+            before = 0
+        indexed = StageRecord("index", {"encoder": encoder.name, "dense": self._settings.dense}, counts)
+        return {
+            "generation": before + 1,
+            "settings": self._settings.said(),
+            "compiler": self._compiler.records(indexed),
+            "encoder": encoder.name,
+            "dimension": encoder.dimension,
+            "documents": self._compiler.documents,
+            "passages": counts["passages"],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPlan:
+    """What an index is built with.
+
+    Attributes:
+        settings: how.
+        masker: what is masked.
+        context: the line before a passage's text, by name or by a user's function.
+        encoder: in place of the one that ``settings`` names; where vectors are to be shorter it may bring its map.
+        threads: for encoding; all cores when None.
+        known: vectors of some texts, by the text that is embedded.
+    """
+
+    settings: IndexSettings
+    masker: Masker
+    context: ContextName | ContextFunction
+    encoder: Encoder | None
+    threads: int | None
+    known: Mapping[str, Vectors] | None = None
+
+    def build_facts(
+        self, triples: Path, staging: Path, place: Path, warn: Callable[[str], None], progress: Progress | None
+    ) -> None:
+        """Build the index of a knowledge graph in ``staging`` and publish it at ``place``.
+
+        Raises:
+            IndexFolderError: when it is to be masked or put in context.
+            EncoderError: when other vectors are wanted than those that are learned.
+        """
+        if self.masker or self.context != "none":
+            raise IndexFolderError("a knowledge graph is indexed as it is: leave out masking and context")
+        if self.settings.late_interaction or self.settings.dimension:
+            raise EncoderError(
+                "the encoder of a knowledge graph is learned from it: no late interaction, no other dimension"
+            )
+        build = Build(staging, place, self.settings, CorpusCompiler(self.masker), progress)
+        build.write_facts(Facts.read(triples, warn), triples)
+
+    def build_texts(
+        self,
+        documents: Iterable[Document],
+        staging: Path,
+        place: Path,
+        warn: Callable[[str], None],
+        progress: Progress | None,
+    ) -> None:
+        """Build the index of documents in ``staging`` and publish it at ``place``."""
+        settings, counter, encoder = self.settings, None, self.encoder
+        if settings.chunk_tokens is not None:
+            encoder = load_encoder(settings.encoder, self.threads) if encoder is None else encoder
+            counter = token_counter(encoder, settings.chunk_tokens, warn)
+        sieve = Sieve() if settings.drop_duplicates else None
+        compiler = CorpusCompiler(
+            self.masker, settings.chunk_words, settings.chunk_tokens, counter, self.context, warn, sieve
+        )
+        build = Build(staging, place, settings, compiler, progress, self.known)
+        build.write_store(documents)
+        build.write_parts(load_encoder(settings.encoder, self.threads) if encoder is None else encoder)
+
+
+def graph_of(items: object) -> Path | None:
+    """Return the ``graph.txt`` that a corpus is, if it is one."""
+    if not isinstance(items, list | tuple) or not all(isinstance(item, Path | str) for item in items):
+        return None  # documents, or what can be walked through once only
+    return graph_file([Path(item) for item in items])
+
+
+def documents_of(corpus: Iterable[Path | str] | Iterable[Document], warn: Callable[[str], None]) -> Iterable[Document]:
+    """Read paths; pass documents through.
+
+    Raises:
+        CorpusError: when there is nothing, or both paths and documents.
+    """
+    items = iter(corpus)
+    first = next(items, None)
+    if first is None:
+        raise CorpusError("no corpus given: name at least one file or folder")
+    if isinstance(first, Document):
+        yield first
+        for item in items:
+            if not isinstance(item, Document):
+                raise CorpusError(f"a corpus is paths or documents, not both: {item!r}")
+            yield item
+        return
+    paths = [Path(first)]
+    for item in items:
+        if isinstance(item, Document):
+            raise CorpusError(f"a corpus is paths or documents, not both: document {item.id!r}")
+        paths.append(Path(item))
+    yield from read_corpus(paths, warn)

@@ -1,0 +1,198 @@
+"""A routed index: what is searched for a question lies in the shards that a router chooses for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import RouterError
+from ..retrievers.protocols import SubIndex
+from ..retrievers.records import Hits, Query, Rows
+from ..retrievers.router.clues import Corpus
+from ..retrievers.router.routed import best, dense_shards, open_lexical_shards
+from ..retrievers.router.router import Choice, DocidIndex, Router
+from ..retrievers.router.router_file import load_router, read_about
+from ..retrievers.router.shards import Partition
+from ..retrievers.vectors.late_interaction import LATE
+from .ensemble_folder import LEXICAL_SHARDS, member_folders, open_ensemble
+from .parts import BaseParts, LiveParts
+
+BASE = "base"
+"""What a router's file says of the index that it was tuned on: the hash of its manifest."""
+
+
+class Routes(Protocol):
+    """A router, or several as one: clues are gathered once for a question, and asked about more than once."""
+
+    @property
+    def partition(self) -> Partition:
+        """The shards."""
+        ...
+
+    def clues(self, query: Query) -> Any:
+        """Return what it sees of a question."""
+        ...
+
+    def shards(self, query: Any, most: int = 2) -> Choice:
+        """Return the most probable shards."""
+        ...
+
+    def docids(self, query: Any, limit: int = 10) -> Hits:
+        """Return the passages of the best docids."""
+        ...
+
+
+class Routing:
+    """The shards of an index, and the router that chooses among them.
+
+    What came into the index after the router was tuned is in no shard: it is found by the sub-indexes that hold it, and
+    what was deleted is left out.
+
+    Args:
+        folder: that ``trailhound tune-router`` wrote; or a folder of such folders, each of a router that was tuned on
+            the index of a part of the corpus.
+        base: the index that it was tuned on; or the index of all parts.
+        base_hash: of that index's manifest.
+        encoder: the name of its encoder.
+        shards: at most how many are searched for a question.
+
+    Raises:
+        RouterError: when there is no router, or it is another index's.
+    """
+
+    def __init__(self, folder: Path, base: BaseParts, base_hash: str, encoder: str, shards: int) -> None:
+        if shards < 1:
+            raise RouterError(f"{shards} shards cannot be searched: ask for 1 or more")
+        self.base = base
+        self._shards = shards
+        self.router: Routes
+        lexical: Sequence[SubIndex]
+        vectors = base.dense.reconstruct(np.arange(len(base.store)))
+        corpus = Corpus(vectors, base.terms, base.entity)
+        if members := member_folders(folder):
+            self.router, lexical = open_ensemble(members, base, corpus, encoder)
+        else:
+            self.router, lexical = _open_router(folder, corpus, base_hash)
+        dense = dense_shards(vectors, self.router.partition)
+        self._parts: dict[str, Sequence[SubIndex]] = {"dense": dense, "lexical": lexical}
+
+    def sub_indexes(self, question: Query, parts: BaseParts | LiveParts) -> dict[str, SubIndex]:
+        """Return the sub-indexes for a question, by name: lexical, dense and late within its shards, and the docids.
+
+        Args:
+            question: with the vector of the index's own encoder.
+            parts: the index as it is now.
+        """
+        clues = self.router.clues(question)
+        chosen = self.router.shards(clues, self._shards).numbers
+        routed: dict[str, SubIndex] = dict(parts.sub_indexes)
+        for name, shards in self._parts.items():
+            routed[name] = _Within(name, [shards[number] for number in chosen.tolist()])
+        routed["docid"] = _Spelled(self.router, clues)
+        if LATE in routed:
+            routed[LATE] = _Filtered(routed[LATE], np.isin(self.router.partition.shard, chosen))
+        if isinstance(parts, LiveParts):
+            for name in (*self._parts, "docid"):
+                routed[name] = _Current(routed[name], parts)
+        return routed
+
+    def passages_searched(self, question: Query) -> int:
+        """Return how many passages lie in the shards of a question."""
+        chosen = self.router.shards(question, self._shards).numbers
+        return int(self.router.partition.sizes[chosen].sum())
+
+    def reachable(self, question: Query, rows: int) -> NDArray[np.bool_]:
+        """Return whether each of the index's ``rows`` is searched for a question, bool [rows]: what came later is."""
+        chosen = self.router.shards(question, self._shards).numbers
+        there = np.ones(rows, np.bool_)
+        there[: len(self.router.partition.shard)] = np.isin(self.router.partition.shard, chosen)
+        return there
+
+
+def _open_router(folder: Path, corpus: Corpus, base_hash: str) -> tuple[Router, Sequence[SubIndex]]:
+    """Open a router and the lexical index of each of its shards."""
+    if read_about(folder).get("about", {}).get(BASE) != base_hash:
+        raise RouterError(
+            f"the router of {folder} was tuned on another index, or on this one before it was built anew:"
+            " tune it again (trailhound tune-router)"
+        )
+    router = load_router(folder, corpus)
+    return router, open_lexical_shards(folder / LEXICAL_SHARDS, router.partition)
+
+
+class _Within:
+    """A sub-index within some shards; fulfils ``SubIndex``."""
+
+    def __init__(self, name: str, shards: Sequence[SubIndex]) -> None:
+        self.name = name
+        self._shards = shards
+
+    def search(self, query: Query, limit: int) -> Hits:
+        found = [shard.search(query, limit) for shard in self._shards]
+        rows = np.concatenate([hits.rows for hits in found])
+        return best(rows, np.concatenate([hits.scores for hits in found]), limit)
+
+
+class _Filtered:
+    """A sub-index over all shards, of which only what lies in some is kept; fulfils ``SubIndex``.
+
+    Late interaction keeps its word pieces in lists over the whole corpus: it finds what a search of the shards would,
+    and its cost stays that of all of them. What came into the index since is in no shard, and is kept.
+
+    Args:
+        whole: the sub-index.
+        inside: bool [rows of the base], which lie in the shards.
+    """
+
+    def __init__(self, whole: SubIndex, inside: NDArray[np.bool_]) -> None:
+        self.name = whole.name
+        self._whole = whole
+        self._inside = inside
+
+    def search(self, query: Query, limit: int) -> Hits:
+        wanted = limit * (2 + len(self._inside) // max(int(self._inside.sum()), 1))
+        while True:
+            found = self._whole.search(query, wanted)
+            kept = found.rows >= len(self._inside)
+            kept[~kept] = self._inside[found.rows[~kept]]
+            if int(kept.sum()) >= limit or len(found) < wanted:
+                return Hits(found.rows[kept][:limit], found.scores[kept][:limit])
+            wanted *= 4
+
+
+class _Spelled:
+    """The passages whose docids the router spells for one question, whatever is asked; fulfils ``SubIndex``."""
+
+    name = DocidIndex.name
+
+    def __init__(self, router: Routes, clues: Any) -> None:
+        self._router = router
+        self._clues = clues
+
+    def search(self, query: Query, limit: int) -> Hits:
+        return self._router.docids(self._clues, limit)
+
+
+class _Current:
+    """A routed sub-index over an index that was changed since; fulfils ``SubIndex``."""
+
+    def __init__(self, routed: SubIndex, parts: LiveParts) -> None:
+        self.name = routed.name
+        self._routed = routed
+        self._parts = parts
+        self._explicit = parts.sub_indexes.get(routed.name)
+
+    def search(self, query: Query, limit: int) -> Hits:
+        old = self._routed.search(query, limit + 8)
+        alive = np.array([self._parts.store.alive(row) for row in old.rows.tolist()], np.bool_)
+        rows, scores = old.rows[alive], old.scores[alive]
+        if self._explicit is not None:
+            new = self._explicit.search(query, limit)
+            added: Rows = np.flatnonzero(new.rows >= self._parts.base_rows)
+            rows = np.concatenate([rows, new.rows[added]])
+            scores = np.concatenate([scores, new.scores[added]])
+        return best(rows, scores, limit)

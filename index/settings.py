@@ -1,0 +1,84 @@
+"""What is chosen when a corpus is indexed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+
+from ..errors import IndexFolderError
+from ..retrievers.compiling.context import CONTEXTS, ContextFunction, ContextName
+from ..retrievers.compiling.masking import kinds_of
+from ..retrievers.vectors.dense import KINDS, DenseKind
+from ..retrievers.vectors.residual_codes import BITS
+
+_CHUNK_WORDS = 120
+_FIRST = ("encoder", "dense", "chunk_words")
+"""Settings that every manifest has said from the beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSettings:
+    """How a corpus is indexed.
+
+    Attributes:
+        encoder: ``minilm`` (built in), a folder, or a hub name.
+        dense: how vectors are kept, one of :data:`KINDS`.
+        chunk_words: words to a passage, for documents that do not come as passages.
+        chunk_tokens: tokens of the encoder to a passage, special ones excluded; in place of ``chunk_words``.
+        context: what is put before a passage's text for embedding and lexical indexing: ``none``, ``title``,
+            ``neighbours`` or ``corpus``; ``function`` where :meth:`Index.build` was given one.
+        mask: kinds of private data that are masked before anything is stored, ``all`` for every kind.
+        late_interaction: bits to a number of the word pieces' codes (1, 2 or 4); 0 for no late-interaction sub-index.
+        dimension: numbers to a vector, fewer than the encoder's: a map is learned from the corpus; 0 for the encoder's.
+        drop_duplicates: leave out passages that repeat another (:class:`Sieve`); ``duplicates.json`` of the
+            index says which, and what is found in their place.
+    """
+
+    encoder: str = "minilm"
+    dense: DenseKind = "exact"
+    chunk_words: int = _CHUNK_WORDS
+    chunk_tokens: int | None = None
+    context: ContextName = "none"
+    mask: tuple[str, ...] = ()
+    late_interaction: int = 0
+    dimension: int = 0
+    drop_duplicates: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built."""
+        if self.dense not in KINDS:
+            raise IndexFolderError(f"there is no dense index {self.dense!r}: choose one of {', '.join(KINDS)}")
+        if self.chunk_words < 1:
+            raise IndexFolderError(f"chunk_words must be 1 or more, not {self.chunk_words}")
+        if self.chunk_tokens is not None and self.chunk_tokens < 1:
+            raise IndexFolderError(f"chunk_tokens must be 1 or more, not {self.chunk_tokens}")
+        if self.chunk_tokens is not None and self.chunk_words != _CHUNK_WORDS:
+            raise IndexFolderError(
+                f"chunk_words is {self.chunk_words} and chunk_tokens {self.chunk_tokens}: a passage has one budget"
+            )
+        if self.context not in CONTEXTS:
+            raise IndexFolderError(f"there is no context {self.context!r}: choose one of {', '.join(CONTEXTS)}")
+        if self.dimension < 0:
+            raise IndexFolderError(f"dimension is 1 or more, or 0 for the encoder's own, not {self.dimension}")
+        if self.late_interaction not in (0, *BITS):
+            raise IndexFolderError(
+                f"late_interaction is {', '.join(map(str, BITS))} bits, or 0 for none, not {self.late_interaction}"
+            )
+        object.__setattr__(self, "mask", kinds_of(self.mask))  # a manifest has a list, and "all" is every kind
+
+    def said(self) -> dict[str, object]:
+        """Return what a manifest says: later settings only where chosen, so that older indexes stay equal."""
+        default = asdict(IndexSettings())
+        return {name: value for name, value in asdict(self).items() if name in _FIRST or value != default[name]}
+
+
+def with_function(settings: IndexSettings, context: ContextFunction | None) -> IndexSettings:
+    """Return the settings, saying that a user's function gives the context where one does.
+
+    Raises:
+        IndexFolderError: when the settings want a function and none is given.
+    """
+    if context is not None:
+        return replace(settings, context="function")
+    if settings.context == "function":
+        raise IndexFolderError("the context is a function, and none was given: give it to build again, or name another")
+    return settings

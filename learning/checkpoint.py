@@ -1,0 +1,111 @@
+"""The state of a training run between two rounds, in one file that is whole or not there."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from ..errors import PolicyError
+from ..retrievers.atomic_file import write_atomically, write_json
+
+
+@dataclass(slots=True)
+class Progressed:
+    """How far a run has come.
+
+    Attributes:
+        rounds: rounds that are done, warm start and PPO counted together.
+        peak: the highest validation score so far.
+        peak_round: the round that first reached it, -1 before the first.
+        kept_round: the round whose policy is kept, the last one within a hair of the peak.
+        kept: its validation figures.
+        seconds: time spent training so far.
+        averaged: gradient steps in the average of the weights.
+    """
+
+    rounds: int = 0
+    peak: float = -math.inf
+    peak_round: int = -1
+    kept_round: int = -1
+    kept: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    averaged: int = 0
+
+
+def claim(folder: Path, name: str, description: Mapping[str, Any]) -> None:
+    """Make a folder a run's by writing its description there, or go on with the run that is there.
+
+    Raises:
+        PolicyError: when that is of other settings.
+    """
+    path = folder / name
+    if path.exists():
+        if json.loads(path.read_text("utf-8")) != json.loads(json.dumps(description)):
+            raise PolicyError(f"{folder} holds a run of other settings: choose another folder or delete it")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, description)
+
+
+def save_checkpoint(
+    path: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progressed: Progressed,
+    average: nn.Module | None = None,
+) -> None:
+    """Write weights, their average, optimizer and progress atomically."""
+    tensors: dict[str, Tensor] = {
+        f"network.{name}": tensor.detach().contiguous() for name, tensor in network.state_dict().items()
+    }
+    if average is not None:
+        tensors |= {f"average.{name}": tensor.contiguous() for name, tensor in average.state_dict().items()}
+    for number, state in optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            tensors[f"optimizer.{number}.{name}"] = torch.as_tensor(value).contiguous()
+    write_atomically(path, save(tensors, metadata={"progressed": json.dumps(asdict(progressed))}))
+
+
+def load_checkpoint(
+    path: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer | None = None,
+    average: nn.Module | None = None,
+) -> Progressed:
+    """Restore weights (and their average and the optimizer, when given) in place and return the progress.
+
+    Raises:
+        PolicyError: when the file is damaged.
+    """
+    weights: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}}
+    states: dict[int, dict[str, Tensor]] = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            progressed = Progressed(**json.loads(file.metadata()["progressed"]))
+            for name in file.keys():  # noqa: SIM118 - a safe_open handle is no mapping
+                kind, _, rest = name.partition(".")
+                if kind in weights:
+                    weights[kind][rest] = file.get_tensor(name)
+                else:
+                    number, _, part = rest.partition(".")
+                    states.setdefault(int(number), {})[part] = file.get_tensor(name)
+        network.load_state_dict(weights["network"])
+        if average is not None:
+            average.load_state_dict(weights["average"])
+    except (SafetensorError, OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise PolicyError(
+            f"the checkpoint {path} is damaged ({shorten(str(error), 200)}): delete the run's folder and train again"
+        ) from error
+    if optimizer is not None:
+        optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    return progressed

@@ -1,0 +1,161 @@
+"""A training recipe: one flat list of settings, from a TOML file, each with its default here."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ...agent.network import NetworkSettings
+from ...envs.settings import EnvironmentSettings
+from ...errors import RecipeError
+
+
+class Recipe(BaseModel):
+    """Everything that training may be told; a recipe file names what differs from these defaults."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    # the environment: see EnvironmentSettings
+    expand_size: int = Field(5, ge=1, le=100)
+    pages: int = Field(2, ge=1, le=10)
+    hop_size: int = Field(8, ge=1, le=1000)
+    hop_depth: int = Field(1, ge=1, le=8)
+    max_candidates: int = Field(48, ge=2, le=1000)
+    max_evidence: int = Field(5, ge=1, le=50)
+    max_steps: int = Field(20, ge=1, le=500)
+    expand_lexical_ms: float = Field(2.0, ge=0)
+    expand_dense_ms: float = Field(2.0, ge=0)
+    expand_entity_ms: float = Field(1.0, ge=0)
+    expand_docid_ms: float = Field(3.0, ge=0)
+    expand_late_ms: float = Field(40.0, ge=0)
+    hop_ms: float = Field(1.0, ge=0)
+    take_ms: float = Field(1.0, ge=0)
+    invalid_ms: float = Field(2.0, ge=0)
+    price_per_ms: float = Field(0.01, ge=0)
+    expand_everything: bool = False
+
+    # the network: see NetworkSettings
+    question_width: int = Field(24, ge=1)
+    width: int = Field(64, ge=4)
+    rounds: int = Field(2, ge=0, le=8)
+    dropout: float = Field(0.2, ge=0, lt=1)
+    embedding: bool = True
+    fact_dropout: float = Field(0.2, ge=0, lt=1)
+    known_dropout: float = Field(0.5, ge=0, le=1)
+
+    # the weights that are validated and kept: see WeightAverage
+    average: float = Field(0.99, ge=0, lt=1)
+
+    # warm start
+    imitation_epochs: int = Field(9, ge=0)
+    imitation_learning_rate: float = Field(2e-3, gt=0)
+    imitation_lanes: int = Field(32, ge=1)
+    own_share: float = Field(0.5, ge=0, le=1)
+    wide_share: float = Field(0.25, ge=0, le=1)
+    wander: float = Field(0.2, ge=0, le=1)
+    thorough: bool = False
+    weight_decay: float = Field(1e-2, ge=0)
+
+    # PPO with marginal likelihood
+    fresh_share: float = Field(0.4, ge=0, lt=1)
+    """Share of the training questions that the warm start leaves to PPO: on questions that a policy has imitated for
+    epochs it makes no mistakes, and PPO learns nothing from them about mistakes."""
+    ppo_iterations: int = Field(12, ge=0)
+    ppo_learning_rate: float = Field(6e-4, gt=0)
+    ppo_lanes: int = Field(64, ge=1)
+    ppo_steps: int = Field(48, ge=2)
+    ppo_passes: int = Field(3, ge=1)
+    minibatch: int = Field(512, ge=8)
+    paths_per_question: int = Field(4, ge=1)
+    clip_range: float = Field(0.2, gt=0, lt=1)
+    entropy_weight: float = Field(0.003, ge=0)
+    value_weight: float = Field(0.5, ge=0)
+    gae_lambda: float = Field(0.95, ge=0, le=1)
+    target_kl: float = Field(0.05, gt=0)
+    beta: float = Field(0.02, ge=0)
+    beam_width: int = Field(2, ge=0, le=16)
+    """Paths of a question that a beam search adds to those sampled."""
+
+    # the reader
+    reader_epochs: int = Field(7, ge=0)
+    """Passes over the questions with answers that the built-in reader is trained with; 0 trains none."""
+
+    # the questions
+    most_repeats: int = Field(4, ge=1)
+    """How often a question of a small source may be repeated, so that several sources weigh more alike."""
+
+    epoch_questions: int = Field(0, ge=0)
+    """Questions to an epoch of imitation at least: fewer are repeated until there are so many."""
+
+    made_beside: int = Field(0, ge=0)
+    """Questions to make from each corpus beside the labelled ones, where its passages name one another: a data set's
+    questions seldom have all the shapes that others have."""
+
+    made_questions: int = Field(1200, ge=20)
+    """Questions to make from each corpus when there is no supervision; ``held_out`` of them are for validation."""
+
+    # stopping
+    held_out: float = Field(0.1, gt=0, lt=0.9)
+    """Share of the training questions used for validation when none is given."""
+    patience: int = Field(6, ge=1)
+    """Rounds of PPO without a better validation score before training stops."""
+
+    def environment(self) -> EnvironmentSettings:
+        """Return the environment's part."""
+        return EnvironmentSettings(**{f.name: getattr(self, f.name) for f in fields(EnvironmentSettings)})
+
+    def network(self, question_dimension: int) -> NetworkSettings:
+        """Return the network's part."""
+        names = {f.name for f in fields(NetworkSettings)} - {"question_dimension", "fact_kinds", "fact_scale"}
+        return NetworkSettings(question_dimension, **{name: getattr(self, name) for name in names})
+
+
+def load_recipe(name_or_path: str | None = None, overrides: Mapping[str, str] | None = None) -> Recipe:
+    """Load a recipe by name (of ``runs/recipes``) or path; ``overrides`` are settings as text.
+
+    Raises:
+        RecipeError: when there is no such recipe, or a setting is unknown or impossible.
+    """
+    settings: dict[str, Any] = {}
+    if name_or_path is not None:
+        settings = _read(name_or_path)
+    settings |= dict(overrides or {})
+    try:
+        return Recipe.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(sorted(Recipe.model_fields))
+            raise RecipeError(f"there is no setting {name!r}; a recipe may set {known}") from error
+        raise RecipeError(f"setting {name} = {first['input']!r}: {first['msg']}") from error
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that come with the package."""
+    folder = resources.files("trailhound") / "runs" / "recipes"
+    return sorted(path.name[:-5] for path in folder.iterdir() if path.name.endswith(".toml"))
+
+
+def _read(name_or_path: str) -> dict[str, Any]:
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or path.is_file():
+        if not path.is_file():
+            raise RecipeError(f"there is no recipe file {path}")
+        content = path.read_bytes()
+    else:
+        if name_or_path not in recipe_names():
+            raise RecipeError(
+                f"there is no recipe {name_or_path!r}: give a .toml file or one of {', '.join(recipe_names())}"
+            )
+        content = (resources.files("trailhound") / "runs" / "recipes" / f"{name_or_path}.toml").read_bytes()
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{name_or_path} is not TOML: {error}") from error

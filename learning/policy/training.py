@@ -1,0 +1,367 @@
+"""Trains a search policy: warm start by imitation, then PPO with marginal likelihood; resumable, reproducible.
+
+A run is a sequence of rounds. A round draws everything random from the run's seed and its own number, and between
+two rounds a checkpoint holds all there is to know; so a run that was killed goes on to the same policy, bit for bit.
+Several workers may share a run (:mod:`.workers`): all do what is written here, and the first alone writes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.logger import Logger
+
+from ...agent.network import PolicyNetwork
+from ...agent.policy_file import load_policy, save_confidence, save_policy
+from ...envs.world import QuestionWorld
+from ...errors import QuestionsError, RecipeError
+from ...graph.fact_memory import FactMemory
+from ...index.index import Index
+from ...retrievers.atomic_file import write_json
+from ...retrievers.protocols import Progress
+from ...retrievers.vectors.adapter import Adapter, load_adapter
+from ...retrievers.vectors.encoder import MiniLMEncoder
+from ..checkpoint import Progressed, load_checkpoint, save_checkpoint
+from ..devices import device_called
+from ..run_folder import claim
+from ..run_log import RunLog
+from ..training_questions import TrainingSource, balanced, drawn_out
+from .averaging import WeightAverage
+from .imitation import imitate_epoch
+from .ppo import SearchPPO
+from .recipe import Recipe
+from .self_supervision import sources_beside
+from .supervision import Supervision
+from .validation import calibrate, validate
+from .vector_env import SearchVecEnv
+from .workers import ALONE, Team
+from .worlds import load_worlds
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    """A finished run: where its policy is, its figures on validation, and how long it took."""
+
+    policy: Path
+    metrics: dict[str, float]
+    seconds: float
+
+
+def train(
+    sources: Sequence[TrainingSource],
+    out: Path,
+    *,
+    validation: Sequence[TrainingSource] = (),
+    hop_encoder: Path | None = None,
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    supervision: str = "passages",
+    reader: str | None = None,
+    resume: bool = True,
+    device: str = "auto",
+    team: Team = ALONE,
+    warn: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
+) -> TrainingReport:
+    """Train a policy on the questions of one or more indexes, and a reader where they have answers.
+
+    Without ``validation`` a share of the training questions (``recipe.held_out``) is set aside for it.
+
+    Args:
+        sources: what to learn from; their indexes must share an encoder.
+        out: folder of the run; a run of the same settings that was interrupted there goes on.
+        validation: what decides which policy is kept, and when to stop.
+        hop_encoder: folder of an encoder that ``tune`` made, for queries that hold evidence; copied into the policy.
+        recipe: settings; the defaults when None.
+        seed: of everything random.
+        supervision: ``passages``: the labels say what supports the answer. ``answers``: only the questions' answers are
+            known, and of the labels nothing is looked at but which questions belong to a split.
+        reader: judges paths, see :func:`.reading.opening.open_reader`; by default, or as ``coverage``, the labels do,
+            and with answers only readers that are trained in the run.
+        resume: go on with an interrupted run; otherwise an unfinished run in ``out`` is an error.
+        device: where the network computes, see :func:`.devices.device_called`; everything else is done by the CPU.
+        team: whoever trains this policy together; all of them call this with the same arguments.
+        warn: hears of question ids that were left out as ambiguous; without it they are errors.
+        progress: told of every stage.
+
+    Raises:
+        QuestionsError: when there is nothing to learn from, or the indexes do not share an encoder.
+        PolicyError: when ``out`` holds another run, or its checkpoint is damaged.
+        RecipeError: when the seed is negative or too large, the recipe has no round of either kind, or there is no
+            such supervision or device.
+        WorkerError: when another worker of the team is gone.
+    """
+    chosen = recipe or Recipe()
+    where = device_called(device)
+    adapter = None if hop_encoder is None else load_adapter(Path(hop_encoder))
+    supervised = Supervision(supervision, reader, Path(out), chosen.reader_epochs, seed)
+    if chosen.made_beside and supervision == "passages":
+        made = team.in_turn(lambda: sources_beside(sources, Path(out), chosen, seed, progress))
+        sources = [*sources, *made]
+    if team.rank:  # one of them says everything
+        warn, progress = None if warn is None else lambda message: None, None
+    run = _Run(sources, Path(out), validation, adapter, chosen, seed, supervised, where, team, warn, progress)
+    team.first(lambda: claim(run.out, run.describe, resume))
+    return run.finish()
+
+
+class _Run:
+    """One training run in its folder."""
+
+    def __init__(
+        self,
+        sources: Sequence[TrainingSource],
+        out: Path,
+        validation: Sequence[TrainingSource],
+        adapter: Adapter | None,
+        recipe: Recipe,
+        seed: int,
+        supervision: Supervision,
+        device: torch.device,
+        team: Team,
+        warn: Callable[[str], None] | None,
+        progress: Progress | None,
+    ) -> None:
+        if not 0 <= seed < 2**63:
+            raise RecipeError(f"the seed must be 0 or more and fit in 63 bits, not {seed}")
+        if not recipe.imitation_epochs + recipe.ppo_iterations:
+            raise RecipeError("imitation_epochs = 0 and ppo_iterations = 0 train nothing: set at least one of them")
+        encoders = sorted({source.index.encoder.name for source in (*sources, *validation)})
+        if len(encoders) != 1:
+            raise QuestionsError(f"training needs indexes of one encoder, not of {', '.join(encoders) or 'none'}")
+        self.out = out
+        self.recipe = recipe
+        self.seed = seed
+        self.settings = recipe.environment()
+        self.encoder = encoders[0]
+        self.adapter = adapter
+        self.supervision = supervision
+        self.team = team
+        self._progress = progress
+        self.describe = {
+            "recipe": recipe.model_dump(),
+            "seed": seed,
+            "workers": team.size,
+            "sources": [source.describe() for source in sources],
+            "validation": [source.describe() for source in validation],
+            "encoder": self.encoder,
+            "hop_encoder": None if adapter is None else adapter.digest,
+            **supervision.describe(),
+        }
+        hop_encoder = None if adapter is None else MiniLMEncoder(team.threads, adapter)
+        self.worlds, self.held_out = (
+            load_worlds(part, self.settings, warn, hop_encoder, supervision, team) for part in (sources, validation)
+        )
+        if not validation:
+            aside = max(1, round(len(self.worlds) * recipe.held_out))
+            self.worlds, self.held_out = drawn_out(self.worlds, aside, np.random.default_rng([seed, 2**31]))
+        self.describe["labelled_questions"] = [len(self.worlds), len(self.held_out)]
+        if not self.worlds or not self.held_out:
+            raise QuestionsError(f"there are too few questions with {supervision.wants} to train on")
+        self.validated = team.share(self.held_out)
+        torch.manual_seed(seed)
+        self.network = network_for(sources[0].index, recipe, device)
+        self.average = WeightAverage(self.network, recipe.average)
+        self.progressed = Progressed()
+
+    def finish(self) -> TrainingReport:
+        """Go on from the checkpoint, if there is one: run the rounds that are left and write ``metrics.json``."""
+        if self._checkpoint.exists():
+            self.progressed = load_checkpoint(self._checkpoint, self.network, average=self.average.network)
+            self.average.steps = self.progressed.averaged
+        self._divide(self.team.in_turn(lambda: self.supervision.prepare(self.worlds, self.held_out, self._progress)))
+        log = RunLog(self.out, self.progressed.rounds) if self.team.rank == 0 else None
+        try:
+            self._imitate(log)
+            self._reinforce(log)
+        finally:
+            if log is not None:
+                log.close()
+        metrics = {**self.progressed.kept, "kept_round": float(self.progressed.kept_round)}
+        self._calibrate()
+        seconds = round(self.progressed.seconds, 1)
+        self.team.first(lambda: write_json(self.out / "metrics.json", {**metrics, "seconds": seconds}))
+        return TrainingReport(self.out, metrics, self.progressed.seconds)
+
+    def _divide(self, worlds: list[QuestionWorld]) -> None:
+        """Keep this worker's share of the questions to learn from.
+
+        Raises:
+            QuestionsError: when there are fewer than workers.
+        """
+        recipe, team = self.recipe, self.team
+        imitated, fresh = self._split(worlds)
+        if min(len(imitated), len(fresh or imitated)) < team.size:
+            raise QuestionsError(f"{len(worlds)} questions are too few for {team.size} workers: use fewer workers")
+        repeats = max(1, -(-recipe.epoch_questions // len(balanced(imitated, recipe.most_repeats))))
+        self.worlds = balanced(team.share(imitated), recipe.most_repeats) * repeats
+        self.fresh = balanced(team.share(fresh), recipe.most_repeats) if fresh else self.worlds
+
+    def _split(self, worlds: list[QuestionWorld]) -> tuple[list[QuestionWorld], list[QuestionWorld]]:
+        """Return the questions of the warm start, and those that it leaves to PPO."""
+        recipe = self.recipe
+        if not recipe.fresh_share or not recipe.ppo_iterations:
+            return worlds, []
+        if not recipe.imitation_epochs:
+            return worlds, worlds
+        count = round(len(worlds) * recipe.fresh_share)
+        return drawn_out(worlds, count, np.random.default_rng([self.seed, 2**31 + 1]))
+
+    def _calibrate(self) -> None:
+        """Fit how sure the kept policy is of its searches, on the validation questions."""
+        policy = load_policy(self.out)
+        policy.network.to(self.network.device).memory = self.network.memory
+        draws = self._seeded(2**31 + 2)
+        confidence = calibrate(policy.network, self.settings, self.validated, draws, self.team)
+        if confidence is not None:
+            self.team.first(lambda: save_confidence(self.out, confidence))
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.out / "checkpoint.safetensors"
+
+    def _imitate(self, log: RunLog | None) -> None:
+        recipe = self.recipe
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=recipe.imitation_learning_rate, weight_decay=recipe.weight_decay
+        )
+        if 0 < self.progressed.rounds < recipe.imitation_epochs:
+            load_checkpoint(self._checkpoint, self.network, optimizer)
+        while self.progressed.rounds < recipe.imitation_epochs:
+            number = self.progressed.rounds
+            started = time.monotonic()
+            generator = self._seeded(number)
+            share = number / max(recipe.imitation_epochs - 1, 1)
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.imitation_learning_rate * (1 - 0.9 * share)
+            loss = imitate_epoch(
+                self.network,
+                optimizer,
+                self.settings,
+                self.supervision.drawn([self.worlds[k] for k in generator.permutation(len(self.worlds))], generator),
+                recipe.own_share * min(1.0, 2 * share),
+                generator,
+                self.team.part(recipe.imitation_lanes),
+                recipe.wide_share,
+                recipe.wander,
+                recipe.thorough,
+                self.average.update,
+                self._stage(f"imitation {number + 1}/{recipe.imitation_epochs}", len(self.worlds)),
+                self.team,
+            )
+            self._end_round("imitation", {"loss": loss}, optimizer, started, log)
+
+    def _reinforce(self, log: RunLog | None) -> None:
+        recipe = self.recipe
+        last = recipe.imitation_epochs + recipe.ppo_iterations
+        if self.progressed.rounds >= last:
+            return
+        model = self._ppo()
+        if self.progressed.rounds > recipe.imitation_epochs:
+            load_checkpoint(self._checkpoint, self.network, model.policy.optimizer)
+        elif recipe.imitation_epochs:
+            model.iterate(int(self._seeded(2**31 + 3).integers(2**31)), values_alone=True)
+        while self.progressed.rounds < last:
+            number = self.progressed.rounds
+            if number - max(self.progressed.peak_round + 1, recipe.imitation_epochs) >= recipe.patience:
+                break
+            started = time.monotonic()
+            stage = self._stage(f"PPO, validation {self.progressed.peak:.3f}", recipe.ppo_iterations)
+            if stage is not None:
+                stage(number - recipe.imitation_epochs)
+            statistics = model.iterate(
+                int(self._seeded(number).integers(2**31)), (last - number) / recipe.ppo_iterations
+            )
+            self._end_round("ppo", statistics, model.policy.optimizer, started, log)
+
+    def _ppo(self) -> SearchPPO:
+        recipe = self.recipe
+        env = SearchVecEnv(
+            self.fresh,
+            self.settings,
+            self.network.settings.question_dimension,
+            self.team.part(recipe.ppo_lanes),
+            recipe.paths_per_question,
+        )
+        model = SearchPPO(
+            env,
+            recipe.beta,
+            self.average.update,
+            recipe.beam_width,
+            self.supervision.answers,
+            recipe.thorough,
+            self.team,
+            n_steps=recipe.ppo_steps,
+            batch_size=self.team.part(recipe.minibatch),
+            n_epochs=recipe.ppo_passes,
+            learning_rate=recipe.ppo_learning_rate,
+            gamma=1.0,
+            gae_lambda=recipe.gae_lambda,
+            clip_range=recipe.clip_range,
+            ent_coef=recipe.entropy_weight,
+            vf_coef=recipe.value_weight,
+            target_kl=recipe.target_kl,
+            device=self.network.device,
+            policy_kwargs={"network": self.network, "weight_decay": recipe.weight_decay},
+        )
+        model.set_logger(Logger(None, []))
+        return model
+
+    def _end_round(
+        self,
+        phase: str,
+        figures: dict[str, float],
+        optimizer: torch.optim.Optimizer,
+        started: float,
+        log: RunLog | None,
+    ) -> None:
+        """Validate, keep the policy if it is the best so far, log, and write the checkpoint."""
+        validated = validate(self.average.network, self.settings, self.validated, self.team)
+        number = self.progressed.rounds
+        if validated["score"] > self.progressed.peak:
+            self.progressed.peak_round, self.progressed.peak = number, validated["score"]
+        # Less than half a passage of one question apart says nothing, and the later policy has learned more.
+        if validated["score"] >= self.progressed.peak - 0.25 / len(self.held_out):
+            self.progressed.kept_round, self.progressed.kept = number, validated
+            training = {**self.describe, "round": number, "phase": phase, "validation_figures": validated}
+            kept = (self.average.network, self.settings, self.encoder, training, self.adapter)
+            self.team.first(lambda: save_policy(self.out, *kept))
+        self.progressed.rounds += 1
+        self.progressed.seconds += time.monotonic() - started
+        if log is not None:
+            log.write(number, phase, {**figures, **{f"validation_{k}": v for k, v in validated.items()}})
+        if self.progressed.rounds == self.recipe.imitation_epochs:
+            # PPO sets out from the policy kept so far; in the checkpoint, because PPO's first round may replace it
+            self.network.load_state_dict(load_policy(self.out).network.state_dict())
+            self.average.restart()
+        self.progressed.averaged = self.average.steps
+        state = (self.network, optimizer, self.progressed, self.average.network)
+        self.team.first(lambda: save_checkpoint(self._checkpoint, *state))
+
+    def _seeded(self, number: int) -> np.random.Generator:
+        """Return this worker's generator of a round, and seed torch from it."""
+        generator = np.random.default_rng([self.seed, number, *([self.team.rank] if self.team.rank else [])])
+        torch.manual_seed(int(generator.integers(2**31)))
+        return generator
+
+    def _stage(self, name: str, total: int) -> Any:
+        """Return a callback that reports progress of one stage, or None."""
+        report = self._progress
+        return None if report is None else (lambda done: report(name, done, total))
+
+
+def network_for(index: Index, recipe: Recipe, device: torch.device | str = "cpu") -> PolicyNetwork:
+    """Return an untrained network that fits an index, on a device; its weights are drawn on the CPU."""
+    settings = recipe.network(index.encoder.dimension)
+    if index.facts is None:
+        return PolicyNetwork(settings).to(device)
+    scale = index.fact_encoder.scale
+    network = PolicyNetwork(replace(settings, fact_kinds=index.facts.kind_count, fact_scale=scale)).to(device)
+    network.remember(FactMemory(index.facts, device))
+    return network

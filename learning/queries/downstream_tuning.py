@@ -1,0 +1,326 @@
+"""Tunes how questions are asked by a downstream loss alone: which passages are evidence is never said.
+
+The loss is the marginal likelihood of the answer over what is retrieved (:mod:`.evidence_likelihood`), exact over the
+whole corpus: its vectors stay as they are, so that all scores of a batch are one matrix product and no index has to be
+encoded again. It moves the query encoder and the memory of mentions (:mod:`.query_model`), and afterwards, over the
+rankings that the two make, the weights of the fusion with the lexical sub-index (:mod:`.fusion_training`).
+
+Of the qrels nothing is looked at but which questions belong to a split.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ...agent.queries.low_rank import TunableEncoder, learning_rate, tunable
+from ...agent.queries.query_model import QueryModel, memory_over, save_memory
+from ...agent.reading.opening import open_reader
+from ...envs.question_set import QuestionSet
+from ...envs.settings import EnvironmentSettings
+from ...errors import QuestionsError, RecipeError
+from ...retrievers.differentiable.attention_memory import AttentionMemory
+from ...retrievers.differentiable.collapse import CollapseLimits, CollapseMeasures, measure_collapse, strided
+from ...retrievers.protocols import Progress
+from ...retrievers.vectors.adapter import save_adapter
+from ..checkpoint import Progressed, claim, load_checkpoint, save_checkpoint
+from ..devices import device_called
+from ..run_log import RunLog
+from ..training_questions import TrainingSource
+from .collapse_watch import CollapseWatch
+from .evidence_likelihood import WeighedSets, evidence_likelihood, weighed_sets
+from .fusion_training import FusionQuestion, fit_fusion, fusion_question
+from .tuning_batches import like_length_batches
+
+WATCHED = 200
+"""Questions that are watched for collapse."""
+
+
+@dataclass(frozen=True, slots=True)
+class DownstreamSettings:
+    """How queries are tuned.
+
+    Attributes:
+        epochs: passes over the questions.
+        rank: of the change of every linear layer of the encoder; 0 leaves it as it is.
+        learning_rate: of the encoder, highest of the schedule.
+        memory_learning_rate: of the memory's temperature and gate.
+        batch: questions in a gradient step.
+        temperature: tau of the softmax over the corpus.
+        dropout: inside the transformer.
+        memory: passages that a question reads before it is asked; 0 for no memory.
+        memory_rank: of the adapter of what it reads; 0 for none.
+        fusion: whether the weights of the fusion are learned too.
+        held_out: share of the questions whose loss decides which epoch is kept.
+        reader: judges how likely a set makes the answer, see :func:`.reading.opening.open_reader`; None where holding
+            the answer is all that counts.
+    """
+
+    epochs: int = 2
+    rank: int = 8
+    learning_rate: float = 1e-3
+    memory_learning_rate: float = 2e-2
+    batch: int = 32
+    temperature: float = 0.05
+    dropout: float = 0.05
+    memory: int = 20
+    memory_rank: int = 0
+    fusion: bool = True
+    held_out: float = 0.1
+    reader: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained."""
+        for name, least in (("epochs", 1), ("rank", 0), ("batch", 1), ("memory", 0), ("memory_rank", 0)):
+            if getattr(self, name) < least:
+                raise RecipeError(f"{name} must be {least} or more, not {getattr(self, name)}")
+        for name in ("learning_rate", "memory_learning_rate", "temperature", "held_out"):
+            if not 0 < getattr(self, name) < 1:
+                raise RecipeError(f"{name} must be above 0 and below 1, not {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise RecipeError(f"dropout must be from 0 to below 1, not {self.dropout}")
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerQuestion:
+    """A question that is learned from: the number of its index, its text, and the sets that could be its evidence."""
+
+    source: int
+    text: str
+    evidence: WeighedSets
+
+
+def tune_downstream(
+    sources: Sequence[TrainingSource],
+    out: Path,
+    *,
+    settings: DownstreamSettings | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    limits: CollapseLimits | None = None,
+    warn: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, float]:
+    """Tune queries on questions with answers; returns the figures of the epoch that is kept.
+
+    They also say how many questions could be learned from: those whose answer stands in a passage within reach.
+
+    The folder can be used as a query encoder (:class:`.tuned_queries.TunedQueries`) and as a hop encoder. An
+    interrupted run goes on when it is called again with the same arguments.
+
+    Args:
+        sources: questions with answers over indexes made with the built-in encoder.
+        out: folder of the result.
+        settings: the defaults when None.
+        seed: of everything random.
+        device: see :func:`.devices.device_called`.
+        limits: of the collapse guard; the defaults when None.
+        warn: hears of question ids that were left out as ambiguous.
+        progress: told of every batch.
+
+    Raises:
+        CollapseError: when the vectors of the questions collapse.
+        EncoderError: when an index was made with another encoder.
+        QuestionsError: when there are too few questions whose answer stands in a passage within reach.
+        PolicyError: when ``out`` holds a run of other settings.
+        RecipeError: when there is no such device.
+    """
+    run = _Run(sources, Path(out), settings or DownstreamSettings(), seed, device, limits, warn, progress)
+    return run.finish()
+
+
+class _Run:
+    """One tuning run in its folder."""
+
+    def __init__(
+        self,
+        sources: Sequence[TrainingSource],
+        out: Path,
+        settings: DownstreamSettings,
+        seed: int,
+        device: str,
+        limits: CollapseLimits | None,
+        warn: Callable[[str], None] | None,
+        progress: Progress | None,
+    ) -> None:
+        self._out, self._settings, self._seed, self._limits, self._progress = out, settings, seed, limits, progress
+        self._device = device_called(device)
+        self._indexes = [tunable(source.index) for source in sources]
+        self._describe = {"downstream": asdict(settings), "seed": seed, "sources": [s.describe() for s in sources]}
+        questions = answer_questions(sources, settings.reader, warn)
+        order = np.random.default_rng([seed, 2**31]).permutation(len(questions))
+        aside = max(1, round(len(questions) * settings.held_out))
+        self._held_out = [questions[k] for k in order[:aside]]
+        self._questions = [questions[k] for k in order[aside:]]
+        if not self._questions:
+            raise QuestionsError(
+                "there are too few questions whose answer stands in a passage within reach: nothing can be learned"
+            )
+        self._watched = [questions[k] for k in strided(len(questions), WATCHED)]
+        self._vectors = [
+            torch.from_numpy(index.dense.reconstruct(np.arange(len(index)))).to(self._device) for index in self._indexes
+        ]
+        self._model = self._fresh_model()
+        parts = [{"params": list(self._model.encoder.parameters()), "peak": settings.learning_rate}]
+        if self._model.memory is not None:
+            parts.append({"params": list(self._model.memory.parameters()), "peak": settings.memory_learning_rate})
+        self._optimizer = torch.optim.AdamW(parts, lr=settings.learning_rate, weight_decay=0.01)
+
+    def _fresh_model(self) -> QueryModel:
+        settings = self._settings
+        encoder = TunableEncoder(settings.rank, self._seed, settings.dropout, self._device)
+        memories: list[AttentionMemory] = []
+        for index in self._indexes if settings.memory else ():
+            memory = memory_over(
+                index, settings.memory, settings.temperature / 2, 0.3, settings.memory_rank, self._seed
+            ).to(self._device)
+            memories.append(memories[0].over(memory.keys, memory.values) if memories else memory)
+        return QueryModel(encoder, memories)
+
+    def finish(self) -> dict[str, float]:
+        """Run the epochs that are left; the best one is in the folder. Then learn the weights of the fusion."""
+        claim(self._out, "downstream.json", self._describe)
+        checkpoint = self._out / "checkpoint.safetensors"
+        progressed = Progressed()
+        if checkpoint.exists():
+            progressed = load_checkpoint(checkpoint, self._model, self._optimizer)
+        watch = CollapseWatch(self._out, progressed.rounds, self._limits)
+        if not watch.started:
+            watch.see(self._measures())
+        untuned = progressed.kept["untuned_loss"] if progressed.rounds else self._held_out_loss()
+        log = RunLog(self._out, progressed.rounds)
+        try:
+            while progressed.rounds < self._settings.epochs:
+                started = time.monotonic()
+                loss = self._epoch(progressed.rounds)
+                figures = {"loss": loss, "held_out_loss": self._held_out_loss(), "untuned_loss": untuned}
+                measures = self._measures()
+                log.write(progressed.rounds, "downstream", {**figures, **self._learned(), **measures.to_json()})
+                watch.see(measures)
+                self._keep(progressed, figures)
+                progressed.rounds += 1
+                progressed.seconds += time.monotonic() - started
+                save_checkpoint(checkpoint, self._model, self._optimizer, progressed)
+        finally:
+            log.close()
+        fused = self._fuse() if self._settings.fusion else {}
+        learned_from = {"questions": float(len(self._questions) + len(self._held_out))}
+        run = {"epoch": float(progressed.kept_round), "seconds": progressed.seconds}
+        return {**progressed.kept, **fused, **learned_from, **run}
+
+    def _keep(self, progressed: Progressed, figures: dict[str, float]) -> None:
+        """Store the model if its loss on the questions held out is the lowest so far."""
+        if -figures["held_out_loss"] > progressed.peak:
+            progressed.peak, progressed.peak_round = -figures["held_out_loss"], progressed.rounds
+            progressed.kept_round, progressed.kept = progressed.rounds, figures
+            save_adapter(self._out, self._model.encoder.adapter({**self._describe, "figures": figures}))
+            if self._model.memory is not None:
+                save_memory(self._out, self._model.memory)
+
+    def _learned(self) -> dict[str, float]:
+        memory = self._model.memory
+        if memory is None:
+            return {}
+        return {"gate": memory.gate.item(), "memory_temperature": memory.log_temperature.exp().item()}
+
+    def _epoch(self, number: int) -> float:
+        """Learn from every question once; returns the mean loss."""
+        generator = np.random.default_rng([self._seed, number])
+        torch.manual_seed(int(generator.integers(2**31)))
+        drawn = [self._questions[k] for k in generator.permutation(len(self._questions))]
+        batches = like_length_batches(
+            drawn,
+            lambda question: question.source,
+            lambda part: self._model.encoder.lengths([question.text for question in part]),
+            self._settings.batch,
+            generator,
+        )
+        losses, steps = [], self._settings.epochs * len(batches)
+        self._model.train()
+        for done, batch in enumerate(batches):
+            for group in self._optimizer.param_groups:
+                group["lr"] = learning_rate(number * len(batches) + done, steps, group["peak"])
+            loss = self._loss(batch)
+            self._optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+            self._optimizer.step()
+            losses.append(loss.item())
+            if self._progress is not None:
+                self._progress(f"tuning, epoch {number + 1}/{self._settings.epochs}", done + 1, len(batches))
+        return float(np.mean(losses))
+
+    def _loss(self, batch: Sequence[AnswerQuestion]) -> Tensor:
+        """Return the loss of a batch of questions over one index."""
+        source = batch[0].source
+        queries = self._model([question.text for question in batch], source)  # [b, d]
+        scores = queries @ self._vectors[source].T / self._settings.temperature  # [b, N]
+        return evidence_likelihood(scores, [question.evidence for question in batch])
+
+    @torch.no_grad()
+    def _held_out_loss(self) -> float:
+        self._model.eval()
+        losses = [self._loss(part).item() * len(part) for part in self._parts(self._held_out)]
+        return sum(losses) / len(self._held_out)
+
+    @torch.no_grad()
+    def _measures(self) -> CollapseMeasures:
+        """Measure the vectors of the questions that are watched."""
+        self._model.eval()
+        vectors, positives, top = [], [], []
+        for part in self._parts(self._watched):
+            corpus = self._vectors[part[0].source]
+            queries = self._model([question.text for question in part], part[0].source)  # [b, d]
+            vectors.append(queries)
+            positives.append(corpus[[question.evidence.best()[0] for question in part]])
+            top.append((queries @ corpus.T).argmax(dim=1))
+        seen = [torch.cat(parts).cpu().numpy() for parts in (vectors, positives, top)]
+        return measure_collapse(seen[0], seen[1], seen[2])
+
+    def _parts(self, questions: Sequence[AnswerQuestion]) -> list[list[AnswerQuestion]]:
+        """Split questions, in order, into batches of one index."""
+        size = self._settings.batch
+        parts = []
+        for source in range(len(self._indexes)):
+            mine = [question for question in questions if question.source == source]
+            parts += [mine[first : first + size] for first in range(0, len(mine), size)]
+        return parts
+
+    def _fuse(self) -> dict[str, float]:
+        """Learn the weights of the fusion over the rankings that the kept model makes."""
+        from ...agent.queries.tuned_queries import TunedQueries
+
+        tuned = [TunedQueries(self._out, index) for index in self._indexes]
+
+        def seen(questions: Sequence[AnswerQuestion]) -> list[FusionQuestion]:
+            found = [
+                fusion_question(self._indexes[q.source], tuned[q.source].query(q.text), q.evidence) for q in questions
+            ]
+            return [one for one in found if one is not None]
+
+        fusion, figures = fit_fusion(seen(self._questions), seen(self._held_out), self._seed)
+        fusion.save(self._out)
+        return figures
+
+
+def answer_questions(
+    sources: Sequence[TrainingSource], reader: str | None, warn: Callable[[str], None] | None
+) -> list[AnswerQuestion]:
+    """Return the questions whose answer stands within reach, with the sets that could be their evidence."""
+    judge = None if reader is None else open_reader(reader)
+    questions = []
+    for number, source in enumerate(sources):
+        found = QuestionSet.load(
+            source.index, source.questions, source.split, EnvironmentSettings(), warn, labels=False
+        )
+        worlds = [world for world in map(found.world, range(len(found))) if world.answer]
+        for world, evidence in zip(worlds, weighed_sets(worlds, judge), strict=True):
+            if evidence is not None:
+                questions.append(AnswerQuestion(number, world.view.text, evidence))
+    return questions

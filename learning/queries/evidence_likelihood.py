@@ -1,0 +1,115 @@
+r"""The downstream loss of a retriever: how likely what it retrieves makes the answer, when no passage is labelled.
+
+The evidence S of a question is latent. With :math:`p(y \mid q, S)` known up to a factor for every set in reach, by the
+answer standing in it and, where there is one, by a reader (:mod:`.latent_evidence`, :mod:`.evidence_kinds`),
+
+.. math::
+    L = - \log \sum_S p(S \mid q) \, p(y \mid q, S), \qquad
+    \log p(S \mid q) = \frac{1}{|S|} \sum_{i \in S} \log \frac{e^{s_i}}{e^{s_i} + \sum_{j \notin S} e^{s_j}},
+
+the marginal likelihood of REALM (arXiv:2002.08909, eq. 1) and RAG over sets in place of single passages: a passage of
+a set is retrieved from among what is not in the set, so that none has to beat another, and the mean keeps a set
+from being less likely for being larger. The gradient weighs every set by its posterior.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from ...agent.reading.protocol import Reader
+from ...envs.world import QuestionWorld
+from ..reader.judge import ReaderJudge
+from .evidence_kinds import shared_posteriors
+from .latent_evidence import evidence_sets
+
+_HAIR = 1e-6
+"""Least share of the total that is left outside a set: its logarithm must stay finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeighedSets:
+    """The sets that could be the evidence of a question.
+
+    Attributes:
+        rows: int64 [r], the passages in any of them, ascending.
+        members: bool [s, r], which are in which.
+        log_weights: float32 [s], log p(y | q, S) up to a constant.
+    """
+
+    rows: Tensor
+    members: Tensor
+    log_weights: Tensor
+
+    @classmethod
+    def of(cls, sets: Sequence[Sequence[int]], weights: NDArray[np.float64]) -> WeighedSets:
+        """Build from the rows of every set, and how probable each makes the answer."""
+        rows = sorted({row for rows in sets for row in rows})
+        members = torch.tensor([[row in one for row in rows] for one in map(set, sets)])
+        floored = np.maximum(weights, np.finfo(np.float32).tiny)
+        return cls(torch.tensor(rows), members, torch.from_numpy(np.log(floored)).float())
+
+    def best(self) -> list[int]:
+        """Return the rows of the set with the greatest weight."""
+        return self.rows[self.members[int(self.log_weights.argmax())]].tolist()
+
+    def within(self, rows: NDArray[np.int64]) -> WeighedSets | None:
+        """Return the sets that lie within ``rows``, ascending, with places there in place of rows; None for none."""
+        known = torch.from_numpy(np.isin(self.rows.numpy(), rows))
+        whole = ~(self.members & ~known).any(dim=1)
+        if not whole.any():
+            return None
+        used = self.members[whole].any(dim=0)
+        places = torch.from_numpy(np.searchsorted(rows, self.rows[used].numpy()))
+        return WeighedSets(places, self.members[whole][:, used], self.log_weights[whole])
+
+
+def evidence_likelihood(scores: Tensor, evidence: Sequence[WeighedSets]) -> Tensor:
+    """Return the loss, the mean over questions, for logits ``scores`` [b, n] of all passages of the corpus."""
+    totals = torch.logsumexp(scores, dim=1)
+    losses = [
+        -torch.logsumexp(log_set_probabilities(row, total, sets) + sets.log_weights.to(row), dim=0)
+        for row, total, sets in zip(scores, totals, evidence, strict=True)
+    ]
+    return torch.stack(losses).mean()
+
+
+def log_set_probabilities(scores: Tensor, total: Tensor, sets: WeighedSets) -> Tensor:
+    """Return log p(S | q) of every set, [s], for logits ``scores`` [n] with their log-sum ``total``."""
+    members = sets.members.to(scores.device)
+    own = scores[sets.rows.to(scores.device)].unsqueeze(0)  # [1, r]
+    inside = torch.logsumexp(own.masked_fill(~members, -torch.inf), dim=1)  # [s]
+    outside = total + torch.log(-torch.expm1((inside - total).clamp(max=-_HAIR)))  # [s]
+    log_probabilities = -softplus(outside.unsqueeze(1) - own)  # [s, r]
+    return (log_probabilities * members).sum(dim=1) / members.sum(dim=1)
+
+
+def weighed_sets(worlds: Sequence[QuestionWorld], reader: Reader | None = None) -> list[WeighedSets | None]:
+    """Return the sets of every question, by its answer alone; None where no passage in reach holds the answer.
+
+    Args:
+        worlds: questions with answers; their labels are not looked at.
+        reader: says how likely each set makes the answer; without one, holding it is all that counts.
+    """
+    sets = [evidence_sets(world) for world in worlds]
+    if not any(sets):
+        return [None] * len(worlds)
+    likelihoods = []
+    for world, candidates in zip(worlds, sets, strict=True):
+        found = np.zeros(len(candidates))
+        if reader is not None and candidates:
+            judge = ReaderJudge(reader, world)
+            judge.read_all([one.rows for one in candidates])
+            found = np.array([judge.log_likelihood(one.rows) for one in candidates])
+        likelihoods.append(found)
+    weights = shared_posteriors(worlds, sets, likelihoods)
+    return [
+        WeighedSets.of([one.rows for one in candidates], weight) if candidates else None
+        for candidates, weight in zip(sets, weights, strict=True)
+    ]

@@ -1,0 +1,174 @@
+r"""Fits the weights of a linear re-ranker on labelled questions.
+
+For a question with supporting candidates P and others N,
+
+.. math::
+    L = - \frac{1}{|P|} \sum_{p \in P} \log \frac{e^{s_p}}{e^{s_p} + \sum_{n \in N} e^{s_n}},
+
+the loss that the cross-encoder learns by (:mod:`..reranker_tuning`), which is convex in the weights; a little of their
+square keeps them finite where the questions are few. Whether the result is used is decided on questions that were set
+aside: a gain that may be chance leaves the ranking as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...agent.reranking.features import NAMES, Features, features_of
+from ...agent.reranking.folder import save_linear
+from ...agent.reranking.linear import LinearReranker
+from ...errors import QuestionsError
+from ...retrievers.protocols import Progress
+from ...retrievers.records import Query
+from ..checkpoint import claim
+from ..training_questions import TrainingSource, drawn_out
+from .reranker_states import RankedQuestion, questions_ranked_by
+from .reranker_tuning import surest
+
+SHRINKAGE = 1e-3
+"""Of the squared weights, beside the mean loss of a question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A question's candidates as numbers.
+
+    Attributes:
+        features: float64 [n, f].
+        supporting: bool [n].
+        supporting_in_all: supporting passages of the question, found or not.
+    """
+
+    features: NDArray[np.float64]
+    supporting: NDArray[np.bool_]
+    supporting_in_all: int
+
+    def with_features(self, kept: Sequence[int]) -> Listed:
+        """Return the same with some of the features alone."""
+        return replace(self, features=self.features[:, list(kept)])
+
+
+def tune_linear(
+    source: TrainingSource,
+    kind: str,
+    out: Path,
+    *,
+    system: str = "hybrid",
+    held_out: float = 0.25,
+    seed: int = 0,
+    warn: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, float]:
+    """Fit a linear re-ranker of a fixed system's results; returns its weights, and what it gains on the held out.
+
+    Args:
+        source: labelled questions over an index.
+        kind: ``hybrid`` or ``graph``.
+        out: folder of the result.
+        system: the fixed system.
+        held_out: share of the questions that decide whether the weights are used.
+        seed: of which these are.
+        warn: hears of question ids that were left out as ambiguous.
+        progress: hears of every question.
+
+    Raises:
+        PolicyError: when there is no such kind, or ``out`` holds a run of other settings.
+        EncoderError: when the index is a knowledge graph.
+        QuestionsError: when there are too few labelled questions.
+    """
+    LinearReranker(source.index, kind, [1.0] + [0.0] * (len(NAMES.get(kind, "?")) - 1))  # refuses what cannot be
+    described = {"kind": kind, "system": system, "seed": seed, "held_out": held_out, "source": source.describe()}
+    claim(out, "tuning.json", described)
+    listed = listed_questions(source, kind, system, warn, progress)
+    kept, fitted, figures = decide(listed, kind, held_out, seed)
+    figures = {**dict(zip(NAMES[kind], kept.tolist(), strict=True)), **figures}
+    reranker = LinearReranker(source.index, kind, kept.tolist())
+    save_linear(out, reranker, {**described, "fitted": fitted.tolist(), "validation_figures": figures})
+    return figures
+
+
+def decide(
+    questions: Sequence[Listed], kind: str, held_out: float, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[str, float]]:
+    """Fit weights on some of the questions, and keep them if they gain surely on the others.
+
+    Returns the weights to use, those that were fitted, and recall on the held-out questions with and without them.
+    """
+    count = max(1, round(len(questions) * held_out))
+    learned, aside = drawn_out(questions, count, np.random.default_rng([seed, 2**31]))
+    plain, fitted = np.eye(len(NAMES[kind]))[0], fit(learned, len(NAMES[kind]))
+    quality = np.array([[_quality(question, one) for one in (plain, fitted)] for question in aside])
+    used = surest(quality.mean(axis=2))
+    before, after = quality[:, 0].mean(axis=0), quality[:, used].mean(axis=0)
+    figures = {
+        "recall@2": float(after[0]),
+        "recall@5": float(after[1]),
+        "recall@2_without": float(before[0]),
+        "recall@5_without": float(before[1]),
+    }
+    return (plain, fitted)[used], fitted, figures
+
+
+def listed_questions(
+    source: TrainingSource,
+    kind: str,
+    system: str,
+    warn: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
+) -> list[Listed]:
+    """Return the candidates of every question that has labels, as a fixed system finds them, as numbers."""
+    features = features_of(kind, source.index)
+    return [listed_as(question, features) for question in questions_ranked_by([source], system, warn, progress)]
+
+
+def listed_as(question: RankedQuestion, features: Features) -> Listed:
+    """Return the candidates of a question as numbers."""
+    found, view = question.as_found(), question.view
+    supporting = np.array([row in question.gold for row in question.candidates], np.bool_)
+    return Listed(features(Query(view.text, view.vector), found), supporting, len(question.gold))
+
+
+def fit(questions: Sequence[Listed], features: int) -> NDArray[np.float64]:
+    """Return the weights of least loss, float64 [features].
+
+    Raises:
+        QuestionsError: when no question has supporting candidates and others.
+    """
+    from scipy.optimize import minimize
+
+    usable = [question for question in questions if 0 < question.supporting.sum() < len(question.supporting)]
+    if not usable:
+        raise QuestionsError("there are too few questions with supporting passages among the first to fit weights on")
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        total, slope = 0.0, np.zeros(features)
+        for question in usable:
+            scores = question.features @ weights
+            right, wrong = question.features[question.supporting], question.features[~question.supporting]
+            others = scores[~question.supporting]
+            against = others.max() + np.log(np.exp(others - others.max()).sum())
+            pull = np.exp(others - against) @ wrong  # mean features of what stands against
+            margins = against - scores[question.supporting]
+            total += np.logaddexp(0, margins).mean()
+            slope += ((1 / (1 + np.exp(-margins)))[:, None] * (pull - right)).mean(axis=0)
+        size = len(usable)
+        return total / size + SHRINKAGE * float(weights @ weights), slope / size + 2 * SHRINKAGE * weights
+
+    start = np.eye(features)[0]
+    found: NDArray[np.float64] = minimize(loss, start, jac=True, method="L-BFGS-B").x
+    return found
+
+
+def _quality(question: Listed, weights: NDArray[np.float64]) -> tuple[float, float]:
+    """Return recall at 2 and at 5 of the order by ``weights``."""
+    order = np.argsort(-(question.features @ weights), kind="stable")
+    found = question.supporting[order]
+    return (
+        float(found[:2].sum()) / max(question.supporting_in_all, 1),
+        float(found[:5].sum()) / max(question.supporting_in_all, 1),
+    )

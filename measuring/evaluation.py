@@ -1,0 +1,254 @@
+"""Measures a system on labelled questions: quality, latency and effort, overall and by type of question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..agent.confidence import brier_score, calibration_error
+from ..agent.reading.answer_text import exact_match, f1_score
+from ..agent.reading.opening import answering_reader
+from ..agent.search_agent import READ
+from ..agent.systems import Ranked, System, open_system
+from ..errors import QuestionsError
+from ..index.index import Index
+from ..retrievers.atomic_file import write_json
+from ..retrievers.protocols import Progress
+from ..retrievers.questions.labelled import load_questions
+from ..retrievers.records import Qrels, Question, Run
+from .fact_evaluation import fact_figures, rank_facts
+from .metrics import evaluate_run, mean, recall
+from .reliability_diagram import write_reliability
+from .run_file import write_run
+
+DEPTH = 100
+"""Passages of a question that a run file lists at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How a system did.
+
+    Attributes:
+        system: which policy or fixed system was measured.
+        figures: metric -> value over all questions.
+        by_type: type of question -> metric -> value; empty when the questions have no types.
+        run: the rankings.
+        confidences, complete: of each question, in order: how sure the system was that it took all the evidence, and
+            whether it did; empty where the system does not say.
+    """
+
+    system: str
+    figures: dict[str, float]
+    by_type: dict[str, dict[str, float]]
+    run: Run
+    confidences: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    complete: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+
+    def to_json(self) -> dict[str, float | str]:
+        """Return one flat object; a figure of one type is called ``metric[type]``."""
+        flat: dict[str, float | str] = {"system": self.system, **self.figures}
+        for kind, figures in self.by_type.items():
+            flat |= {f"{name}[{kind}]": value for name, value in figures.items()}
+        return flat
+
+
+def evaluate(
+    index: Index | Path | str,
+    questions: Path | str,
+    split: str,
+    *,
+    policy: Path | str | None = None,
+    system: str | None = None,
+    path_reranker: Path | str | None = None,
+    query_encoder: Path | str | None = None,
+    run_file: Path | str | None = None,
+    json_file: Path | str | None = None,
+    reliability_file: Path | str | None = None,
+    warn: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Rank every question of a split and measure; one question at a time, as one user would wait for it.
+
+    A question without a result counts zero. Latency is from the question's text to the ranking, query encoding
+    included; the first question is asked once before, so that loading the encoder does not count.
+
+    Args:
+        index: an opened index, or the folder of one.
+        questions: a folder with ``queries.jsonl`` and ``qrels/SPLIT.tsv``, or with ``SPLIT.txt`` of triples over a
+            knowledge graph, for which the figures are hits@k and mrr too (see :func:`fact_figures`).
+        split: which of its splits.
+        policy: the folder of a trained policy; the shipped one when None.
+        system: see :class:`SearchAgent`.
+        path_reranker: the folder of a re-ranker, of whatever kind, for the last step.
+        query_encoder: the folder of tuned queries, for a fixed system that compares vectors.
+        run_file: where to write the rankings in TREC's format.
+        json_file: where to write :meth:`Evaluation.to_json`.
+        reliability_file: where to draw the reliability diagram of the system's confidence, as SVG.
+        warn: hears of labels that the index does not have, and of question ids that were left out as ambiguous.
+        progress: hears of every question.
+
+    Raises:
+        QuestionsError: when the split cannot be read, the index has none of the passages it names, or the folder of
+            a file to write is not there.
+        PolicyError: when a reliability diagram is asked for, and the system does not say how sure it is.
+    """
+    opened = index if isinstance(index, Index) else Index.open(index)
+    hold_folders(run_file, json_file, reliability_file)
+    folder = Path(questions)
+    asked, qrels = load_questions(folder, split, warn)
+    _hold_labels(opened, qrels, folder, warn)
+    folders = (None if place is None else Path(place) for place in (policy, path_reranker, query_encoder))
+    chosen = open_system(opened, system, *folders)
+    if opened.facts is None:
+        ranked, latencies = _rank_all(chosen, asked, progress)
+    else:
+        ranked, latencies = rank_facts(chosen, opened, asked, progress)
+    run = {question.id: _named(opened, found) for question, found in zip(asked, ranked, strict=True)}
+    if opened.facts is None:
+        measured = _passage_figures(asked, qrels, run, ranked)
+    else:
+        measured = fact_figures(opened, folder, asked, ranked, warn)
+    answers = _judged_answers(opened, asked, ranked, None if policy is None else Path(policy))
+    evaluation = _figures(chosen.name, asked, measured, run, ranked, latencies, answers)
+    _write(evaluation, run_file, json_file, reliability_file)
+    return evaluation
+
+
+def _write(
+    evaluation: Evaluation,
+    run_file: Path | str | None,
+    json_file: Path | str | None,
+    reliability_file: Path | str | None,
+) -> None:
+    """Write the files that are asked for."""
+    if json_file is not None:
+        write_json(Path(json_file), evaluation.to_json())
+    if reliability_file is not None:
+        write_reliability(Path(reliability_file), evaluation.system, evaluation.confidences, evaluation.complete)
+    if run_file is not None:
+        write_run(Path(run_file), evaluation.run, "trailhound")
+
+
+def hold_folders(*files: Path | str | None) -> None:
+    """Refuse files in folders that are not there, before any question is answered."""
+    for file in files:
+        if file is not None and not Path(file).parent.is_dir():
+            raise QuestionsError("cannot be written: its folder is not there, make it first", file)
+
+
+def _rank_all(system: System, questions: list[Question], progress: Progress | None) -> tuple[list[Ranked], list[float]]:
+    """Return every ranking and how many milliseconds it took."""
+    ranked: list[Ranked] = []
+    latencies: list[float] = []
+    for question in questions[:1]:
+        system.rank(question.text, DEPTH)
+    for number, question in enumerate(questions, start=1):
+        started = perf_counter()
+        ranked.append(system.rank(question.text, DEPTH))
+        latencies.append((perf_counter() - started) * 1000)
+        if progress is not None:
+            progress("answering questions", number, len(questions))
+    return ranked, latencies
+
+
+def _named(index: Index, ranked: Ranked) -> dict[str, float]:
+    passages = index.store.passages(ranked.rows.tolist())
+    return {passage.id: float(score) for passage, score in zip(passages, ranked.scores, strict=True)}
+
+
+def _passage_figures(
+    questions: list[Question], qrels: Qrels, run: Run, ranked: list[Ranked]
+) -> dict[str, dict[str, float]]:
+    """Return question id -> metric -> value, with the return, and how sure a policy was beside how right it was."""
+    figures = evaluate_run(qrels, run)
+    for question, found in zip(questions, ranked, strict=True):
+        named = zip(run[question.id], found.rows.tolist(), strict=True)
+        evidence = [passage for passage, row in named if row in found.taken]
+        taken = recall(evidence, qrels.get(question.id, {}), len(evidence))
+        figures[question.id]["return"] = taken - found.spent
+        if found.confidence is not None:
+            figures[question.id] |= {"confidence": found.confidence, "complete": float(taken > 1 - 1e-9)}
+    return figures
+
+
+def _judged_answers(
+    index: Index, questions: list[Question], ranked: list[Ranked], policy: Path | None
+) -> dict[str, dict[str, float]]:
+    """Return exact match and F1 of the reader's answers, by question; empty unless every question has its answer."""
+    reader = answering_reader(policy)
+    # over facts the ranking is the answer: there is nothing to read
+    if reader is None or index.facts is not None or not all(question.answer for question in questions):
+        return {}
+    judged = {}
+    for question, found in zip(questions, ranked, strict=True):
+        read = index.store.passages(found.to_read(READ).tolist())
+        answer = reader.answer(question.text, read)
+        text, gold = answer.text if answer is not None else "", question.answer or ""
+        judged[question.id] = {"answer_exact_match": exact_match(text, gold), "answer_f1": f1_score(text, gold)}
+    return judged
+
+
+def _figures(
+    name: str,
+    questions: list[Question],
+    per_question: dict[str, dict[str, float]],
+    run: Run,
+    ranked: list[Ranked],
+    latencies: list[float],
+    answers: dict[str, dict[str, float]],
+) -> Evaluation:
+    for question, found, latency in zip(questions, ranked, latencies, strict=True):
+        per_question[question.id] |= {"actions": found.actions, "calls": found.calls, "latency_ms": latency}
+        per_question[question.id] |= {f"calls_{name}": count for name, count in found.asked.items()}
+        per_question[question.id] |= answers.get(question.id, {})
+    kinds = sorted({question.type for question in questions if question.type is not None})
+    by_type = {kind: _summary({q.id: per_question[q.id] for q in questions if q.type == kind}) for kind in kinds}
+    sure = [values for values in (per_question[q.id] for q in questions) if "confidence" in values]
+    confidences = np.array([values["confidence"] for values in sure])
+    return Evaluation(
+        name, _summary(per_question), by_type, run, confidences, np.array([values["complete"] == 1 for values in sure])
+    )
+
+
+def _summary(per_question: dict[str, dict[str, float]]) -> dict[str, float]:
+    figures = mean(per_question)
+    latencies = [values["latency_ms"] for values in per_question.values()]
+    for name in [name for name in figures if name in ("actions", "calls", "return") or name.startswith("calls_")]:
+        figures[f"{name}_mean"] = figures.pop(name)
+    del figures["latency_ms"]
+    figures["latency_ms_p50"], figures["latency_ms_p95"] = np.percentile(latencies, [50, 95]).tolist()
+    if "confidence" in figures:
+        figures["confidence_mean"] = figures.pop("confidence")
+        figures["complete_mean"] = figures.pop("complete")
+        sure = np.array([(values["confidence"], values["complete"]) for values in per_question.values()])
+        figures["calibration_error"] = calibration_error(sure[:, 0], sure[:, 1] == 1)
+        figures["brier_score"] = brier_score(sure[:, 0], sure[:, 1] == 1)
+    figures["questions"] = len(per_question)
+    return figures
+
+
+def _hold_labels(index: Index, qrels: Qrels, folder: Path, warn: Callable[[str], None] | None) -> None:
+    """Warn of labelled passages that the index lacks.
+
+    Raises:
+        QuestionsError: when it lacks them all.
+    """
+    named = {passage for labels in qrels.values() for passage, relevance in labels.items() if relevance > 0}
+    lacking = sorted(passage for passage in named if not index.store.has(passage))
+    if named and len(lacking) == len(named):
+        raise QuestionsError(
+            f"the index {index.path} has none of the {len(named)} labelled passages (such as {lacking[0]!r}):"
+            " evaluate over the index of the corpus that the labels speak of",
+            folder,
+        )
+    if lacking and warn is not None:
+        warn(
+            f"{folder}: {len(lacking)} of {len(named)} labelled passages (such as {lacking[0]!r}) are not in the"
+            " index: they count as not found"
+        )

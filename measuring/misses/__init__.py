@@ -1,0 +1,1 @@
+"""What an evaluation missed, and at which stage."""

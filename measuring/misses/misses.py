@@ -1,0 +1,251 @@
+"""Explains what a policy misses on labelled questions: every miss, and the one stage that it is due to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...agent.reading.extractive import ExtractiveReader
+from ...agent.reading.opening import answering_reader
+from ...agent.reranking.folder import open_reranker
+from ...agent.reranking.ordering import new_order
+from ...agent.reranking.path_reranker import PathReranker
+from ...agent.search_agent import READ
+from ...agent.systems import PolicySystem, Ranked, open_system
+from ...errors import PolicyError, QuestionsError
+from ...index.index import Index
+from ...retrievers.protocols import Progress, Reranker
+from ...retrievers.questions.labelled import load_questions
+from ...retrievers.records import Question
+from .miss_stages import STAGES, Finding, attribute
+from .reading_misses import reading_finding
+from .search_trace import Searched, SearchTrace
+
+Reachable = Callable[[str], NDArray[np.bool_]]
+"""A router's account of a question: which rows lie in the shards that are searched for it, bool [passages]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A supporting passage that is not among the first five, or a wrong answer whose evidence is complete.
+
+    Attributes:
+        question_id, question: whose.
+        passage: id, as it is labelled; empty for an answer.
+        title: of the passage, or the beginning of its text; for an answer, the right one.
+        stage: one of ``STAGES``.
+        cause: within the stage, in a few words.
+        happened: what happened, in words.
+    """
+
+    question_id: str
+    question: str
+    passage: str
+    title: str
+    stage: str
+    cause: str
+    happened: str
+
+
+@dataclass(frozen=True, slots=True)
+class MissReport:
+    """What a policy missed, and why.
+
+    Attributes:
+        system: which policy.
+        questions: how many were asked.
+        supporting: labelled supporting passages of all questions.
+        judged_answers: questions with all evidence among the first five and a known answer.
+        misses: in the order of the questions.
+    """
+
+    system: str
+    questions: int
+    supporting: int
+    judged_answers: int
+    misses: tuple[Miss, ...]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return stage -> cause -> misses, in the order of the pipeline, the commonest cause first."""
+        counted = {stage: Counter(miss.cause for miss in self.misses if miss.stage == stage) for stage in STAGES}
+        return {stage: dict(causes.most_common()) for stage, causes in counted.items()}
+
+    def examples(self, most: int) -> list[Miss]:
+        """Return at most ``most`` misses of each stage, of different causes where there are several."""
+        chosen: list[Miss] = []
+        for stage in STAGES:
+            seen: Counter[str] = Counter()
+            queued = []
+            for place, miss in enumerate(miss for miss in self.misses if miss.stage == stage):
+                queued.append((seen[miss.cause], place, miss))
+                seen[miss.cause] += 1
+            chosen += [miss for _, _, miss in sorted(queued, key=lambda one: one[:2])[:most]]
+        return chosen
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain lists, dictionaries, strings and numbers."""
+        total = len(self.misses)
+        stages = {
+            stage: {
+                "count": sum(causes.values()),
+                "share": sum(causes.values()) / total if total else 0.0,
+                "causes": causes,
+            }
+            for stage, causes in self.counts().items()
+        }
+        return {
+            "system": self.system,
+            "questions": self.questions,
+            "supporting_passages": self.supporting,
+            "answers_with_complete_evidence": self.judged_answers,
+            "total": total,
+            "stages": stages,
+            "misses": [asdict(miss) for miss in self.misses],
+        }
+
+
+def explain_misses(
+    index: Index | Path | str,
+    questions: Path | str,
+    split: str,
+    *,
+    policy: Path | str | None = None,
+    path_reranker: Path | str | None = None,
+    reachable: Reachable | None = None,
+    warn: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
+) -> MissReport:
+    """Search every question of a split, one at a time as :func:`evaluate` does, and say why what is missing is missing.
+
+    Args:
+        index: an opened index, or the folder of one.
+        questions: a folder with ``queries.jsonl`` and ``qrels/SPLIT.tsv``, or a native multi-hop file.
+        split: which of its splits.
+        policy: the folder of a trained policy; the shipped one when None.
+        path_reranker: the folder of a re-ranker, of whatever kind, for the last step.
+        reachable: what a router leaves of the index for a question; the shards of the index's own router when None.
+        warn: hears of question ids that were left out as ambiguous.
+        progress: hears of every question.
+
+    Raises:
+        QuestionsError: when the split cannot be read, or the index has nothing that its labels name.
+        PolicyError: when there is no policy for this index, or the index is a knowledge graph.
+    """
+    opened = index if isinstance(index, Index) else Index.open(index)
+    if opened.facts is not None:
+        raise PolicyError(f"{opened.path} is a knowledge graph: what is missed in texts is explained, not in facts")
+    chosen = None if policy is None else Path(policy)
+    system = open_system(opened, "policy", chosen)
+    assert isinstance(system, PolicySystem)  # what the name stands for
+    reranker = None if path_reranker is None else open_reranker(Path(path_reranker), opened)
+    asked, qrels = load_questions(Path(questions), split, warn)
+    labels = {item.id: [name for name, label in qrels[item.id].items() if label > 0] for item in asked}
+    reachable = _within_shards(opened) if reachable is None else reachable
+    explainer = _Explainer(opened, system, reranker, answering_reader(chosen), reachable)
+    explainer.hold_labels([name for names in labels.values() for name in names], Path(questions))
+    misses: list[Miss] = []
+    for number, question in enumerate(asked, start=1):
+        misses += explainer.misses(question, labels[question.id])
+        if progress is not None:
+            progress("explaining misses", number, len(asked))
+    supporting = sum(map(len, labels.values()))
+    return MissReport(system.name, len(asked), supporting, explainer.judged_answers, tuple(misses))
+
+
+def _within_shards(index: Index) -> Reachable | None:
+    routing = index.routing
+    return None if routing is None else lambda question: routing.reachable(index.query(question), len(index))
+
+
+class _Explainer:
+    """Searches one question after the other, and explains what is missing."""
+
+    def __init__(
+        self,
+        index: Index,
+        system: PolicySystem,
+        reranker: Reranker | PathReranker | None,
+        reader: ExtractiveReader | None,
+        reachable: Reachable | None,
+    ) -> None:
+        self._index = index
+        self._system = system
+        self._reranker = reranker
+        self._reader = reader
+        self._reachable = reachable
+        self.judged_answers = 0
+
+    def hold_labels(self, names: Sequence[str], questions: Path) -> None:
+        """Refuse labels that speak of another corpus.
+
+        Raises:
+            QuestionsError: when the index has neither a passage nor a document of these names.
+        """
+        if names and not any(self._index.store.has(name) or name in self._chunks for name in names):
+            raise QuestionsError(
+                f"the index {self._index.path} has none of the {len(names)} labelled passages (such as {names[0]!r}):"
+                " give the index of the corpus that the labels speak of",
+                questions,
+            )
+
+    def misses(self, question: Question, labels: Sequence[str]) -> list[Miss]:
+        """Return what is missed of one question."""
+        store = self._index.store
+        gold = {store.row_of(name): name for name in labels if store.has(name)}
+        found = {name: self._chunked(name) for name in labels if not store.has(name)}
+        searched, ranked = self._search(question.text, list(gold))
+        found |= {gold[row]: finding for row, finding in attribute(searched, list(gold)).items()}
+        misses = [_miss(question, name, self._title(name), found[name]) for name in labels if name in found]
+        if labels and not misses and question.answer and self._reader is not None:
+            self.judged_answers += 1
+            read = store.passages(ranked.to_read(READ).tolist())
+            answer = self._reader.answer(question.text, read)
+            wrong = reading_finding(question.answer, answer, read, store.passages(list(gold)))
+            if wrong is not None:
+                misses.append(_miss(question, "", question.answer, wrong))
+        return misses
+
+    def _search(self, question: str, gold: Sequence[int]) -> tuple[Searched, Ranked]:
+        world, trace = self._system.world(question), SearchTrace()
+        ranked = self._system.rank_world(world, world.settings.max_candidates, trace)
+        ranking = tuple(ranked.rows.tolist())
+        if self._reranker is not None:
+            order = new_order(self._reranker, self._index, question, ranked.rows, ranked.scores)
+            ranked = replace(ranked, rows=ranked.rows[order])
+        outside: frozenset[int] = frozenset()
+        if self._reachable is not None:
+            inside = self._reachable(question)
+            outside = frozenset(row for row in gold if not inside[row])
+        return Searched(world, trace, ranking, tuple(ranked.rows.tolist()), outside), ranked
+
+    @cached_property
+    def _chunks(self) -> Counter[str]:
+        """How many passages each document is cut into."""
+        return Counter(self._index.store.columns()[1])
+
+    def _chunked(self, name: str) -> Finding:
+        """Say why there is no passage of a labelled name."""
+        count = self._chunks.get(name, 0)
+        if not count:
+            return Finding("chunking", "not in the index", f"the index has no passage and no document {name!r}")
+        what = "a passage of another name" if count == 1 else f"{count} passages"
+        happened = f"the label names the document {name!r}, which the index holds as {what}"
+        return Finding("chunking", "cut into passages", happened)
+
+    def _title(self, name: str) -> str:
+        store = self._index.store
+        if store.has(name):
+            passage = store.passage(store.row_of(name))
+            return passage.title or passage.text[:60]
+        return (store.document(name).title if name in self._chunks else "") or name
+
+
+def _miss(question: Question, passage: str, title: str, finding: Finding) -> Miss:
+    return Miss(question.id, question.text, passage, title, finding.stage, finding.cause, finding.happened)

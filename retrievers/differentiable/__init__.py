@@ -1,0 +1,1 @@
+"""Differentiable retrieval: operators, objectives and what guards their training."""

@@ -1,1 +1,0 @@
-"""Differentiable retrieval and its objectives."""

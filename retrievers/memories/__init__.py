@@ -1,1 +1,0 @@
-"""Memories of vectors: dense, compressed, of word pieces."""

@@ -1,0 +1,1 @@
+"""Labelled questions: those over texts and those over a knowledge graph."""

@@ -1,0 +1,179 @@
+"""Questions and their labels: BEIR's ``queries.jsonl`` with ``qrels/SPLIT.tsv``, and multi-hop files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ...errors import QuestionsError
+from ..corpus.complaints import Complaints, Place
+from ..corpus.json_records import Record, decode, json_type, read_file, read_json_lines
+from ..corpus.multihop import multihop_records, supporting_ids
+from ..corpus.normalise import normalise
+from ..records import Qrels, Question
+from .fact_questions import has_fact_questions, load_fact_questions
+
+_HEADER = "query-id<TAB>corpus-id<TAB>score"
+
+
+def load_questions(folder: Path, split: str, warn: Callable[[str], None] | None = None) -> tuple[list[Question], Qrels]:
+    """Load the questions of one split, in the order of ``queries.jsonl``, and their labels.
+
+    A question's answer and type come from its metadata (MuSiQue's ``hops`` stand for the type).
+
+    Args:
+        folder: has ``queries.jsonl`` and ``qrels/SPLIT.tsv``; the header line of the latter may be missing. Or a
+            native HotpotQA, 2WikiMultiHopQA or MuSiQue file, see :func:`load_multihop_questions`. Or ``SPLIT.txt``
+            of triples over a knowledge graph, see :func:`load_fact_questions`.
+        split: which file of ``qrels`` to use; a native file is one split, whatever it is called here.
+        warn: if given, an id of the split that names two different questions is left out and reported
+            here, because its labels may belong to either; if not, it is an error.
+
+    Raises:
+        QuestionsError: a file or the split is missing, a line is malformed, a label is of an unknown
+            question, an id names two questions; names file and line.
+    """
+    folder = Path(folder)
+    if folder.is_file():
+        return load_multihop_questions(folder)
+    if has_fact_questions(folder):
+        return load_fact_questions(folder, split)
+    queries = folder / "queries.jsonl"
+    if not queries.is_file():
+        raise QuestionsError(
+            "there is no queries.jsonl: give a folder with queries.jsonl and qrels/, or a native multi-hop file", folder
+        )
+    qrels_path = _split_path(folder, split)
+    qrels, places = _read_qrels(qrels_path)
+    if not qrels:
+        raise QuestionsError(f"the split {split!r} has no labels: expected lines of {_HEADER}", qrels_path)
+    questions = _read_split(queries, qrels, warn)
+    for identifier, place in places.items():
+        if identifier in qrels and identifier not in questions:
+            raise QuestionsError(f"the question {identifier!r} is not in {queries}", place.path, place.line)
+    return list(questions.values()), qrels
+
+
+def load_multihop_questions(path: Path) -> tuple[list[Question], Qrels]:
+    """Load the questions of a native HotpotQA, 2WikiMultiHopQA or MuSiQue file with labels.
+
+    Labels name passages by the ids that ``read_corpus`` gives the same file's contexts.
+
+    Raises:
+        QuestionsError: the file is damaged or has no labels, an id names two questions; names file and line.
+    """
+    complaints = Complaints(_ignore)
+    questions: dict[str, Question] = {}
+    qrels: Qrels = {}
+    for record in multihop_records(Path(path), QuestionsError):
+        identifier = record.identifier("id" if "id" in record.values else "_id")
+        if identifier in questions:
+            raise record.fail(f"the id {identifier!r} was used before: ids must be unique")
+        hops = identifier.partition("__")[0] if "paragraphs" in record.values else None
+        questions[identifier] = Question(
+            identifier,
+            _question_text(record, "question"),
+            _optional(record, record.values, "answer"),
+            _optional(record, record.values, "type") or hops,
+        )
+        qrels[identifier] = dict.fromkeys(supporting_ids(record, complaints), 1)
+    if not questions:
+        raise QuestionsError("holds no questions", path)
+    return list(questions.values()), qrels
+
+
+def _ignore(message: str) -> None:
+    """Drop a warning about contexts: the corpus reader gives it, and questions are judged by their own."""
+
+
+def _split_path(folder: Path, split: str) -> Path:
+    splits = sorted(path.stem for path in (folder / "qrels").glob("*.tsv"))
+    if split not in splits:
+        there = ", ".join(splits) or "none (expected qrels/SPLIT.tsv)"
+        raise QuestionsError(f"there is no split {split!r}; splits there are: {there}", folder)
+    return folder / "qrels" / f"{split}.tsv"
+
+
+def _read_qrels(path: Path) -> tuple[Qrels, dict[str, Place]]:
+    """Return the labels, and where each question is first named."""
+    qrels: Qrels = {}
+    places: dict[str, Place] = {}
+    text = decode(read_file(path, QuestionsError), path, QuestionsError)
+    for number, line in enumerate(text.split("\n"), start=1):
+        line = line.removesuffix("\r")
+        if not line.strip() or (number == 1 and _is_header(line)):
+            continue
+        question, passage, score = _fields(line, path, number)
+        scores = qrels.setdefault(question, {})
+        if scores.setdefault(passage, score) != score:
+            raise QuestionsError(
+                f"{passage!r} has the scores {scores[passage]} and {score} for {question!r}: keep one",
+                path,
+                number,
+            )
+        places.setdefault(question, Place(path, number))
+    return qrels, places
+
+
+def _is_header(line: str) -> bool:
+    return not any(character.isdigit() for character in line.rpartition("\t")[2])
+
+
+def _fields(line: str, path: Path, number: int) -> tuple[str, str, int]:
+    fields = line.split("\t")
+    if len(fields) != 3 or not fields[0].strip() or not fields[1].strip():
+        raise QuestionsError(f"expected {_HEADER}, found {line[:80]!r}", path, number)
+    try:
+        return fields[0], fields[1], int(fields[2])
+    except ValueError as cause:
+        raise QuestionsError(f"the score {fields[2]!r} is not a whole number", path, number) from cause
+
+
+def _read_split(path: Path, qrels: Qrels, warn: Callable[[str], None] | None) -> dict[str, Question]:
+    """Read the questions that have labels; ambiguous ones are taken out of ``qrels`` too."""
+    questions: dict[str, Question] = {}
+    lines: dict[str, int | None] = {}
+    ambiguous: set[str] = set()
+    for record in read_json_lines(path, QuestionsError):
+        question = _question(record)
+        if question.id not in qrels:
+            continue
+        if questions.setdefault(question.id, question) == question:
+            lines.setdefault(question.id, record.place.line)
+            continue
+        message = f"the id {question.id!r} names another question than in line {lines[question.id]}"
+        if warn is None:
+            raise record.fail(f"{message}: ids must be unique")
+        warn(f"{record.place}: {message}: left it out of the split")
+        ambiguous.add(question.id)
+    for identifier in ambiguous:
+        del questions[identifier], qrels[identifier]
+    return questions
+
+
+def _question(record: Record) -> Question:
+    metadata = record.values.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise record.fail(f"the field 'metadata' must be an object, not {json_type(metadata)}")
+    kind = _optional(record, metadata, "type") or _optional(record, metadata, "hops")
+    answer = _optional(record, metadata, "answer")
+    return Question(record.identifier("_id"), _question_text(record, "text"), answer, kind)
+
+
+def _question_text(record: Record, name: str) -> str:
+    result = normalise(record.string(name))
+    if result.nul_characters or result.lone_surrogates:
+        raise record.fail(f"the field {name!r} has NUL characters or lone surrogates: repair the question")
+    if not result.text.strip():
+        raise record.fail(f"the field {name!r} is empty: a question needs a text")
+    return result.text
+
+
+def _optional(record: Record, values: dict[str, Any], name: str) -> str | None:
+    value = values.get(name)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if value is not None and not isinstance(value, str):
+        raise record.fail(f"the field {name!r} must be a string, not {json_type(value)}")
+    return None if value is None else normalise(value).text

@@ -1,0 +1,1 @@
+"""Vectors: encoders, dense memories and late interaction."""

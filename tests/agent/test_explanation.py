@@ -1,0 +1,220 @@
+"""Every kind of action is said in words, with the reason that the policy could see."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from trailhound import Document, EnvironmentSettings, Index, IndexSettings
+from trailhound.agent.explanation import explain
+from trailhound.envs.batch import SearchBatch
+from trailhound.envs.features import FOUND_BY, STATIC
+from trailhound.envs.question_view import QuestionView
+from trailhound.envs.settings import SUB_INDEXES
+from trailhound.envs.world import QuestionWorld
+from trailhound.graph.knowledge_graph import GROUPS
+from trailhound.retrievers.protocols import Encoder
+
+SETTINGS = EnvironmentSettings(expand_size=4, pages=2, hop_size=4, max_candidates=20, max_evidence=3)
+
+SMALL_CHUNKS = IndexSettings(chunk_words=12)
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory, hashing_encoder: Encoder) -> Index:
+    """Articles that mention each other, and a note that nothing links to."""
+    articles = {
+        "The Silver Gate (film)": "The Silver Gate is a film from 1990. It was directed by Ada Brun in the hills.",
+        "Ada Brun": "Ada Brun is a director. She was born in the town of Torl.",
+        "Torl": "Torl is a town by the sea with a harbour.",
+        "": "An unsigned note about harbours, tides and the price of fish in winter.",
+    }
+    documents = [Document(f"d{k}", title, text, atomic=True) for k, (title, text) in enumerate(articles.items())]
+    return Index.build(documents, tmp_path_factory.mktemp("explained") / "a.index", encoder=hashing_encoder)
+
+
+Start = Callable[..., SearchBatch]
+Action = Callable[[SearchBatch], int]
+
+
+@pytest.fixture
+def start(index: Index) -> Start:
+    def begin(question: str, settings: EnvironmentSettings = SETTINGS) -> SearchBatch:
+        batch = SearchBatch(settings, 1, 64)
+        batch.start(0, QuestionWorld(index, QuestionView.of(index, question), settings))
+        return batch
+
+    return begin
+
+
+def expand(name: str) -> Action:
+    return lambda batch: batch.layout.expand + SUB_INDEXES.index(name)
+
+
+def hop(evidence: int, group: str) -> Action:
+    return lambda batch: batch.layout.hop + evidence * len(GROUPS) + GROUPS.index(group)
+
+
+def take(title: str) -> Action:
+    """Find the candidate of this title among those in view by then."""
+
+    def find(batch: SearchBatch) -> int:
+        state = batch.lane(0)
+        passages = state.world.index.store.passages(state.world.rows[state.places[: state.count]].tolist())
+        return batch.layout.take + [passage.title for passage in passages].index(title)
+
+    return find
+
+
+def stop(batch: SearchBatch) -> int:
+    return 0
+
+
+def why_after(index: Index, taken: int, row: int, group: str) -> str:
+    """Return why ``row`` may be taken after ``taken``, which led to it."""
+    batch = SearchBatch(SETTINGS, 1, 64)
+    batch.start(0, QuestionWorld(index, QuestionView.of(index, "river barley winters boats snow"), SETTINGS))
+    do(batch, expand("dense"), expand("dense"))
+    state = batch.lane(0)
+    slots = {int(state.world.rows[state.places[slot]]): slot for slot in range(state.count)}
+    do(batch, lambda batch: batch.layout.take + slots[taken], hop(0, group))
+    return explain(batch, 0, batch.layout.take + slots[row])[1]
+
+
+def do(batch: SearchBatch, *actions: Action) -> None:
+    for choose in actions:
+        action = choose(batch)
+        assert batch.mask[0, action], f"{batch.layout.decode(action)} is not legal"
+        batch.act(0, action)
+
+
+def words_for(batch: SearchBatch, action: Action) -> tuple[str, str]:
+    return explain(batch, 0, action(batch))
+
+
+def test_asking_for_late_interaction(late_index: Index) -> None:
+    batch = SearchBatch(SETTINGS, 1, 64)
+    batch.start(0, QuestionWorld(late_index, QuestionView.of(late_index, "a harbour town"), SETTINGS))
+    assert words_for(batch, expand("late"))[0] == "ask the late-interaction index"
+    do(batch, expand("late"))
+    assert words_for(batch, expand("late"))[0] == "ask the late-interaction index, page 2"
+    seen = batch.observation["candidates"][0, 0]
+    assert seen[len(STATIC) + FOUND_BY.index("late")] == 1
+    assert explain(batch, 0, batch.layout.take)[1].startswith("late-interaction rank 1, cosine ")
+
+
+@pytest.mark.parametrize("name", ["lexical", "dense", "entity"])
+def test_asking_a_sub_index(name: str, start: Start) -> None:
+    batch = start("Where was the director of The Silver Gate born?")
+    assert words_for(batch, expand(name)) == (f"ask the {name} index", "nothing is in view yet")
+
+
+def test_turning_the_page(start: Start) -> None:
+    batch = start("Where was the director of The Silver Gate born?")
+    do(batch, expand("dense"))
+    words = words_for(batch, expand("dense"))
+    assert words == ("ask the dense index, page 2", "nothing in view was worth taking yet")
+
+
+def test_asking_again_with_evidence(start: Start) -> None:
+    batch = start("Where was the director of The Silver Gate born?")
+    do(batch, expand("entity"), take("The Silver Gate (film)"))
+    words, _ = words_for(batch, expand("dense"))
+    assert words == "ask the dense index, given “The Silver Gate (film)”"
+
+
+@pytest.mark.parametrize(
+    ("group", "words"),
+    [
+        ("mentions", "follow what “Ada Brun” mentions"),
+        ("mentioned_by", "follow what mentions “Ada Brun”"),
+        ("shares", "follow the names and phrases that “Ada Brun” shares"),
+        ("adjacent", "read on before and after “Ada Brun”"),
+    ],
+)
+def test_following_the_graph(group: str, words: str, start: Start) -> None:
+    batch = start("Who is Ada Brun?")
+    do(batch, expand("entity"), take("Ada Brun"))
+    assert words_for(batch, hop(0, group)) == (
+        words,
+        "“Ada Brun” is evidence, and the question leads on from it",
+    )
+
+
+def test_taking_what_the_question_names(start: Start) -> None:
+    batch = start("Where was the director of The Silver Gate born?")
+    do(batch, expand("entity"))
+    words = words_for(batch, take("The Silver Gate (film)"))
+    assert words == ("take “The Silver Gate (film)”", "the question names it")
+
+
+def test_taking_what_the_question_names_by_another_name(tmp_path: Path, hashing_encoder: Encoder) -> None:
+    article = Document("a", "Ada Maria Brun", "A director of the north.", atomic=True)
+    index = Index.build([article], tmp_path / "alias.index", encoder=hashing_encoder)
+    batch = SearchBatch(SETTINGS, 1, 64)
+    batch.start(0, QuestionWorld(index, QuestionView.of(index, "Where was Ada Brun born?"), SETTINGS))
+    do(batch, expand("entity"))
+    assert words_for(batch, take("Ada Maria Brun"))[1] == "the question names it by another name"
+
+
+def test_taking_what_the_evidence_mentions(start: Start) -> None:
+    batch = start("Where was the director of The Silver Gate born?")
+    do(batch, expand("entity"), take("The Silver Gate (film)"), hop(0, "mentions"))
+    assert words_for(batch, take("Ada Brun"))[1] == "“The Silver Gate (film)” mentions it"
+
+
+def test_taking_what_mentions_the_evidence(start: Start) -> None:
+    batch = start("Who comes from Torl?")
+    do(batch, expand("entity"), take("Torl"), hop(0, "mentioned_by"))
+    assert words_for(batch, take("Ada Brun"))[1] == "it mentions “Torl”"
+
+
+def test_the_latest_evidence_that_mentions_it_is_named(start: Start) -> None:
+    batch = start("Torl and The Silver Gate?")
+    do(batch, expand("entity"), take("Torl"), take("The Silver Gate (film)"))
+    do(batch, hop(1, "mentions"))
+    assert words_for(batch, take("Ada Brun"))[1] == "“The Silver Gate (film)” mentions it"
+
+
+def test_taking_what_only_a_sub_index_found(start: Start) -> None:
+    batch = start("the price of fish in winter")
+    do(batch, expand("lexical"))
+    what, why = words_for(batch, take(""))
+    assert what == "take “An unsigned note about harbours, tides and the pri”"
+    assert why.startswith("lexical rank 1, cosine 0.")
+    assert why.endswith(" with the question")
+
+
+def test_taking_the_next_chunk_and_what_shares_a_name(tmp_path: Path, hashing_encoder: Encoder) -> None:
+    story = "The mill of Orvand Teslock stood by the river. It ground barley. " * 2
+    other = Document("b", "", "Much later, Orvand Teslock sold boats on the coast.", atomic=True)
+    documents = [Document("a", "", f"{story}\n\nWinters were long there, and snow lay deep. " * 2), other]
+    index = Index.build(documents, tmp_path / "story.index", encoder=hashing_encoder, settings=SMALL_CHUNKS)
+    found = set()
+    for row in range(len(index)):
+        for group in ("adjacent", "shares"):
+            for neighbour in index.graph.neighbours(row, group).rows.tolist():
+                found.add((group, why_after(index, row, neighbour, group)))
+    assert any(group == "adjacent" and why.startswith("it stands beside “") for group, why in found)
+    assert any(group == "shares" and why.startswith("it shares a name or phrase with “") for group, why in found)
+
+
+def test_stopping(start: Start) -> None:
+    batch = start("Where was the director of The Silver Gate born?", replace(SETTINGS, max_evidence=2))
+    assert words_for(batch, stop) == ("stop", "nothing in view looked like evidence")
+    do(batch, expand("entity"), take("The Silver Gate (film)"))
+    assert words_for(batch, stop)[1] == "the evidence looks complete: another step is not worth its price"
+    do(batch, hop(0, "mentions"), take("Ada Brun"))
+    assert words_for(batch, stop)[1] == "there is no room for more evidence"
+
+
+def test_every_legal_action_of_a_long_search_has_words(start: Start) -> None:
+    batch = start("Where was the director of The Silver Gate born, and who dug tin?")
+    do(batch, expand("dense"))
+    for _ in range(3):
+        do(batch, lambda batch: int(batch.mask[0, batch.layout.take :].argmax()) + batch.layout.take)
+        for action in batch.mask[0].nonzero()[0].tolist():
+            what, why = explain(batch, 0, action)
+            assert what
+            assert why
+            assert "{" not in what + why

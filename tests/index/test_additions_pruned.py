@@ -1,0 +1,119 @@
+"""Duplicates while an index changes: what repeats stays out, what stood behind a document that goes comes back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from trailhound import Document, Index, IndexSettings
+from trailhound.errors import UpdateError
+from trailhound.retrievers.compiling.chunking import chunk
+from trailhound.retrievers.compiling.pruning import DUPLICATES, MARKS, Sieve
+from trailhound.retrievers.protocols import Encoder
+
+GATE = "The gate of the harbour was built by Brun Oller, who had long quarrelled with the owners of the quay."
+BREAD = "Bread is baked from flour, water and salt, and was sold to the crews of the ships in winter."
+PRUNED = IndexSettings(drop_duplicates=True, chunk_words=20)
+
+
+def built(folder: Path, encoder: Encoder, *documents: Document) -> Index:
+    return Index.build(documents, folder / "x", settings=PRUNED, encoder=encoder)
+
+
+def by_the_sieve(documents: list[Document]) -> tuple[list[tuple[str, str]], list[dict[str, str]]]:
+    """Return passages and duplicates of an index that is built from documents."""
+    sieve = Sieve()
+    kept = [passage for document in documents for passage in sieve.pass_through(chunk(document, 20))]
+    return [(passage.id, passage.text) for passage in kept], sieve.dropped
+
+
+def state(index: Index) -> tuple[list[tuple[str, str]], list[dict[str, str]]]:
+    by_document = [index.store.passages(index.store.rows_of(some)) for some in index.store.document_ids()]
+    return [(passage.id, passage.text) for some in by_document for passage in some], index.dropped
+
+
+def test_a_passage_that_repeats_one_is_left_out_and_said(tmp_path: Path, word_encoder: Encoder) -> None:
+    index = built(tmp_path, word_encoder, Document("a", "", GATE))
+    report = index.add([Document("b", "", f"{GATE.upper()} {BREAD}"), Document("c", "", BREAD + "!")])
+    assert (report.added, report.passages) == (2, 1)
+    expected = [
+        {"document": "b", "passage": "b#0", "reason": "equal", "found_as": "a#0"},
+        {"document": "c", "passage": "c#0", "reason": "equal", "found_as": "b#1"},
+    ]
+    assert list(report.dropped) == index.dropped == expected
+    assert not index.store.has("c#0")
+    assert index.store.document("c").text == BREAD + "!"
+    assert Index.open(index.path, encoder=word_encoder).dropped == expected
+    assert index.compact()
+    assert index.dropped == json.loads((index.path / DUPLICATES).read_text()) == expected
+
+
+def test_deleting_a_document_brings_back_what_stood_behind_it(tmp_path: Path, word_encoder: Encoder) -> None:
+    index = built(tmp_path, word_encoder, Document("a", "", GATE), Document("b", "", GATE), Document("c", "", BREAD))
+    index.add([Document("d", "", GATE)])
+    report = index.delete(["a"])
+    assert (report.deleted, report.passages, report.restored) == (1, 0, ("b#0",))
+    assert report.dropped == ()
+    assert index.dropped == [{"document": "d", "passage": "d#0", "reason": "equal", "found_as": "b#0"}]
+    assert index.store.document_ids() == ["c", "b", "d"]
+    hits = index.lexical.search(index.query("Brun Oller"), 5).rows.tolist()
+    assert [passage.id for passage in index.store.passages(hits)] == ["b#0"]
+    assert state(Index.open(index.path, encoder=word_encoder)) == state(index)
+    assert index.delete(["d", "b"]).restored == ()
+    assert index.dropped == []
+
+
+def test_replacing_a_document_brings_it_back_too(tmp_path: Path, word_encoder: Encoder) -> None:
+    index = built(tmp_path, word_encoder, Document("a", "", GATE), Document("b", "", GATE))
+    report = index.add([Document("a", "", BREAD)], replace=True)
+    assert (report.replaced, report.passages, report.restored, report.dropped) == (1, 1, ("b#0",), ())
+    report = index.add([Document("a", "", GATE)], replace=True)
+    assert (report.replaced, report.passages, report.restored) == (1, 0, ())
+    assert [entry["found_as"] for entry in report.dropped] == ["b#0"]
+
+
+TEXTS = [GATE, GATE + " It leaks.", GATE.replace("long ", ""), BREAD, f"{GATE} {BREAD}", f"{BREAD} {GATE}", "Salt."]
+STEPS = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from([*TEXTS, None])), min_size=1, max_size=8)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=4), STEPS)
+def test_it_is_always_what_a_build_of_the_same_documents_lets_through(
+    tmp_path: Path, word_encoder: Encoder, base: list[str], steps: list[tuple[str, str | None]]
+) -> None:
+    index = built(tmp_path, word_encoder, *(Document("abcdef"[k], "", text) for k, text in enumerate(base)))
+    for identifier, text in steps:
+        if text is not None:
+            index.add([Document(identifier, "", text)], replace=True)
+        elif index.store.having([identifier]):
+            index.delete([identifier])
+        documents = [index.store.document(some) for some in index.store.document_ids()]
+        assert state(index) == by_the_sieve(documents)
+    assert state(Index.open(index.path, encoder=word_encoder)) == state(index)
+
+
+def test_compacted_it_is_the_index_that_is_built_from_all_documents(tmp_path: Path, word_encoder: Encoder) -> None:
+    index = built(tmp_path, word_encoder, Document("a", "", GATE), Document("b", "", GATE), Document("c", "", BREAD))
+    index.add([Document("d", "", BREAD), Document("e", "", "Salt.")])
+    index.delete(["a"])
+    assert index.compact()
+    documents = [index.store.document(identifier) for identifier in index.store.document_ids()]
+    anew = Index.build(documents, tmp_path / "y", settings=PRUNED, encoder=word_encoder)
+    one, other = ({k: v for k, v in i.manifest["files"].items() if k[:7] != "lexical"} for i in (index, anew))
+    assert one == other
+    assert {DUPLICATES, MARKS} < set(one)
+
+
+def test_an_index_of_an_earlier_version_says_that_it_must_be_built_again(tmp_path: Path, word_encoder: Encoder) -> None:
+    index = built(tmp_path, word_encoder, Document("a", "", GATE), Document("b", "", GATE))
+    (index.path / MARKS).unlink()
+    (index.path / DUPLICATES).write_text('[{"passage": "b#0", "reason": "equal", "found_as": "a#0"}]')
+    index = Index.open(index.path, encoder=word_encoder, verify=False)
+    assert index.dropped[0]["found_as"] == "a#0"
+    for change in (lambda: index.add([Document("d", "", BREAD)]), lambda: index.delete(["a"])):
+        with pytest.raises(UpdateError, match=r"built by an earlier version, .* build it again"):
+            change()
+    assert not index.changed

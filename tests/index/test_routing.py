@@ -1,0 +1,204 @@
+"""A routed index searches the shards of a question, asks for docids, and finds what came and went since."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from trailhound import Document, EnvironmentSettings, Index, IndexSettings
+from trailhound.agent.policy_file import load_policy
+from trailhound.cli import main
+from trailhound.demo.encyclopedia import generate, write_beir
+from trailhound.envs.batch import SearchBatch
+from trailhound.envs.question_set import QuestionSet
+from trailhound.envs.settings import SUB_INDEXES
+from trailhound.errors import RouterError
+from trailhound.measuring.misses.miss_stages import attribute
+from trailhound.measuring.misses.search_trace import Searched, SearchTrace
+
+DOCID = SUB_INDEXES.index("docid")
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("routed")
+    write_beir(generate(160, 60, 3), folder / "corpus")
+    Index.build(folder / "corpus", folder / "w.index", threads=1)
+    arguments = ["tune-router", "--index", str(folder / "w.index"), "--shards", "4", "--made", "150", "--quiet"]
+    assert main([*arguments, "--out", str(folder / "router")]) == 0
+    return folder
+
+
+def routed(house: Path, shards: int = 1, index: str = "w.index") -> Index:
+    return Index.open(house / index, threads=1, router=house / "router", shards=shards)
+
+
+def first_question(house: Path) -> str:
+    return str(json.loads((house / "corpus" / "queries.jsonl").read_text().splitlines()[0])["text"])
+
+
+def test_lexical_and_dense_search_within_the_shards_of_the_question(house: Path) -> None:
+    index = routed(house)
+    question = index.query(first_question(house))
+    routing = index.routing
+    assert routing is not None
+    (shard,) = routing.router.shards(question, 1).numbers.tolist()
+    inside = set(routing.router.partition.rows(np.array([shard])).tolist())
+    assert routing.passages_searched(question) == len(inside) < len(index) / 2
+    for name in ("lexical", "dense"):
+        hits = index.sub_indexes_for(question)[name].search(question, 20)
+        assert len(hits), name
+        assert set(hits.rows.tolist()) <= inside, name
+    everywhere = index.dense.search(question, len(index))
+    best_inside = [row for row in everywhere.rows.tolist() if row in inside][:5]
+    assert index.sub_indexes_for(question)["dense"].search(question, 5).rows.tolist() == best_inside
+
+
+def test_late_interaction_finds_the_best_of_the_shards(house: Path) -> None:
+    place = house / "late.index"
+    Index.build(house / "corpus", place, threads=1, settings=IndexSettings(late_interaction=2))
+    arguments = ["tune-router", "--index", str(place), "--shards", "4", "--made", "60", "--quiet"]
+    assert main([*arguments, "--out", str(house / "late-router")]) == 0
+    index = Index.open(place, threads=1, router=house / "late-router", shards=1)
+    question = index.query(first_question(house))
+    assert index.routing is not None
+    assert index.late is not None
+    inside = np.flatnonzero(index.routing.reachable(question, len(index))).tolist()
+    everywhere = index.late.search(question, len(index))
+    expected = [row for row in everywhere.rows.tolist() if row in inside]
+    late = index.sub_indexes_for(question)["late"]
+    assert late.name == "late"
+    for limit in (1, 7, len(index)):
+        assert late.search(question, limit).rows.tolist() == expected[:limit]
+    kept = dict(zip(everywhere.rows.tolist(), everywhere.scores.tolist(), strict=True))
+    assert late.search(question, 7).scores.tolist() == [kept[row] for row in expected[:7]]
+    index.add([Document("new", "", question.text)])
+    assert index.sub_indexes_for(question)["late"].search(question, 5).rows[0] == index.store.row_of("new#0")
+
+
+def test_all_shards_together_are_the_whole_dense_index(house: Path) -> None:
+    index = routed(house, shards=4)
+    question = index.query(first_question(house))
+    here, there = index.sub_indexes_for(question)["dense"].search(question, 30), index.dense.search(question, 30)
+    assert here.rows.tolist() == there.rows.tolist()
+    np.testing.assert_allclose(here.scores, there.scores, atol=1e-6)
+
+
+def test_an_index_without_a_router_has_no_docids(house: Path) -> None:
+    index = Index.open(house / "w.index", threads=1)
+    assert index.routing is None
+    assert set(index.sub_indexes_for(index.query("anything"))) == set(index.sub_indexes)
+
+
+@pytest.mark.parametrize("with_router", [True, False])
+def test_the_environment_asks_for_docids_where_there_is_a_router(with_router: bool, house: Path) -> None:
+    index = routed(house) if with_router else Index.open(house / "w.index", threads=1)
+    settings = EnvironmentSettings()
+    questions = QuestionSet.load(index, house / "corpus", "train", settings, lambda message: None)
+    batch = SearchBatch(settings, 1, index.encoder.dimension)
+    batch.start(0, questions.world(0))
+    action = batch.layout.expand + DOCID
+    assert batch.mask[0, action] == with_router
+    if with_router:
+        batch.act(0, action)
+        world = batch.lane(0).world
+        view = world.view
+        wanted = index.sub_indexes_for(index.query(view.text))["docid"].search(index.query(view.text), 5)
+        found = batch.observation["candidate_rows"][0, : batch.lane(0).count]
+        assert found.tolist() == wanted.rows.tolist()
+        assert batch.lane(0).spent == pytest.approx(settings.expand_docid_ms * settings.price_per_ms)
+        batch.act(0, batch.layout.take)
+        assert not batch.mask[0, action], "docids follow from the question alone"
+
+
+def test_a_policy_learns_to_ask_for_docids(house: Path, tmp_path: Path) -> None:
+    """From the command line, within the shards: the expert of ``thorough`` asks everything that is there."""
+    over = ["--index", str(house / "w.index"), "--questions", str(house / "corpus"), "--quiet"]
+    router = ["--router", str(house / "router"), "--shards", "2"]
+    few = ["thorough=true", "imitation_epochs=6", "imitation_learning_rate=5e-3", "imitation_lanes=8", "width=24"]
+    few += ["ppo_iterations=0", "reader_epochs=0", "expand_docid_ms=1"]
+    short = [part for setting in few for part in ("--set", setting)]
+    assert main(["train", *over, *router, *short, "--split", "train", "--out", str(tmp_path / "run")]) == 0
+    assert load_policy(tmp_path / "run").network.operator.weight[DOCID].any()
+    asked = ["evaluate", *over, "--policy", str(tmp_path / "run"), "--split", "dev", "--json"]
+    assert main([*asked, str(tmp_path / "routed.json"), *router]) == 0
+    assert main([*asked, str(tmp_path / "everywhere.json")]) == 0
+    docids = [
+        json.loads((tmp_path / f"{name}.json").read_text())["calls_docid_mean"] for name in ("routed", "everywhere")
+    ]
+    assert docids[0] > 0
+    assert docids[1] == 0
+
+
+def test_a_pickled_index_keeps_its_router(house: Path) -> None:
+    index = pickle.loads(pickle.dumps(routed(house, shards=3)))
+    assert index.routing is not None
+    question = index.query(first_question(house))
+    assert len(index.routing.router.shards(question, 3).numbers) == 3
+
+
+def test_what_is_added_is_found_and_what_is_deleted_is_not(house: Path, tmp_path: Path) -> None:
+    shutil.copytree(house / "w.index", tmp_path / "w.index")
+    index = Index.open(tmp_path / "w.index", threads=1, router=house / "router", shards=1)
+    question = index.query(first_question(house))
+    before = index.sub_indexes_for(question)["lexical"].search(question, 3).rows.tolist()
+    index.add([Document("new", "", question.text)])
+    index.delete([index.store.passage(before[0]).document_id])
+    for name in ("lexical", "dense"):
+        rows = index.sub_indexes_for(question)[name].search(question, 5).rows.tolist()
+        assert rows[0] == index.store.row_of("new#0"), name
+        assert before[0] not in rows, name
+
+
+def test_the_router_of_another_index_is_refused(house: Path, tmp_path: Path) -> None:
+    Index.build([Document("a", "A", "One text."), Document("b", "B", "Another.")], tmp_path / "other.index", threads=1)
+    index = Index.open(tmp_path / "other.index", threads=1, router=house / "router")
+    with pytest.raises(RouterError, match="was tuned on another index"):
+        index.sub_indexes_for(index.query("one"))
+
+
+def test_no_shards_at_all_are_refused(house: Path) -> None:
+    with pytest.raises(RouterError, match="0 shards cannot be searched"):
+        routed(house, shards=0).sub_indexes_for(Index.open(house / "w.index", threads=1).query("one"))
+
+
+def test_what_is_reachable_is_what_is_searched(house: Path) -> None:
+    index = routed(house)
+    routing = index.routing
+    assert routing is not None
+    question = index.query(first_question(house))
+    reachable = routing.reachable(question, len(index) + 2)
+    assert reachable[-2:].all(), "what came later is in no shard, and is searched"
+    assert reachable[:-2].sum() == routing.passages_searched(question)
+    found = index.sub_indexes_for(question)["dense"].search(question, len(index)).rows
+    assert sorted(found.tolist()) == np.flatnonzero(reachable[:-2]).tolist()
+
+
+def test_what_no_page_of_a_routed_index_holds_is_beyond_the_pages(house: Path) -> None:
+    index = routed(house, shards=4)
+    settings = EnvironmentSettings(expand_size=1, pages=1)
+    world = QuestionSet.load(index, house / "corpus", "train", settings, lambda message: None).world(0)
+    batch, trace = SearchBatch(settings, 1, index.encoder.dimension), SearchTrace()
+    batch.start(0, world)
+    trace(batch, 0, 0)
+    question = index.query(world.view.text)
+    brought = {int(found.search(question, 1).rows[0]) for found in index.sub_indexes_for(question).values()}
+    row = next(row for row in index.lexical.search(question, 30).rows.tolist() if row not in brought)
+    finding = attribute(Searched(world, trace, (), ()), [row])[row]
+    assert (finding.stage, finding.cause) == ("retrieval", "beyond the pages")
+
+
+def test_a_miss_outside_the_shards_is_one_of_routing(house: Path, tmp_path: Path) -> None:
+    arguments = ["--index", str(house / "w.index"), "--questions", str(house / "corpus"), "--split", "dev", "--quiet"]
+    report = tmp_path / "misses.json"
+    assert main(["explain-misses", *arguments, "--json", str(report)]) == 0
+    everywhere = json.loads(report.read_text())["misses"]
+    routing = ["--router", str(house / "router"), "--shards", "1"]
+    assert main(["explain-misses", *arguments, *routing, "--json", str(report)]) == 0
+    in_shards = json.loads(report.read_text())["misses"]
+    assert not any(miss["cause"] == "outside the shards" for miss in everywhere)
+    assert any(miss["stage"] == "routing" and miss["cause"] == "outside the shards" for miss in in_shards)

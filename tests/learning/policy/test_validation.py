@@ -1,0 +1,106 @@
+"""Validation says what a policy is worth on questions it does not learn from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from trailhound import EnvironmentSettings
+from trailhound.agent.confidence import DRAWS
+from trailhound.agent.network import NetworkSettings, PolicyNetwork
+from trailhound.agent.rollout import search_worlds
+from trailhound.envs.world import QuestionWorld
+from trailhound.learning.policy.validation import TOP, calibrate, validate
+
+
+@pytest.fixture(scope="module")
+def network() -> PolicyNetwork:
+    torch.manual_seed(3)
+    return PolicyNetwork(NetworkSettings(64, question_width=8, width=16))
+
+
+def stopping(network: PolicyNetwork) -> PolicyNetwork:
+    """Return a policy that always stops at once."""
+    lazy = PolicyNetwork(network.settings)
+    lazy.load_state_dict(network.state_dict())
+    torch.nn.init.constant_(lazy.stop_score.bias, 1e6)
+    return lazy
+
+
+def test_the_figures_are_those_of_the_searches(
+    network: PolicyNetwork, worlds: list[QuestionWorld], settings: EnvironmentSettings
+) -> None:
+    """Counted again from every search by itself: shares of the supporting passages among the first five."""
+    figures = validate(network, settings, worlds)
+    recalls, complete, returns, calls, prices, evidence = [], [], [], [], [], []
+    for world in worlds:
+        [outcome] = search_worlds(network.eval(), settings, [world], lanes=1)
+        top = set(outcome.ranking[:TOP].tolist())
+        recalls.append(len(top & world.gold) / len(world.gold))
+        complete.append(top >= world.gold)
+        returns.append(outcome.total_reward)
+        calls.append(outcome.calls)
+        kinds = [decision.kind for decision in outcome.decisions]
+        taken = sum(row in world.gold for d in outcome.decisions if d.kind == "take" for row in d.rows)
+        prices.append(taken / len(world.gold) - outcome.total_reward)
+        evidence.append(taken / len(world.gold))
+        assert outcome.calls == sum(kind in {"expand", "hop"} for kind in kinds)
+    assert figures["recall@5"] == pytest.approx(np.mean(recalls))
+    assert figures["all_recall@5"] == pytest.approx(np.mean(complete))
+    assert figures["return"] == pytest.approx(np.mean(returns))
+    assert figures["calls"] == pytest.approx(np.mean(calls))
+    assert figures["score"] == pytest.approx((np.mean(recalls) + np.mean(evidence)) / 2 - np.mean(prices))
+    assert 0 < figures["recall@5"] < 1
+    assert np.mean(prices) > 0
+
+
+def test_a_policy_that_stops_at_once_finds_nothing_for_nothing(
+    network: PolicyNetwork, worlds: list[QuestionWorld], settings: EnvironmentSettings
+) -> None:
+    figures = validate(stopping(network), settings, worlds[:5])
+    assert figures == {"recall@5": 0, "all_recall@5": 0, "return": 0, "calls": 0, "score": 0}
+
+
+def test_what_is_in_view_counts_though_it_was_not_taken(network: PolicyNetwork, worlds: list[QuestionWorld]) -> None:
+    """The ranking goes on after the evidence: recall may be had without a TAKE; the price is paid all the same."""
+    settings = EnvironmentSettings(expand_everything=True, price_per_ms=0.001)
+    wide = [QuestionWorld(world.index, world.view, settings, world.gold) for world in worlds]
+    figures = validate(stopping(network), settings, wide)
+    assert figures["recall@5"] > 0
+    assert figures["return"] == pytest.approx(figures["score"] - figures["recall@5"] / 2)
+    assert figures["return"] < 0
+
+
+def test_questions_without_labels_do_not_count(
+    network: PolicyNetwork, worlds: list[QuestionWorld], settings: EnvironmentSettings
+) -> None:
+    unlabelled = [QuestionWorld(world.index, world.view, settings) for world in worlds[:4]]
+    mixed = [*unlabelled[:2], *worlds[:6], *unlabelled[2:]]
+    expected = validate(network, settings, worlds[:6])
+    assert validate(network, settings, mixed) == {name: pytest.approx(value) for name, value in expected.items()}
+
+
+def test_dropout_does_not_disturb_it(
+    network: PolicyNetwork, worlds: list[QuestionWorld], settings: EnvironmentSettings
+) -> None:
+    """A network that is being trained is measured as it would search, the same each time."""
+    network.train()
+    first = validate(network, settings, worlds[:8])
+    network.train()
+    assert validate(network, settings, worlds[:8]) == first
+    assert not network.training
+
+
+def test_calibration_is_fitted_on_greedy_and_drawn_searches_alike_for_one_seed(
+    network: PolicyNetwork, worlds: list[QuestionWorld], settings: EnvironmentSettings
+) -> None:
+    few = [*worlds[:6], QuestionWorld(worlds[0].index, worlds[0].view, settings)]
+    fitted = calibrate(network, settings, few, np.random.default_rng(0))
+    assert fitted is not None
+    assert calibrate(network, settings, few[6:], np.random.default_rng(0)) is None
+    assert fitted.searches == 6 * (1 + DRAWS), "a question without labels teaches nothing"
+    assert calibrate(network, settings, few, np.random.default_rng(0)) == fitted
+    assert calibrate(network, settings, few, np.random.default_rng(1)) != fitted
+    outcomes = search_worlds(network.eval(), settings, few[:6])
+    greedy = sum(outcome.recall == 1 for outcome in outcomes)
+    assert greedy <= fitted.complete <= greedy + 6 * DRAWS
