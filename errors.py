@@ -4,7 +4,9 @@
     ├── CorpusError        a corpus file cannot be read as documents (names file and line)
     ├── QuestionsError     queries.jsonl or qrels cannot be used (names file and line)
     ├── IndexFolderError   an index folder is missing, damaged, or of another format
-    │   └── DamagedIndexError   a file or a row does not match its recorded hash
+    │   ├── DamagedIndexError   a file or a row does not match its recorded hash
+    │   └── IndexBusyError      another process builds, updates or compacts it (names the process)
+    ├── StorageError       a disk is full, read-only or failing (names path and disk)
     ├── UpdateError        a change of an index cannot be made (unknown id, id that is there already, no room)
     ├── EncoderError       an encoder cannot be loaded or gave vectors that cannot be used
     ├── MaskingError       what is to be masked cannot be: an unknown kind, a pattern that is none
@@ -57,6 +59,14 @@ class IndexFolderError(TrailhoundError):
 
 class DamagedIndexError(IndexFolderError):
     """A file or a row of an index does not match its recorded hash."""
+
+
+class IndexBusyError(IndexFolderError):
+    """Another process builds, updates or compacts the index, and waiting for it took too long."""
+
+
+class StorageError(TrailhoundError):
+    """A file cannot be written because its disk is full, read-only or failing."""
 
 
 class UpdateError(TrailhoundError):

@@ -2,14 +2,20 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
+import numpy as np
 import pytest
-from trailhound.retrievers.atomic_file import synchronise, write_atomically, write_json
+from safetensors.numpy import save_file
+from trailhound.errors import StorageError
+from trailhound.retrievers.atomic_file import storing, synchronise, write_atomically, write_json
 
 
 def names(folder: Path) -> list[str]:
@@ -111,3 +117,33 @@ def test_what_json_cannot_hold_leaves_the_old_file(tmp_path: Path) -> None:
         write_json(path, {1, 2})
     assert json.loads(path.read_text()) == [1]
     assert names(tmp_path) == ["value.json"]
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let the system refuse files of more bytes, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_takes_no_more_is_named_with_the_path(tmp_path: Path) -> None:
+    path = tmp_path / "data.bin"
+    path.write_bytes(b"old")
+    big = np.zeros(100_000)
+    with files_of_at_most(10_000):
+        with pytest.raises(StorageError, match=r"data\.bin cannot be written: .* \(disk /.*free\)"):
+            write_atomically(path, bytes(100_000))
+        with pytest.raises(StorageError, match="array"), storing(tmp_path / "array.npy"):
+            np.save(tmp_path / "array.npy", big)
+        with pytest.raises(StorageError, match="tensors"), storing(tmp_path / "tensors"):
+            save_file({"big": big}, tmp_path / "tensors")
+    assert path.read_bytes() == b"old"
+
+
+def test_other_errors_pass_through_as_they_are() -> None:
+    with pytest.raises(ValueError, match="a bug"), storing("x"):
+        raise ValueError("a bug")
