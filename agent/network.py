@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from ..envs.features import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC
 from ..envs.settings import OPTIONAL, SUB_INDEXES, TO_BE_LEARNED
 from ..graph.encoder import QuestionConditionedGNN, TypedLinks
-from ..graph.fact_memory import FactMemory
+from ..graph.facts import FactTable
 from ..graph.knowledge_graph import GROUPS, Relation
-from .fact_reading import FactReading
+from .fact_features import FactFeatures
 
 PART = 64
 """States that :func:`in_parts` reads at a time."""
@@ -65,12 +65,12 @@ class PolicyNetwork(nn.Module):
         d, q = settings.width, settings.question_width
         self.dropout = nn.Dropout(settings.dropout)
         self.question = nn.Linear(settings.fact_kinds or settings.question_dimension, q)
-        self.facts: FactReading | None = None
+        self.facts: FactFeatures | None = None
         if settings.fact_kinds:
-            self.facts = FactReading(
+            self.facts = FactFeatures(
                 settings.fact_kinds, settings.fact_scale, d, settings.fact_dropout, settings.known_dropout
             )
-        self.memory: FactMemory | None = None
+        self.fact_table: FactTable | None = None
         seen = nn.Linear(len(STATIC) + len(DYNAMIC) + q, d)
         self.candidate = nn.Sequential(seen, nn.ReLU(), nn.Linear(d, d), nn.ReLU())
         self.pair_features = nn.Linear(len(PAIR), d)
@@ -116,9 +116,9 @@ class PolicyNetwork(nn.Module):
         numbers = [SUB_INDEXES.index(name) for name in TO_BE_LEARNED]
         return frozenset(number for number in numbers if not self.operator.weight[number].any())
 
-    def remember(self, memory: FactMemory) -> None:
+    def use_facts(self, table: FactTable) -> None:
         """Give the network the facts of the index that it searches, on its device; needed where there are any."""
-        self.memory = memory
+        self.fact_table = table
 
     def scores(
         self, observation: dict[str, Tensor], trace: list[tuple[Tensor, Tensor]] | None = None
@@ -187,10 +187,10 @@ class PolicyNetwork(nn.Module):
             return walked * present.unsqueeze(2)
         return self._pass_messages(states, observation, question) * present.unsqueeze(2)
 
-    def _facts(self) -> FactMemory:
-        if self.memory is None:
-            raise RuntimeError("the network reasons over a knowledge graph: call remember(memory) first")
-        return self.memory
+    def _facts(self) -> FactTable:
+        if self.fact_table is None:
+            raise RuntimeError("the network reasons over a knowledge graph: call use_facts(table) first")
+        return self.fact_table
 
     def _pass_messages(self, states: Tensor, observation: dict[str, Tensor], question: Tensor) -> Tensor:
         """Pass messages along the typed links, in both directions: [b, k, d]."""

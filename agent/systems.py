@@ -15,7 +15,7 @@ from ..envs.fact_world import fact_world
 from ..envs.question_view import QuestionView
 from ..envs.world import QuestionWorld
 from ..errors import PolicyError
-from ..graph.fact_memory import FactMemory
+from ..graph.facts import FactTable
 from ..graph.knowledge_graph import KnowledgeGraph
 from ..graph.pagerank import PageRank
 from ..index.index import Index
@@ -190,7 +190,7 @@ class PolicySystem:
         self._confidence = policy.confidence
         self._hop_encoder = policy.hop_encoder(threads=1)
         if index.facts is not None:
-            self._network.remember(FactMemory(index.facts))
+            self._network.use_facts(FactTable(index.facts))
         self._settings = replace(policy.settings, expand_everything=True) if exhaustive else policy.settings
         wide = "exhaustive search, ranked by the " if self._settings.expand_everything else ""
         self.name = f"{wide}policy {label}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from math import gcd
 
 import torch
@@ -35,12 +36,16 @@ class QuestionConditionedGNN(nn.Module):
         x_i' = x_i + \mathrm{LN}\bigl(\mathrm{MLP}[m_i ; x_i ; x_i^0]\bigr), \qquad
         x_i^0 \mathrel{+}= \ell(q) \text{ where } i \text{ is evidence}
 
-    with :math:`\alpha(q) = G q` anew in every round; a node that nobody sends to keeps its state. Labelling the source
+    with :math:`\alpha(q) = G q` anew in every round; a node that no edge ends at keeps its state. Labelling the source
     and going on from its label by edges that the question weighs is NBFNet (Zhu et al. 2021, arXiv:2106.06935,
     section 3.2), the weights of relations by the query are RED-GNN's (Zhang and Yao 2022, arXiv:2108.06040, eq. 4),
     the question in the message GFM-RAG's (Luo et al. 2025, arXiv:2502.01113, section 3.2). What is new is that a
-    weight depends on question and relation only: all edges of a question make one matrix per head, and searches that
-    ask the same over the same graph share it.
+    weight depends on question and relation only.
+
+    The sum is computed where it is cheapest. Training passes messages with torch-geometric's ``MessagePassing``. A
+    search takes the same sum from torch alone, because importing torch-geometric takes two seconds. Where all searches
+    share their links (the facts of a knowledge graph), the edges of a question make one dense matrix per head, which
+    searches that ask the same share: three times faster than edge by edge.
 
     Args:
         width: of the node states, d.
@@ -79,22 +84,39 @@ class QuestionConditionedGNN(nn.Module):
             evidence: which nodes are evidence, bool [b, n].
             links: the edges.
             question: projected question of each search [b, question_width].
-            trace: is given, of every round, the weights of kinds [g, t, h] and the matrices [g, h, n, n] by which
-                nodes (receiver, then sender) hear each other; for searches that share their links.
+            trace: filled in every round with the weights of kinds [g, t, h] and the matrices of edge weights
+                [g, h, n, n] (receiver, then sender); for searches that share their links.
         """
         nodes = nodes + self.label(question).unsqueeze(1) * evidence.unsqueeze(2)
         first = nodes
-        count = _heard(links, *nodes.shape[:2]).unsqueeze(2)  # [b or 1, n, 1]
+        count = _in_degree(links, *nodes.shape[:2]).unsqueeze(2)  # [b or 1, n, 1]
         scale = count.clamp(min=1).rsqrt()
         asked, ask = _different(question) if links.owners is None else (question, None)
         for gate, send, receive, norm in zip(self.gate, self.send, self.receive, self.norm, strict=True):
             gates = gate(asked).reshape(-1, self.kinds, self.heads)  # [g, t, h]
             values = send(nodes).reshape(*nodes.shape[:2], self.heads, -1)  # [b, n, h, d/h]
-            heard = _own(values, gates, links) if ask is None else self._share(values, gates, links, ask, trace)
-            nodes = nodes + norm(receive(torch.cat((heard * scale, nodes, first), dim=2))) * (count > 0)
+            if ask is None:
+                sums = self._over_own_links(values, gates, links)
+            else:
+                sums = self._over_shared_links(values, gates, links, ask, trace)
+            nodes = nodes + norm(receive(torch.cat((sums * scale, nodes, first), dim=2))) * (count > 0)
         return nodes
 
-    def _share(
+    def _over_own_links(self, values: Tensor, gates: Tensor, links: TypedLinks) -> Tensor:
+        """Sum the messages over each search's own links [b, n, d]; the nodes of all searches are numbered through."""
+        assert links.owners is not None
+        b, n, h, w = values.shape
+        edges = torch.stack((links.senders, links.receivers)) + links.owners * n  # [2, m]
+        weights = gates.reshape(b * self.kinds, h).index_select(0, links.owners * self.kinds + links.kinds)  # [m, h]
+        flat = values.reshape(b * n, h, w)
+        if self.training:
+            sums: Tensor = _weighted_messages()(flat, edges, weights)
+        else:
+            messages = flat.index_select(0, edges[0]) * weights.unsqueeze(2)  # [m, h, d/h]
+            sums = torch.zeros_like(flat).scatter_add(0, edges[1, :, None, None].expand_as(messages), messages)
+        return sums.reshape(b, n, h * w)
+
+    def _over_shared_links(
         self,
         values: Tensor,
         gates: Tensor,
@@ -102,7 +124,7 @@ class QuestionConditionedGNN(nn.Module):
         ask: Tensor,
         trace: list[tuple[Tensor, Tensor]] | None,
     ) -> Tensor:
-        """Add up what nodes hear over edges that all searches share [b, n, d]; ``ask`` [b] numbers the questions."""
+        """Sum the messages over links that all searches share [b, n, d]; ``ask`` [b] numbers the questions."""
         b, n, h, w = values.shape
         g = len(gates)
         # index_select, because what indexing does backward is many times slower
@@ -119,12 +141,12 @@ class QuestionConditionedGNN(nn.Module):
         ):
             stacked = part.permute(2, 1, 0, 3).reshape(h, n, -1)  # [h, n, searches of this question * d/h]
             parts.append((matrix @ stacked).reshape(h, n, len(part), w).permute(2, 1, 0, 3))
-        heard = torch.cat(parts)[torch.argsort(order)]  # [b, n, h, d/h]
+        sums = torch.cat(parts)[torch.argsort(order)]  # [b, n, h, d/h]
         if links.hidden is not None and links.hidden.numel():
             search, sender, receiver, kind = links.hidden
-            unheard = gates[ask[search], kind].unsqueeze(2) * values[search, sender]  # [x, h, d/h]
-            heard = heard.index_put((search, receiver), -unheard, accumulate=True)
-        return heard.reshape(b, n, h * w)
+            unseen = gates[ask[search], kind].unsqueeze(2) * values[search, sender]  # [x, h, d/h]
+            sums = sums.index_put((search, receiver), -unseen, accumulate=True)
+        return sums.reshape(b, n, h * w)
 
 
 def _different(question: Tensor) -> tuple[Tensor, Tensor]:
@@ -134,19 +156,15 @@ def _different(question: Tensor) -> tuple[Tensor, Tensor]:
     return question[representative], ask
 
 
-def _own(values: Tensor, gates: Tensor, links: TypedLinks) -> Tensor:
-    """Add up what nodes hear over each search's own edges [b, n, d]."""
-    assert links.owners is not None
-    b, n, h, w = values.shape
-    pairs = (links.owners * n + links.receivers) * n + links.senders
-    kinds = gates.shape[1]
-    weights = gates.reshape(b * kinds, h).index_select(0, links.owners * kinds + links.kinds)  # [m, h]
-    matrices = weights.new_zeros(b * n * n, h).index_add(0, pairs, weights).reshape(b, n, n, h)
-    heard = matrices.permute(0, 3, 1, 2) @ values.permute(0, 2, 1, 3)  # [b, h, n, d/h]
-    return heard.permute(0, 2, 1, 3).reshape(b, n, h * w)
+@cache
+def _weighted_messages() -> nn.Module:
+    """Return the layer that passes messages in training; torch-geometric is imported with the first."""
+    from .message_passing import WeightedMessages
+
+    return WeightedMessages()
 
 
-def _heard(links: TypedLinks, b: int, n: int) -> Tensor:
+def _in_degree(links: TypedLinks, b: int, n: int) -> Tensor:
     """Count the edges that end at each node [b, n], or [1, n] where all searches share them."""
     if links.owners is None:
         return torch.bincount(links.receivers, minlength=n).unsqueeze(0)

@@ -15,8 +15,7 @@ from ..retrievers.records import Rows
 from ..retrievers.words.terms import TermIndex
 from ..retrievers.words.titles import TitleMatcher
 from .edges import SYMMETRIC, Edges, Relation
-from .linking import link_neighbours, link_titles
-from .names import share_edges
+from .linking import link_neighbours, link_titles, share_edges
 
 if TYPE_CHECKING:
     import networkx

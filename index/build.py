@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import CorpusError, EncoderError, IndexFolderError
-from ..graph.fact_links import link_facts
+from ..graph.facts import link_facts
 from ..graph.knowledge_graph import KnowledgeGraph
 from ..retrievers.compiling.compiler import CorpusCompiler, StageRecord, token_counter
 from ..retrievers.compiling.context import ContextFunction, ContextName, in_context
@@ -17,8 +17,7 @@ from ..retrievers.compiling.masking import Masker
 from ..retrievers.compiling.pruning import Sieve
 from ..retrievers.corpus.reading import read_corpus
 from ..retrievers.folder import publish, read_manifest
-from ..retrievers.knowledge.fact_embedding import EmbeddingSettings
-from ..retrievers.knowledge.fact_encoder import FactEncoder
+from ..retrievers.knowledge.fact_encoder import EmbeddingSettings, FactEncoder
 from ..retrievers.knowledge.facts import Facts, entity_documents, graph_file
 from ..retrievers.protocols import Encoder, Progress
 from ..retrievers.records import Document, Vectors

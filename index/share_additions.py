@@ -8,7 +8,7 @@ from math import log1p
 
 import numpy as np
 
-from ..graph.names import LEAST_FREQUENCY, STRONGEST, frequency_cap, phrase_hash, phrases_of
+from ..graph.linking import LEAST_FREQUENCY, STRONGEST, frequency_cap, phrase_hash, phrases_of
 from ..retrievers.changing.changes import Share
 from ..retrievers.protocols import Progress
 from ..retrievers.words.terms import TermHashes, analyse

@@ -21,7 +21,7 @@ from ...agent.network import PolicyNetwork
 from ...agent.policy_file import load_policy, save_confidence, save_policy
 from ...envs.world import QuestionWorld
 from ...errors import QuestionsError, RecipeError
-from ...graph.fact_memory import FactMemory
+from ...graph.facts import FactTable
 from ...index.index import Index
 from ...retrievers.atomic_file import write_json
 from ...retrievers.protocols import Progress
@@ -216,7 +216,7 @@ class _Run:
     def _calibrate(self) -> None:
         """Fit how sure the kept policy is of its searches, on the validation questions."""
         policy = load_policy(self.out)
-        policy.network.to(self.network.device).memory = self.network.memory
+        policy.network.to(self.network.device).fact_table = self.network.fact_table
         draws = self._seeded(2**31 + 2)
         confidence = calibrate(policy.network, self.settings, self.validated, draws, self.team)
         if confidence is not None:
@@ -363,5 +363,5 @@ def network_for(index: Index, recipe: Recipe, device: torch.device | str = "cpu"
         return PolicyNetwork(settings).to(device)
     scale = index.fact_encoder.scale
     network = PolicyNetwork(replace(settings, fact_kinds=index.facts.kind_count, fact_scale=scale)).to(device)
-    network.remember(FactMemory(index.facts, device))
+    network.use_facts(FactTable(index.facts, device))
     return network

@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -58,6 +60,58 @@ def test_the_order_of_the_edges_does_not_matter() -> None:
     assert torch.allclose(network()(nodes, evidence, other, question), one, atol=1e-5)
 
 
+def brute_force(
+    net: QuestionConditionedGNN, nodes: Tensor, evidence: Tensor, links: TypedLinks, question: Tensor
+) -> Tensor:
+    """Follow the formula of the class node by node and edge by edge, in float64."""
+    assert links.owners is not None
+    edges = list(
+        zip(links.owners.tolist(), links.senders.tolist(), links.receivers.tolist(), links.kinds.tolist(), strict=True)
+    )
+    states = [
+        [nodes[b, i] + (net.label(question[b]) if evidence[b, i] else 0) for i in range(NODES)] for b in range(SEARCHES)
+    ]
+    first = [list(row) for row in states]
+    for k in range(net.rounds):
+        new = [list(row) for row in states]
+        for b in range(SEARCHES):
+            alpha = net.gate[k](question[b]).reshape(KINDS, net.heads)
+            for i in range(NODES):
+                received = [(j, r) for owner, j, to, r in edges if (owner, to) == (b, i)]
+                if not received:
+                    continue
+                total = sum(
+                    (alpha[r].unsqueeze(1) * net.send[k](states[b][j]).reshape(net.heads, -1)).reshape(-1)
+                    for j, r in received
+                )
+                inputs = torch.cat((total / math.sqrt(len(received)), states[b][i], first[b][i]))
+                new[b][i] = states[b][i] + net.norm[k](net.receive[k](inputs))
+        states = new
+    return torch.stack([torch.stack(row) for row in states])
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("edges", [0, 1, 40])
+def test_equal_to_the_formula_edge_by_edge(edges: int, training: bool) -> None:
+    net = network(rounds=3).double().train(training)
+    nodes, evidence, links, question = inputs(edges)
+    values = nodes.double(), evidence, links, question.double()
+    assert torch.allclose(net(*values), brute_force(net, *values), atol=1e-12)
+
+
+def test_importing_the_encoder_and_searching_do_not_import_torch_geometric() -> None:
+    """It takes two seconds, which only training is to pay."""
+    code = (
+        "import sys, torch; from trailhound.graph.encoder import QuestionConditionedGNN, TypedLinks\n"
+        "net, one = QuestionConditionedGNN(8, 4, 3).eval(), torch.tensor([0])\n"
+        "links = TypedLinks(one, one + 1, one, one)\n"
+        "net(torch.ones(1, 2, 8), torch.ones(1, 2, dtype=torch.bool), links, torch.ones(1, 3))\n"
+        "print('torch_geometric' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
+
+
 def test_searches_in_one_batch_are_as_if_alone() -> None:
     nodes, evidence, links, question = inputs()
     together = network()(nodes, evidence, links, question)
@@ -77,7 +131,7 @@ def test_searches_in_one_batch_are_as_if_alone() -> None:
 
 @pytest.mark.parametrize("hidden", [None, torch.tensor([[1], [0], [2], [3]])])
 def test_shared_edges_are_as_if_every_search_had_its_own(hidden: Tensor | None) -> None:
-    """Two of three searches ask the same; the edge that is hidden from one of them is heard by the others."""
+    """Two of three searches ask the same; the edge that is hidden from one of them reaches the others."""
     nodes, evidence, links, question = inputs()
     question[2] = question[1]
     shared = TypedLinks(
@@ -146,21 +200,21 @@ def test_double_precision_gradients_are_right(shared: bool) -> None:
 
 
 def test_two_messages_by_hand() -> None:
-    """One head, width 1: what is heard is gate times value, summed over the root of the number of edges."""
+    """One head, width 1: a message is gate times value, summed over the root of the number of edges."""
     net = QuestionConditionedGNN(1, 2, 1, rounds=1)
-    heard: list[Tensor] = []
+    received: list[Tensor] = []
     with torch.no_grad():
         net.send[0].weight.fill_(2.0)
         net.send[0].bias.fill_(1.0)
         net.gate[0].weight.copy_(torch.tensor([[1.0], [-3.0]]))
         net.gate[0].bias.copy_(torch.tensor([0.5, 0.0]))
-    net.receive[0].register_forward_pre_hook(lambda module, given: heard.append(given[0]))
+    net.receive[0].register_forward_pre_hook(lambda module, given: received.append(given[0]))
     nodes = torch.tensor([[[1.0], [3.0], [0.5]]])
     links = TypedLinks(torch.tensor([0, 1]), torch.tensor([2, 2]), torch.tensor([0, 1]), torch.tensor([0, 0]))
     net(nodes, torch.zeros(1, 3, dtype=torch.bool), links, torch.tensor([[0.5]]))
     # values 2 x + 1 = 3 and 7; gates of the question 0.5: 0.5 + 0.5 = 1 and -1.5; sum 3 - 10.5 over the root of 2
-    assert heard[0][0, 2].tolist() == pytest.approx([-7.5 / math.sqrt(2), 0.5, 0.5])
-    assert heard[0][0, :2, 0].tolist() == [0.0, 0.0]
+    assert received[0][0, 2].tolist() == pytest.approx([-7.5 / math.sqrt(2), 0.5, 0.5])
+    assert received[0][0, :2, 0].tolist() == [0.0, 0.0]
 
 
 def test_traced_matrices_hold_the_gates_of_the_edges() -> None:

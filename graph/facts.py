@@ -1,15 +1,36 @@
-"""The facts of a knowledge graph as tensors, for a network that passes messages along them."""
+"""The facts of a knowledge graph: as links between its entities, and as tensors for a network that walks them."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ..retrievers.knowledge.facts import Facts
-from .encoder import TypedLinks
+import numpy as np
+
+from ..retrievers.knowledge.facts import Facts, mention_offsets
+from .edges import Edges, Relation
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from .encoder import TypedLinks
 
 
-class FactMemory:
+def link_facts(facts: Facts) -> Edges:
+    """Link each head to each tail that its facts name, once, where its text first names it.
+
+    A fact is a sentence in the text of its head that names the title of its tail, so these are title mentions, and
+    a hop that follows *mentions* or *mentioned by* walks the facts, read either way.
+    """
+    pairs = facts.heads * len(facts.entities) + facts.tails
+    _, first = np.unique(pairs, return_index=True)
+    starts, ends = mention_offsets(facts)
+    edges = Edges.of(facts.heads[first], facts.tails[first], Relation.TITLE_MENTION)
+    return replace(edges, start=starts[first].astype(np.int32), end=ends[first].astype(np.int32))
+
+
+class FactTable:
     """Every fact read either way; what a network looks up of the index it searches.
 
     Args:
@@ -22,6 +43,8 @@ class FactMemory:
     """
 
     def __init__(self, facts: Facts, device: torch.device | str = "cpu") -> None:
+        import torch
+
         source, kind, target = facts.edges
         self.entities = len(facts.entities)
         self.kinds = facts.kind_count
@@ -45,6 +68,10 @@ class FactMemory:
             known: the answers it may know, bool [b, N].
             dropout: share of the facts that no search sees, drawn by torch's generator.
         """
+        import torch
+
+        from .encoder import TypedLinks
+
         key = head * self.kinds + asked
         first, last = torch.searchsorted(self._keys, key), torch.searchsorted(self._keys, key, right=True)
         count = last - first

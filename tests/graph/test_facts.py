@@ -1,7 +1,6 @@
 import numpy as np
 import torch
-from trailhound.graph.fact_links import link_facts
-from trailhound.graph.fact_memory import FactMemory
+from trailhound.graph.facts import FactTable, link_facts
 from trailhound.graph.knowledge_graph import KnowledgeGraph, Relation
 from trailhound.retrievers.knowledge.facts import Facts, entity_documents
 
@@ -33,13 +32,13 @@ def links_of(
     """Return the shared edges (sender, receiver, kind), and the hidden ones of the first search."""
     mask = torch.zeros(1, 4, dtype=torch.bool)
     mask[0, known] = True
-    links = FactMemory(FACTS).links(torch.tensor([head]), torch.tensor([kind]), mask, dropout)
+    links = FactTable(FACTS).links(torch.tensor([head]), torch.tensor([kind]), mask, dropout)
     assert links.hidden is not None
     shared = set(zip(links.senders.tolist(), links.receivers.tolist(), links.kinds.tolist(), strict=True))
     return shared, {tuple(edge[1:]) for edge in links.hidden.T.tolist()}
 
 
-def test_memory_holds_every_fact_either_way() -> None:
+def test_the_table_holds_every_fact_either_way() -> None:
     shared, _ = links_of([])
     expected = set()
     for head, kind, tail in zip(FACTS.heads.tolist(), FACTS.kinds.tolist(), FACTS.tails.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""What a policy network does differently over a knowledge graph: it reads the asked relation, and walks all facts."""
+"""What a policy network computes only over a knowledge graph: the asked relation, and a walk along all facts."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from torch import Tensor, nn
 from ..envs.fact_world import KNOWN_ANSWER
 from ..envs.features import DYNAMIC, STATIC
 from ..graph.encoder import QuestionConditionedGNN
-from ..graph.fact_memory import FactMemory
+from ..graph.facts import FactTable
 
 _DENSE = STATIC.index("dense")
 _VECTORS = (_DENSE, len(STATIC) + DYNAMIC.index("conditioned_dense"))
 _HEAD = STATIC.index("named_exactly")
 _UNLIKELY = -20.0
-"""Log-likelihood of what the vectors hold impossible, so that inputs stay small."""
+"""Log-likelihood of what the vectors call impossible, so that inputs stay small."""
 
 
-class FactReading(nn.Module):
-    """The parts of a policy network that read vectors and facts of a knowledge graph.
+class FactFeatures(nn.Module):
+    """The parts of a policy network that use the vectors and facts of a knowledge graph.
 
     Args:
         kinds: of edges.
@@ -68,7 +68,7 @@ class FactReading(nn.Module):
     def walk(
         self,
         graph: QuestionConditionedGNN,
-        memory: FactMemory,
+        table: FactTable,
         states: Tensor,
         observation: dict[str, Tensor],
         question: Tensor,
@@ -88,16 +88,16 @@ class FactReading(nn.Module):
         part = {name: observation[name][active] for name in ("candidates", "candidate_rows", "evidence", "adjacency")}
         place = part["candidate_rows"].clamp(min=0)  # [a, k]
         here = part["candidate_rows"] >= 0
-        nodes = _by_row(states[active] * here.unsqueeze(2), place, memory.entities)  # [a, N, d]
-        known = _by_row((_known(part) & here).unsqueeze(2).float(), place, memory.entities).squeeze(2) > 0  # [a, N]
+        nodes = _by_row(states[active] * here.unsqueeze(2), place, table.entities)  # [a, N, d]
+        known = _by_row((_known(part) & here).unsqueeze(2).float(), place, table.entities).squeeze(2) > 0  # [a, N]
         slots = part["evidence"]
         sources = place.gather(1, slots.clamp(min=0))  # [a, e]
-        evidence = _by_row((slots >= 0).unsqueeze(2).float(), sources, memory.entities).squeeze(2) > 0  # [a, N]
+        evidence = _by_row((slots >= 0).unsqueeze(2).float(), sources, table.entities).squeeze(2) > 0  # [a, N]
         asked = self.code(observation["question"][active].float()).argmax(dim=1)
         heads = rows[active, head[active]]
         if self.training:  # a walk must not depend on single facts, nor on what is known of the answer already
             known = known & (torch.rand(len(known), 1, device=known.device) >= self.known_dropout)
-        links = memory.links(heads, asked, known, self.fact_dropout if self.training else 0.0)
+        links = table.links(heads, asked, known, self.fact_dropout if self.training else 0.0)
         out = graph(nodes, evidence, links, question[active], trace)
         back = out.gather(1, place.unsqueeze(2).expand(-1, -1, out.shape[2]))  # [a, k, d]
         return states.index_copy(0, active, back)
