@@ -131,7 +131,7 @@ class SearchAgent:
         system: one of ``lexical``, ``dense``, ``late`` (where the index has it), ``hybrid``, ``hops``, ``hops2``,
             ``ppr``, ``exhaustive``, ``policy``; without it the policy, or ``hybrid`` when the shipped policy was not
             trained for the index's encoder.
-        path_reranker: the folder of a re-ranker, of whatever kind, which then puts what was found in order.
+        reranker: the folder of a re-ranker, which then puts what was found in order.
         query_encoder: the folder of tuned queries (``trailhound tune-query`` or ``tune``), for a fixed system that
             compares vectors, like ``dense`` or ``hybrid``.
 
@@ -151,11 +151,11 @@ class SearchAgent:
         policy: Path | str | None = None,
         *,
         system: str | None = None,
-        path_reranker: Path | str | None = None,
+        reranker: Path | str | None = None,
         query_encoder: Path | str | None = None,
     ) -> None:
         self.index = index if isinstance(index, Index) else Index.open(index)
-        folders = (None if place is None else Path(place) for place in (policy, path_reranker, query_encoder))
+        folders = (None if place is None else Path(place) for place in (policy, reranker, query_encoder))
         self._system = open_system(self.index, system, *folders)
         self.answered_by = self._system.name
         self._reader = None

@@ -28,10 +28,7 @@ from .fact_explanation import FactExplanation
 from .fixed_hops import follow_mentions
 from .policy_file import LoadedPolicy, load_policy
 from .queries.tuned_queries import TunedQueries
-from .reranking.folder import open_reranker
-from .reranking.ordering import new_order
-from .reranking.path_reranker import CANDIDATES, PathReranker
-from .reranking.sentences import agreeing_sentences
+from .reranking.linear import CANDIDATES, new_order, open_reranker
 from .rollout import Decision, Explain, search_worlds
 
 HOPS = {"hops": 1, "hops2": 2}
@@ -258,8 +255,6 @@ class RerankedSystem:
 
     def sentences(self, question: str, passages: Sequence[Passage]) -> list[SupportingSentence | None]:
         """Return the sentence of every passage that supports the question best."""
-        if isinstance(self._reranker, PathReranker):
-            return agreeing_sentences(self._index, Query(question), passages)
         return self._reranker.sentences(Query(question), passages)
 
 
@@ -285,12 +280,12 @@ def open_system(
     index: Index,
     name: str | None = None,
     policy: Path | None = None,
-    path_reranker: Path | None = None,
+    reranker: Path | None = None,
     query_encoder: Path | None = None,
 ) -> System:
     """Return the system of a name (one of ``SYSTEMS``); without one, the policy given, shipped, or else hybrid.
 
-    Its result is re-ranked where the folder of a path re-ranker is given. A fixed system asks with the tuned queries
+    Its result is re-ranked where the folder of a re-ranker is given. A fixed system asks with the tuned queries
     of ``query_encoder``, where that folder is given.
 
     Raises:
@@ -303,9 +298,9 @@ def open_system(
                 f" a policy takes its encoder from its own folder, and {name or 'the default'!r} is none of these"
             )
         fixed = FixedSystem(index, name, TunedQueries(query_encoder, index))
-        return fixed if path_reranker is None else RerankedSystem(index, fixed, path_reranker)
+        return fixed if reranker is None else RerankedSystem(index, fixed, reranker)
     system = _open_system(index, name, policy)
-    return system if path_reranker is None else RerankedSystem(index, system, path_reranker)
+    return system if reranker is None else RerankedSystem(index, system, reranker)
 
 
 def _open_system(index: Index, name: str | None, policy: Path | None) -> System:

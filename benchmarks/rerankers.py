@@ -1,13 +1,11 @@
 """What re-rankers add to hybrid search: SciFact (held-out part of its train questions) and HotpotQA dev.
 
     python benchmarks/rerankers.py --data ../shared/data --indexes runs/quality
-    python benchmarks/rerankers.py --data ../shared/data --indexes runs/quality --cross-encoder --most 100
 
 Of each set, 500 train questions, drawn by seed 0, are learned from: three quarters of them fit the weights, a quarter
 decides whether they are used. Measured on HotpotQA's dev split and on the 309 train questions of SciFact that were not
 drawn. Re-ranks the first 20 of the fused lexical and dense rankings. The linear re-rankers are also fitted without one
-of their features after the other (on the same questions). With --cross-encoder that one is tuned (at most --states
-questions in each of --epochs epochs; kept in --work and used again) and measured, beside hybrid search alone. Prints a
+of their features after the other (on the same questions). Prints a
 table in Markdown; milliseconds are the mean processor time of a question, on one thread, so that a busy machine does
 not count.
 """
@@ -25,11 +23,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from trailhound import Index, TrainingSource
-from trailhound.agent.reranking.features import NAMES, features_of
-from trailhound.agent.reranking.folder import open_reranker
-from trailhound.learning.reranker.fitting import decide, fit, listed_as
-from trailhound.learning.reranker.reranker_states import RankedQuestion, questions_ranked_by
-from trailhound.learning.reranker.reranker_tuning import RerankerSettings, tune_reranker
+from trailhound.agent.reranking.linear import NAMES, features_of
+from trailhound.learning.reranker import RankedQuestion, decide, fit, listed_as, questions_ranked_by
 from trailhound.measuring.metrics import evaluate_run, mean
 from trailhound.retrievers.records import Query
 
@@ -114,22 +109,6 @@ def written(names: Sequence[str], weights: NDArray[np.float64]) -> str:
     return ", ".join(f"{name} {weight:.2f}" for name, weight in zip(names, weights, strict=True))
 
 
-def add_cross_encoder(
-    measured: Measured, index: Index, folder: Path, asked: list[RankedQuestion], parsed: argparse.Namespace
-) -> None:
-    """Tune the cross-encoder, unless it has been, and measure it."""
-    out = folder.with_name(f"{folder.name}-cross-encoder")
-    if not (out / "path_reranker.json").exists():
-        settings = RerankerSettings(epochs=parsed.epochs, states=parsed.states, negatives=6, held_out=HELD_OUT)
-        tune_reranker([TrainingSource(index, folder, "fit")], None, out, system="hybrid", settings=settings)
-    reranker = open_reranker(out, index)
-    described = json.loads((out / "path_reranker.json").read_text())
-    started = process_time()
-    scores = [reranker.scores(Query(one.view.text), one.as_found()) for one in asked]
-    spent = 1000 * (process_time() - started) / len(asked)
-    measured.add(f"cross-encoder (weight {described['weight']})", scores, spent)
-
-
 def main() -> None:
     """Measure what the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -137,10 +116,7 @@ def main() -> None:
     parser.add_argument("--indexes", type=Path, default=Path("runs/quality"), help="folder of SET.index")
     parser.add_argument("--work", type=Path, default=Path("runs/rerankers"))
     parser.add_argument("--sets", nargs="+", default=["hotpotqa", "scifact"])
-    parser.add_argument("--cross-encoder", action="store_true", help="measure this one, not the linear ones")
     parser.add_argument("--most", type=int, default=10**6, help="questions to measure on, of each set")
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--states", type=int, default=240)
     parser.add_argument("--json", type=Path, default=None)
     parsed = parser.parse_args()
     torch.set_num_threads(1)
@@ -151,14 +127,11 @@ def main() -> None:
         split(parsed.data / name, folder)
         index = Index.open(parsed.indexes / f"{name}.index", threads=1)
         started = process_time()
-        asked = questions_ranked_by([TrainingSource(index, folder, "test")], "hybrid", None, None)
+        asked = questions_ranked_by(TrainingSource(index, folder, "test"), "hybrid")
         measured = Measured(name, asked[: parsed.most], 1000 * (process_time() - started) / len(asked))
-        if parsed.cross_encoder:
-            add_cross_encoder(measured, index, folder, asked[: parsed.most], parsed)
-        else:
-            learned = questions_ranked_by([TrainingSource(index, folder, "fit")], "hybrid", None, None)
-            for kind in NAMES:
-                add_linear(measured, kind, index, learned, asked[: parsed.most])
+        learned = questions_ranked_by(TrainingSource(index, folder, "fit"), "hybrid")
+        for kind in NAMES:
+            add_linear(measured, kind, index, learned, asked[: parsed.most])
         results[name] = measured.figures
     if parsed.json:
         parsed.json.write_text(json.dumps(results, indent=2) + "\n")

@@ -96,10 +96,10 @@ def add_router(parser: argparse.ArgumentParser, several: bool = False) -> None:
     )
 
 
-def add_path_reranker(parser: argparse.ArgumentParser) -> None:
+def add_reranker(parser: argparse.ArgumentParser) -> None:
     """Add the optional last step of a search."""
     parser.add_argument(
-        "--path-reranker",
+        "--reranker",
         type=Path,
         default=None,
         metavar="DIR",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..console import ProgressBar, print_table
-from .arguments import SYSTEMS, add_path_reranker, add_query_encoder, add_router, command_parser
+from .arguments import SYSTEMS, add_query_encoder, add_reranker, add_router, command_parser
 from .opening import open_index, set_threads
 
 
@@ -21,7 +21,7 @@ def add(subcommands: Any) -> None:
         "  trailhound evaluate --index w.index --questions data/w --split dev --policy runs/w --run-file w.trec\n"
         "  trailhound evaluate --index w.index --questions data/w --split dev --system hybrid --json hybrid.json\n"
         "  trailhound evaluate --index w.index --questions data/w --split dev --system dense --query-encoder runs/w-q\n"
-        "  trailhound evaluate --index w.index --questions data/w --split dev --path-reranker runs/w-reranker\n"
+        "  trailhound evaluate --index w.index --questions data/w --split dev --reranker runs/w-reranker\n"
         "  trailhound evaluate --index umls.index --questions data/kg/umls --split dev --policy runs/umls",
     )
     parser.add_argument("--index", type=Path, required=True, metavar="INDEX")
@@ -35,7 +35,7 @@ def add(subcommands: Any) -> None:
     parser.add_argument("--split", required=True, metavar="SPLIT")
     parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that ships")
     parser.add_argument("--system", choices=SYSTEMS, default=None, help="default: policy")
-    add_path_reranker(parser)
+    add_reranker(parser)
     add_router(parser)
     add_query_encoder(parser)
     parser.add_argument(
@@ -60,7 +60,7 @@ def run(parsed: argparse.Namespace) -> None:
             parsed.split,
             policy=parsed.policy,
             system=parsed.system,
-            path_reranker=parsed.path_reranker,
+            reranker=parsed.reranker,
             query_encoder=parsed.query_encoder,
             run_file=parsed.run_file,
             json_file=parsed.json,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..console import ProgressBar
-from .arguments import add_path_reranker, add_router, command_parser, positive
+from .arguments import add_reranker, add_router, command_parser, positive
 from .opening import open_index, set_threads
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def add(subcommands: Any) -> None:
     )
     parser.add_argument("--split", required=True, metavar="SPLIT")
     parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that ships")
-    add_path_reranker(parser)
+    add_reranker(parser)
     add_router(parser)
     parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write every miss")
     parser.add_argument("--svg", type=Path, default=None, metavar="FILE", help="draw the stages as bars")
@@ -58,7 +58,7 @@ def run(parsed: argparse.Namespace) -> None:
             parsed.questions,
             parsed.split,
             policy=parsed.policy,
-            path_reranker=parsed.path_reranker,
+            reranker=parsed.reranker,
             warn=bar.warn,
             progress=bar.report,
         )

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .arguments import SYSTEMS, add_path_reranker, add_query_encoder, add_router, command_parser, positive
+from .arguments import SYSTEMS, add_query_encoder, add_reranker, add_router, command_parser, positive
 from .opening import open_index, set_threads
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def add(subcommands: Any) -> None:
     parser.add_argument("question", metavar="QUESTION")
     parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that ships")
     parser.add_argument("--system", choices=SYSTEMS, default=None, help="default: policy")
-    add_path_reranker(parser)
+    add_reranker(parser)
     add_query_encoder(parser)
     add_router(parser)
     parser.add_argument("--limit", type=positive, default=5, metavar="N", help="passages to show (default: 5)")
@@ -53,7 +53,7 @@ def run(parsed: argparse.Namespace) -> None:
         index,
         parsed.policy,
         system=parsed.system,
-        path_reranker=parsed.path_reranker,
+        reranker=parsed.reranker,
         query_encoder=parsed.query_encoder,
     )
     result = agent.search(parsed.question, parsed.limit)

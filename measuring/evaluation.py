@@ -65,7 +65,7 @@ def evaluate(
     *,
     policy: Path | str | None = None,
     system: str | None = None,
-    path_reranker: Path | str | None = None,
+    reranker: Path | str | None = None,
     query_encoder: Path | str | None = None,
     run_file: Path | str | None = None,
     json_file: Path | str | None = None,
@@ -85,7 +85,7 @@ def evaluate(
         split: which of its splits.
         policy: the folder of a trained policy; the shipped one when None.
         system: see :class:`SearchAgent`.
-        path_reranker: the folder of a re-ranker, of whatever kind, for the last step.
+        reranker: the folder of a re-ranker, for the last step.
         query_encoder: the folder of tuned queries, for a fixed system that compares vectors.
         run_file: where to write the rankings in TREC's format.
         json_file: where to write :meth:`Evaluation.to_json`.
@@ -103,7 +103,7 @@ def evaluate(
     folder = Path(questions)
     asked, qrels = load_questions(folder, split, warn)
     _hold_labels(opened, qrels, folder, warn)
-    folders = (None if place is None else Path(place) for place in (policy, path_reranker, query_encoder))
+    folders = (None if place is None else Path(place) for place in (policy, reranker, query_encoder))
     chosen = open_system(opened, system, *folders)
     if opened.facts is None:
         ranked, latencies = _rank_all(chosen, asked, progress)

@@ -457,26 +457,3 @@ def test_interruption_is_no_traceback(monkeypatch: pytest.MonkeyPatch, notes: Pa
     monkeypatch.setattr(trailhound.SearchAgent, "search", interrupt)
     assert code_of("search", notes, "Who?") == 130
     assert re.fullmatch("trailhound: interrupted.*\n", capsys.readouterr().err)
-
-
-def test_tuning_a_path_re_ranker_and_answering_with_it(
-    wiki: Path, corpus: Path, run: Path, tmp_path: Path, capsys: Capture
-) -> None:
-    over, out = ["--index", wiki, "--questions", corpus, "--threads", "1"], tmp_path / "reranker"
-    tune = ["tune-reranker", *over, "--split", "train", "--epochs", "1", "--rank", "2", "--states", "8"]
-    capsys.readouterr()
-    assert code_of(*tune, "--policy", run, "--out", out) == 0
-    output, errors = capsys.readouterr()
-    assert "recall@5_without" in output
-    assert "tuning, epoch 1/1 ...\n" in errors
-
-    answer = ["--policy", run, "--path-reranker", out]
-    assert code_of("evaluate", *over, "--split", "dev", *answer, "--json", tmp_path / "figures.json") == 0
-    assert f"re-ranked by {out}" in json.loads((tmp_path / "figures.json").read_text())["system"]
-    assert code_of("search", wiki, "Who is it?", *answer) == 0
-    assert f"re-ranked by {out}" in capsys.readouterr().out
-
-    assert code_of("search", wiki, "Who is it?", "--path-reranker", tmp_path / "none") == 1
-    assert "trailhound tune-reranker" in capsys.readouterr().err
-    assert code_of(*tune, "--out", tmp_path / "no") == 1
-    assert "give --policy" in capsys.readouterr().err

@@ -1,1 +1,1 @@
-"""Pointwise re-rankers: a cross-encoder, links of the graph, a combination of sparse and dense scores."""
+"""Re-rankers of what a system found: a few fitted weights, and the sentence of a passage that supports best."""

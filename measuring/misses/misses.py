@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 
 from ...agent.reading.extractive import ExtractiveReader
 from ...agent.reading.opening import answering_reader
-from ...agent.reranking.folder import open_reranker
-from ...agent.reranking.ordering import new_order
-from ...agent.reranking.path_reranker import PathReranker
+from ...agent.reranking.linear import new_order, open_reranker
 from ...agent.search_agent import READ
 from ...agent.systems import PolicySystem, Ranked, open_system
 from ...errors import PolicyError, QuestionsError
@@ -117,7 +115,7 @@ def explain_misses(
     split: str,
     *,
     policy: Path | str | None = None,
-    path_reranker: Path | str | None = None,
+    reranker: Path | str | None = None,
     reachable: Reachable | None = None,
     warn: Callable[[str], None] | None = None,
     progress: Progress | None = None,
@@ -129,7 +127,7 @@ def explain_misses(
         questions: a folder with ``queries.jsonl`` and ``qrels/SPLIT.tsv``, or a native multi-hop file.
         split: which of its splits.
         policy: the folder of a trained policy; the shipped one when None.
-        path_reranker: the folder of a re-ranker, of whatever kind, for the last step.
+        reranker: the folder of a re-ranker, for the last step.
         reachable: what a router leaves of the index for a question; the shards of the index's own router when None.
         warn: hears of question ids that were left out as ambiguous.
         progress: hears of every question.
@@ -144,11 +142,11 @@ def explain_misses(
     chosen = None if policy is None else Path(policy)
     system = open_system(opened, "policy", chosen)
     assert isinstance(system, PolicySystem)  # what the name stands for
-    reranker = None if path_reranker is None else open_reranker(Path(path_reranker), opened)
+    opened_reranker = None if reranker is None else open_reranker(Path(reranker), opened)
     asked, qrels = load_questions(Path(questions), split, warn)
     labels = {item.id: [name for name, label in qrels[item.id].items() if label > 0] for item in asked}
     reachable = _within_shards(opened) if reachable is None else reachable
-    explainer = _Explainer(opened, system, reranker, answering_reader(chosen), reachable)
+    explainer = _Explainer(opened, system, opened_reranker, answering_reader(chosen), reachable)
     explainer.hold_labels([name for names in labels.values() for name in names], Path(questions))
     misses: list[Miss] = []
     for number, question in enumerate(asked, start=1):
@@ -171,7 +169,7 @@ class _Explainer:
         self,
         index: Index,
         system: PolicySystem,
-        reranker: Reranker | PathReranker | None,
+        reranker: Reranker | None,
         reader: ExtractiveReader | None,
         reachable: Reachable | None,
     ) -> None:

@@ -7,30 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from trailhound.agent.reranking.cross_encoder import BATCH, CrossEncoderReranker
 from trailhound.agent.reranking.linear import LinearReranker
-from trailhound.agent.reranking.pair_encoder import PairEncoder
 from trailhound.index.index import Index
 from trailhound.retrievers.compiling.chunking import sentence_spans
 from trailhound.retrievers.protocols import Reranker
 from trailhound.retrievers.records import Candidates, Passage, Query
 
-KINDS = ["cross-encoder", "hybrid", "graph"]
+KINDS = ["hybrid", "graph"]
 QUESTIONS = ["Which river crosses the town where the director was born?", "", "?!", "Łódź 東京 🦊"]
 
 Made = Callable[[list[int]], Candidates]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="module")
 def rerankers(small_index: Index) -> dict[str, Reranker]:
     return {
-        "cross-encoder": CrossEncoderReranker(PairEncoder(2, 0, 0.0, "cpu").eval(), 1.0),
         "hybrid": LinearReranker(small_index, "hybrid", [0.5, 1.0, 2.0]),
         "graph": LinearReranker(small_index, "graph", [0.5, 1.0, 2.0, 3.0]),
     }
@@ -89,18 +80,6 @@ def test_no_candidates_are_no_scores(reranker: Reranker, made: Made, small_index
 def test_a_query_without_a_vector_is_enough(reranker: Reranker, made: Made, small_index: Index) -> None:
     bare, whole = Query(QUESTIONS[0]), small_index.query(QUESTIONS[0])
     np.testing.assert_array_equal(reranker.scores(bare, made([1, 2])), reranker.scores(whole, made([1, 2])))
-
-
-def test_more_candidates_than_a_batch(rerankers: dict[str, Reranker], made: Made, small_index: Index) -> None:
-    query, rows = small_index.query(QUESTIONS[0]), list(range(BATCH + 5))
-    for reranker in rerankers.values():
-        assert reranker.scores(query, made(rows)).shape == (BATCH + 5,)
-    # what a cross-encoder thinks of a candidate does not depend on the others
-    cross = rerankers["cross-encoder"]
-    assert isinstance(cross, CrossEncoderReranker)
-    texts = [passage.text for passage in made(rows).passages]
-    whole = cross.read(query, texts)
-    np.testing.assert_allclose(whole[-3:], cross.read(query, texts[-3:]), atol=1e-4)
 
 
 def test_a_sentence_lies_in_its_passage_and_in_its_document(reranker: Reranker, small_index: Index) -> None:

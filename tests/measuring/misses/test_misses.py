@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from trailhound import Document, Index, IndexSettings
 from trailhound.agent.reading.protocol import Answer
-from trailhound.agent.reranking.folder import save_linear
-from trailhound.agent.reranking.linear import LinearReranker
+from trailhound.agent.reranking.linear import LinearReranker, save_reranker
 from trailhound.errors import PolicyError, QuestionsError
 from trailhound.measuring.evaluation import Evaluation, evaluate
 from trailhound.measuring.misses import misses as module
@@ -84,9 +83,9 @@ def test_every_miss_has_one_stage_and_the_counts_add_up(report: MissReport) -> N
 def test_with_a_re_ranker_the_misses_are_those_of_the_new_order(
     small_index: Index, few: Path, tiny_run: Path, tmp_path: Path
 ) -> None:
-    save_linear(tmp_path, LinearReranker(small_index, "hybrid", [-1.0, 0.0, 0.0]), {})  # turns the ranking around
-    report = explain_misses(small_index, few, "few", policy=tiny_run, path_reranker=tmp_path)
-    evaluation = evaluate(small_index, few, "few", policy=tiny_run, path_reranker=tmp_path)
+    save_reranker(tmp_path, LinearReranker(small_index, "hybrid", [-1.0, 0.0, 0.0]), {})  # turns the ranking around
+    report = explain_misses(small_index, few, "few", policy=tiny_run, reranker=tmp_path)
+    evaluation = evaluate(small_index, few, "few", policy=tiny_run, reranker=tmp_path)
     assert set(passages_of(report)) == missed_by_evaluation(few, "few", evaluation.run)
     assert sum(report.counts()["reranking"].values()) > 0
 

@@ -1,13 +1,12 @@
-r"""Fits the weights of a linear re-ranker on labelled questions.
+r"""Fits the weights of a linear re-ranker on labelled questions (``trailhound tune-reranker``).
 
 For a question with supporting candidates P and others N,
 
 .. math::
     L = - \frac{1}{|P|} \sum_{p \in P} \log \frac{e^{s_p}}{e^{s_p} + \sum_{n \in N} e^{s_n}},
 
-the loss that the cross-encoder learns by (:mod:`..reranker_tuning`), which is convex in the weights; a little of their
-square keeps them finite where the questions are few. Whether the result is used is decided on questions that were set
-aside: a gain that may be chance leaves the ranking as it is.
+which is convex in the weights; a little of their square keeps them finite where the questions are few. Whether the
+result is used is decided on questions that were set aside: a gain that may be chance leaves the ranking as it is.
 """
 
 from __future__ import annotations
@@ -19,19 +18,39 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...agent.reranking.features import NAMES, Features, features_of
-from ...agent.reranking.folder import save_linear
-from ...agent.reranking.linear import LinearReranker
-from ...errors import QuestionsError
-from ...retrievers.protocols import Progress
-from ...retrievers.records import Query
-from ..checkpoint import claim
-from ..training_questions import TrainingSource, drawn_out
-from .reranker_states import RankedQuestion, questions_ranked_by
-from .reranker_tuning import surest
+from ..agent.reranking.linear import CANDIDATES, NAMES, Features, LinearReranker, features_of, save_reranker
+from ..agent.systems import FixedSystem
+from ..envs.question_set import QuestionSet
+from ..envs.question_view import QuestionView
+from ..envs.settings import EnvironmentSettings
+from ..errors import EncoderError, QuestionsError
+from ..retrievers.protocols import Progress
+from ..retrievers.records import Candidates, Passage, Query
+from .checkpoint import claim
+from .training_questions import TrainingSource, drawn_out
 
 SHRINKAGE = 1e-3
 """Of the squared weights, beside the mean loss of a question."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankedQuestion:
+    """A labelled question with what a fixed system found for it.
+
+    Attributes:
+        view: the analysed question.
+        gold: row -> passage, of its supporting passages.
+        candidates: row -> passage, the head of the ranking, best first.
+    """
+
+    view: QuestionView
+    gold: dict[int, Passage]
+    candidates: dict[int, Passage]
+
+    def as_found(self) -> Candidates:
+        """Return the candidates with 1 / rank as their scores, all that a re-ranker looks at."""
+        rows = np.array(list(self.candidates), np.int64)
+        return Candidates(rows, tuple(self.candidates.values()), 1 / np.arange(1.0, len(rows) + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +72,7 @@ class Listed:
         return replace(self, features=self.features[:, list(kept)])
 
 
-def tune_linear(
+def tune_reranker(
     source: TrainingSource,
     kind: str,
     out: Path,
@@ -64,17 +83,17 @@ def tune_linear(
     warn: Callable[[str], None] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, float]:
-    """Fit a linear re-ranker of a fixed system's results; returns its weights, and what it gains on the held out.
+    """Fit a re-ranker of a fixed system's results; returns its weights, and what it gains on the held-out questions.
 
     Args:
         source: labelled questions over an index.
-        kind: ``hybrid`` or ``graph``.
+        kind: ``hybrid``, which weighs words against vectors, or ``graph``, which weighs links.
         out: folder of the result.
         system: the fixed system.
         held_out: share of the questions that decide whether the weights are used.
-        seed: of which these are.
-        warn: hears of question ids that were left out as ambiguous.
-        progress: hears of every question.
+        seed: draws these.
+        warn: called with each warning: question ids that were left out as ambiguous.
+        progress: called with (stage, done, total) at every question.
 
     Raises:
         PolicyError: when there is no such kind, or ``out`` holds a run of other settings.
@@ -84,12 +103,49 @@ def tune_linear(
     LinearReranker(source.index, kind, [1.0] + [0.0] * (len(NAMES.get(kind, "?")) - 1))  # refuses what cannot be
     described = {"kind": kind, "system": system, "seed": seed, "held_out": held_out, "source": source.describe()}
     claim(out, "tuning.json", described)
-    listed = listed_questions(source, kind, system, warn, progress)
+    features = features_of(kind, source.index)
+    listed = [listed_as(question, features) for question in questions_ranked_by(source, system, warn, progress)]
     kept, fitted, figures = decide(listed, kind, held_out, seed)
     figures = {**dict(zip(NAMES[kind], kept.tolist(), strict=True)), **figures}
     reranker = LinearReranker(source.index, kind, kept.tolist())
-    save_linear(out, reranker, {**described, "fitted": fitted.tolist(), "validation_figures": figures})
+    save_reranker(out, reranker, {**described, "fitted": fitted.tolist(), "validation_figures": figures})
     return figures
+
+
+def questions_ranked_by(
+    source: TrainingSource,
+    system: str,
+    warn: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
+) -> list[RankedQuestion]:
+    """Rank the passages of every labelled question with a fixed system.
+
+    Raises:
+        EncoderError: when the index is a knowledge graph.
+    """
+    index = source.index
+    if index.facts is not None:
+        raise EncoderError(f"{index.path} is a knowledge graph: a re-ranker needs passages")
+    ranker = FixedSystem(index, system)
+    questions = QuestionSet.load(index, source.questions, source.split, EnvironmentSettings(), warn)
+    numbers = [number for number, item in enumerate(questions.items) if item.gold]
+    found = []
+    for done, number in enumerate(numbers, start=1):
+        world = questions.world(number)
+        gold, rows = sorted(world.gold), ranker.rank(world.view.text, CANDIDATES).rows[:CANDIDATES].tolist()
+        passages = index.store.passages([*gold, *rows])
+        supporting = dict(zip(gold, passages[: len(gold)], strict=True))
+        found.append(RankedQuestion(world.view, supporting, dict(zip(rows, passages[len(gold) :], strict=True))))
+        if progress is not None:
+            progress(f"searching {source.questions.name}", done, len(numbers))
+    return found
+
+
+def listed_as(question: RankedQuestion, features: Features) -> Listed:
+    """Return the candidates of a question as numbers."""
+    found, view = question.as_found(), question.view
+    supporting = np.array([row in question.gold for row in question.candidates], np.bool_)
+    return Listed(features(Query(view.text, view.vector), found), supporting, len(question.gold))
 
 
 def decide(
@@ -97,13 +153,18 @@ def decide(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[str, float]]:
     """Fit weights on some of the questions, and keep them if they gain surely on the others.
 
-    Returns the weights to use, those that were fitted, and recall on the held-out questions with and without them.
+    The gain is in the mean of recall at 2 and at 5; what counts of it is its mean over the questions less its standard
+    error.
+
+    Returns:
+        The weights to use, those that were fitted, and recall on the held-out questions with and without them.
     """
     count = max(1, round(len(questions) * held_out))
     learned, aside = drawn_out(questions, count, np.random.default_rng([seed, 2**31]))
     plain, fitted = np.eye(len(NAMES[kind]))[0], fit(learned, len(NAMES[kind]))
     quality = np.array([[_quality(question, one) for one in (plain, fitted)] for question in aside])
-    used = surest(quality.mean(axis=2))
+    gains = quality[:, 1].mean(axis=1) - quality[:, 0].mean(axis=1)
+    used = int(gains.mean() > gains.std() / np.sqrt(len(gains)))
     before, after = quality[:, 0].mean(axis=0), quality[:, used].mean(axis=0)
     figures = {
         "recall@2": float(after[0]),
@@ -112,25 +173,6 @@ def decide(
         "recall@5_without": float(before[1]),
     }
     return (plain, fitted)[used], fitted, figures
-
-
-def listed_questions(
-    source: TrainingSource,
-    kind: str,
-    system: str,
-    warn: Callable[[str], None] | None = None,
-    progress: Progress | None = None,
-) -> list[Listed]:
-    """Return the candidates of every question that has labels, as a fixed system finds them, as numbers."""
-    features = features_of(kind, source.index)
-    return [listed_as(question, features) for question in questions_ranked_by([source], system, warn, progress)]
-
-
-def listed_as(question: RankedQuestion, features: Features) -> Listed:
-    """Return the candidates of a question as numbers."""
-    found, view = question.as_found(), question.view
-    supporting = np.array([row in question.gold for row in question.candidates], np.bool_)
-    return Listed(features(Query(view.text, view.vector), found), supporting, len(question.gold))
 
 
 def fit(questions: Sequence[Listed], features: int) -> NDArray[np.float64]:

@@ -1,20 +1,23 @@
 """Fitted weights are those of least loss; what does not pay on questions set aside is not used."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from trailhound import Index, TrainingSource
-from trailhound.agent.reranking.features import HYBRID
-from trailhound.agent.reranking.folder import DESCRIPTION, open_reranker, save_linear
-from trailhound.agent.reranking.linear import LinearReranker
-from trailhound.agent.reranking.path_reranker import PathReranker
+from trailhound.agent.reranking.linear import (
+    DESCRIPTION,
+    HYBRID,
+    LinearReranker,
+    features_of,
+    open_reranker,
+    save_reranker,
+)
 from trailhound.agent.search_agent import SearchAgent
 from trailhound.agent.systems import open_system
 from trailhound.errors import EncoderError, PolicyError, QuestionsError
-from trailhound.learning.reranker.fitting import SHRINKAGE, Listed, fit, listed_questions, tune_linear
+from trailhound.learning.reranker import SHRINKAGE, Listed, fit, listed_as, questions_ranked_by, tune_reranker
 from trailhound.measuring.evaluation import evaluate
 from trailhound.retrievers.compiling.chunking import sentence_spans
 
@@ -67,25 +70,25 @@ def test_questions_that_teach_nothing_are_an_error() -> None:
 def test_what_was_tuned_re_ranks_a_search(
     kind: str, source: TrainingSource, small_index: Index, corpus_folder: Path, tmp_path: Path
 ) -> None:
-    figures = tune_linear(source, kind, tmp_path / "r", held_out=0.3)
+    figures = tune_reranker(source, kind, tmp_path / "r", held_out=0.3)
     assert figures["recall@5"] >= figures["recall@5_without"] or figures["recall@2"] > figures["recall@2_without"]
     written = json.loads((tmp_path / "r" / DESCRIPTION).read_text())
     assert written["training"]["source"]["split"] == "train"
     reranker = open_reranker(tmp_path / "r", small_index)
     assert isinstance(reranker, LinearReranker)
     assert reranker.weights.tolist() == [figures[name] for name in written["weights"]]
-    evaluation = evaluate(small_index, corpus_folder, "dev", system="hybrid", path_reranker=tmp_path / "r")
+    evaluation = evaluate(small_index, corpus_folder, "dev", system="hybrid", reranker=tmp_path / "r")
     assert f"re-ranked by {tmp_path / 'r'}" in evaluation.system
     with pytest.raises(PolicyError, match="other settings"):
-        tune_linear(source, kind, tmp_path / "r", seed=1)
+        tune_reranker(source, kind, tmp_path / "r", seed=1)
 
 
 def test_weights_of_chance_are_not_used(
     source: TrainingSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Weights that turn the ranking around lose on the questions set aside."""
-    monkeypatch.setattr("trailhound.learning.reranker.fitting.fit", lambda questions, features: -np.ones(features))
-    figures = tune_linear(source, "hybrid", tmp_path / "r", held_out=0.5)
+    monkeypatch.setattr("trailhound.learning.reranker.fit", lambda questions, features: -np.ones(features))
+    figures = tune_reranker(source, "hybrid", tmp_path / "r", held_out=0.5)
     assert [figures[name] for name in HYBRID] == [1, 0, 0]
     assert figures["recall@5"] == figures["recall@5_without"]
     assert json.loads((tmp_path / "r" / DESCRIPTION).read_text())["training"]["fitted"] == [-1, -1, -1]
@@ -94,10 +97,10 @@ def test_weights_of_chance_are_not_used(
 def test_the_order_is_that_of_the_weighted_features(small_index: Index, source: TrainingSource, tmp_path: Path) -> None:
     reranker = LinearReranker(small_index, "hybrid", [0.0, 0.0, 1.0])
     (tmp_path / "r").mkdir()
-    save_linear(tmp_path / "r", reranker, {})
+    save_reranker(tmp_path / "r", reranker, {})
     question = "Which river crosses the town?"
     plain = open_system(small_index, "hybrid").rank(question, 40)
-    found = open_system(small_index, "hybrid", path_reranker=tmp_path / "r").rank(question, 40)
+    found = open_system(small_index, "hybrid", reranker=tmp_path / "r").rank(question, 40)
     vector = small_index.query(question).vector
     assert vector is not None
     cosines = small_index.dense.vectors[found.rows[:20]] @ vector
@@ -109,8 +112,8 @@ def test_the_order_is_that_of_the_weighted_features(small_index: Index, source: 
 
 def test_a_search_says_the_best_sentence_of_every_passage(small_index: Index, tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
-    save_linear(tmp_path / "r", LinearReranker(small_index, "graph", [1.0, 0.0, 0.0, 0.0]), {})
-    result = SearchAgent(small_index, system="hybrid", path_reranker=tmp_path / "r").search("Which river is it?", 3)
+    save_reranker(tmp_path / "r", LinearReranker(small_index, "graph", [1.0, 0.0, 0.0, 0.0]), {})
+    result = SearchAgent(small_index, system="hybrid", reranker=tmp_path / "r").search("Which river is it?", 3)
     for evidence in result.evidence:
         assert evidence.sentence is not None
         assert (evidence.sentence.start, evidence.sentence.end) in sentence_spans(evidence.passage.text)
@@ -125,6 +128,11 @@ def test_a_search_says_the_best_sentence_of_every_passage(small_index: Index, tm
 def test_a_damaged_folder_is_an_error(content: str, small_index: Index, tmp_path: Path) -> None:
     (tmp_path / DESCRIPTION).write_text(content)
     with pytest.raises(PolicyError, match="damaged"):
+        open_reranker(tmp_path, small_index)
+
+
+def test_a_folder_without_a_re_ranker_says_how_to_make_one(small_index: Index, tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="trailhound tune-reranker"):
         open_reranker(tmp_path, small_index)
 
 
@@ -146,24 +154,12 @@ def test_a_knowledge_graph_is_refused(source: TrainingSource, tmp_path: Path) ->
     with pytest.raises(PolicyError, match="knowledge graph"):
         LinearReranker(index, "graph", [1.0, 0.0, 0.0, 0.0])
     with pytest.raises((PolicyError, EncoderError), match="knowledge graph"):
-        tune_linear(TrainingSource(index, source.questions, "train"), "graph", tmp_path / "r")
+        tune_reranker(TrainingSource(index, source.questions, "train"), "graph", tmp_path / "r")
 
 
 def test_questions_are_listed_with_what_hybrid_search_finds(source: TrainingSource) -> None:
-    listed = listed_questions(source, "hybrid", "hybrid")
+    features = features_of("hybrid", source.index)
+    listed = [listed_as(question, features) for question in questions_ranked_by(source, "hybrid")]
     assert {question.features.shape for question in listed} == {(20, 3)}
     assert all(question.supporting.sum() <= question.supporting_in_all for question in listed)
     assert listed[0].with_features([0, 2]).features.tolist() == listed[0].features[:, [0, 2]].tolist()
-
-
-def test_a_path_re_ranker_is_opened_as_one(small_index: Index, tmp_path: Path) -> None:
-    from trailhound.agent.reranking.cross_encoder import CrossEncoderReranker
-    from trailhound.agent.reranking.pair_encoder import PairEncoder
-    from trailhound.agent.reranking.path_reranker import save_reranker
-
-    save_reranker(tmp_path, PairEncoder(2, 0, 0.0, "cpu"), 2, 1.0, None, {}, pointwise=True)
-    assert isinstance(open_reranker(tmp_path, small_index), CrossEncoderReranker)
-    other = shutil.copytree(tmp_path, tmp_path.with_name("other"))
-    described = json.loads((other / "path_reranker.json").read_text())
-    (other / "path_reranker.json").write_text(json.dumps(described | {"pointwise": False}))
-    assert isinstance(open_reranker(other, small_index), PathReranker)
