@@ -19,23 +19,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     house = tmp_path_factory.mktemp("house")
     towns = ["Torl", "Arn", "Bex", "Cor", "Dun", "Elm", "Fen", "Gor"]
     towns += ["Hul", "Ixe", "Jul", "Kel", "Lom", "Mur", "Nym", "Oss"]
-        "Torl",
-        "Arn",
-        "Bex",
-        "Cor",
-        "Dun",
-        "Elm",
-        "Fen",
-        "Gor",
-        "Hul",
-        "Ixe",
-        "Jul",
-        "Kel",
-        "Lom",
-        "Mur",
-        "Nym",
-        "Oss",
-    ]
     corpus = [{"_id": t, "title": t, "text": f"{t} lies by a river. Eggs of {t} are cheap."} for t in towns]
     (house / "corpus.jsonl").write_text("".join(json.dumps(line) + "\n" for line in corpus))
     asked = [{"_id": f"q{k}", "text": f"What is the price of eggs in {t}?"} for k, t in enumerate(towns[:12])]
