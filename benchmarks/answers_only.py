@@ -1,6 +1,6 @@
 """Learning from answers alone: how far it gets, and what the marginal likelihood over paths adds to PPO.
 
-    python benchmarks/answers_only.py --data ../shared/data --indexes INDEXES --out FOLDER [--sets 2wiki hotpotqa]
+    python benchmarks/answers_only.py --data ../shared/data --indexes INDEXES --work FOLDER [--sets 2wiki hotpotqa]
 
 INDEXES holds 2wiki-train.index, 2wiki.index and hotpotqa.index. For each set the readers and the posteriors over
 evidence sets are made once and shared by all runs, so that seeds differ in the policy alone; where there is no
@@ -19,9 +19,9 @@ import shutil
 from pathlib import Path
 from time import monotonic
 
-import numpy as np
-import torch
-from trailhound import Index, TrainingSource, load_recipe, train
+from inputs import arguments, open_index, parse
+from table import Column, by_system, report, show
+from trailhound import TrainingSource, load_recipe, train
 from trailhound.agent.policy_file import load_policy
 from trailhound.envs.question_set import QuestionSet
 from trailhound.learning.policy.validation import validate
@@ -45,6 +45,8 @@ VARIANTS = {
     "cold, PPO + L_ML": {**COLD, "beta": "0.3"},
     "cold, PPO alone": {**COLD, "beta": "0"},
 }
+SHOWN = tuple(Column(name, digits=3) for name in ("recall@5", "all_recall@5", "return", "calls"))
+SHOWN += (Column("seconds", digits=0),)
 PREPARED = ("evidence_sets.json", "reader.json", "reader.safetensors", "judge-0", "judge-1")
 
 
@@ -58,24 +60,24 @@ def prepared(out: Path, source: Path) -> None:
             shutil.copy(source / name, out / name)
 
 
-def measure(name: str, run: Path, data: Path, indexes: Path) -> dict[str, float]:
+def measure(parsed: argparse.Namespace, name: str, run: Path) -> dict[str, float]:
     """Return recall, return and calls on the dev questions, by their labels."""
     _, _, _, corpus, split = SETS[name]
     policy = load_policy(run)
-    index = Index.open(indexes / f"{corpus}.index", threads=1)
-    questions = QuestionSet.load(index, data / corpus, split, policy.settings, lambda message: None)
+    index = open_index(parsed, corpus)
+    questions = QuestionSet.load(index, parsed.data / corpus, split, policy.settings, lambda message: None)
     return validate(policy.network, policy.settings, [questions.world(k) for k in range(len(questions))])
 
 
-def learn(name: str, variant: str, seed: int, out: Path, data: Path, indexes: Path) -> float:
+def learn(parsed: argparse.Namespace, name: str, variant: str, seed: int, out: Path) -> float:
     """Train one run, unless it is there; returns the seconds it took."""
     corpus, split, validation, _, _ = SETS[name]
-    index = Index.open(indexes / f"{corpus}.index", threads=1)
+    index = open_index(parsed, corpus)
     started = monotonic()
     train(
-        [TrainingSource(index, data / corpus, split)],
+        [TrainingSource(index, parsed.data / corpus, split)],
         out,
-        validation=[TrainingSource(index, data / corpus, validation)] if validation else (),
+        validation=[TrainingSource(index, parsed.data / corpus, validation)] if validation else (),
         recipe=load_recipe(name, VARIANTS[variant]),
         seed=seed,
         supervision="answers",
@@ -86,37 +88,28 @@ def learn(name: str, variant: str, seed: int, out: Path, data: Path, indexes: Pa
 
 def main() -> None:
     """Train every variant and seed that is not there yet, and print means and spreads."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--indexes", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser = arguments(__doc__, "data", "indexes", "work", "seeds", work=Path("runs/answers"))
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    chosen = parser.parse_args()
-    torch.set_num_threads(1)
-    for name in chosen.sets:
+    parsed = parse(parser)
+    everything: dict[str, list[dict[str, float]]] = {}
+    for name in parsed.sets:
         first: dict[int, Path] = {}
-        for variant in chosen.variants:
-            figures = []
-            for seed in chosen.seeds:
+        for variant in parsed.variants:
+            for seed in parsed.seeds:
                 held_out = 0 if SETS[name][2] else seed  # the questions held out are the same, or drawn by the seed
-                run = chosen.out / name / variant.replace(" ", "-").replace(",", "").replace("+", "and") / str(seed)
+                run = parsed.work / name / variant.replace(" ", "-").replace(",", "").replace("+", "and") / str(seed)
                 result = run / "dev.json"
                 if not result.exists():
                     if held_out in first and not (run / "run.json").exists():
                         prepared(run, first[held_out])
-                    seconds = learn(name, variant, seed, run, chosen.data, chosen.indexes)
-                    found = {**measure(name, run, chosen.data, chosen.indexes), "seconds": seconds}
-                    result.write_text(json.dumps(found))
-                    print(f"  {name} | {variant} | seed {seed} | {found}", flush=True)
+                    seconds = learn(parsed, name, variant, seed, run)
+                    result.write_text(json.dumps({**measure(parsed, name, run), "seconds": seconds}))
                 first.setdefault(held_out, run)
-                figures.append(json.loads(result.read_text()))
-            cells = [
-                f"{metric} {np.mean([f[metric] for f in figures]):.3f} ± {np.std([f[metric] for f in figures]):.3f}"
-                for metric in ("recall@5", "all_recall@5", "return", "calls", "seconds")
-            ]
-            print(f"{name} | {variant} | {' | '.join(cells)}", flush=True)
+                figures = json.loads(result.read_text())
+                everything.setdefault(f"{name}, {variant}", []).append(figures)
+                report(f"{name}, {variant}, seed {seed}: {figures}", everything, parsed)
+    show("learning from answers alone", by_system(everything, SHOWN, "set, variant"), parsed)
 
 
 if __name__ == "__main__":

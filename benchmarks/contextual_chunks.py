@@ -20,15 +20,15 @@ The contexts are built at one place one after the other, so that unchanged chunk
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from inputs import arguments, parse
 from numpy.typing import NDArray
+from table import markdown, report, show
 from trailhound import Document, Index, IndexSettings, Passage
 from trailhound.retrievers.fusion import reciprocal_rank_fusion
 from trailhound.retrievers.questions.labelled import load_questions
@@ -101,19 +101,18 @@ def interval(before: Sequence[int], after: Sequence[int]) -> tuple[float, float]
 
 def main() -> None:
     """Join, index with every context, ask, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/hotpotqa"))
-    parser.add_argument("--index", type=Path, required=True, help="an ordinary index of the corpus, for its vectors")
-    parser.add_argument("--split", default="dev")
+    parser = arguments(
+        *(__doc__, "data", "index", "split", "work"),
+        data=Path("../shared/data/hotpotqa"),
+        work=Path("runs/contextual-chunks"),
+    )
     parser.add_argument("--passages", type=int, default=None, help="from the beginning of the corpus (default: all)")
     parser.add_argument("--contexts", nargs="+", default=["none", "title", "neighbours", "corpus"])
     parser.add_argument("--chunk-tokens", type=int, default=100)
     parser.add_argument("--k", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=None)
-    parser.add_argument("--work", type=Path, default=Path("runs/contextual-chunks"))
-    parser.add_argument("--json", type=Path, default=None)
-    parsed = parser.parse_args()
+    parsed = parse(parser)
     whole = Index.open(parsed.index)
     count = min(parsed.passages or len(whole), len(whole))
     articles = joined(whole.store.passages(range(count)), np.asarray(whole.dense.vectors[:count]), parsed.seed)
@@ -124,13 +123,9 @@ def main() -> None:
         if all(name in articles.spans for name in qrels[question.id])
     }
     supporting = sum(len(names) for _, names in asked.values())
-    print(f"{count:,} passages in {len(articles.documents):,} articles; {len(asked):,} questions of {parsed.split}")
-    print(f"{supporting:,} supporting passages; failure at {parsed.k} in %, change against the first in %\n")
-    print(
-        f"| context | chunks | {' | '.join(SYSTEMS)} | change of hybrid | CPU s |\n|---|---:|---:|---:|---:|---|---:|"
-    )
     figures: dict[str, object] = {"passages": count, "questions": len(asked), "supporting": supporting}
     baseline: dict[str, list[int]] = {}
+    rows = []
     for context in parsed.contexts:
         started = time.process_time()
         settings = IndexSettings(chunk_tokens=parsed.chunk_tokens, context=context)
@@ -142,16 +137,17 @@ def main() -> None:
         rates = {system: sum(missed[system]) / supporting for system in SYSTEMS}
         change = sum(missed["hybrid"]) / max(sum(baseline["hybrid"]), 1) - 1
         low, high = interval(baseline["hybrid"], missed["hybrid"])
-        shown = " | ".join(f"{100 * rates[system]:.2f}" for system in SYSTEMS)
         seconds = time.process_time() - started
-        print(
-            f"| {context} | {len(index):,} | {shown} | {100 * change:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
-            f" | {seconds:.0f} |",
-            flush=True,
-        )
+        shown = [f"{100 * rates[system]:.2f}" for system in SYSTEMS]
+        changed = f"{100 * change:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+        rows.append([context, f"{len(index):,}", *shown, changed, f"{seconds:.0f}"])
         figures[context] = {**rates, "chunks": len(index), "change": change, "interval": [low, high], "cpu_s": seconds}
-    if parsed.json:
-        parsed.json.write_text(json.dumps(figures, indent=2) + "\n")
+        report(f"{context}: {figures[context]}", figures, parsed)
+    title = (
+        f"{count:,} passages in {len(articles.documents):,} articles; {len(asked):,} questions of {parsed.split} with"
+        f" {supporting:,} supporting passages; failure at {parsed.k} in %, change against the first in %"
+    )
+    show(title, markdown(["context", "chunks", *SYSTEMS, "change of hybrid", "CPU s"], rows), parsed)
 
 
 if __name__ == "__main__":

@@ -11,18 +11,18 @@ dev split.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import subprocess
-import sys
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from inputs import arguments, evaluated, index_folder, parse, run, settings
+from table import Column, by_system, show, write
+
 PRICES = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05)
 """Recall that a millisecond is worth."""
 
-FIXED = ("lexical", "dense", "hybrid", "hops", "hops2", "ppr")
+FIXED = ("lexical", "dense", "hybrid", "hops", "ppr")
 
 ABLATIONS = {
     "imitation alone": ["--set", "ppo_iterations=0"],
@@ -30,15 +30,8 @@ ABLATIONS = {
 }
 """At the recipe's own price; the policy of that price has both, PPO and marginal likelihood."""
 
-FIGURES = (
-    "recall@5",
-    "all_recall@5",
-    "return_mean",
-    "calls_mean",
-    "latency_ms_p50",
-    "calibration_error",
-    "brier_score",
-)
+FIGURES = ("recall@5", "all_recall@5", Column("return_mean", digits=3), "calls_mean", "latency_ms_p50")
+FIGURES += (Column("calibration_error", digits=3), Column("brier_score", digits=3))
 
 
 @dataclass(frozen=True)
@@ -58,85 +51,40 @@ SETTINGS = {
 }
 
 
-@dataclass(frozen=True)
-class Bench:
-    """Where everything lies, and how large the runs are."""
-
-    data: Path
-    work: Path
-    indexes: Path
-    more: list[str]
-
-    def index(self, corpus: str) -> Path:
-        """Index a corpus, unless it is there."""
-        place = self.indexes / f"{corpus}.index"
-        if not place.exists():
-            run(["index", str(self.data / corpus), "--out", str(place)])
-        return place
-
-    def train(self, setting: Setting, out: Path, seed: int, extra: list[str]) -> Path:
-        """Train a policy, unless it is there."""
-        if not (out / "metrics.json").exists():
-            over = ["--index", str(self.index(setting.train)), "--questions", str(self.data / setting.train)]
-            validation = ["--validation", str(self.data / setting.validation)] if setting.validation else []
-            recipe = ["--recipe", setting.recipe, "--seed", str(seed), *self.more, *extra]
-            run(["train", *over, "--split", "train", *validation, *recipe, "--out", str(out)])
-        return out
-
-    def evaluate(self, setting: Setting, label: str, arguments: list[str]) -> dict[str, float]:
-        """Evaluate one system on the dev split, unless it was."""
-        figures = self.work / f"{label}.json"
-        if not figures.exists():
-            over = ["--index", str(self.index(setting.corpus)), "--questions", str(self.data / setting.corpus)]
-            run(["evaluate", *over, "--split", "dev", "--json", str(figures), *arguments])
-        read = json.loads(figures.read_text())
-        return {name: read[name] for name in FIGURES if name in read}
+def train(parsed: argparse.Namespace, setting: Setting, out: Path, seed: int, extra: list[str]) -> Path:
+    """Train a policy, unless it is there."""
+    if not (out / "metrics.json").exists():
+        over = ["--index", index_folder(parsed, setting.train), "--questions", parsed.data / setting.train]
+        validation = ["--validation", parsed.data / setting.validation] if setting.validation else []
+        recipe = ["--recipe", setting.recipe, "--seed", seed, *settings(parsed), *extra]
+        run(["train", *over, "--split", "train", *validation, *recipe, "--threads", 1, "--out", out])
+    return out
 
 
-def run(arguments: list[str]) -> None:
-    """Run one trailhound command, on one thread."""
-    command = [sys.executable, "-m", "trailhound", *arguments, "--threads", "1", "--quiet"]
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+def evaluate(parsed: argparse.Namespace, setting: Setting, label: str, *options: object) -> dict[str, float]:
+    """Evaluate one system on the dev split, unless it was."""
+    index, questions = index_folder(parsed, setting.corpus), parsed.data / setting.corpus
+    return evaluated(parsed.work / f"{label}.json", index, questions, "dev", [*options, "--threads", 1])
 
 
-def measure(bench: Bench, name: str, seeds: list[int], prices: list[float]) -> dict[str, list[dict[str, float]]]:
+def measure(parsed: argparse.Namespace, name: str) -> dict[str, list[dict[str, float]]]:
     """Return system -> its figures, one for each seed (a fixed system has one)."""
-    setting = SETTINGS[name]
-    results = {kind: [bench.evaluate(setting, f"{name}-{kind}", ["--system", kind])] for kind in FIXED}
+    setting, work = SETTINGS[name], parsed.work
+    results = {kind: [evaluate(parsed, setting, f"{name}-{kind}", "--system", kind)] for kind in FIXED}
     for runs in results.values():
-        del runs[0]["return_mean"]  # a fixed system takes nothing: there is no return to speak of
-    for seed in seeds:
-        for price in prices:
-            out = bench.train(setting, bench.work / f"{name}-{price}-{seed}", seed, ["--set", f"price_per_ms={price}"])
-            figures = bench.evaluate(setting, f"{name}-{price}-{seed}-figures", ["--policy", str(out)])
+        runs[0].pop("return_mean", None)  # a fixed system takes nothing: there is no return to speak of
+    for seed in parsed.seeds:
+        for price in parsed.prices:
+            out = train(parsed, setting, work / f"{name}-{price}-{seed}", seed, ["--set", f"price_per_ms={price}"])
+            figures = evaluate(parsed, setting, f"{name}-{price}-{seed}-figures", "--policy", out)
             results.setdefault(f"policy, price {price:g}", []).append(figures)
         for label, extra in ABLATIONS.items():
-            out = bench.train(setting, bench.work / f"{name}-{label.replace(' ', '-')}-{seed}", seed, extra)
-            figures = bench.evaluate(setting, f"{out.name}-figures", ["--policy", str(out)])
-            results.setdefault(label, []).append(figures)
-        whole = bench.train(setting, bench.work / f"{name}-{setting.price}-{seed}", seed, [])
-        arguments = ["--policy", str(whole), "--system", "exhaustive"]
-        figures = bench.evaluate(setting, f"{name}-exhaustive-{seed}", arguments)
-        results.setdefault("exhaustive", []).append(figures)
+            out = train(parsed, setting, work / f"{name}-{label.replace(' ', '-')}-{seed}", seed, extra)
+            results.setdefault(label, []).append(evaluate(parsed, setting, f"{out.name}-figures", "--policy", out))
+        whole = train(parsed, setting, work / f"{name}-{setting.price}-{seed}", seed, [])
+        options = ["--policy", whole, "--system", "exhaustive"]
+        results.setdefault("exhaustive", []).append(evaluate(parsed, setting, f"{name}-exhaustive-{seed}", *options))
     return results
-
-
-def table(results: dict[str, list[dict[str, float]]]) -> str:
-    """Return mean and spread (standard deviation over seeds) as a Markdown table."""
-    lines = [f"| system | {' | '.join(FIGURES)} |", "|---" * (len(FIGURES) + 1) + "|"]
-    for system, runs in results.items():
-        lines.append(f"| {system} | {' | '.join(_cell(name, runs) for name in FIGURES)} |")
-    return "\n".join(lines)
-
-
-def _cell(name: str, runs: list[dict[str, float]]) -> str:
-    values = [figures[name] for figures in runs if name in figures]
-    if not values:
-        return ""
-    scale = 100 if "@" in name else 1
-    digits = 2 if "@" in name or name in {"calls_mean", "latency_ms_p50"} else 3
-    mean = f"{scale * statistics.mean(values):.{digits}f}"
-    return mean if len(values) == 1 else f"{mean} ± {scale * statistics.stdev(values):.{digits}f}"
 
 
 _LETTER, _LINE = 5.6, 12.0
@@ -215,26 +163,16 @@ def _free(left: float, y: float, label: str, taken: list[tuple[float, float, flo
 
 def main() -> None:
     """Measure what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--work", type=Path, default=Path("runs/cost"))
-    parser.add_argument("--indexes", type=Path, default=None, help="where NAME.index lie (default: --work)")
+    parser = arguments(__doc__, "data", "indexes", "work", "seeds", "set", work=Path("runs/cost"))
     parser.add_argument("--sets", nargs="+", choices=tuple(SETTINGS), default=list(SETTINGS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--prices", nargs="+", type=float, default=list(PRICES))
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of every recipe")
-    parser.add_argument("--json", type=Path, default=None)
-    parser.add_argument("--svg", type=Path, default=None)
-    parsed = parser.parse_args()
-    parsed.work.mkdir(parents=True, exist_ok=True)
-    more = [part for setting in parsed.set for part in ("--set", setting)]
-    bench = Bench(parsed.data, parsed.work, parsed.indexes or parsed.work, more)
+    parser.add_argument("--svg", type=Path, default=None, metavar="FILE", help="draw the curves there")
+    parsed = parse(parser)
     everything = {}
     for name in parsed.sets:
-        everything[name] = measure(bench, name, parsed.seeds, parsed.prices)
-        print(f"\n{name}, seeds {' '.join(map(str, parsed.seeds))}\n\n{table(everything[name])}", flush=True)
-        if parsed.json:
-            parsed.json.write_text(json.dumps(everything, indent=2) + "\n")
+        everything[name] = measure(parsed, name)
+        show(name, by_system(everything[name], FIGURES), parsed)
+        write(everything, parsed)
         if parsed.svg:
             parsed.svg.write_text(draw(everything))
 

@@ -6,14 +6,16 @@ Every router knows the passages of its own part, its own statistics, and the pai
 shared but the encoder. Asked together, their calibrated scores are merged. Each system as a whole follows 64 nodes.
 Hits@1 and recall@5 of the docids on dev, and the share of supporting passages in the first two of eight shards:
 those of the one router, or one or more of every member. `--choose` measures on a held-out quarter of the train
-questions in place of dev: so the method was chosen.
+questions instead of dev: so the method was chosen.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from docid_decoder import figures
-from router_runs import Figures, arguments, corpus_of, labelled, made, opened, parse, print_systems, report
+from inputs import open_index, parse
+from router_runs import arguments, corpus_of, labelled, made
+from table import Figures, by_system, report, show
 from trailhound.learning.router.examples import Examples, joined, local_examples
 from trailhound.learning.router.making import RouterSettings, make_router
 from trailhound.retrievers.router.balanced import balanced_clusters
@@ -44,12 +46,12 @@ def measure(ensemble: RouterEnsemble, test: Examples) -> dict[str, float]:
     """Return what routers find together."""
     found, compared, reached = [], [], []
     for query, wanted in zip(test.queries, test.wanted, strict=True):
-        heard = ensemble.clues(query)
-        hits = ensemble.docids(heard, LIMIT)
+        clues = ensemble.clues(query)
+        hits = ensemble.docids(clues, LIMIT)
         found.append(np.pad(hits.rows, (0, LIMIT - len(hits)), constant_values=-2))
-        compared.append(heard.compared)
+        compared.append(clues.compared)
         shards = ensemble.partition.shard[wanted[wanted >= 0]]
-        reached.append(np.isin(shards, ensemble.shards(heard, 2).numbers).mean())
+        reached.append(np.isin(shards, ensemble.shards(clues, 2).numbers).mean())
     share = float(np.mean(compared)) / len(ensemble.partition.shard)
     return figures(np.array(found), test, "docid") | {"shards@2": float(np.mean(reached)), "compared": share}
 
@@ -59,9 +61,8 @@ def main() -> None:
     parser = arguments(__doc__, "runs/apart", 500)
     parser.add_argument("--set", default="hotpotqa")
     parser.add_argument("--members", nargs="+", type=int, default=[1, 2, 4, 8])
-    parser.add_argument("--choose", action="store_true", help="measure on held-out train questions")
     parsed = parse(parser)
-    index = opened(parsed, parsed.set)
+    index = open_index(parsed, parsed.set)
     corpus, (titles, _) = corpus_of(index), index.store.columns()
     folder = parsed.data / parsed.set
     train = labelled(index, corpus, folder, "train", parsed.work)
@@ -77,7 +78,7 @@ def main() -> None:
             members = trained(corpus, titles, train, count, seed)
             everything[count].append(measure(RouterEnsemble(members, len(corpus)), test))
             report(f"{count} routers, seed {seed}: {everything[count][-1]}", everything, parsed)
-    print_systems(f"{parsed.set}, seeds {parsed.seeds}", everything, "routers")
+    show(parsed.set, by_system(everything, heading="routers"), parsed)
 
 
 if __name__ == "__main__":

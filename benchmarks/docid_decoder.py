@@ -16,7 +16,9 @@ import time
 
 import numpy as np
 import torch
-from router_runs import Figures, arguments, corpus_of, labelled, made, opened, parse, print_figures, report
+from inputs import open_index, parse
+from router_runs import arguments, corpus_of, labelled, made
+from table import Figures, by_figure, report, show
 from trailhound.learning.router.examples import Examples, joined
 from trailhound.learning.router.training import RouterTraining, train_decoder
 from trailhound.retrievers.router.clues import Corpus, stacked
@@ -74,7 +76,7 @@ def view_of(corpus: Corpus, seed: int) -> TreeView:
 
 def wiki(parsed: argparse.Namespace, seed: int) -> dict[str, float]:
     """Train on 2wiki-train and pairs made of 2Wiki, measure on 2Wiki (or on 2wiki-train's validation)."""
-    indexes = {name: opened(parsed, name) for name in ("2wiki-train", "2wiki")}
+    indexes = {name: open_index(parsed, name) for name in ("2wiki-train", "2wiki")}
     corpora = {name: corpus_of(index) for name, index in indexes.items()}
     views = {name: view_of(corpus, seed) for name, corpus in corpora.items()}
     over = "2wiki-train" if parsed.choose else "2wiki"
@@ -91,7 +93,7 @@ def wiki(parsed: argparse.Namespace, seed: int) -> dict[str, float]:
 
 def scifact(parsed: argparse.Namespace, seed: int) -> dict[str, float]:
     """Return the means over five folds, weighed by their questions."""
-    index = opened(parsed, "scifact")
+    index = open_index(parsed, "scifact")
     corpus = corpus_of(index)
     view = view_of(corpus, seed)
     everything = labelled(index, corpus, parsed.data / "scifact", "train", parsed.work)
@@ -114,7 +116,6 @@ def main() -> None:
     parser = arguments(__doc__, "runs/docids", 1000)
     parser.add_argument("--sets", nargs="+", choices=("2wiki", "scifact"), default=["2wiki", "scifact"])
     parser.add_argument("--ablate", action="store_true", help="also a decoder that sees no words")
-    parser.add_argument("--choose", action="store_true", help="measure on questions of train")
     parsed = parse(parser)
     everything: dict[str, list[Figures]] = {}
     for name, measure in (("2wiki", wiki), ("scifact", scifact)):
@@ -124,7 +125,7 @@ def main() -> None:
         for seed in parsed.seeds:
             everything[name].append(measure(parsed, seed))
             report(f"{name}, seed {seed}: {everything[name][-1]}", everything, parsed)
-        print_figures(f"{name}, seeds {parsed.seeds}", everything[name])
+        show(name, by_figure(everything[name]), parsed)
 
 
 if __name__ == "__main__":

@@ -17,14 +17,12 @@ A tuned folder in --work is used again. ``--variants`` chooses; ``--sets`` adds 
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
-import statistics
 import time
 from pathlib import Path
 
-import torch
+from inputs import arguments, open_index, parse
+from table import by_system, show, write
 from trailhound import Index, TrainingSource
 from trailhound.agent.queries.query_model import MEMORY_FILE
 from trailhound.agent.systems import open_system
@@ -71,20 +69,13 @@ def measure(index: Index, data: Path, system: str, folder: Path | None) -> dict[
 
 def main() -> None:
     """Measure what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--indexes", type=Path, required=True)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--work", type=Path, default=Path("runs/downstream"))
+    parser = arguments(__doc__, "data", "indexes", "work", "seeds", work=Path("runs/downstream"), seeds=[0])
     parser.add_argument("--sets", nargs="+", default=["hotpotqa"], help="whose train questions are learned from")
     every = ["untuned", *VARIANTS]
     parser.add_argument("--variants", nargs="+", default=every, choices=every)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--systems", nargs="+", default=["dense", "hybrid"])
-    parser.add_argument("--json", type=Path, default=None)
-    parsed = parser.parse_args()
-    torch.set_num_threads(1)
-    parsed.work.mkdir(parents=True, exist_ok=True)
-    indexes = {name: Index.open(parsed.indexes / f"{name}.index", threads=1) for name in {*parsed.sets, "hotpotqa"}}
+    parsed = parse(parser)
+    indexes = {name: open_index(parsed, name) for name in {*parsed.sets, "hotpotqa"}}
     sources = [TrainingSource(indexes[name], parsed.data / name, "train") for name in parsed.sets]
     results: dict[str, list[dict[str, float]]] = {}
     for system in parsed.systems if "untuned" in parsed.variants else ():
@@ -99,18 +90,8 @@ def main() -> None:
                 for system in parsed.systems if label == variant else ("dense",):
                     figures = measure(indexes["hotpotqa"], parsed.data, system, place)
                     results.setdefault(f"{system}, {label}", []).append({**figures, **training, "seed": seed})
-    print(f"HotpotQA dev, learned from {', '.join(parsed.sets)}, seeds {parsed.seeds}\n")
-    print(f"| | {' | '.join(SHOWN)} |\n{'|---' * (len(SHOWN) + 1)}|")
-    for label, runs in results.items():
-        print(f"| {label} | {' | '.join(spread([run[name] for run in runs]) for name in SHOWN)} |")
-    if parsed.json:
-        parsed.json.write_text(json.dumps(results, indent=2) + "\n")
-
-
-def spread(values: list[float]) -> str:
-    """Return mean and standard deviation, in points."""
-    mean_value = f"{100 * statistics.mean(values):.2f}"
-    return mean_value if len(values) < 2 else f"{mean_value} ± {100 * statistics.stdev(values):.2f}"
+                    write(results, parsed)
+    show(f"HotpotQA dev, learned from {', '.join(parsed.sets)}", by_system(results, SHOWN), parsed)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ questions earn in shards, when it searches everything, that lies in the first --
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from inputs import arguments, parse
 from routed_agent import tuned_router
+from table import Column, by_system, report, show
 from trailhound.agent.policy_file import LoadedPolicy, load_policy
 from trailhound.agent.systems import shipped_policy
 from trailhound.envs.question_set import QuestionSet
@@ -39,7 +40,7 @@ from trailhound.retrievers.router.clues import Corpus
 from trailhound.retrievers.router.network import ShardNetwork, shard_inputs
 from trailhound.retrievers.router.router import Router
 
-SHOWN = ("earned", "recall@5", "all_recall@5", "return", "calls")
+SHOWN = (Column("earned", digits=3), "recall@5", "all_recall@5", Column("return", digits=3), Column("calls", digits=3))
 KINDS = {
     "labels, likelihood": ("labels", RouterTraining()),
     "earned, likelihood": ("earned", RouterTraining()),
@@ -122,39 +123,25 @@ def measure(parsed: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
                 if not parsed.unsearched:
                     figures |= searched(routed, parsed, policy)
                 results.setdefault(f"{most} of {parsed.shards}, {kind}", []).append(figures)
-                print(f"seed {seed}, {most} shards, {kind}: {figures}", flush=True)
+                report(f"seed {seed}, {most} shards, {kind}: {figures}", results, parsed)
     return results
 
 
 def main() -> None:
     """Measure what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--index", type=Path, required=True)
-    parser.add_argument("--questions", type=Path, required=True, help="its dev split is measured on")
-    parser.add_argument("--learn", type=Path, default=None, help="its train split is learned from (default: the same)")
-    parser.add_argument("--work", type=Path, default=Path("runs/routed"))
-    parser.add_argument("--policy", type=Path, default=None, help="default: the one that ships")
+    parser = arguments(__doc__, "index", "questions", "work", "policy", "seeds", work=Path("runs/routed"))
+    parser.add_argument(
+        "--learn", type=Path, metavar="DIR", help="whose train split is learned from (default: --questions)"
+    )
     parser.add_argument("--shards", type=int, default=8)
     parser.add_argument("--most", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--made", type=int, default=1000)
     parser.add_argument("--unsearched", action="store_true", help="say what the shards hold alone, without searching")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--json", type=Path, default=None)
-    parsed = parser.parse_args()
+    parsed = parse(parser)
     parsed.learn = parsed.learn or parsed.questions
-    torch.set_num_threads(1)
     results = measure(parsed)
     shown = SHOWN[:1] if parsed.unsearched else SHOWN
-    print(f"\n| searched, router | {' | '.join(shown)} |\n{'|---' * (len(shown) + 1)}|")
-    for label, runs in results.items():
-        cells = []
-        for name in shown:
-            values = [figures[name] * (100 if "@" in name else 1) for figures in runs]
-            spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-            cells.append(f"{statistics.mean(values):.3f}{spread}")
-        print(f"| {label} | {' | '.join(cells)} |")
-    if parsed.json:
-        parsed.json.write_text(json.dumps(results, indent=2) + "\n")
+    show(parsed.questions.name, by_system(results, shown, "searched, router"), parsed)
 
 
 if __name__ == "__main__":

@@ -11,18 +11,17 @@ encoded once and kept in --work.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from inputs import add_corpora, arguments, corpora, parse, supporting
 from numpy.typing import NDArray
+from table import markdown, show, write
 from trailhound.index.index import Index
 from trailhound.retrievers.protocols import Progress
-from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.records import Query
 from trailhound.retrievers.vectors.encoder import MiniLMEncoder, embedding_text
 from trailhound.retrievers.vectors.late_interaction import LateInteractionIndex
@@ -38,7 +37,7 @@ class Row:
     """One line of the table."""
 
     corpus: str
-    memory: str
+    kind: str
     recall_5: float
     recall_20: float
     of_fp16: float
@@ -91,11 +90,11 @@ def exhaustive(passages: TokenVectors, asked: TokenVectors) -> list[NDArray[np.i
 
 
 def figures(
-    found: list[NDArray[np.int64]], supporting: list[set[int]], exact: list[NDArray[np.int64]]
+    found: list[NDArray[np.int64]], wanted: list[set[int]], exact: list[NDArray[np.int64]]
 ) -> tuple[float, float, float]:
     """Return recall at 5 and at 20, and the share of the exact first 20, in percent."""
     recalls = [
-        100 * float(np.mean([len(set(r[:k].tolist()) & w) / len(w) for r, w in zip(found, supporting, strict=True)]))
+        100 * float(np.mean([len(set(r[:k].tolist()) & w) / len(w) for r, w in zip(found, wanted, strict=True)]))
         for k in SHOWN
     ]
     alike = [len(set(rows.tolist()) & set(best.tolist())) / len(best) for rows, best in zip(found, exact, strict=True)]
@@ -106,16 +105,13 @@ def compare(place: Path, folder: Path, split: str, bits: list[int], work: Path, 
     """Measure vectors and codes over one corpus."""
     index = Index.open(place, threads=1)
     texts = [embedding_text(passage.title, passage.text) for passage in index.store]
-    asked, qrels = load_questions(folder, split)
-    chosen = np.sort(np.random.default_rng(0).permutation(len(asked))[:most]).tolist()
-    asked = [asked[k] for k in chosen]
-    supporting = [{index.store.row_of(p) for p, grade in qrels[q.id].items() if grade > 0} for q in asked]
+    asked, wanted = supporting(index, folder, split, most)
     passages = encoded(texts, work / folder.name)
     words = [question.text for question in asked]
     pieces = encoded(words, work / f"{folder.name}-{split}-{most}")
     exact = exhaustive(passages, pieces)
     whole = passages.vectors.nbytes + passages.offsets.nbytes
-    rows = [Row(folder.name, "fp16", *figures(exact, supporting, exact), whole / len(index), 1, 0, 0, 0)]
+    rows = [Row(folder.name, "fp16", *figures(exact, wanted, exact), whole / len(index), 1, 0, 0, 0)]
     for count in bits:
         codes = work / f"{folder.name}-{count}.late"
         started = time.process_time()
@@ -131,44 +127,38 @@ def compare(place: Path, folder: Path, split: str, bits: list[int], work: Path, 
             milliseconds.append(1000 * (time.thread_time() - started))
         size = late.memory().bytes_per_passage
         timing = np.percentile(milliseconds, [50, 95]).tolist()
-        result = figures(found, supporting, exact)
+        result = figures(found, wanted, exact)
         rows.append(Row(folder.name, f"{count} bits", *result, size, whole / len(index) / size, seconds, *timing))
     return rows
 
 
 def table(rows: list[Row]) -> str:
     """Return the rows as a Markdown table."""
-    lines = [
-        "| corpus | word pieces | R@5 | R@20 | of fp16 | bytes a passage | times smaller | build s | ms p50 | p95 |",
-        "|---" * 10 + "|",
-    ]
-    for row in rows:
-        lines.append(
-            f"| {row.corpus} | {row.memory} | {row.recall_5:.2f} | {row.recall_20:.2f} | {row.of_fp16:.2f}"
-            f" | {row.bytes_per_passage:,.0f} | {row.times_smaller:.2f} | {row.build_seconds:.1f}"
-            f" | {row.milliseconds_p50:.1f} | {row.milliseconds_p95:.1f} |"
-        )
-    return "\n".join(lines)
+    headings = ["corpus", "word pieces", "R@5", "R@20", "of fp16", "bytes a passage", "times smaller", "build s"]
+    return markdown(
+        [*headings, "ms p50", "p95"],
+        [
+            [
+                *(row.corpus, row.kind, f"{row.recall_5:.2f}", f"{row.recall_20:.2f}", f"{row.of_fp16:.2f}"),
+                *(f"{row.bytes_per_passage:,.0f}", f"{row.times_smaller:.2f}", f"{row.build_seconds:.1f}"),
+                *(f"{row.milliseconds_p50:.1f}", f"{row.milliseconds_p95:.1f}"),
+            ]
+            for row in rows
+        ],
+    )
 
 
 def main() -> None:
     """Measure what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--index", type=Path, action="append", required=True)
-    parser.add_argument("--questions", type=Path, action="append", required=True)
-    parser.add_argument("--split", action="append", required=True)
+    parser = arguments(__doc__, "work", "most", work=Path("runs/late"))
+    add_corpora(parser)
     parser.add_argument("--bits", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--most", type=int, default=500, help="questions of a split, drawn at random (default: 500)")
-    parser.add_argument("--work", type=Path, default=Path("runs/late"))
-    parser.add_argument("--json", type=Path, default=None)
-    parsed = parser.parse_args()
-    parsed.work.mkdir(parents=True, exist_ok=True)
+    parsed = parse(parser)
     rows = []
-    for place, folder, split in zip(parsed.index, parsed.questions, parsed.split, strict=True):
+    for place, folder, split in corpora(parsed):
         rows += compare(place, folder, split, parsed.bits, parsed.work, parsed.most)
-    print(table(rows))
-    if parsed.json:
-        parsed.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    show("codes of word pieces", table(rows), parsed)
+    write([asdict(row) for row in rows], parsed)
 
 
 if __name__ == "__main__":

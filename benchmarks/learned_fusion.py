@@ -10,15 +10,13 @@ learned. Sub-indexes may be added to the two: with entity, say, ``--names lexica
 
 from __future__ import annotations
 
-import argparse
-import json
-import random
-import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from inputs import arguments, folds, parse
+from table import Column, column, markdown, show, spread, write
 from torch import Tensor
 from trailhound import Index
 from trailhound.learning.queries.fusion_training import DEPTH, fitted
@@ -30,7 +28,7 @@ from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.records import Hits, Query
 
 FOLDS = 5
-SHOWN = ("ndcg@10", "recall@5", "recall@10", "mrr")
+SHOWN = (*map(column, ("ndcg@10", "recall@5", "recall@10")), Column("mrr", scale=100))
 
 
 @dataclass(frozen=True)
@@ -58,14 +56,6 @@ def ask(index: Index, data: Path, names: list[str]) -> tuple[list[Asked], dict[s
     return asked, qrels
 
 
-def folds(asked: list[Asked]) -> list[list[Asked]]:
-    """Split as scifact_folds.py does."""
-    order = sorted(question.id for question in asked)
-    random.Random(0).shuffle(order)
-    by_id = {question.id: question for question in asked}
-    return [[by_id[name] for name in order[fold::FOLDS]] for fold in range(FOLDS)]
-
-
 def learn(questions: list[Asked], names: list[str], objective: str, seed: int) -> LearnedFusion:
     """Learn the weights from the questions whose evidence is among the candidates."""
     loss = OBJECTIVES[objective]
@@ -90,18 +80,14 @@ def figures(index: Index, qrels: dict[str, dict[str, int]], found: dict[str, Hit
 
 def main() -> None:
     """Measure what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--index", type=Path, required=True)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser = arguments(__doc__, "index", "data", "seeds")
     parser.add_argument("--names", nargs="+", default=["lexical", "dense"])
     parser.add_argument("--objectives", nargs="+", default=["listwise"], choices=sorted(OBJECTIVES))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--json", type=Path, default=None)
-    parsed = parser.parse_args()
-    torch.set_num_threads(1)
+    parsed = parse(parser)
     index = Index.open(parsed.index, threads=1)
     asked, qrels = ask(index, parsed.data, parsed.names)
-    parts = folds(asked)
+    by_id = {question.id: question for question in asked}
+    parts = [[by_id[name] for name in part] for part in folds(list(by_id), FOLDS)]
     results: dict[str, list[dict[str, dict[str, float]]]] = {}
     for name in parsed.names:
         results[name] = [figures(index, qrels, {q.id: q.rankings[name] for q in asked})]
@@ -109,8 +95,6 @@ def main() -> None:
     results["reciprocal rank fusion"] = [figures(index, qrels, fused)]
     weights = []
     for objective in parsed.objectives:
-        label = f"learned fusion, {objective}"
-        results[label] = []
         for seed in parsed.seeds:
             found: dict[str, Hits] = {}
             for held_out in range(FOLDS):
@@ -118,30 +102,24 @@ def main() -> None:
                 fusion = learn(others, parsed.names, objective, seed)
                 weights.append({"objective": objective, "fold": held_out, "seed": seed, **describe(fusion)})
                 found |= {q.id: fusion.fuse(q.rankings, DEPTH) for q in parts[held_out]}
-            results[label].append(figures(index, qrels, found))
-    report = {label: [mean(one) for one in measured] for label, measured in results.items()}
+            results.setdefault(f"learned fusion, {objective}", []).append(figures(index, qrels, found))
+    means = {label: [mean(one) for one in measured] for label, measured in results.items()}
     by_fold = {
         label: [mean({q.id: measured[0][q.id] for q in part})["ndcg@10"] for part in parts]
         for label, measured in results.items()
     }
-    print(f"SciFact, {FOLDS} folds over {len(asked)} questions, {', '.join(parsed.names)}, seeds {parsed.seeds}\n")
-    print(f"| system | {' | '.join(SHOWN)} | nDCG@10 by fold |\n{'|---' * (len(SHOWN) + 2)}|")
-    for label, measured_means in report.items():
-        cells = [spread([one[name] for one in measured_means]) for name in SHOWN]
-        print(f"| {label} | {' | '.join(cells)} | {', '.join(f'{100 * value:.1f}' for value in by_fold[label])} |")
-    if parsed.json:
-        parsed.json.write_text(json.dumps({"figures": report, "by_fold": by_fold, "weights": weights}, indent=2) + "\n")
+    rows = [
+        [label, *(one.cell(runs) for one in SHOWN), ", ".join(spread([value], 1, 100) for value in by_fold[label])]
+        for label, runs in means.items()
+    ]
+    table = markdown(["system", *(one.name for one in SHOWN), "nDCG@10 by fold"], rows)
+    show(f"SciFact, {FOLDS} folds over {len(asked)} questions, {', '.join(parsed.names)}", table, parsed)
+    write({"figures": means, "by_fold": by_fold, "weights": weights}, parsed)
 
 
 def describe(fusion: LearnedFusion) -> dict[str, object]:
     """Return what was learned."""
     return {"weights": fusion.weights.tolist(), "temperature": fusion.log_temperature.exp().item()}
-
-
-def spread(values: list[float]) -> str:
-    """Return mean and standard deviation, in points."""
-    mean_value = f"{100 * statistics.mean(values):.2f}"
-    return mean_value if len(values) < 2 else f"{mean_value} ± {100 * statistics.stdev(values):.2f}"
 
 
 if __name__ == "__main__":

@@ -11,75 +11,46 @@ are), policies and their questions are kept in --work.
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
-import subprocess
-import sys
 from pathlib import Path
+
+from inputs import arguments, evaluated, index_folder, parse, run
+from table import Column, by_system, show, write
 
 RECIPES = {"2wiki": "2wiki", "2wiki-train": "2wiki", "hotpotqa": "hotpotqa", "musique": "hotpotqa"}
 
-FIGURES = ("recall@2", "recall@5", "all_recall@5", "return_mean", "calls_mean")
-FIGURES += ("confidence_mean", "complete_mean", "calibration_error", "brier_score")
+FIGURES = ("recall@2", "recall@5", "all_recall@5", Column("return_mean", digits=3), Column("calls_mean", digits=3))
+FIGURES += tuple(
+    Column(name, digits=3) for name in ("confidence_mean", "complete_mean", "calibration_error", "brier_score")
+)
 
 
-def run(arguments: list[str]) -> None:
-    """Run one trailhound command, on one thread."""
-    command = [sys.executable, "-m", "trailhound", *arguments, "--threads", "1", "--quiet"]
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-
-
-def measure(data: Path, work: Path, indexes: Path, corpus: str, split: str, seeds: list[int]) -> list[dict[str, float]]:
+def measure(parsed: argparse.Namespace, corpus: str, split: str) -> list[dict[str, float]]:
     """Train one policy for each seed on a corpus alone, and evaluate it on a split of people's questions."""
-    index = indexes / f"{corpus}.index"
-    if not index.exists():
-        run(["index", str(data / corpus), "--out", str(index)])
+    index = index_folder(parsed, corpus)
     results = []
-    for seed in seeds:
-        out = work / f"{corpus}-{seed}"
-        recipe = ["--recipe", RECIPES[corpus], "--seed", str(seed)]
-        run(["train", "--index", str(index), "--supervision", "none", *recipe, "--out", str(out)])
-        figures, picture = work / f"{corpus}-{seed}-{split}.json", work / f"{corpus}-{seed}-{split}.svg"
-        over = ["--index", str(index), "--questions", str(data / corpus), "--split", split, "--policy", str(out)]
-        run(["evaluate", *over, "--json", str(figures), "--reliability", str(picture)])
-        read = json.loads(figures.read_text())
-        results.append({name: read[name] for name in FIGURES})
+    for seed in parsed.seeds:
+        out = parsed.work / f"{corpus}-{seed}"
+        recipe = ["--recipe", RECIPES[corpus], "--seed", seed]
+        run(["train", "--index", index, "--supervision", "none", *recipe, "--out", out])
+        figures = parsed.work / f"{corpus}-{seed}-{split}.json"
+        options = ["--policy", out, "--reliability", figures.with_suffix(".svg")]
+        results.append(evaluated(figures, index, parsed.data / corpus, split, options))
     return results
-
-
-def row(label: str, results: list[dict[str, float]]) -> str:
-    """Return mean and spread (standard deviation over seeds) as a row of a Markdown table."""
-    cells = []
-    for name in FIGURES:
-        scale, digits = (100, 2) if "@" in name else (1, 3)
-        values = [scale * figures[name] for figures in results]
-        spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-        cells.append(f"{statistics.mean(values):.{digits}f}{spread}")
-    return f"| {label} | {' | '.join(cells)} |"
 
 
 def main() -> None:
     """Measure what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--work", type=Path, default=Path("runs/none"))
-    parser.add_argument("--indexes", type=Path, default=None, help="where NAME.index lie (default: --work)")
+    parser = arguments(__doc__, "data", "indexes", "work", "seeds", work=Path("runs/none"))
     parser.add_argument("--sets", nargs="+", choices=tuple(RECIPES), default=["2wiki", "hotpotqa"])
     parser.add_argument("--split", action="append", default=[], metavar="SET=SPLIT", help="default: dev")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--json", type=Path, default=None)
-    parsed = parser.parse_args()
-    parsed.work.mkdir(parents=True, exist_ok=True)
+    parsed = parse(parser)
     splits = dict(text.split("=", 1) for text in parsed.split)
     everything = {}
-    print(f"| corpus | {' | '.join(FIGURES)} |\n{'|---' * (len(FIGURES) + 1)}|", flush=True)
     for corpus in parsed.sets:
         split = splits.get(corpus, "dev")
-        where = parsed.indexes or parsed.work
-        everything[corpus] = measure(parsed.data, parsed.work, where, corpus, split, parsed.seeds)
-        print(row(f"{corpus} {split}", everything[corpus]), flush=True)
-        if parsed.json:
-            parsed.json.write_text(json.dumps(everything, indent=2) + "\n")
+        everything[f"{corpus} {split}"] = measure(parsed, corpus, split)
+        write(everything, parsed)
+    show("trained without questions", by_system(everything, FIGURES, "corpus"), parsed)
 
 
 if __name__ == "__main__":

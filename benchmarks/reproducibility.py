@@ -5,33 +5,30 @@ python benchmarks/reproducibility.py --index runs/quality/2wiki-train.index --qu
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
+
+from inputs import arguments, parse, run, settings
+from table import write
 
 
 def main() -> None:
     """Train twice and compare the SHA-256 of the weights; exits with 1 when they differ."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--index", type=Path, required=True)
-    parser.add_argument("--questions", type=Path, required=True)
+    parser = arguments(__doc__, "index", "questions", "set")
     parser.add_argument("--recipe", default="2wiki")
     parser.add_argument("--seed", default="0")
-    parsed = parser.parse_args()
+    parsed = parse(parser)
     digests = []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(2):
             out = Path(folder) / str(number)
-            command = [sys.executable, "-m", "trailhound", "train", "--index", parsed.index]
-            command += ["--questions", parsed.questions, "--split", "train", "--out", out, "--quiet"]
-            command += ["--recipe", parsed.recipe, "--seed", parsed.seed]
-            subprocess.run([str(part) for part in command], check=True)
+            over = ["--index", parsed.index, "--questions", parsed.questions, "--split", "train"]
+            run(["train", *over, "--recipe", parsed.recipe, "--seed", parsed.seed, *settings(parsed), "--out", out])
             digests.append(hashlib.sha256((out / "policy.safetensors").read_bytes()).hexdigest())
     print("\n".join(digests))
     print("equal" if digests[0] == digests[1] else "DIFFERENT")
+    write(digests, parsed)
     raise SystemExit(digests[0] != digests[1])
 
 

@@ -12,23 +12,22 @@ not count.
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
 from time import process_time
 
 import numpy as np
-import torch
+from inputs import arguments, label_lines, open_index, parse, write_split
 from numpy.typing import NDArray
+from table import Column, by_system, show, write
 from trailhound import Index, TrainingSource
 from trailhound.agent.reranking.linear import NAMES, features_of
 from trailhound.learning.reranker import RankedQuestion, decide, fit, listed_as, questions_ranked_by
 from trailhound.measuring.metrics import evaluate_run, mean
 from trailhound.retrievers.records import Query
 
-FIGURES = ("recall@2", "recall@5", "ndcg@10")
+FIGURES = ("recall@2", "recall@5", "ndcg@10", Column("CPU ms", digits=0))
 LEARNED = 500
 HELD_OUT = 0.25
 
@@ -38,19 +37,13 @@ Scores = Sequence[NDArray[np.float64]]
 
 def split(data: Path, folder: Path) -> None:
     """Write the splits ``fit`` and ``test`` of a data set into ``folder``."""
-    lines = (data / "qrels" / "train.tsv").read_text().splitlines()
-    header, labels = lines[0], [line for line in lines[1:] if line.strip()]
+    labels = label_lines(data, "train")
     questions = sorted({line.split("\t")[0] for line in labels})
     random.Random(0).shuffle(questions)
     chosen = set(questions[:LEARNED])
-    (folder / "qrels").mkdir(parents=True, exist_ok=True)
-    (folder / "queries.jsonl").write_bytes((data / "queries.jsonl").read_bytes())
-    parts = {"fit": [line for line in labels if line.split("\t")[0] in chosen]}
-    parts["test"] = [line for line in labels if line.split("\t")[0] not in chosen]
-    if (data / "qrels" / "dev.tsv").exists():
-        parts["test"] = (data / "qrels" / "dev.tsv").read_text().splitlines()[1:]
-    for name, rows in parts.items():
-        (folder / "qrels" / f"{name}.tsv").write_text("\n".join([header, *rows]) + "\n")
+    has_dev = (data / "qrels" / "dev.tsv").exists()
+    test = label_lines(data, "dev") if has_dev else [line for line in labels if line.split("\t")[0] not in chosen]
+    write_split(data, folder, {"fit": [line for line in labels if line.split("\t")[0] in chosen], "test": test})
 
 
 def figures(questions: Sequence[RankedQuestion], scores: Scores) -> dict[str, float]:
@@ -74,14 +67,10 @@ class Measured:
         self.add("hybrid search", [question.as_found().scores for question in questions], search_ms)
 
     def add(self, system: str, scores: Scores, milliseconds: float | None = None) -> None:
-        """Print one line of the table; shares in percent."""
+        """Measure one system and print its figures."""
         found = figures(self._questions, scores)
-        self.figures[system] = found | ({} if milliseconds is None else {"cpu_ms": milliseconds})
-        shares = " | ".join(f"{100 * found[figure]:.2f}" for figure in FIGURES)
-        print(
-            f"| {self._name} | {system} | {shares} | {'' if milliseconds is None else round(milliseconds)} |",
-            flush=True,
-        )
+        self.figures[system] = found | ({} if milliseconds is None else {"CPU ms": milliseconds})
+        print(f"{self._name}, {system}: {self.figures[system]}", flush=True)
 
 
 def add_linear(
@@ -111,30 +100,24 @@ def written(names: Sequence[str], weights: NDArray[np.float64]) -> str:
 
 def main() -> None:
     """Measure what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--indexes", type=Path, default=Path("runs/quality"), help="folder of SET.index")
-    parser.add_argument("--work", type=Path, default=Path("runs/rerankers"))
+    parser = arguments(__doc__, "data", "indexes", "work", work=Path("runs/rerankers"))
     parser.add_argument("--sets", nargs="+", default=["hotpotqa", "scifact"])
     parser.add_argument("--most", type=int, default=10**6, help="questions to measure on, of each set")
-    parser.add_argument("--json", type=Path, default=None)
-    parsed = parser.parse_args()
-    torch.set_num_threads(1)
+    parsed = parse(parser)
     results = {}
-    print("| set | system | R@2 | R@5 | nDCG@10 | CPU ms |\n|---|---|---|---|---|---|")
     for name in parsed.sets:
         folder = parsed.work / name
         split(parsed.data / name, folder)
-        index = Index.open(parsed.indexes / f"{name}.index", threads=1)
+        index = open_index(parsed, name)
         started = process_time()
         asked = questions_ranked_by(TrainingSource(index, folder, "test"), "hybrid")
         measured = Measured(name, asked[: parsed.most], 1000 * (process_time() - started) / len(asked))
         learned = questions_ranked_by(TrainingSource(index, folder, "fit"), "hybrid")
         for kind in NAMES:
             add_linear(measured, kind, index, learned, asked[: parsed.most])
-        results[name] = measured.figures
-    if parsed.json:
-        parsed.json.write_text(json.dumps(results, indent=2) + "\n")
+        results |= {f"{name}, {system}": [found] for system, found in measured.figures.items()}
+        write(results, parsed)
+    show("re-rankers of hybrid search", by_system(results, FIGURES, "set, system"), parsed)
 
 
 if __name__ == "__main__":

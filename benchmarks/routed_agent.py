@@ -15,46 +15,42 @@ nine in a hundred passages and centroids more where they are asked for (HotpotQA
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from pathlib import Path
 
-from quality import run
+from inputs import arguments, evaluated, parse, run, settings
+from table import Column, by_system, show, write
 from trailhound import Index
 from trailhound.retrievers.questions.labelled import load_questions
 
-SHOWN = ("recall@2", "recall@5", "all_recall@5", "recall@20", "return_mean", "calls_mean", "calls_docid_mean")
-SHOWN += ("latency_ms_p50",)
+SHOWN = ("recall@2", "recall@5", "all_recall@5", "recall@20")
+SHOWN += tuple(Column(name, digits=3) for name in ("return_mean", "calls_mean", "calls_docid_mean"))
+SHOWN = (Column("share", "share of passages", 3), *SHOWN, "latency_ms_p50")
 
 
-def evaluated(parsed: argparse.Namespace, label: str, policy: Path | None, extra: list[str]) -> dict[str, float]:
-    """Evaluate a policy on the dev split, unless it was."""
+def evaluate(parsed: argparse.Namespace, label: str, policy: Path | None, extra: list[object]) -> dict[str, float]:
+    """Evaluate a policy on the split, unless it was."""
+    chosen = ["--policy", policy] if policy else []
     figures = parsed.work / f"{label}.json"
-    if not figures.exists():
-        chosen = ["--policy", str(policy)] if policy else []
-        over = ["--index", str(parsed.index), "--questions", str(parsed.questions), "--split", parsed.split]
-        run(["evaluate", *over, *chosen, "--json", str(figures), *extra])
-    read: dict[str, float] = json.loads(figures.read_text())
-    return read
+    return evaluated(figures, parsed.index, parsed.questions, parsed.split, [*chosen, *extra])
 
 
 def tuned_router(parsed: argparse.Namespace, seed: int) -> Path:
     """Tune a router on the train split, unless it is there; returns its folder."""
     router: Path = parsed.work / f"router-{parsed.shards}-{seed}"
     if not (router / "prefixes.json").exists():
-        over = ["--index", str(parsed.index), "--questions", str(parsed.questions), "--split", "train"]
-        run(["tune-router", *over, "--shards", str(parsed.shards), "--seed", str(seed), "--out", str(router)])
+        over = ["--index", parsed.index, "--questions", parsed.questions, "--split", "train"]
+        run(["tune-router", *over, "--shards", parsed.shards, "--seed", seed, "--out", router])
     return router
 
 
-def trained(parsed: argparse.Namespace, kind: str, seed: int, extra: list[str]) -> Path:
+def trained(parsed: argparse.Namespace, kind: str, seed: int, extra: list[object]) -> Path:
     """Train a policy on the train split, unless it is there; returns its folder."""
     place: Path = parsed.work / f"{kind}-{seed}"
-    over = ["--index", str(parsed.index), "--questions", str(parsed.learn or parsed.questions), "--split", "train"]
-    recipe = ["--recipe", parsed.train, "--hop-encoder", "shipped", "--set", "reader_epochs=0", "--seed", str(seed)]
+    over = ["--index", parsed.index, "--questions", parsed.learn or parsed.questions, "--split", "train"]
+    recipe = ["--recipe", parsed.train, "--hop-encoder", "shipped", "--set", "reader_epochs=0", "--seed", seed]
     if not (place / "metrics.json").exists():
-        changed = [part for one in parsed.set for part in ("--set", one)]
-        run(["train", *over, *recipe, *changed, *extra, "--out", str(place)])
+        run(["train", *over, *recipe, *settings(parsed), *extra, "--out", place])
     return place
 
 
@@ -75,48 +71,35 @@ def measure(parsed: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     rows: dict[str, list[dict[str, float]]] = {}
     for seed in parsed.seeds:
         router = tuned_router(parsed, seed)
-        routed = ["--router", str(router), "--shards", str(parsed.most)]
+        routed = ["--router", router, "--shards", parsed.most]
         share = {"share": share_searched(parsed, router)}
         policies = {"policy": parsed.policy}
         if parsed.train:
-            kinds: dict[str, list[str]] = {"without": [], "with": routed}
+            kinds: dict[str, list[object]] = {"without": [], "with": routed}
             policies = {f"trained {kind} it": trained(parsed, kind, seed, extra) for kind, extra in kinds.items()}
         for label, policy in policies.items():
             name = f"-{policy.name}" if parsed.train and policy else ""
             if label != "trained with it" and (parsed.train or not rows.get(f"all shards, {label}")):
-                everything = evaluated(parsed, f"all{name}", policy, [])
+                everything = evaluate(parsed, f"all{name}", policy, [])
                 rows.setdefault(f"all shards, {label}", []).append(everything | {"share": 1.0})
-            inside = evaluated(parsed, f"{router.name}{name}", policy, routed)
+            inside = evaluate(parsed, f"{router.name}{name}", policy, routed)
             rows.setdefault(f"{within}, {label}", []).append(inside | share)
     return rows
 
 
 def main() -> None:
     """Measure what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--index", type=Path, required=True)
-    parser.add_argument("--questions", type=Path, required=True)
-    parser.add_argument("--split", default="dev", help="to measure on; routers learn from train")
-    parser.add_argument("--work", type=Path, default=Path("runs/routed"))
-    parser.add_argument("--policy", type=Path, default=None, help="default: the one that ships")
-    parser.add_argument("--train", default=None, metavar="RECIPE", help="train policies with and without the router")
-    parser.add_argument(
-        "--learn", type=Path, default=None, metavar="DIR", help="what they learn from (default: --questions)"
+    parser = arguments(
+        __doc__, "index", "questions", "split", "work", "policy", "set", "seeds", work=Path("runs/routed")
     )
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of the recipe")
+    parser.add_argument("--train", default=None, metavar="RECIPE", help="train policies with and without the router")
+    parser.add_argument("--learn", type=Path, metavar="DIR", help="what they learn from (default: --questions)")
     parser.add_argument("--shards", type=int, default=8)
     parser.add_argument("--most", type=int, default=2)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parsed = parser.parse_args()
-    parsed.work.mkdir(parents=True, exist_ok=True)
-    print(f"| searched | share of passages | {' | '.join(SHOWN)} |\n{'|---' * (len(SHOWN) + 2)}|")
-    for label, runs in measure(parsed).items():
-        cells = []
-        for name in ("share", *SHOWN):
-            values = [figures[name] * (100 if "@" in name else 1) for figures in runs]
-            spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-            cells.append(f"{statistics.mean(values):.3f}{spread}")
-        print(f"| {label} | {' | '.join(cells)} |", flush=True)
+    parsed = parse(parser)
+    results = measure(parsed)
+    show(f"{parsed.questions.name}, {parsed.split}", by_system(results, SHOWN, "searched"), parsed)
+    write(results, parsed)
 
 
 if __name__ == "__main__":

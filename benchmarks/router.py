@@ -4,7 +4,7 @@
 
 Trains a router of 8 shards on a train split and on pairs made from the passages, and measures it on dev: the share of
 supporting passages that lie in the first shards; recall@5 of each sub-index within the first two shards beside all of
-them. `--choose` measures on a held-out fifth of the train questions in place of dev: so the settings were chosen.
+them. `--choose` measures on a held-out fifth of the train questions instead of dev: so the settings were chosen.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from router_runs import Figures, arguments, corpus_of, labelled, made, mentions, opened, parse, print_figures, report
+from inputs import open_index, parse
+from router_runs import arguments, corpus_of, labelled, made, mentions
+from table import Figures, by_figure, report, show
 from trailhound.index.index import Index
 from trailhound.learning.router.examples import Examples, joined
 from trailhound.learning.router.making import RouterSettings, make_router, measured
@@ -87,16 +89,13 @@ def main() -> None:
     parser = arguments(__doc__, "runs/router", 2000)
     parser.add_argument("--set", default="hotpotqa")
     parser.add_argument("--shards", type=int, default=8)
-    parser.add_argument("--choose", action="store_true", help="measure on held-out train questions")
     parsed = parse(parser)
-    index = opened(parsed, parsed.set)
+    index = open_index(parsed, parsed.set)
     results: list[Figures] = []
     for seed in parsed.seeds:
         results.append(measure(parsed, index, seed))
-        report(
-            f"seed {seed}: " + ", ".join(f"{name} {value:.4f}" for name, value in results[-1].items()), results, parsed
-        )
-    print_figures(f"{parsed.set}, {parsed.shards} shards, seeds {parsed.seeds}", results)
+        report(f"seed {seed}: {results[-1]}", results, parsed)
+    show(f"{parsed.set}, {parsed.shards} shards", by_figure(results), parsed)
 
 
 if __name__ == "__main__":

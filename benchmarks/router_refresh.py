@@ -13,7 +13,9 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from router_runs import Figures, arguments, corpus_of, labelled, made, mentions, opened, parse, print_figures, report
+from inputs import open_index, parse
+from router_runs import arguments, corpus_of, labelled, made, mentions
+from table import Figures, by_figure, report, show
 from trailhound.index.index import Index
 from trailhound.learning.router.examples import Examples, joined
 from trailhound.learning.router.making import RouterSettings, make_router, measured
@@ -81,12 +83,12 @@ def main() -> None:
     parser = arguments(__doc__, "runs/refresh", 1000)
     parser.add_argument("--set", default="hotpotqa")
     parsed = parse(parser)
-    index = opened(parsed, parsed.set)
+    index = open_index(parsed, parsed.set)
     results: list[Figures] = []
     for seed in parsed.seeds:
         results.append(measure(parsed, index, seed))
         report(f"seed {seed}: {results[-1]}", results, parsed)
-    print_figures(f"{parsed.set}, seeds {parsed.seeds}", results)
+    show(parsed.set, by_figure(results), parsed)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,12 @@
-"""What the benchmarks of routers share: their arguments, examples with vectors that are kept, and tables of means."""
+"""What the benchmarks of routers share: their options, and examples with vectors that are kept."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+import inputs
 import numpy as np
-import torch
 from trailhound.graph.edges import Relation
 from trailhound.index.index import Index
 from trailhound.learning.router.docid_pairs import TrainingPair, labelled_pairs, made_pairs
@@ -18,8 +14,6 @@ from trailhound.learning.router.examples import Examples, encoded, examples_of
 from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.records import Rows, Vectors
 from trailhound.retrievers.router.clues import Corpus
-
-Figures = dict[str, float]
 
 
 def arguments(about: str | None, work: str, made: int) -> argparse.ArgumentParser:
@@ -30,27 +24,10 @@ def arguments(about: str | None, work: str, made: int) -> argparse.ArgumentParse
         work: where it writes by default.
         made: pairs that it makes of the passages by default.
     """
-    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--indexes", type=Path, required=True, help="where SET.index lie")
-    parser.add_argument("--work", type=Path, default=Path(work))
-    parser.add_argument("--made", type=int, default=made, help="pairs made from passages")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--json", type=Path, default=None)
+    parser = inputs.arguments(about, "data", "indexes", "work", "seeds", work=Path(work))
+    parser.add_argument("--made", type=int, default=made, metavar="N", help="pairs made from passages")
+    parser.add_argument("--choose", action="store_true", help="measure on questions held out of train, instead of dev")
     return parser
-
-
-def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Read the command line; the folder for work is made, and torch keeps to one thread."""
-    parsed = parser.parse_args()
-    torch.set_num_threads(1)
-    parsed.work.mkdir(parents=True, exist_ok=True)
-    return parsed
-
-
-def opened(parsed: argparse.Namespace, name: str) -> Index:
-    """Open the index of a set."""
-    return Index.open(parsed.indexes / f"{name}.index", threads=1, verify=False)
 
 
 def corpus_of(index: Index) -> Corpus:
@@ -85,32 +62,3 @@ def kept(path: Path, index: Index, pairs: list[TrainingPair]) -> Vectors:
     vectors = encoded(pairs, index.encoder)
     np.save(path, vectors)
     return vectors
-
-
-def report(label: str, results: Any, parsed: argparse.Namespace) -> None:
-    """Say the last of a list of results, and write everything that there is into ``--json``."""
-    print(label, flush=True)
-    if parsed.json:
-        parsed.json.write_text(json.dumps(results, indent=2) + "\n")
-
-
-def mean_and_spread(results: Sequence[Figures], name: str) -> str:
-    """Return the mean of a figure over seeds, and its standard deviation."""
-    values = [result[name] for result in results]
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.4f} ± {spread:.4f}"
-
-
-def print_figures(title: str, results: Sequence[Figures]) -> None:
-    """Print a table with one figure to a row."""
-    print(f"\n{title}\n\n| figure | mean ± spread |\n|---|---|")
-    for name in results[0]:
-        print(f"| {name} | {mean_and_spread(results, name)} |", flush=True)
-
-
-def print_systems(title: str, results: Mapping[Any, Sequence[Figures]], head: str) -> None:
-    """Print a table with one system to a row."""
-    names = list(next(iter(results.values()))[0])
-    print(f"\n{title}\n\n| {head} | {' | '.join(names)} |\n{'|---' * (len(names) + 1)}|")
-    for system, measured in results.items():
-        print(f"| {system} | {' | '.join(mean_and_spread(measured, name) for name in names)} |", flush=True)

@@ -18,7 +18,6 @@ same time, these are what stays the same.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
@@ -32,6 +31,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from inputs import arguments
+from table import markdown, show, write
 from trailhound.demo.encyclopedia import generate, write_beir
 from trailhound.index.index import Index
 from trailhound.index.settings import IndexSettings
@@ -228,15 +229,12 @@ def corpus(folder: Path, articles: int) -> dict[str, Any]:
 def table(results: list[dict[str, Any]]) -> str:
     """Return figures, and microseconds of every stage for a passage, as Markdown."""
     numbers = [name for name, value in results[-1].items() if isinstance(value, float | int) and name != "articles"]
-    heads = [f"{result['articles']:,} {result['dense']}" for result in results]
-    lines = [f"| figure | {' | '.join(heads)} |"]
-    lines.append("|---" * (len(results) + 1) + "|")
-    lines += [f"| {name} | {' | '.join(f'{r[name]:,.2f}' for r in results)} |" for name in numbers]
+    rows = [[name, *(f"{r[name]:,.2f}" for r in results)] for name in numbers]
     for stage in results[-1]["stages"]:
         cells = [f"{1e6 * r['stages'].get(stage, 0) / r['passages']:,.0f}" for r in results]
-        lines.append(f"| {stage}, µs a passage | {' | '.join(cells)} |")
-    total = [f"{1e6 * r['cpu_seconds'] / r['passages']:,.0f}" for r in results]
-    return "\n".join([*lines, f"| all of it, µs a passage | {' | '.join(total)} |"])
+        rows.append([f"{stage}, µs a passage", *cells])
+    rows.append(["all of it, µs a passage", *(f"{1e6 * r['cpu_seconds'] / r['passages']:,.0f}" for r in results)])
+    return markdown(["figure", *(f"{result['articles']:,} {result['dense']}" for result in results)], rows)
 
 
 STEPS: dict[str, Callable[[Path, Any], dict[str, Any]]] = {
@@ -250,11 +248,9 @@ STEPS: dict[str, Callable[[Path, Any], dict[str, Any]]] = {
 
 def main() -> None:
     """Measure what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__, "work", work=Path("runs/scale"))
     parser.add_argument("--articles", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--dense", nargs="+", default=["opq"])
-    parser.add_argument("--work", type=Path, default=Path("runs/scale"))
-    parser.add_argument("--json", type=Path, default=None)
     parser.add_argument("--router", action="store_true", help="tune a router and search with it")
     parser.add_argument("--step", choices=tuple(STEPS), default=None, help="what a process does")
     parsed = parser.parse_args()
@@ -269,9 +265,8 @@ def main() -> None:
             there = (parsed.work / str(articles) / f"{dense}.index").exists()
             steps = ((() if there else ("build",)) + ("tune", "route")) if parsed.router else ("build", "search")
             results.append(measured(parsed.work, articles, dense, steps))
-            print(table(results), flush=True)
-            if parsed.json:
-                parsed.json.write_text(json.dumps(results, indent=2) + "\n")
+            write(results, parsed)
+    show("scale", table(results), parsed)
 
 
 if __name__ == "__main__":

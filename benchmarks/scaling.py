@@ -11,20 +11,21 @@ and the CPU seconds of all workers together, which stay the same where nothing i
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from itertools import pairwise
 from pathlib import Path
 
+from inputs import arguments, parse, run, settings
+from table import Column, by_system, report, show
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from trailhound.learning.policy.workers import Team
+
+SHOWN = tuple(Column(name, digits=1) for name in ("seconds", "CPU seconds", "warm start", "PPO", "steps"))
+SHOWN += (Column("score", digits=3), Column("load", digits=1))
 
 
 def round_seconds(run: Path, phase: str) -> float:
@@ -33,51 +34,40 @@ def round_seconds(run: Path, phase: str) -> float:
     return statistics.mean(after.wall_time - before.wall_time for before, after in pairwise(events))
 
 
-def trained(arguments: list[str], workers: int) -> dict[str, float]:
+def trained(command: list[object], workers: int) -> dict[str, float]:
     """Train once; returns the figures of the run."""
     with tempfile.TemporaryDirectory() as folder:
-        run = Path(folder) / "run"
-        command = [sys.executable, "-m", "trailhound", "train", *arguments, "--out", str(run), "--quiet"]
-        started = time.perf_counter()
+        out = Path(folder) / "run"
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([*command, "--workers", str(workers)], check=True, stdout=subprocess.DEVNULL)
+        seconds, _ = run(["train", *command, "--workers", workers, "--out", out])
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds = time.perf_counter() - started
-        recipe = json.loads((run / "run.json").read_text())["recipe"]
-        ppo = round_seconds(run, "ppo")
+        recipe = json.loads((out / "run.json").read_text())["recipe"]
+        ppo = round_seconds(out, "ppo")
         steps = Team(0, workers).part(recipe["ppo_lanes"]) * workers * recipe["ppo_steps"]
         return {
             "seconds": seconds,
             "CPU seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-            "warm start": round_seconds(run, "imitation"),
+            "warm start": round_seconds(out, "imitation"),
             "PPO": ppo,
             "steps": steps / ppo,
-            "score": json.loads((run / "metrics.json").read_text())["score"],
+            "score": json.loads((out / "metrics.json").read_text())["score"],
         }
 
 
 def main() -> None:
     """Train with each number of workers and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--index", required=True)
-    parser.add_argument("--questions", required=True)
-    parser.add_argument("--split", required=True)
+    parser = arguments(__doc__, "index", "questions", "split", "set", split="train")
     parser.add_argument("--recipe", default="2wiki")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="two rounds of a kind at least"
-    )
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    parsed = parser.parse_args()
-    arguments = ["--index", parsed.index, "--questions", parsed.questions, "--split", parsed.split]
-    arguments += ["--recipe", parsed.recipe, "--device", "cpu"]
-    arguments += [argument for setting in parsed.set for argument in ("--set", setting)]
-    print("| workers | seconds | CPU seconds | warm start, a round | PPO, a round | steps/s of PPO | score | load |")
-    print("|" + "---:|" * 8)
+    parsed = parse(parser)
+    command = ["--index", parsed.index, "--questions", parsed.questions, "--split", parsed.split]
+    command += ["--recipe", parsed.recipe, "--device", "cpu", *settings(parsed)]
+    results: dict[int, list[dict[str, float]]] = {}
     for workers in parsed.workers:
         load = os.getloadavg()[0]
-        figures = trained(arguments, workers)
-        shown = [f"{figures[name]:.1f}" for name in ("seconds", "CPU seconds", "warm start", "PPO", "steps")]
-        print("|", " | ".join([str(workers), *shown, f"{figures['score']:.3f}", f"{load:.1f}"]), "|", flush=True)
+        results[workers] = [{**trained(command, workers), "load": load}]
+        report(f"{workers} workers: {results[workers]}", results, parsed)
+    show("seconds of a whole run and of its rounds", by_system(results, SHOWN, "workers"), parsed)
 
 
 if __name__ == "__main__":

@@ -9,78 +9,68 @@ Indexes, encoders and policies are kept in --work and used again. Prints the mea
 from __future__ import annotations
 
 import argparse
-import json
-import random
-import statistics
 from pathlib import Path
 
-from quality import SYSTEMS, index, run
+from inputs import arguments, evaluated, folds, index_folder, label_lines, parse, run, write_split
+from quality import SYSTEMS
+from table import Column, column, markdown, show, write
 
 FOLDS = 5
-SHOWN = ("ndcg@10", "recall@5", "recall@10", "mrr", "calls_mean", "latency_ms_p50")
+SHOWN = [column(name) for name in ("ndcg@10", "recall@5", "recall@10")]
+SHOWN += [Column("mrr", scale=100), Column("calls_mean"), Column("latency_ms_p50")]
 
 
-def split(data: Path, folder: Path, fold: int) -> None:
+def split(parsed: argparse.Namespace, folder: Path, fold: int) -> None:
     """Write the questions with the splits ``train`` and ``test`` of a fold into ``folder``."""
-    if (folder / "qrels" / "test.tsv").exists():
-        return
-    lines = (data / "scifact" / "qrels" / "train.tsv").read_text().splitlines()
-    header, labels = lines[0], [line for line in lines[1:] if line.strip()]
-    questions = sorted({line.split("\t")[0] for line in labels})
-    random.Random(0).shuffle(questions)
-    held_out = set(questions[fold::FOLDS])
-    (folder / "qrels").mkdir(parents=True, exist_ok=True)
-    (folder / "queries.jsonl").write_bytes((data / "scifact" / "queries.jsonl").read_bytes())
-    for name, inside in (("train", False), ("test", True)):
-        rows = [line for line in labels if (line.split("\t")[0] in held_out) == inside]
-        (folder / "qrels" / f"{name}.tsv").write_text("\n".join([header, *rows]) + "\n")
+    labels = label_lines(parsed.data / "scifact", "train")
+    held_out = set(folds(list({line.split("\t")[0] for line in labels}), FOLDS)[fold])
+    parts = {
+        name: [line for line in labels if (line.split("\t")[0] in held_out) == inside]
+        for name, inside in (("train", False), ("test", True))
+    }
+    write_split(parsed.data / "scifact", folder, parts)
 
 
-def measure(data: Path, work: Path, fold: int, seed: int) -> dict[str, dict[str, float]]:
+def measure(parsed: argparse.Namespace, fold: int) -> dict[str, dict[str, float]]:
     """Return the figures of every system on one fold."""
-    questions = work / f"scifact-fold-{fold}"
-    split(data, questions, fold)
-    source = ["--index", str(index(data, work, "scifact")), "--questions", str(questions)]
-    hop, policy = work / f"scifact-hop-{fold}-{seed}", work / f"scifact-policy-{fold}-{seed}"
-    run(["tune", *source, "--split", "train", "--epochs", "3", "--seed", str(seed), "--out", str(hop)])
-    learn = ["--split", "train", "--recipe", "scifact", "--hop-encoder", str(hop), "--seed", str(seed)]
-    run(["train", *source, *learn, "--out", str(policy)])
+    questions, seed = parsed.work / f"scifact-fold-{fold}", parsed.seed
+    split(parsed, questions, fold)
+    index = index_folder(parsed, "scifact")
+    learn = ["--index", index, "--questions", questions, "--split", "train", "--seed", seed]
+    hop, policy = parsed.work / f"scifact-hop-{fold}-{seed}", parsed.work / f"scifact-policy-{fold}-{seed}"
+    run(["tune", *learn, "--epochs", 3, "--out", hop])
+    run(["train", *learn, "--recipe", "scifact", "--hop-encoder", hop, "--out", policy])
     results = {}
     for system in (*SYSTEMS, "policy"):
-        figures = work / f"scifact-{system}-{fold}-{seed}.json"
-        chosen = ["--policy", str(policy)] if system == "policy" else ["--system", system]
-        run(["evaluate", *source, "--split", "test", "--json", str(figures), *chosen])
-        results[system] = json.loads(figures.read_text())
+        chosen = ["--policy", policy] if system == "policy" else ["--system", system]
+        figures = parsed.work / f"scifact-{system}-{fold}-{seed}.json"
+        results[system] = evaluated(figures, index, questions, "test", chosen)
     return results
 
 
-def table(folds: list[dict[str, dict[str, float]]]) -> str:
-    """Return means over all questions, and the spread over folds, as a Markdown table."""
-    lines = [f"| system | {' | '.join(SHOWN)} |", "|---" * (len(SHOWN) + 1) + "|"]
-    weights = [fold["policy"]["questions"] for fold in folds]
-    for system in folds[0]:
+def table(measured: list[dict[str, dict[str, float]]]) -> str:
+    """Return means over all questions, with the spread over folds, as a Markdown table."""
+    rows = []
+    for system in measured[0]:
+        runs = [fold[system] for fold in measured]
+        counts = [figures["questions"] for figures in runs]
         cells = []
-        for name in SHOWN:
-            values = [fold[system][name] * (100 if "@" in name or name == "mrr" else 1) for fold in folds]
-            mean = sum(value * weight for value, weight in zip(values, weights, strict=True)) / sum(weights)
-            cells.append(f"{mean:.2f} ± {statistics.stdev(values):.2f}")
-        lines.append(f"| {system} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        for one in SHOWN:
+            mean = sum(figures[one.name] * count for figures, count in zip(runs, counts, strict=True)) / sum(counts)
+            deviation = one.cell(runs).partition(" ± ")[2]
+            cells.append(f"{one.scale * mean:.2f} ± {deviation}")
+        rows.append([system, *cells])
+    return markdown(["system", *(one.name for one in SHOWN)], rows)
 
 
 def main() -> None:
     """Measure what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--work", type=Path, default=Path("runs/quality"))
+    parser = arguments(__doc__, "data", "indexes", "work", work=Path("runs/quality"))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, default=None)
-    parsed = parser.parse_args()
-    parsed.work.mkdir(parents=True, exist_ok=True)
-    folds = [measure(parsed.data, parsed.work, fold, parsed.seed) for fold in range(FOLDS)]
-    print(f"SciFact, {FOLDS} folds, seed {parsed.seed}\n\n{table(folds)}")
-    if parsed.json:
-        parsed.json.write_text(json.dumps(folds, indent=2) + "\n")
+    parsed = parse(parser)
+    measured = [measure(parsed, fold) for fold in range(FOLDS)]
+    show(f"SciFact, {FOLDS} folds, seed {parsed.seed}", table(measured), parsed)
+    write(measured, parsed)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ needs that package; without it the row says so.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -22,6 +21,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from inputs import arguments, parse
+from table import by_figure, show, write
 from trailhound import EnvironmentSettings, Index, SearchAgent, evaluate
 from trailhound.envs.batch import SearchBatch
 from trailhound.envs.question_set import QuestionSet
@@ -168,34 +169,25 @@ def recall(corpus: Path, questions: Path, split: str, folder: Path) -> Figures:
 
 def main() -> None:
     """Measure, print a table, write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpus", type=Path, default=Path("../shared/data/2wiki"))
-    parser.add_argument("--questions", type=Path, default=Path("../shared/data/2wiki"))
-    parser.add_argument("--split", default="dev")
-    parser.add_argument("--policy", type=Path, default=None)
-    parser.add_argument("--json", type=Path, default=None)
+    wiki = Path("../shared/data/2wiki")
+    parser = arguments(__doc__, "questions", "split", "policy", questions=wiki)
+    parser.add_argument("--corpus", type=Path, default=wiki)
     parser.add_argument("--steps", type=Path, default=None, metavar="INDEX", help="only step, and print rates")
-    parsed = parser.parse_args()
+    parsed = parse(parser)
     if parsed.steps is not None:
         print(json.dumps(steps(parsed.steps, parsed.questions, parsed.split)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        figures = encoding(parsed.corpus, Path(folder))
         place = Path(folder) / "speed.index"
         asked, _ = load_questions(parsed.questions, parsed.split)
-        import torch
-
-        torch.set_num_threads(1)
+        figures = encoding(parsed.corpus, Path(folder))
         index = Index.open(place, threads=1)
         figures |= searching(index, [question.text for question in asked], parsed.policy)
         figures |= starting(place, asked[0].text, parsed.policy)
         figures |= stepping(place, parsed.questions, parsed.split)
         figures |= recall(parsed.corpus, parsed.questions, parsed.split, Path(folder))
-    print("| figure | value |\n|---|---|")
-    for name, value in figures.items():
-        print(f"| {name} | {value:,.2f} |")
-    if parsed.json:
-        parsed.json.write_text(json.dumps(figures, indent=2) + "\n")
+    show("speed", by_figure([figures], digits=2), parsed)
+    write(figures, parsed)
 
 
 if __name__ == "__main__":

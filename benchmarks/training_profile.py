@@ -10,7 +10,6 @@ loading the questions, training the reader, and writing files. Under cProfile wo
 
 from __future__ import annotations
 
-import argparse
 import cProfile
 import pstats
 import tempfile
@@ -20,6 +19,8 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
+from inputs import arguments, parse, settings
+from table import markdown, show, write
 from trailhound.cli import main as trailhound
 from trailhound.learning.policy import ppo, training
 
@@ -114,18 +115,14 @@ class Stages:
 
 def main() -> None:
     """Train once and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--index", required=True)
-    parser.add_argument("--questions", required=True)
-    parser.add_argument("--split", required=True)
+    parser = arguments(__doc__, "index", "questions", "split", "set", split="train")
     for name in ("--recipe", "--hop-encoder"):
         parser.add_argument(name, default=None)
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
-    parsed = parser.parse_args()
-    arguments = ["--index", parsed.index, "--questions", parsed.questions, "--split", parsed.split]
-    arguments += ["--recipe", parsed.recipe] if parsed.recipe else []
-    arguments += ["--hop-encoder", parsed.hop_encoder] if parsed.hop_encoder else []
-    arguments += [argument for setting in parsed.set for argument in ("--set", setting)]
+    parsed = parse(parser)
+    command = ["--index", str(parsed.index), "--questions", str(parsed.questions), "--split", parsed.split]
+    command += ["--recipe", parsed.recipe] if parsed.recipe else []
+    command += ["--hop-encoder", parsed.hop_encoder] if parsed.hop_encoder else []
+    command += settings(parsed)
     stages = Stages()
     patched: list[tuple[Any, str, str]] = [
         (training, "imitate_epoch", "warm start"),
@@ -138,17 +135,19 @@ def main() -> None:
     for owner, name, stage in patched:
         setattr(owner, name, stages.within(stage, getattr(owner, name)))
     with tempfile.TemporaryDirectory() as folder, stages.entered("rest"):
-        code = trailhound(["train", *arguments, "--out", f"{folder}/run", "--quiet", "--device", "cpu"])
+        code = trailhound(["train", *command, "--out", f"{folder}/run", "--quiet", "--device", "cpu"])
     if code:
         raise SystemExit(code)
     kinds = {stage: stages.kinds(stage) for stage in STAGES}
     whole = sum(stages.seconds.values())
-    print(f"\n| seconds | {' | '.join(STAGES)} | all | share |\n|---|{'---:|' * (len(STAGES) + 2)}")
-    for kind in (*FUNCTIONS, "rest"):
-        row = [kinds[stage][kind] for stage in STAGES]
-        print(f"| {kind} | {' | '.join(f'{x:.1f}' for x in row)} | {sum(row):.1f} | {100 * sum(row) / whole:.0f} % |")
-    row = [stages.seconds[stage] for stage in STAGES]
-    print(f"| all | {' | '.join(f'{x:.1f}' for x in row)} | {whole:.1f} | 100 % |")
+    seconds = {kind: [kinds[stage][kind] for stage in STAGES] for kind in (*FUNCTIONS, "rest")}
+    seconds["all"] = [stages.seconds[stage] for stage in STAGES]
+    rows = [
+        [kind, *(f"{x:.1f}" for x in row), f"{sum(row):.1f}", f"{100 * sum(row) / whole:.0f} %"]
+        for kind, row in seconds.items()
+    ]
+    show("seconds of one training", markdown(["seconds", *STAGES, "all", "share"], rows), parsed)
+    write(seconds, parsed)
 
 
 if __name__ == "__main__":

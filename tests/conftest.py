@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from trailhound.demo.encyclopedia import Encyclopedia, generate, write_beir
 from trailhound.index.index import Index
 from trailhound.index.settings import IndexSettings
@@ -15,6 +16,15 @@ from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.records import Vectors
 from trailhound.retrievers.vectors.token_vectors import TokenVectors
 from trailhound.retrievers.words.terms import analyse
+
+# Nothing is timed: a busy machine takes as long as it takes.
+settings.register_profile(
+    "trailhound",
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("trailhound")
 
 pytest_plugins = ["fixtures.policy", "fixtures.reading", "fixtures.router"]
 

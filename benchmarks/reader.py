@@ -1,6 +1,6 @@
 """How well the built-in reader answers: exact match and F1 on dev, from the policy's evidence and from the labels'.
 
-    python benchmarks/reading.py --data ../shared/data --indexes INDEXES [--policy RUN] [--seeds 0 1 2] [--json F.json]
+    python benchmarks/reader.py --data ../shared/data --indexes INDEXES [--policy RUN] [--seeds 0 1 2] [--json F.json]
 
 Without ``--seeds`` the reader beside the policy is measured (the one that ships). With them, one reader for each seed
 is trained on the train splits of 2wiki-train, hotpotqa and musique, as `trailhound train` does, and measured.
@@ -9,12 +9,11 @@ is trained on the train splits of 2wiki-train, hotpotqa and musique, as `trailho
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
-import torch
-from trailhound import Index
+from inputs import arguments, open_index, parse
+from table import by_system, show, write
 from trailhound.agent.policy_file import load_policy
 from trailhound.agent.reading.answer_text import exact_match, f1_score
 from trailhound.agent.reading.opening import SHIPPED, answering_reader
@@ -29,17 +28,17 @@ TRAINED_ON = ("2wiki-train", "hotpotqa", "musique")
 MEASURED_ON = (("2wiki", "dev"), ("hotpotqa", "dev"), ("musique", "dev"))
 
 
-def questions_of(name: str, split: str, data: Path, indexes: Path, policy: Path) -> QuestionSet:
+def questions_of(parsed: argparse.Namespace, name: str, split: str) -> QuestionSet:
     """Open the questions of a split over their index."""
-    index = Index.open(indexes / f"{name}.index", threads=1)
-    return QuestionSet.load(index, data / name, split, load_policy(policy).settings, lambda message: None)
+    index = open_index(parsed, name)
+    return QuestionSet.load(index, parsed.data / name, split, load_policy(parsed.policy).settings, lambda message: None)
 
 
-def examples(data: Path, indexes: Path, policy: Path) -> list[ReadingExample]:
+def examples(parsed: argparse.Namespace) -> list[ReadingExample]:
     """Return every training question with its labelled evidence."""
     out = []
     for name in TRAINED_ON:
-        questions = questions_of(name, "train", data, indexes, policy)
+        questions = questions_of(parsed, name, "train")
         for number in range(len(questions)):
             example = reading_example(questions.world(number), questions.items[number].gold)
             if example is not None:
@@ -67,30 +66,23 @@ def scores(reader: AnsweringReader, questions: QuestionSet, evidence: list[list[
 
 def main() -> None:
     """Print one row for each set and kind of evidence, over all readers."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--indexes", type=Path, required=True)
-    parser.add_argument("--policy", type=Path, default=SHIPPED)
-    parser.add_argument("--seeds", type=int, nargs="*", default=[])
-    parser.add_argument("--json", type=Path, default=None)
-    chosen = parser.parse_args()
-    torch.set_num_threads(1)
-    shipped = answering_reader(chosen.policy)
-    readers: list[AnsweringReader] = [shipped] if shipped is not None and not chosen.seeds else []
-    if chosen.seeds:
-        learned = examples(chosen.data, chosen.indexes, chosen.policy)
-        readers += [train_reader(learned, Recipe().reader_epochs, seed) for seed in chosen.seeds]
-    results = {}
+    parser = arguments(__doc__, "data", "indexes", "work", "policy", work=Path("runs/quality"), policy=SHIPPED)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[], help="train readers with these")
+    parsed = parse(parser)
+    shipped = answering_reader(parsed.policy)
+    readers: list[AnsweringReader] = [shipped] if shipped is not None and not parsed.seeds else []
+    if parsed.seeds:
+        learned = examples(parsed)
+        readers += [train_reader(learned, Recipe().reader_epochs, seed) for seed in parsed.seeds]
+    results: dict[str, list[dict[str, float]]] = {}
     for name, split in MEASURED_ON:
-        questions = questions_of(name, split, chosen.data, chosen.indexes, chosen.policy)
+        questions = questions_of(parsed, name, split)
         labelled = [sorted(item.gold) for item in questions.items]
-        for kind, evidence in (("policy", found_by(chosen.policy, questions)), ("labels", labelled)):
-            measured = np.array([scores(reader, questions, evidence) for reader in readers])
-            (exact, f1), (exact_spread, f1_spread) = measured.mean(axis=0), measured.std(axis=0)
-            print(f"{name} | {kind} | {exact:.1f} ± {exact_spread:.1f} | {f1:.1f} ± {f1_spread:.1f}", flush=True)
-            results[f"{name} {kind}"] = measured.tolist()
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps(results))
+        for kind, evidence in (("policy", found_by(parsed.policy, questions)), ("labels", labelled)):
+            measured = [scores(reader, questions, evidence) for reader in readers]
+            results[f"{name}, evidence of the {kind}"] = [{"exact match": exact, "F1": f1} for exact, f1 in measured]
+            write(results, parsed)
+    show("the reader's answers, in percent", by_system(results, heading="set, evidence"), parsed)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,25 @@
-"""The dense memories side by side: what each takes, what it costs to build and to ask, and what it still finds.
+"""The kinds of dense index side by side: what each takes, what it costs to build and to ask, and what it still finds.
 
-    python benchmarks/memories.py --index scifact.index --questions ../shared/data/scifact --split train \
-        --index 2wiki.index --questions ../shared/data/2wiki --split dev --json runs/memories.json
+    python benchmarks/dense_kinds.py --index scifact.index --questions ../shared/data/scifact --split train \
+        --index 2wiki.index --questions ../shared/data/2wiki --split dev --json runs/dense.json
 
-The indexes are exact ones: their vectors are what every memory is built from. R@20 is the share of a question's
-supporting passages among the first 20, "of exact" the share of the exact memory's first 20; both are means over
-questions. Memories are built and asked on one thread; seconds and milliseconds are CPU time of that thread.
+The indexes are exact ones: their vectors are what every kind is built from. R@20 is the share of a question's
+supporting passages among the first 20, "of exact" the share of the exact index's first 20; both are means over
+questions. Indexes are built and asked on one thread; seconds and milliseconds are CPU time of that thread.
 Vectors that were made shorter by a learned map (``--dimension``) stand below, kept exactly and by ``opq``.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from inputs import add_corpora, arguments, corpora, parse, supporting
+from table import markdown, show, write
 from trailhound.index.index import Index
-from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.records import Query, Vectors
 from trailhound.retrievers.vectors.dense import KINDS, DenseIndex, DenseKind
 from trailhound.retrievers.vectors.projection import ProjectedEncoder, learn_projection
@@ -41,7 +40,7 @@ class Row:
     """One line of the table."""
 
     corpus: str
-    memory: str
+    kind: str
     recall: float
     of_exact: float
     code_bytes: float
@@ -53,31 +52,30 @@ class Row:
 
 def questions(index: Index, folder: Path, split: str) -> Asked:
     """Load a split's questions and encode them."""
-    asked, qrels = load_questions(folder, split)
-    supporting = [{index.store.row_of(p) for p, grade in qrels[q.id].items() if grade > 0} for q in asked]
-    return Asked(index.encoder.encode([question.text for question in asked]), supporting)
+    asked, rows = supporting(index, folder, split)
+    return Asked(index.encoder.encode([question.text for question in asked]), rows)
 
 
-def ask(memory: DenseIndex, vectors: Vectors) -> tuple[list[set[int]], list[float]]:
+def ask(dense: DenseIndex, vectors: Vectors) -> tuple[list[set[int]], list[float]]:
     """Return the first rows of every question, and the milliseconds each took."""
     found, milliseconds = [], []
-    memory.search(Query("", vectors[0]), LIMIT)
+    dense.search(Query("", vectors[0]), LIMIT)
     for vector in vectors:
         started = time.thread_time()
-        hits = memory.search(Query("", vector), LIMIT)
+        hits = dense.search(Query("", vector), LIMIT)
         milliseconds.append(1000 * (time.thread_time() - started))
         found.append(set(hits.rows.tolist()))
     return found, milliseconds
 
 
 def measure(corpus: str, name: str, kind: DenseKind, vectors: Vectors, asked: Asked, exact: list[set[int]]) -> Row:
-    """Build one memory, ask it, and compare."""
+    """Build one index, ask it, and compare."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()
         DenseIndex.build(Path(folder) / "dense", vectors, kind)
         seconds = time.process_time() - started
-        memory = DenseIndex(Path(folder) / "dense", kind)
-        found, milliseconds = ask(memory, asked.vectors)
+        dense = DenseIndex(Path(folder) / "dense", kind)
+        found, milliseconds = ask(dense, asked.vectors)
     pairs = zip(found, asked.supporting, strict=True)
     return Row(
         corpus,
@@ -86,8 +84,8 @@ def measure(corpus: str, name: str, kind: DenseKind, vectors: Vectors, asked: As
         100 * float(np.mean([len(rows & best) / len(best) for rows, best in zip(found, exact, strict=True)]))
         if exact
         else 100.0,
-        memory.memory().passage_bytes,
-        memory.memory().bytes_per_passage,
+        dense.memory().passage_bytes,
+        dense.memory().bytes_per_passage,
         seconds,
         *np.percentile(milliseconds, [50, 95]).tolist(),
     )
@@ -113,38 +111,42 @@ def compare(
 
 def table(rows: list[Row]) -> str:
     """Return the rows as a Markdown table."""
-    lines = [
-        "| corpus | memory | R@20 | of exact | bytes of a code | bytes a passage | build s | query ms p50 | p95 |",
-        "|---" * 9 + "|",
+    headings = [
+        "corpus",
+        "kind",
+        "R@20",
+        "of exact",
+        "bytes of a code",
+        "bytes a passage",
+        "build s",
+        "query ms p50",
+        "p95",
     ]
-    for row in rows:
-        lines.append(
-            f"| {row.corpus} | {row.memory} | {row.recall:.2f} | {row.of_exact:.2f} | {row.code_bytes:,.0f}"
-            f" | {row.bytes_per_passage:,.0f} | {row.build_seconds:.2f}"
-            f" | {row.milliseconds_p50:.2f} | {row.milliseconds_p95:.2f} |"
-        )
-    return "\n".join(lines)
+    return markdown(
+        headings,
+        [
+            [
+                *(row.corpus, row.kind, f"{row.recall:.2f}", f"{row.of_exact:.2f}", f"{row.code_bytes:,.0f}"),
+                *(f"{row.bytes_per_passage:,.0f}", f"{row.build_seconds:.2f}"),
+                *(f"{row.milliseconds_p50:.2f}", f"{row.milliseconds_p95:.2f}"),
+            ]
+            for row in rows
+        ],
+    )
 
 
 def main() -> None:
     """Measure what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--index", type=Path, action="append", required=True)
-    parser.add_argument("--questions", type=Path, action="append", required=True)
-    parser.add_argument("--split", action="append", required=True)
+    parser = arguments(__doc__)
+    add_corpora(parser)
     parser.add_argument("--dense", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--dimension", type=int, nargs="*", default=[256, 192, 128], help="of vectors made shorter")
-    parser.add_argument("--json", type=Path, default=None)
-    parsed = parser.parse_args()
-    import faiss
-
-    faiss.omp_set_num_threads(1)
+    parsed = parse(parser)
     rows = []
-    for place, folder, split in zip(parsed.index, parsed.questions, parsed.split, strict=True):
+    for place, folder, split in corpora(parsed):
         rows += compare(place, folder, split, parsed.dense, parsed.dimension, ["exact", "opq"])
-    print(table(rows))
-    if parsed.json:
-        parsed.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    show("dense index kinds", table(rows), parsed)
+    write([asdict(row) for row in rows], parsed)
 
 
 if __name__ == "__main__":
