@@ -22,7 +22,6 @@ from ..retrievers.vectors.adapter import Adapter, load_adapter, save_adapter
 from ..retrievers.vectors.encoder import MiniLMEncoder
 from .confidence import Confidence
 from .network import NetworkSettings, PolicyNetwork
-from .older_policies import features_before, missing_operators, with_operators
 
 FORMAT = 1
 FEATURES = {"static": STATIC, "dynamic": DYNAMIC, "pair": PAIR, "operator": OPERATOR, "budget": BUDGET}
@@ -89,15 +88,13 @@ def save_confidence(folder: Path, confidence: Confidence) -> None:
 
 
 def load_policy(folder: Path) -> LoadedPolicy:
-    """Load a policy; one that was saved before a sub-index became an operator has weights of zero for it.
+    """Load a policy.
 
     Raises:
         PolicyError: when the folder holds none, it is damaged, or was trained with other features.
     """
     description = _read_description(folder)
-    missing = missing_operators(description.get("features"))
     features = {name: list(names) for name, names in FEATURES.items()}
-    features["dynamic"] = features_before(DYNAMIC, missing)
     if description.get("format") != FORMAT or description.get("features") != features:
         raise PolicyError(f"{folder} was trained by another version of Trailhound: train it again")
     try:
@@ -106,7 +103,7 @@ def load_policy(folder: Path) -> LoadedPolicy:
         settings = EnvironmentSettings(**description["environment"])
         fitted = description.get("confidence")
         confidence = None if fitted is None else Confidence.from_json(fitted)
-        network.load_state_dict(with_operators(load_file(folder / "policy.safetensors"), missing))
+        network.load_state_dict(load_file(folder / "policy.safetensors"))
     except (OSError, SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
         what = shorten(str(error), 200)  # torch's are many lines long
         raise PolicyError(f"the policy in {folder} is damaged ({what}): train it again") from error

@@ -14,10 +14,11 @@ from ..index.index import Index
 from ..retrievers.compiling.chunking import sentence_spans
 from ..retrievers.corpus.normalise import normalise
 from ..retrievers.records import Passage, SupportingSentence
-from .reading.opening import answering_reader
-from .reading.protocol import Answer
+from .fixed_systems import Ranked
+from .reader.opening import answering_reader
+from .reader.protocol import Answer
 from .rollout import Decision
-from .systems import Ranked, RerankedSystem, open_system
+from .systems import RerankedSystem, open_system
 
 READ = 5
 """Passages that are read for an answer where no policy took any."""
@@ -128,7 +129,7 @@ class SearchAgent:
     Args:
         index: an opened index, or the folder of one.
         policy: the folder of a trained policy; the one that ships with the package when None.
-        system: one of ``lexical``, ``dense``, ``late`` (where the index has it), ``hybrid``, ``hops``, ``hops2``,
+        system: one of ``lexical``, ``dense``, ``late`` (where the index has it), ``hybrid``, ``hops``,
             ``ppr``, ``exhaustive``, ``policy``; without it the policy, or ``hybrid`` when the shipped policy was not
             trained for the index's encoder.
         reranker: the folder of a re-ranker, which then puts what was found in order.

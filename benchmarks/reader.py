@@ -15,9 +15,8 @@ import numpy as np
 from inputs import arguments, open_index, parse
 from table import by_system, show, write
 from trailhound.agent.policy_file import load_policy
-from trailhound.agent.reading.answer_text import exact_match, f1_score
-from trailhound.agent.reading.opening import SHIPPED, answering_reader
-from trailhound.agent.reading.protocol import AnsweringReader
+from trailhound.agent.reader.opening import SHIPPED, answering_reader
+from trailhound.agent.reader.protocol import AnsweringReader, exact_match, f1_score
 from trailhound.agent.systems import PolicySystem
 from trailhound.envs.question_set import QuestionSet
 from trailhound.learning.policy.recipe import Recipe

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from ..errors import MaskingError
 
-SYSTEMS = ("lexical", "dense", "late", "hybrid", "hops", "hops2", "ppr", "exhaustive", "policy")
+SYSTEMS = ("lexical", "dense", "late", "hybrid", "hops", "ppr", "exhaustive", "policy")
 
 
 class WrongUseError(Exception):

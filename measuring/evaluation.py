@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agent.confidence import brier_score, calibration_error
-from ..agent.reading.answer_text import exact_match, f1_score
-from ..agent.reading.opening import answering_reader
+from ..agent.fixed_systems import Ranked
+from ..agent.reader.opening import answering_reader
+from ..agent.reader.protocol import exact_match, f1_score
 from ..agent.search_agent import READ
-from ..agent.systems import Ranked, System, open_system
+from ..agent.systems import System, open_system
 from ..errors import QuestionsError
 from ..index.index import Index
 from ..retrievers.atomic_file import write_json

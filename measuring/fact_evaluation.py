@@ -9,7 +9,8 @@ from time import perf_counter
 
 import numpy as np
 
-from ..agent.systems import PolicySystem, Ranked, System
+from ..agent.fixed_systems import Ranked
+from ..agent.systems import PolicySystem, System
 from ..index.index import Index
 from ..retrievers.knowledge.facts import Facts
 from ..retrievers.protocols import Progress

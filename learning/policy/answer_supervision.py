@@ -16,10 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...agent.reading.extractive import ExtractiveReader
-from ...agent.reading.passage_reading import PassageAnalyser
-from ...agent.reading.protocol import Reader
-from ...agent.reading.reader_file import load_reader, save_reader
+from ...agent.reader.extractive import ExtractiveReader, load_reader, save_reader
+from ...agent.reader.passage_analysis import PassageAnalyser
+from ...agent.reader.protocol import Reader
 from ...envs.world import QuestionWorld
 from ...errors import PolicyError
 from ...retrievers.atomic_file import write_json

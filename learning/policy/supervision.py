@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ...agent.reading.opening import open_reader
-from ...agent.reading.protocol import Reader
-from ...agent.reading.reader_file import has_reader, save_reader
+from ...agent.reader.extractive import has_reader, save_reader
+from ...agent.reader.opening import open_reader
+from ...agent.reader.protocol import Reader
 from ...envs.world import QuestionWorld
 from ...errors import QuestionsError, RecipeError
 from ...retrievers.protocols import Progress

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ...agent.queries.low_rank import TunableEncoder, learning_rate, tunable
 from ...agent.queries.query_model import QueryModel, memory_over, save_memory
-from ...agent.reading.opening import open_reader
+from ...agent.reader.opening import open_reader
 from ...envs.question_set import QuestionSet
 from ...envs.settings import EnvironmentSettings
 from ...errors import QuestionsError, RecipeError

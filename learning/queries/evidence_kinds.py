@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ...agent.reading.answer_text import normalise_answer
+from ...agent.reader.protocol import normalise_answer
 from ...envs.world import QuestionWorld
 from ...retrievers.words.terms import STOP_WORDS
 from .latent_evidence import EvidenceSet

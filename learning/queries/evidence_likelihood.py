@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ...agent.reading.protocol import Reader
+from ...agent.reader.protocol import Reader
 from ...envs.world import QuestionWorld
 from ..reader.judge import ReaderJudge
 from .evidence_kinds import shared_posteriors

@@ -13,7 +13,7 @@ from itertools import product
 
 import numpy as np
 
-from ...agent.reading.answer_text import normalise_answer
+from ...agent.reader.protocol import normalise_answer
 from ...envs.world import QuestionWorld
 from ...retrievers.records import Query
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...agent.reading.protocol import Reader, ReadingTask
+from ...agent.reader.protocol import Reader, ReadingTask
 from ...envs.world import QuestionWorld
 
 WORST = -2.0

@@ -10,10 +10,18 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ...agent.reading.candidate_features import AnswerCandidates
-from ...agent.reading.extractive import UNREAD, ExtractiveReader, as_batch, standing_for
-from ...agent.reading.network import ReaderNetwork, ReaderSettings, log_softmax_by_owner, log_sum_by_owner
-from ...agent.reading.passage_reading import PassageAnalyser
+from ...agent.reader.candidate_features import AnswerCandidates
+from ...agent.reader.extractive import (
+    UNREAD,
+    ExtractiveReader,
+    ReaderNetwork,
+    ReaderSettings,
+    as_batch,
+    log_softmax_by_owner,
+    log_sum_by_owner,
+    standing_for,
+)
+from ...agent.reader.passage_analysis import PassageAnalyser
 from ...retrievers.records import Passage
 
 LEARNING_RATE = 2e-3

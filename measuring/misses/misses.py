@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...agent.reading.extractive import ExtractiveReader
-from ...agent.reading.opening import answering_reader
+from ...agent.fixed_systems import Ranked
+from ...agent.reader.extractive import ExtractiveReader
+from ...agent.reader.opening import answering_reader
 from ...agent.reranking.linear import new_order, open_reranker
 from ...agent.search_agent import READ
-from ...agent.systems import PolicySystem, Ranked, open_system
+from ...agent.systems import PolicySystem, open_system
 from ...errors import PolicyError, QuestionsError
 from ...index.index import Index
 from ...retrievers.protocols import Progress, Reranker

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...agent.reading.answer_text import exact_match, normalise_answer
-from ...agent.reading.protocol import Answer
+from ...agent.reader.protocol import Answer, exact_match, normalise_answer
 from ...retrievers.records import Passage
 from .miss_stages import Finding
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from trailhound import Document, Index, SearchAgent
-from trailhound.agent.systems import FixedSystem
+from trailhound.agent.fixed_systems import FixedSystem
 from trailhound.demo.encyclopedia import Encyclopedia
 from trailhound.retrievers.protocols import Encoder
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from trailhound import Document, Index, Recipe
 from trailhound.agent import systems
+from trailhound.agent.fixed_systems import FIXED, FixedSystem
 from trailhound.agent.network import PolicyNetwork
 from trailhound.agent.policy_file import load_policy, save_policy
-from trailhound.agent.systems import FIXED, SYSTEMS, FixedSystem, PolicySystem, open_system, shipped_policy
+from trailhound.agent.systems import SYSTEMS, PolicySystem, open_system, shipped_policy
 from trailhound.errors import PolicyError
 from trailhound.graph.pagerank import PageRank
 from trailhound.retrievers.fusion import reciprocal_rank_fusion

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from ir_measures import RR, R, Success, nDCG
 from trailhound import Evaluation, Index, SearchAgent, evaluate
-from trailhound.agent.reading.answer_text import exact_match, f1_score
-from trailhound.agent.systems import FIXED, SYSTEMS
+from trailhound.agent.fixed_systems import FIXED
+from trailhound.agent.reader.protocol import exact_match, f1_score
+from trailhound.agent.systems import SYSTEMS
 from trailhound.demo.encyclopedia import Encyclopedia
 from trailhound.envs.settings import SUB_INDEXES
 from trailhound.errors import PolicyError, QuestionsError

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound import EnvironmentSettings, Index, Recipe, TrainingSource, train
-from trailhound.agent.reading.protocol import ReadingTask
-from trailhound.agent.reading.reader_file import has_reader
+from trailhound.agent.reader.extractive import has_reader
+from trailhound.agent.reader.protocol import ReadingTask
 from trailhound.envs.question_set import QuestionSet
 from trailhound.envs.world import QuestionWorld
 from trailhound.errors import PolicyError, RecipeError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from trailhound.agent.reading.answer_text import normalise_answer
+from trailhound.agent.reader.protocol import normalise_answer
 from trailhound.envs.world import QuestionWorld
 from trailhound.learning.queries.latent_evidence import MOST_SETS, EvidenceSet, evidence_sets
 

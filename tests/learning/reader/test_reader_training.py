@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from trailhound.agent.reading.extractive import UNREAD, ExtractiveReader
-from trailhound.agent.reading.passage_reading import PassageAnalyser
-from trailhound.agent.reading.protocol import ReadingTask
+from trailhound.agent.reader.extractive import UNREAD, ExtractiveReader
+from trailhound.agent.reader.passage_analysis import PassageAnalyser
+from trailhound.agent.reader.protocol import ReadingTask
 from trailhound.learning.reader.reader_training import TEMPERATURES, ReadingExample, calibrate, train_reader
 
 

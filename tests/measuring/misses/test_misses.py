@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from trailhound import Document, Index, IndexSettings
-from trailhound.agent.reading.protocol import Answer
+from trailhound.agent.reader.protocol import Answer
 from trailhound.agent.reranking.linear import LinearReranker, save_reranker
 from trailhound.errors import PolicyError, QuestionsError
 from trailhound.measuring.evaluation import Evaluation, evaluate

@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from ...retrievers.records import Vectors
 from ...retrievers.words.titles import TitleMatcher
-from .answer_text import normalise_answer
-from .comparison import CHOICE, CLOSED, choice_features, closed_features, find_compared
-from .passage_reading import BASE, PassageReading, surroundings
-from .question_reading import CUES, QuestionReading
-from .word_vectors import DIMENSION, WordVectors
+from .passage_analysis import BASE, DIMENSION, PassageAnalysis, WordVectors, surroundings
+from .protocol import normalise_answer
+from .question_analysis import CHOICE, CLOSED, CUES, QuestionAnalysis, choice_features, closed_features, find_compared
 
 SPAN = (
     "in_question",
@@ -76,12 +74,12 @@ class _Links:
     backwards: NDArray[np.bool_]
 
 
-def read_candidates(question: str, passages: Sequence[PassageReading], vectors: WordVectors) -> AnswerCandidates:
+def read_candidates(question: str, passages: Sequence[PassageAnalysis], vectors: WordVectors) -> AnswerCandidates:
     """Collect the candidates of a question from its evidence, in the order it was found."""
     matcher = TitleMatcher([passage.title for passage in passages])
     mentioned = matcher.find_in_question(question)
     named = list(dict.fromkeys(row for mention in mentioned for row in mention.rows))
-    reading = QuestionReading.of(question, [(m.start, m.end) for m in mentioned], vectors)
+    reading = QuestionAnalysis.of(question, [(m.start, m.end) for m in mentioned], vectors)
     links = _links(passages, matcher, named)
     spans, features, words = _span_candidates(reading, passages, links)
     answers = [answer for passage in passages for answer in passage.answers]
@@ -113,7 +111,7 @@ def read_candidates(question: str, passages: Sequence[PassageReading], vectors: 
     )
 
 
-def _links(passages: Sequence[PassageReading], matcher: TitleMatcher, named: Sequence[int]) -> _Links:
+def _links(passages: Sequence[PassageAnalysis], matcher: TitleMatcher, named: Sequence[int]) -> _Links:
     count = len(passages)
     mentions = np.zeros((count, count), np.bool_)
     at: dict[tuple[int, int], tuple[int, int]] = {}
@@ -137,7 +135,7 @@ def _links(passages: Sequence[PassageReading], matcher: TitleMatcher, named: Seq
 
 
 def _span_candidates(
-    question: QuestionReading, passages: Sequence[PassageReading], links: _Links
+    question: QuestionAnalysis, passages: Sequence[PassageAnalysis], links: _Links
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float16]]:
     """Return places, features and word vectors of every span of the evidence."""
     places, features, words = [np.zeros((0, 3), np.int64)], [], [np.zeros((0, len(SLOTS), DIMENSION), np.float16)]
@@ -175,7 +173,7 @@ def _span_candidates(
     return np.concatenate(places), np.concatenate([np.zeros((0, width), np.float32), *features]), np.concatenate(words)
 
 
-def _link_words(target: int, passages: Sequence[PassageReading], links: _Links) -> Vectors:
+def _link_words(target: int, passages: Sequence[PassageAnalysis], links: _Links) -> Vectors:
     """Return the words around the place where a passage nearer to the question mentions this one's title."""
     for source in np.argsort(links.depth, kind="stable").tolist():
         if links.depth[source] < links.depth[target] and (source, target) in links.at:
@@ -186,7 +184,7 @@ def _link_words(target: int, passages: Sequence[PassageReading], links: _Links) 
 
 
 def _question_candidates(
-    question: QuestionReading, passages: Sequence[PassageReading], named: Sequence[int], links: _Links
+    question: QuestionAnalysis, passages: Sequence[PassageAnalysis], named: Sequence[int], links: _Links
 ) -> tuple[list[str], NDArray[np.float32]]:
     """Return the answers that come from the question itself, and their features; the last is the unknown."""
     texts: list[str] = []

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from trailhound.agent.reading.endpoint import EndpointReader
-from trailhound.agent.reading.extractive import ExtractiveReader
-from trailhound.agent.reading.language_model import LanguageModelReader
-from trailhound.agent.reading.protocol import Reader, ReadingTask
+from trailhound.agent.reader.extractive import ExtractiveReader
+from trailhound.agent.reader.language_models import EndpointReader, LanguageModelReader
+from trailhound.agent.reader.protocol import Reader, ReadingTask
 from trailhound.learning.reader.reader_training import ReadingExample
 
 KINDS = ("extractive", "causal", "sequence to sequence", "endpoint")

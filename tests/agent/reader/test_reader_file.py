@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trailhound.agent.reading.extractive import ExtractiveReader
-from trailhound.agent.reading.opening import SHIPPED, answering_reader, open_reader
-from trailhound.agent.reading.passage_reading import PassageAnalyser
-from trailhound.agent.reading.protocol import ReadingTask
-from trailhound.agent.reading.reader_file import has_reader, load_reader, save_reader
+from trailhound.agent.reader.extractive import ExtractiveReader, has_reader, load_reader, save_reader
+from trailhound.agent.reader.opening import SHIPPED, answering_reader, open_reader
+from trailhound.agent.reader.passage_analysis import PassageAnalyser
+from trailhound.agent.reader.protocol import ReadingTask
 from trailhound.errors import PolicyError
 from trailhound.learning.reader.reader_training import ReadingExample
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from trailhound.agent.reading.answer_text import exact_match
-from trailhound.agent.reading.extractive import UNREAD, ExtractiveReader, standing_for
-from trailhound.agent.reading.protocol import ReadingTask
+from trailhound.agent.reader.extractive import UNREAD, ExtractiveReader, standing_for
+from trailhound.agent.reader.protocol import ReadingTask, exact_match
 from trailhound.learning.reader.reader_training import ReadingExample
 
 

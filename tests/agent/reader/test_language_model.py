@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from trailhound.agent.reading.language_model import LanguageModelReader
-from trailhound.agent.reading.prompt import prompt_for
-from trailhound.agent.reading.protocol import ReadingTask
+from trailhound.agent.reader.language_models import LanguageModelReader, prompt_for
+from trailhound.agent.reader.protocol import ReadingTask
 from trailhound.errors import PolicyError
 from trailhound.learning.reader.reader_training import ReadingExample
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...errors import PolicyError
-from .extractive import ExtractiveReader
+from .extractive import ExtractiveReader, has_reader, load_reader
 from .protocol import Reader
-from .reader_file import has_reader, load_reader
 
 SHIPPED = Path(__file__).parents[1] / "shipped"
 
@@ -18,7 +17,7 @@ def open_reader(name: str) -> Reader:
     Args:
         name: ``builtin`` is the reader that comes with the package; a folder holds one that ``trailhound train`` wrote,
             or a causal or sequence-to-sequence model that transformers can load; an ``http://`` or ``https://``
-            address is an OpenAI-compatible endpoint, with the model's name after ``#`` (see :mod:`.endpoint`).
+            address is an OpenAI-compatible endpoint, with the model's name after ``#`` (see :class:`EndpointReader`).
 
     Raises:
         PolicyError: when there is no such reader, or it cannot be used.
@@ -26,7 +25,7 @@ def open_reader(name: str) -> Reader:
     if name == "builtin":
         return load_reader(SHIPPED)
     if name.startswith(("http://", "https://")):
-        from .endpoint import EndpointReader
+        from ..reader.language_models import EndpointReader
 
         address, _, model = name.partition("#")
         return EndpointReader(address, model)
@@ -34,7 +33,7 @@ def open_reader(name: str) -> Reader:
     if has_reader(folder):
         return load_reader(folder)
     if (folder / "config.json").is_file():
-        from .language_model import LanguageModelReader
+        from ..reader.language_models import LanguageModelReader
 
         return LanguageModelReader(folder)
     raise PolicyError(

@@ -1,4 +1,7 @@
-"""A passage as a reader sees it, whatever the question: its candidates, what stands around them, its dates."""
+"""A passage as a reader sees it, whatever the question: candidates, dates, and vectors of the word pieces around them.
+
+The vectors are MiniLM's input embeddings, without context, rotated to fewer dimensions.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,64 @@ from numpy.typing import NDArray
 
 from ...retrievers.compiling.chunking import sentence_spans
 from ...retrievers.records import Passage, Vectors
+from ...retrievers.vectors.minilm import model_folder
 from ...retrievers.words.titles import strip_parenthesis
-from .answer_text import normalise_answer
-from .candidates import KINDS, Candidate, find_candidates
+from .candidates import KINDS, Candidate, DateMention, find_candidates, find_dates
 from .countries import countries_of, is_country
-from .dates import DateMention, find_dates
-from .word_vectors import DIMENSION, Pieces, WordVectors
+from .protocol import normalise_answer
+
+DIMENSION = 96
+_TABLE = "embeddings.word_embeddings.weight"
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """A text cut into word pieces.
+
+    Attributes:
+        starts, ends: int64 [n], characters of each piece.
+        vectors: float32 [n, DIMENSION].
+    """
+
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    vectors: Vectors
+
+    def within(self, start: NDArray[np.int64], end: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the pieces ``[first, last)`` that lie in each ``[start, end)`` of the text, int64 [s] both."""
+        return np.searchsorted(self.starts, start), np.searchsorted(self.starts, end)
+
+
+class WordVectors:
+    """Cuts texts into word pieces and looks up their vectors.
+
+    The 384 dimensions of the embeddings of all-MiniLM-L6-v2 are rotated onto their ``DIMENSION`` principal axes and
+    scaled to a mean square of 1, so nothing but the encoder's own weights is needed, and the same weights give the
+    same vectors up to rounding.
+    """
+
+    def __init__(self) -> None:
+        from safetensors.numpy import load_file
+        from tokenizers import Tokenizer
+
+        folder = model_folder()
+        table = load_file(folder / "model.safetensors")[_TABLE].astype(np.float32)  # [v, 384]
+        table -= table.mean(axis=0)
+        _, axes = np.linalg.eigh(table.T.astype(np.float64) @ table)  # ascending
+        axes = axes[:, ::-1][:, :DIMENSION]
+        axes *= np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(DIMENSION)])  # an axis has no sign of its own
+        reduced = table @ axes.astype(np.float32)
+        self._table: Vectors = reduced / np.sqrt((reduced**2).mean())
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+
+    def cut(self, text: str) -> Pieces:
+        """Cut a text into word pieces."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
+        return Pieces(offsets[:, 0], offsets[:, 1], self._table[encoding.ids])
+
 
 BASE = (
     *KINDS,
@@ -65,7 +120,7 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class PassageReading:
+class PassageAnalysis:
     """A passage, analysed once.
 
     Attributes:
@@ -93,7 +148,7 @@ class PassageReading:
     countries: tuple[str, ...]
 
     @classmethod
-    def of(cls, title: str, text: str, vectors: WordVectors) -> PassageReading:
+    def of(cls, title: str, text: str, vectors: WordVectors) -> PassageAnalysis:
         """Analyse a passage."""
         name = strip_parenthesis(title) if title else ""
         candidates = tuple(find_candidates(text))
@@ -123,12 +178,12 @@ class PassageAnalyser:
         self.vectors = vectors if vectors is not None else WordVectors()
         self._read = lru_cache(_REMEMBERED)(self._analyse)
 
-    def read(self, passages: Sequence[Passage]) -> list[PassageReading]:
+    def read(self, passages: Sequence[Passage]) -> list[PassageAnalysis]:
         """Return the analyses of passages."""
         return [self._read(passage.title, passage.text) for passage in passages]
 
-    def _analyse(self, title: str, text: str) -> PassageReading:
-        return PassageReading.of(title, text, self.vectors)
+    def _analyse(self, title: str, text: str) -> PassageAnalysis:
+        return PassageAnalysis.of(title, text, self.vectors)
 
 
 def surroundings(pieces: Pieces, spans: list[tuple[int, int]]) -> Vectors:

@@ -8,8 +8,8 @@ import socket
 from typing import Any
 
 import pytest
-from trailhound.agent.reading.endpoint import KEY_VARIABLE, EndpointReader
-from trailhound.agent.reading.protocol import ReadingTask
+from trailhound.agent.reader.language_models import KEY_VARIABLE, EndpointReader
+from trailhound.agent.reader.protocol import ReadingTask
 from trailhound.errors import PolicyError
 from trailhound.retrievers.records import Passage
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trailhound.agent.reading.countries import countries_of, is_country
+from trailhound.agent.reader.countries import countries_of, is_country
 
 
 def test_a_nationality_and_a_state_stand_for_their_country() -> None:
