@@ -11,7 +11,6 @@ from typing import Any
 
 from ..errors import QuestionsError
 from ..index.index import Index
-from ..retrievers.compiling.chunking import sentence_spans
 from ..retrievers.corpus.normalise import normalise
 from ..retrievers.records import Passage, SupportingSentence
 from .fixed_systems import Ranked
@@ -108,7 +107,7 @@ class SearchResult:
         for evidence in self.evidence:
             head = f"[{evidence.rank}] {evidence.passage.title}".rstrip() + "\n"
             text = evidence.passage.text
-            ends = [end for _, end in sentence_spans(text)]
+            ends = [end for _, end in evidence.passage.sentences]
             while ends and count(_joined(packed, head + text[: ends[-1]])) > token_budget:
                 ends.pop()
             if not ends:

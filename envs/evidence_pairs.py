@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from ..graph.knowledge_graph import Links, Relation
 from ..index.index import Index
-from ..retrievers.compiling.chunking import sentence_spans
 from ..retrievers.records import Rows
 from ..retrievers.words.terms import among, term_hashes
 from .features import PAIR
@@ -103,10 +102,11 @@ class PairFeatures:
     def _mention(self, row: int, start: int) -> tuple[float, float]:
         """Return where in passage ``row`` a mention stands (0 to 1), and how its sentence agrees with the question."""
         if row not in self._sentences:
-            text = self._index.store.passage(row).text
-            self._lengths[row] = max(len(text), 1)
+            passage = self._index.store.passage(row)
+            self._lengths[row] = max(len(passage.text), 1)
             self._sentences[row] = [
-                (begin, end, self._view.agreement(term_hashes(text[begin:end]))) for begin, end in sentence_spans(text)
+                (begin, end, self._view.agreement(term_hashes(passage.text[begin:end])))
+                for begin, end in passage.sentences
             ]
         agreement = next((a for begin, end, a in self._sentences[row] if begin <= start < end), 0.0)
         return start / self._lengths[row], agreement

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..retrievers.compiling.chunking import sentence_spans
 from ..retrievers.records import Passage
 from ..retrievers.words.terms import term_hashes
 from .question_view import QuestionView
@@ -28,7 +27,7 @@ def conditioned_query(view: QuestionView, held: Sequence[Passage]) -> str:
 
 
 def _bridge(view: QuestionView, evidence: Passage) -> str:
-    spans = sentence_spans(evidence.text)
+    spans = evidence.sentences
     agreements = [view.agreement(term_hashes(evidence.text[start:end])) for start, end in spans]
     best = sorted(sorted(range(len(spans)), key=lambda k: -agreements[k])[:SENTENCES])
     bridge = " ".join(evidence.text[spans[k][0] : spans[k][1]] for k in best)

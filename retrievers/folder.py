@@ -23,7 +23,7 @@ from ..errors import DamagedIndexError, IndexFolderError
 from .atomic_file import synchronise, write_json
 from .store import FILE_NAME
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 
 _BUILDING = ".building-"

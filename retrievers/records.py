@@ -15,6 +15,9 @@ Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
 """Passage rows: positions 0..N-1 in the evidence store's order, the same in every sub-index."""
 
+Spans = tuple[tuple[int, int], ...]
+"""Places ``[start, end)`` in a text, in order."""
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -39,7 +42,19 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A retrievable chunk of a document: ``text == document.text[start:end]``."""
+    """A retrievable chunk of a document: ``text == document.text[start:end]``.
+
+    Attributes:
+        id: unique in the corpus.
+        document_id: of the document it was cut from.
+        title: of the document.
+        text: of the passage.
+        start, end: its place ``[start, end)`` in the document's text.
+        sentences: the place ``[start, end)`` of every sentence in the passage's text, in order. They are found once,
+            when the passage is made, and stored with it.
+        source: the file (and line) it came from, for people.
+        metadata: whatever else the corpus says, JSON values only.
+    """
 
     id: str
     document_id: str
@@ -47,6 +62,7 @@ class Passage:
     text: str
     start: int
     end: int
+    sentences: Spans
     source: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import CorpusError, DamagedIndexError
-from .records import Document, Passage, Rows
+from .records import Document, Passage, Rows, Spans
 
 FILE_NAME = "evidence.sqlite"
 
@@ -35,6 +35,7 @@ CREATE TABLE passages (
     text TEXT NOT NULL,
     start INTEGER NOT NULL,
     end INTEGER NOT NULL,
+    sentences BLOB NOT NULL,
     source TEXT NOT NULL,
     metadata TEXT NOT NULL,
     hash BLOB NOT NULL
@@ -42,10 +43,12 @@ CREATE TABLE passages (
 CREATE INDEX passages_document ON passages (document);
 """
 _PASSAGE = (
-    "SELECT p.row, p.id, d.id, p.title, p.text, p.start, p.end, p.source, p.metadata, p.hash"
+    "SELECT p.row, p.id, d.id, p.title, p.text, p.start, p.end, p.sentences, p.source, p.metadata, p.hash"
     " FROM passages p JOIN documents d ON d.number = p.document"
 )
 _MOST_VARIABLES = 500
+_LONGEST_SHORT = 0xFFFF
+"""Characters of a text whose places take two bytes each."""
 
 
 class StoreWriter:
@@ -104,12 +107,13 @@ class StoreWriter:
             passage.text,
             passage.start,
             passage.end,
+            _packed(passage),
             passage.source,
             _json(passage.metadata),
         )
         digest = _hash((self._passages, passage.id, document_id, *values))
         self._connection.execute(
-            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (self._passages, passage.id, self._documents, *values, digest),
         )
         self._passages += 1
@@ -280,10 +284,11 @@ class EvidenceStore:
             raise DamagedIndexError(f"{self.path} is damaged ({error}): build the index again") from error
 
     def _checked(self, record: Sequence[Any]) -> Passage:
-        row, identifier, document, title, text, start, end, source, metadata, digest = record
-        values = (row, identifier, document, title, text, start, end, source, metadata)
+        row, identifier, document, title, text, start, end, sentences, source, metadata, digest = record
+        values = (row, identifier, document, title, text, start, end, sentences, source, metadata)
         self._hold(values, digest, f"row {row}")
-        return Passage(identifier, document, title, text, start, end, source, json.loads(metadata))
+        spans = _unpacked(sentences, text)
+        return Passage(identifier, document, title, text, start, end, spans, source, json.loads(metadata))
 
     def _hold(self, values: tuple[object, ...], digest: bytes, what: str) -> None:
         if _hash(values) != digest:
@@ -294,10 +299,27 @@ def _hash(values: tuple[object, ...]) -> bytes:
     """Return 16 bytes of BLAKE2b over the values, each preceded by its length so that none can run into the next."""
     digest = blake2b(digest_size=16)
     for value in values:
-        part = b"" if value is None else str(value).encode("utf-8", "surrogatepass")
+        if isinstance(value, bytes):
+            part = value
+        else:
+            part = b"" if value is None else str(value).encode("utf-8", "surrogatepass")
         digest.update(f"{-1 if value is None else len(part)}:".encode())
         digest.update(part)
     return digest.digest()
+
+
+def _packed(passage: Passage) -> bytes:
+    """Return the places of a passage's sentences: two bytes a number, four where its text is long."""
+    return np.array(passage.sentences, _number_type(passage.text)).tobytes()
+
+
+def _unpacked(sentences: bytes, text: str) -> Spans:
+    numbers = iter(np.frombuffer(sentences, _number_type(text)).tolist())
+    return tuple(zip(numbers, numbers, strict=True))
+
+
+def _number_type(text: str) -> str:
+    return "<u2" if len(text) <= _LONGEST_SHORT else "<u4"
 
 
 def _json(metadata: object) -> str:

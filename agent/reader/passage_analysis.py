@@ -14,8 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ...retrievers.compiling.chunking import sentence_spans
-from ...retrievers.records import Passage, Vectors
+from ...retrievers.records import Passage, Spans, Vectors
 from ...retrievers.vectors.minilm import model_folder
 from ...retrievers.words.titles import strip_parenthesis
 from .candidates import KINDS, Candidate, DateMention, find_candidates, find_dates
@@ -148,12 +147,11 @@ class PassageAnalysis:
     countries: tuple[str, ...]
 
     @classmethod
-    def of(cls, title: str, text: str, vectors: WordVectors) -> PassageAnalysis:
-        """Analyse a passage."""
+    def of(cls, title: str, text: str, spans: Spans, vectors: WordVectors) -> PassageAnalysis:
+        """Analyse a passage; ``spans`` are its sentences."""
         name = strip_parenthesis(title) if title else ""
         candidates = tuple(find_candidates(text))
         answers = tuple(normalise_answer(text[c.start : c.end]) for c in candidates)
-        spans = sentence_spans(text)
         starts = [start for start, _ in spans]
         sentence_of = np.array([max(bisect_right(starts, c.start) - 1, 0) for c in candidates], np.int64)
         pieces = vectors.cut(text)
@@ -180,10 +178,10 @@ class PassageAnalyser:
 
     def read(self, passages: Sequence[Passage]) -> list[PassageAnalysis]:
         """Return the analyses of passages."""
-        return [self._read(passage.title, passage.text) for passage in passages]
+        return [self._read(passage.title, passage.text, passage.sentences) for passage in passages]
 
-    def _analyse(self, title: str, text: str) -> PassageAnalysis:
-        return PassageAnalysis.of(title, text, self.vectors)
+    def _analyse(self, title: str, text: str, sentences: Spans) -> PassageAnalysis:
+        return PassageAnalysis.of(title, text, sentences, self.vectors)
 
 
 def surroundings(pieces: Pieces, spans: list[tuple[int, int]]) -> Vectors:

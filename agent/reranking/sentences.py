@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from ...envs.question_view import QuestionView
 from ...index.index import Index
-from ...retrievers.compiling.chunking import sentence_spans
 from ...retrievers.records import Passage, Query, SupportingSentence
 from ...retrievers.vectors.encoder import embedding_text
 from ...retrievers.words.terms import term_hashes
@@ -20,7 +19,7 @@ Judge = Callable[[list[str], list[str]], NDArray[np.float64]]
 
 def best_sentences(passages: Sequence[Passage], judge: Judge) -> list[SupportingSentence | None]:
     """Return the best sentence of every passage by ``judge``, the first of equals; None where there is none."""
-    spans = [sentence_spans(passage.text) for passage in passages]
+    spans = [passage.sentences for passage in passages]
     texts = [p.text[start:end] for p, own in zip(passages, spans, strict=True) for start, end in own]
     titles = [p.title for p, own in zip(passages, spans, strict=True) for _ in own]
     if not texts:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ...retrievers.compiling.chunking import sentence_spans
 from ...retrievers.records import Passage
 from ...retrievers.words.titles import strip_parenthesis
 
@@ -80,8 +79,7 @@ def read_portrait(row: int, passage: Passage) -> Portrait:
     kind = words[-1].lower() if words else ""
     if not kind.isalpha() or kind in _VAGUE_KINDS or kind.endswith("ed") or len(kind) < 3:
         kind = phrase = "person" if person else ""
-    spans = tuple(sentence_spans(passage.text))
-    return Portrait(row, passage.title, passage.text, kind, phrase, person, women > men, spans)
+    return Portrait(row, passage.title, passage.text, kind, phrase, person, women > men, passage.sentences)
 
 
 def _phrase(head: str, title: str) -> str:

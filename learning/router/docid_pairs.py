@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 
-from ...retrievers.compiling.chunking import sentence_spans
 from ...retrievers.records import Passage, Qrels, Question
 from ...retrievers.words.terms import TermIndex, term_hashes
 from ...retrievers.words.titles import strip_parenthesis
@@ -122,8 +121,7 @@ def distinctive_sentence(sentences: Sequence[str], terms: TermIndex) -> int | No
 
 def _made(passage: Passage, row: int, terms: TermIndex) -> Iterator[TrainingPair]:
     """Yield every query that can be made of a passage."""
-    spans = sentence_spans(passage.text)
-    sentences = [passage.text[start:end].strip() for start, end in spans]
+    sentences = [passage.text[start:end].strip() for start, end in passage.sentences]
     sentences = [sentence for sentence in sentences if len(sentence.split()) >= _SHORTEST]
     if passage.title.strip():
         yield TrainingPair(passage.title.strip(), (row,), "title")

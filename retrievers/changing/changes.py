@@ -92,7 +92,7 @@ class Change:
             return cls(
                 tuple(record["removed"]),
                 tuple(Document(**document) for document in record["documents"]),
-                tuple(tuple(Passage(**passage) for passage in passages) for passages in record["passages"]),
+                tuple(tuple(_passage(passage) for passage in passages) for passages in record["passages"]),
                 vectors,
                 {row: [tuple(mention) for mention in mentions] for row, mentions in record["mentions"]},
                 [tuple(share) for share in record["shares"]],
@@ -106,6 +106,10 @@ class Change:
 
 def _plain(record: Document | Passage) -> dict[str, Any]:
     return {**asdict(record), "metadata": dict(record.metadata)}
+
+
+def _passage(record: dict[str, Any]) -> Passage:
+    return Passage(**{**record, "sentences": tuple((start, end) for start, end in record["sentences"])})
 
 
 def _pieces(shape: Sequence[int] | None, content: bytes) -> CodedTexts | None:

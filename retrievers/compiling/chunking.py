@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from ...errors import CorpusError
-from ..records import Document, Passage
+from ..records import Document, Passage, Spans
 
 CountTokens = Callable[[str], int]
 """How many tokens a text is to an encoder, special tokens left out."""
@@ -95,14 +95,14 @@ class Heading(NamedTuple):
     title: str
 
 
-def sentence_spans(text: str) -> list[tuple[int, int]]:
+def sentence_spans(text: str) -> Spans:
     """Return ``[start, end)`` of every sentence, in order, without the white space around it.
 
     The spans do not overlap and hold every character that is not white space. A sentence ends at its
     punctuation, at an empty line, and around a markdown heading, list item or fence. Titles (Mr.), initials,
     abbreviations and decimals do not end one; a few words that open sentences decide the doubtful cases.
     """
-    return [span for block in _blocks(text) for span in _sentences(text, block.start, block.end)]
+    return tuple(span for block in _blocks(text) for span in _sentences(text, block.start, block.end))
 
 
 def headings(text: str) -> list[Heading]:
@@ -162,7 +162,8 @@ def chunk(
 def _passage(document: Document, identifier: str, span: tuple[int, int], metadata: Mapping[str, Any]) -> Passage:
     start, end = span
     text = document.text[start:end]
-    return Passage(identifier, document.id, document.title, text, start, end, document.source, metadata)
+    sentences = sentence_spans(text)
+    return Passage(identifier, document.id, document.title, text, start, end, sentences, document.source, metadata)
 
 
 def _metadata_at(document: Document, start: int) -> Mapping[str, Any]:

@@ -237,7 +237,13 @@ def test_a_policy_says_how_sure_it_is_and_a_fixed_system_does_not(
 
 def result_of(*passages: tuple[str, str]) -> SearchResult:
     evidence = tuple(
-        Evidence(rank, Passage(f"p{rank}", "d", title, text, 0, len(text)), 1 / rank, False, "ask the lexical index")
+        Evidence(
+            rank,
+            Passage(f"p{rank}", "d", title, text, 0, len(text), sentence_spans(text)),
+            1 / rank,
+            False,
+            "ask the lexical index",
+        )
         for rank, (title, text) in enumerate(passages, start=1)
     )
     return SearchResult("Who?", evidence, (), "fixed system: lexical", 1.0, 1)

@@ -71,6 +71,15 @@ def test_passages_come_back_as_they_were_written(place: Path) -> None:
     assert documents == [passage.document_id for passage in written]
 
 
+@pytest.mark.parametrize("length", [65_535, 65_536])
+def test_the_places_of_sentences_are_kept_in_texts_of_any_length(place: Path, length: int) -> None:
+    text = f"Short. {'X' * (length - 11)}. Z."
+    (passage,) = write(place, [Document("a", "", text, atomic=True)])
+    assert len(passage.sentences) == 3
+    assert passage.sentences[-1] == (length - 2, length)
+    assert EvidenceStore(place).passage(0).sentences == passage.sentences
+
+
 def test_documents_come_back_whole_with_exact_offsets(store: EvidenceStore) -> None:
     assert store.documents == len(DOCUMENTS)
     assert [store.document(document.id) for document in DOCUMENTS] == DOCUMENTS
@@ -158,6 +167,7 @@ def test_what_was_not_closed_is_not_there(place: Path) -> None:
         "UPDATE passages SET title = 'Someone else' WHERE row = 0",
         "UPDATE passages SET id = 'a#9' WHERE row = 0",
         "UPDATE passages SET start = start + 1 WHERE row = 0",
+        "UPDATE passages SET sentences = zeroblob(4) WHERE row = 0",
         "UPDATE passages SET metadata = '{}' WHERE row = 0",
         "UPDATE passages SET hash = zeroblob(16) WHERE row = 0",
         "UPDATE passages SET hash = 'text' WHERE row = 0",

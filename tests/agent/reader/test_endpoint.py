@@ -13,7 +13,7 @@ from trailhound.agent.reader.protocol import ReadingTask
 from trailhound.errors import PolicyError
 from trailhound.retrievers.records import Passage
 
-PASSAGE = Passage("p", "p", "Anna Gallo", "Anna Gallo was born in Gdansk", 0, 29)
+PASSAGE = Passage("p", "p", "Anna Gallo", "Anna Gallo was born in Gdansk", 0, 29, ((0, 29),))
 TASK = ReadingTask("Where was Anna Gallo born?", "in Gdansk today", (PASSAGE,))
 
 

@@ -94,7 +94,7 @@ def test_a_sentence_lies_in_its_passage_and_in_its_document(reranker: Reranker, 
 
 def test_offsets_in_a_document_begin_where_the_passage_does(reranker: Reranker, tmp_path: Path) -> None:
     text = "Eggs and flour are cheap. The river Aa crosses the town of Torl. Prices rise."
-    passage = Passage("d#3", "d", "Torl", text, 1000, 1000 + len(text))
+    passage = Passage("d#3", "d", "Torl", text, 1000, 1000 + len(text), sentence_spans(text))
     (sentence,) = reranker.sentences(Query("Which river crosses the town of Torl?"), [passage])
     assert sentence is not None
     assert text[sentence.start : sentence.end] == "The river Aa crosses the town of Torl."
@@ -102,8 +102,8 @@ def test_offsets_in_a_document_begin_where_the_passage_does(reranker: Reranker, 
 
 
 def test_a_passage_without_a_sentence_has_none(reranker: Reranker) -> None:
-    blank = Passage("a", "a", "Torl", " \n ", 0, 3)
-    whole = Passage("b", "b", "Torl", "One.", 0, 4)
+    blank = Passage("a", "a", "Torl", " \n ", 0, 3, ())
+    whole = Passage("b", "b", "Torl", "One.", 0, 4, ((0, 4),))
     first, second = reranker.sentences(Query("Torl?"), [blank, whole])
     assert first is None
     assert second is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from trailhound.learning.made_questions.clauses import keywords, masked, predicates
 from trailhound.learning.made_questions.portrait import read_portrait
+from trailhound.retrievers.compiling.chunking import sentence_spans
 from trailhound.retrievers.records import Passage
 
 TEXT = (
@@ -14,7 +15,7 @@ TEXT = (
 
 
 def test_predicates_are_what_the_sentences_say_of_the_subject() -> None:
-    read = read_portrait(0, Passage("p", "d", "Ann Lee", TEXT, 0, len(TEXT)))
+    read = read_portrait(0, Passage("p", "d", "Ann Lee", TEXT, 0, len(TEXT), sentence_spans(TEXT)))
     said = ["was a director from Rome", "directed 130 films between 1914 and 1934", "won the Golden Gate"]
     assert predicates(read) == said
     inside = TEXT.index("130")

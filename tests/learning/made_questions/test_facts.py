@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from trailhound.learning.made_questions.facts import FACTS, facts_of, kinship
 from trailhound.learning.made_questions.portrait import Portrait, read_portrait
+from trailhound.retrievers.compiling.chunking import sentence_spans
 from trailhound.retrievers.records import Passage
 
 
 def portrait(text: str) -> Portrait:
-    return read_portrait(0, Passage("p", "d", "Some Title", text, 0, len(text)))
+    return read_portrait(0, Passage("p", "d", "Some Title", text, 0, len(text), sentence_spans(text)))
 
 
 def test_a_passage_answers_what_it_says() -> None:

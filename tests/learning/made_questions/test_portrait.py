@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 from trailhound.learning.made_questions.portrait import Portrait, read_portrait
+from trailhound.retrievers.compiling.chunking import sentence_spans
 from trailhound.retrievers.records import Passage
 
 
 def portrait(title: str, text: str) -> Portrait:
-    return read_portrait(0, Passage("p", "d", title, text, 0, len(text)))
+    return read_portrait(0, Passage("p", "d", title, text, 0, len(text), sentence_spans(text)))
 
 
 @pytest.mark.parametrize(

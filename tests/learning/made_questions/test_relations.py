@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from trailhound.learning.made_questions.portrait import read_portrait
 from trailhound.learning.made_questions.relations import Relations, Role
+from trailhound.retrievers.compiling.chunking import sentence_spans
 from trailhound.retrievers.records import Passage
 
 COUNTS = {"director": 9, "producer": 5, "composer": 2, "recorder": 1}
@@ -18,7 +19,7 @@ def roles(source: str, mentioned: tuple[str, str], title: str = "The Gate") -> l
     name, text = mentioned
     start = source.index(name)
     read = [
-        read_portrait(row, Passage("p", "d", t, x, 0, len(x)))
+        read_portrait(row, Passage("p", "d", t, x, 0, len(x), sentence_spans(x)))
         for row, (t, x) in enumerate(((title, source), (name, text)))
     ]
     return Relations(COUNTS).roles(read[0], read[1], start, start + len(name))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from trailhound.learning.router.docid_pairs import distinctive_sentence, labelled_pairs, made_pairs, question_forms
+from trailhound.retrievers.compiling.chunking import sentence_spans
 from trailhound.retrievers.records import Passage, Question
 from trailhound.retrievers.words.terms import TermIndex
 
@@ -12,7 +13,10 @@ TEXTS = [
     ("", "Nothing here has a verb of being"),
     ("Empty", ""),
 ]
-PASSAGES = [Passage(f"p{row}", f"p{row}", title, text, 0, len(text)) for row, (title, text) in enumerate(TEXTS)]
+PASSAGES = [
+    Passage(f"p{row}", f"p{row}", title, text, 0, len(text), sentence_spans(text))
+    for row, (title, text) in enumerate(TEXTS)
+]
 TERMS = TermIndex.build([f"{title}\n{text}" for title, text in TEXTS])
 
 

@@ -17,6 +17,7 @@ from trailhound.measuring.misses.miss_drawing import draw_misses, write_misses
 from trailhound.measuring.misses.miss_stages import STAGES, Finding
 from trailhound.measuring.misses.misses import Miss, MissReport, explain_misses
 from trailhound.measuring.misses.reading_misses import reading_finding
+from trailhound.retrievers.compiling.chunking import sentence_spans
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.records import Passage
@@ -155,7 +156,7 @@ def test_a_knowledge_graph_is_refused(tmp_path: Path) -> None:
 
 
 def passage(name: str, text: str) -> Passage:
-    return Passage(name, name, name.title(), text, 0, len(text))
+    return Passage(name, name, name.title(), text, 0, len(text), sentence_spans(text))
 
 
 MILL, INN = passage("mill", "The mill was built by Ada Brun."), passage("inn", "The inn is older.")

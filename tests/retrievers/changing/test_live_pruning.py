@@ -13,7 +13,7 @@ from trailhound.errors import DamagedIndexError, UpdateError
 from trailhound.retrievers.changing.live_pruning import BaseMarks, KnownPassages, standing_behind
 from trailhound.retrievers.changing.live_store import LiveStore, StoreAdditions
 from trailhound.retrievers.changing.snapshot import Snapshot
-from trailhound.retrievers.compiling.chunking import chunk
+from trailhound.retrievers.compiling.chunking import chunk, sentence_spans
 from trailhound.retrievers.compiling.pruning import MARKS, Sieve
 from trailhound.retrievers.records import Passage
 from trailhound.retrievers.store import FILE_NAME, EvidenceStore, StoreWriter
@@ -65,7 +65,7 @@ def test_it_is_as_if_all_had_passed_through_one_sieve(
 
 def test_what_goes_keeps_nothing_out(tmp_path: Path) -> None:
     before = passages_of(["bread", TEXT, "water", "salt"])
-    again = Passage("n", "n", "", TEXT.upper(), 0, len(TEXT))
+    again = Passage("n", "n", "", TEXT.upper(), 0, len(TEXT), sentence_spans(TEXT.upper()))
     entry = {"document": "n", "passage": "n", "reason": "equal", "found_as": "d1"}
     for gone, let_through in (([], []), ([0, 3], []), ([1], [again])):
         folder = tmp_path / str(gone)
