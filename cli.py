@@ -13,6 +13,7 @@ from .commands import (
     demo,
     evaluate,
     explain_misses,
+    graph,
     index,
     refresh,
     search,
@@ -39,6 +40,7 @@ _COMMANDS = (
     refresh,
     evaluate,
     explain_misses,
+    graph,
     search,
 )
 """In the order of the help."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from html import escape
 
+from ..retrievers.svg import printable, svg_picture
 from .search_agent import SearchResult, Step
 
 _SIGNS = {"expand": "?", "hop": "→", "take": "✓", "stop": "■"}
 _COLOURS = {"expand": "#4c78a8", "hop": "#b279a2", "take": "#54a24b", "stop": "#79706e"}
 _SHOWN = 3
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML cannot hold (https://www.w3.org/TR/xml/#charsets), or could steer a terminal or turn its text around."""
-
 _NARROWEST = 30
 
 _WIDTH = 860
@@ -64,24 +61,16 @@ def draw_svg(result: SearchResult) -> str:
             style = f'fill="{_COLOURS[step.action]}" font-weight="bold"' if k == 0 else 'fill="#333"'
             parts.append(f'<text x="34" y="{top + 20 + k * _LINE}" {style}>{escape(line)}</text>')
         top += height + _BOX_GAP
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{top}" viewBox="0 0 {_WIDTH} {top}"'
-        ' font-family="sans-serif" font-size="13">\n'
+    arrow = (
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="7" markerHeight="7"'
-        ' orient="auto"><path d="M0 0 L8 4 L0 8 z" fill="#888"/></marker></defs>\n'
-        f'<rect width="{_WIDTH}" height="{top}" fill="#fafafa"/>\n'
+        ' orient="auto"><path d="M0 0 L8 4 L0 8 z" fill="#888"/></marker></defs>'
     )
-    return head + "\n".join(parts) + "\n</svg>\n"
+    return svg_picture(_WIDTH, top, [arrow, *parts], 13, "#fafafa")
 
 
 def _branch(text: str, start: str, last: bool, width: int) -> list[str]:
     stem = start if start.strip("│ ") == "" else ("   " if last else "│  ")
     return _wrap(text, width, start, f"{stem}  ")
-
-
-def printable(text: str) -> str:
-    """Return ``text`` with U+FFFD for every character that could steer a terminal, or break a line or XML."""
-    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def _wrap(text: str, width: int, start: str = "", following: str = "") -> list[str]:

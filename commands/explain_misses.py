@@ -43,11 +43,11 @@ def add(subcommands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Explain what is missed."""
-    from ..agent.drawing import printable
     from ..measuring.evaluation import hold_folders
     from ..measuring.misses.miss_drawing import write_misses
     from ..measuring.misses.misses import explain_misses
     from ..retrievers.atomic_file import write_json
+    from ..retrievers.svg import printable
 
     hold_folders(parsed.json, parsed.svg)
     set_threads(parsed.threads or 1)

@@ -44,8 +44,9 @@ def add(subcommands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Search an index and show the path."""
-    from ..agent.drawing import draw_path, draw_svg, printable
+    from ..agent.drawing import draw_path, draw_svg
     from ..agent.search_agent import SearchAgent
+    from ..retrievers.svg import printable
 
     set_threads(parsed.threads or 1)
     index = open_index(parsed.index, parsed.threads or 1, parsed.router, parsed.shards)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DamagedIndexError
 from ..retrievers.array_file import load_arrays
+from ..retrievers.records import Rows
 
 
 class Relation(IntEnum):
@@ -28,12 +30,15 @@ class Relation(IntEnum):
 SYMMETRIC = (Relation.SHARES, Relation.ADJACENT)
 """Relations that hold both ways; such an edge is kept once, from the smaller row to the greater."""
 
+GROUPS = ("mentions", "mentioned_by", "shares", "adjacent")
+"""Relation groups that a hop may follow; mentions and mentioned_by are one relation, read either way."""
+
 FILE_NAME = "edges.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """Parallel arrays of length m: each (source, target, relation) once, none from a row to itself.
+    """Parallel arrays of length m, in this order: each (source, target, relation) once, none from a row to itself.
 
     Attributes:
         source, target: int32, passage rows.
@@ -52,6 +57,19 @@ class Edges:
     def __len__(self) -> int:
         """Return the number of edges."""
         return len(self.source)
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """The arrays in the order of the attributes above: ends, relation, place, weight."""
+        return self.source, self.target, self.relation, self.start, self.end, self.weight
+
+    def where(self, chosen: NDArray[np.bool_]) -> Edges:
+        """Return the chosen edges, bool [m]."""
+        return Edges(*(array[chosen] for array in self.arrays))
+
+    def reversed(self) -> Edges:
+        """Return the edges read from their targets."""
+        return replace(self, source=self.target, target=self.source)
 
     @classmethod
     def of(
@@ -76,7 +94,7 @@ class Edges:
     @classmethod
     def concatenate(cls, parts: Sequence[Edges]) -> Edges:
         """Put edges of several relations together."""
-        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+        return cls(*map(np.concatenate, zip(*(part.arrays for part in parts), strict=True)))
 
     def save(self, folder: Path, passages: int) -> None:
         """Write the arrays and the number of passages to ``folder``, which exists or is made."""
@@ -99,6 +117,27 @@ class Edges:
         if problem:
             raise DamagedIndexError(f"{path}: {problem}; build the index again")
         return cls(*(arrays[field.name] for field in fields(cls))), int(arrays["passages"][0])
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The neighbours of a passage, each row once.
+
+    Attributes:
+        rows: int64 [k].
+        relations: int8 [k], values of ``Relation``.
+        starts, ends: int32 [k], where the mention stands in the text of the passage that mentions (the asked one,
+            or the neighbour for "mentioned_by"); 0 and 0 where nothing is mentioned.
+    """
+
+    rows: Rows
+    relations: NDArray[np.int8]
+    starts: NDArray[np.int32]
+    ends: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        """Return the number of neighbours."""
+        return len(self.rows)
 
 
 _DTYPES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from ..retrievers.protocols import Progress
 from ..retrievers.records import Rows
 from ..retrievers.words.terms import TermIndex
 from ..retrievers.words.titles import TitleMatcher
-from .edges import SYMMETRIC, Edges, Relation
+from .edges import GROUPS, SYMMETRIC, Edges, Links, Relation
 from .linking import link_neighbours, link_titles, share_edges
 
 if TYPE_CHECKING:
@@ -22,33 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["GROUPS", "Edges", "KnowledgeGraph", "Links", "Relation"]
 
-GROUPS = ("mentions", "mentioned_by", "shares", "adjacent")
-"""Relation groups that a hop may follow; mentions and mentioned_by are one relation, read either way."""
-
 _OUTWARD = ("mentions", "shares", "adjacent")
 _GROUP_OF_RELATION = np.array([0, 0, 1, 2], np.int64)
 """Relation -> place in _OUTWARD."""
-
-
-@dataclass(frozen=True, slots=True)
-class Links:
-    """The neighbours of a passage, each row once.
-
-    Attributes:
-        rows: int64 [k].
-        relations: int8 [k], values of ``Relation``.
-        starts, ends: int32 [k], where the mention stands in the text of the passage that mentions (the asked one,
-            or the neighbour for "mentioned_by"); 0 and 0 where nothing is mentioned.
-    """
-
-    rows: Rows
-    relations: NDArray[np.int8]
-    starts: NDArray[np.int32]
-    ends: NDArray[np.int32]
-
-    def __len__(self) -> int:
-        """Return the number of neighbours."""
-        return len(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +75,9 @@ class KnowledgeGraph:
         self.edges = edges
         self._passages = passages
         mention = ~np.isin(edges.relation, SYMMETRIC)
-        inward = Edges(*(array[mention] for array in _arrays(edges)))
+        inward = edges.where(mention)
         self._inward = _Adjacency.of(inward, inward.target.astype(np.int64), inward.source, passages)
-        outward = Edges.concatenate([edges, _reversed(Edges(*(array[~mention] for array in _arrays(edges))))])
+        outward = Edges.concatenate([edges, edges.where(~mention).reversed()])
         key = outward.source.astype(np.int64) * len(_OUTWARD) + _GROUP_OF_RELATION[outward.relation]
         self._outward = _Adjacency.of(outward, key, outward.target, passages * len(_OUTWARD))
         self.out_degree = np.bincount(inward.source, minlength=passages).astype(np.int32)
@@ -125,7 +101,7 @@ class KnowledgeGraph:
             document_ids: the document of every passage.
             terms: the analysed terms of every passage.
             matcher: a matcher over ``titles``, where there is one already.
-            progress: hears of the stages.
+            progress: called with (stage, done, total).
 
         Raises:
             ValueError: when the four differ in length.
@@ -204,33 +180,13 @@ class KnowledgeGraph:
         """
         return cls(*Edges.load(folder))
 
-    def to_networkx(self, titles: Sequence[str] | None = None) -> networkx.MultiDiGraph[int]:
-        """Return the graph as networkx's, for analysis and drawing.
+    def to_networkx(
+        self,
+        titles: Sequence[str] | None = None,
+        documents: Sequence[str] | None = None,
+        rows: Sequence[int] | Rows | None = None,
+    ) -> networkx.MultiDiGraph[int]:
+        """Return the graph as networkx's: see :func:`~trailhound.graph.export.to_networkx`."""
+        from .export import to_networkx
 
-        Nodes are rows, with their ``title`` where ``titles`` are given. Edges carry ``relation`` (its name, also the
-        key), ``weight``, ``start`` and ``end``; symmetric relations stand both ways.
-        """
-        import networkx as nx
-
-        graph: Any = nx.MultiDiGraph()
-        graph.add_nodes_from(range(self._passages))
-        if titles is not None:
-            nx.set_node_attributes(graph, dict(enumerate(titles)), "title")
-        both = Edges.concatenate([self.edges, _reversed(_symmetric(self.edges))])
-        for source, target, relation, start, end, weight in zip(*(a.tolist() for a in _arrays(both)), strict=True):
-            name = Relation(relation).name.lower()
-            graph.add_edge(source, target, key=name, relation=name, start=start, end=end, weight=weight)
-        return graph  # type: ignore[no-any-return]
-
-
-def _arrays(edges: Edges) -> tuple[NDArray[Any], ...]:
-    return (edges.source, edges.target, edges.relation, edges.start, edges.end, edges.weight)
-
-
-def _symmetric(edges: Edges) -> Edges:
-    chosen = np.isin(edges.relation, SYMMETRIC)
-    return Edges(*(array[chosen] for array in _arrays(edges)))
-
-
-def _reversed(edges: Edges) -> Edges:
-    return Edges(edges.target, edges.source, edges.relation, edges.start, edges.end, edges.weight)
+        return to_networkx(self, titles, documents, rows)

@@ -7,15 +7,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import cached_property
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..graph.edges import SYMMETRIC, Edges, Relation
+from ..graph.export import to_networkx
 from ..graph.knowledge_graph import GROUPS, KnowledgeGraph, Links
 from ..retrievers.changing.changes import Mention, Share
 from ..retrievers.changing.snapshot import Snapshot
 from ..retrievers.records import Rows
+
+if TYPE_CHECKING:
+    import networkx
 
 _OUTWARD = ("mentions", "shares", "adjacent")
 
@@ -186,6 +191,15 @@ class LiveGraph:
                 )
                 parts.append(Edges.of(before, [row] * len(before), Relation.ADJACENT))
         return Edges.concatenate(parts)
+
+    def to_networkx(
+        self,
+        titles: Sequence[str] | None = None,
+        documents: Sequence[str] | None = None,
+        rows: Sequence[int] | Rows | None = None,
+    ) -> networkx.MultiDiGraph[int]:
+        """Return the graph as networkx's: see :func:`~trailhound.graph.export.to_networkx`."""
+        return to_networkx(self, titles, documents, rows)
 
     def _is_changed(self, row: int) -> bool:
         added = self._added

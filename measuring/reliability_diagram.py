@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..agent.confidence import ReliabilityBin, brier_score, calibration_error, reliability
 from ..errors import PolicyError
 from ..retrievers.atomic_file import write_atomically
+from ..retrievers.svg import svg_picture
 
 _SIDE = 320
 _LEFT, _TOP = 70, 60
@@ -45,9 +46,6 @@ def draw_reliability(title: str, confidences: NDArray[np.float64], complete: NDA
     bins = reliability(confidences, complete)
     error, brier = calibration_error(confidences, complete), brier_score(confidences, complete)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
-        ' font-family="sans-serif" font-size="12">',
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>',
         f'<text x="{_LEFT}" y="24" font-size="14" font-weight="bold">{escape(_shortened(title))}</text>',
         f'<text x="{_LEFT}" y="44" fill="#555">{len(confidences)} searches, calibration error {error:.3f},'
         f" Brier score {brier:.3f}</text>",
@@ -56,7 +54,7 @@ def draw_reliability(title: str, confidences: NDArray[np.float64], complete: NDA
         f'<path d="M{_LEFT} {_y(0)} L{_x(1)} {_y(1)}" stroke="#888" stroke-dasharray="5 4" fill="none"/>',
         *_histogram(bins),
     ]
-    return "\n".join(parts) + "\n</svg>\n"
+    return svg_picture(_WIDTH, _HEIGHT, parts)
 
 
 def _axes() -> list[str]:

@@ -34,6 +34,7 @@ COMMANDS = [
     "refresh",
     "evaluate",
     "explain-misses",
+    "graph",
     "search",
 ]
 TINY = ["width=16", "question_width=8", "max_candidates=24", "imitation_epochs=2", "imitation_lanes=8"]

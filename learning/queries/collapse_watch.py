@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...retrievers.atomic_file import write_atomically
 from ...retrievers.differentiable.collapse import CollapseGuard, CollapseLimits, CollapseMeasures
+from ...retrievers.svg import svg_picture
 
 LOG = "collapse.jsonl"
 PICTURE = "collapse.svg"
@@ -64,16 +65,12 @@ class CollapseWatch:
 def draw_collapse(measured: Sequence[CollapseMeasures], limits: dict[str, float]) -> str:
     """Return an SVG: a curve of every measure over the checks, from before training on, and its limit, dashed."""
     width, height = 2 * (_WIDTH + _GAP) + 20, 2 * (_HEIGHT + _GAP) + 20
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
-        ' font-family="sans-serif" font-size="11">',
-        f'<rect width="{width}" height="{height}" fill="#fff"/>',
-    ]
+    parts: list[str] = []
     for number, (name, words) in enumerate(_WORDS.items()):
         left, top = 50 + number % 2 * (_WIDTH + _GAP), 40 + number // 2 * (_HEIGHT + _GAP)
         values = [m.to_json()[name] for m in measured]
         parts += _panel(left, top, words, values, limits.get(name))
-    return "\n".join(parts) + "\n</svg>\n"
+    return svg_picture(width, height, parts, 11)
 
 
 def _panel(left: int, top: int, words: str, values: Sequence[float], limit: float | None) -> list[str]:

@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 
 from ...retrievers.atomic_file import write_atomically
+from ...retrievers.svg import svg_picture
 from .misses import MissReport
 
 _LEFT, _TOP = 200, 76
@@ -49,14 +50,11 @@ def draw_misses(report: MissReport) -> str:
         f" {total - passages} of {report.judged_answers} answers wrong on complete evidence"
     )
     head = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height:.0f}"'
-        f' viewBox="0 0 {_WIDTH} {height:.0f}" font-family="sans-serif" font-size="12">',
-        f'<rect width="{_WIDTH}" height="{height:.0f}" fill="#fff"/>',
         f'<text x="20" y="26" font-size="14" font-weight="bold">What was missed: {escape(_title(report))}</text>',
         f'<text x="20" y="48" fill="#555">{escape(about)}</text>',
         f'<path d="M{_LEFT} {_TOP - 10} V{height - 12:.0f}" stroke="#888"/>',
     ]
-    return "\n".join([*head, *parts]) + "\n</svg>\n"
+    return svg_picture(_WIDTH, height, [*head, *parts])
 
 
 def _bar(

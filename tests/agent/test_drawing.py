@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound import Index, SearchAgent, SearchResult, Step
-from trailhound.agent.drawing import draw_path, draw_svg, printable
+from trailhound.agent.drawing import draw_path, draw_svg
 from trailhound.demo.encyclopedia import Encyclopedia
+from trailhound.retrievers.svg import printable
 
 SVG = "{http://www.w3.org/2000/svg}"
 
