@@ -16,52 +16,40 @@ if TYPE_CHECKING:
     from .index.updates import UpdateReport
     from .learning.policy.recipe import Recipe, load_recipe
     from .learning.policy.training import TrainingReport, train
+    from .learning.queries.downstream_tuning import DownstreamSettings, tune_query
+    from .learning.queries.hop_encoder import TuningSettings, tune
+    from .learning.reranker import tune_reranker
+    from .learning.router.router_folder import refresh_router
+    from .learning.router.router_tuning import RouterTuning, tune_router
     from .learning.training_questions import TrainingSource
     from .measuring.evaluation import Evaluation, evaluate
+    from .measuring.misses.misses import MissReport, explain_misses
     from .retrievers.records import Document, Passage, Question
 
 register_environments()  # gymnasium.make knows the environment once this package is imported
 __version__ = "0.1.0"
 __all__ = [
-    "Document",
-    "EnvironmentSettings",
-    "Evaluation",
-    "Evidence",
-    "Index",
-    "IndexSettings",
-    "Passage",
-    "Question",
-    "Recipe",
-    "SearchAgent",
-    "SearchResult",
-    "Step",
-    "TrailhoundError",
-    "TrainingReport",
-    "TrainingSource",
-    "UpdateReport",
-    "evaluate",
-    "load_recipe",
-    "train",
-]
+    "Document", "DownstreamSettings", "EnvironmentSettings", "Evaluation", "Evidence", "Index", "IndexSettings",
+    "MissReport", "Passage", "Question", "Recipe", "RouterTuning", "SearchAgent", "SearchResult", "Step",
+    "TrailhoundError", "TrainingReport", "TrainingSource", "TuningSettings", "UpdateReport", "evaluate",
+    "explain_misses", "load_recipe", "refresh_router", "train", "tune", "tune_query", "tune_reranker", "tune_router",
+]  # fmt: skip
 # Heavy libraries load with the first name that needs them: `import trailhound` stays fast.
 _HOMES = {
-    "measuring.evaluation": ("Evaluation", "evaluate"),
-    "learning.policy.recipe": ("Recipe", "load_recipe"),
-    "agent.search_agent": ("Evidence", "SearchAgent", "SearchResult", "Step"),
-    "learning.policy.training": ("TrainingReport", "train"),
-    "learning.training_questions": ("TrainingSource",),
-    "envs.settings": ("EnvironmentSettings",),
-    "errors": ("TrailhoundError",),
-    "index.index": ("Index",),
-    "index.settings": ("IndexSettings",),
-    "index.updates": ("UpdateReport",),
-    "retrievers.records": ("Document", "Passage", "Question"),
-}
+    "agent.search_agent": "Evidence SearchAgent SearchResult Step", "envs.settings": "EnvironmentSettings",
+    "errors": "TrailhoundError", "index.index": "Index", "index.settings": "IndexSettings",
+    "index.updates": "UpdateReport", "learning.policy.recipe": "Recipe load_recipe",
+    "learning.policy.training": "TrainingReport train", "learning.queries.hop_encoder": "TuningSettings tune",
+    "learning.queries.downstream_tuning": "DownstreamSettings tune_query", "learning.reranker": "tune_reranker",
+    "learning.router.router_folder": "refresh_router", "learning.router.router_tuning": "RouterTuning tune_router",
+    "learning.training_questions": "TrainingSource", "measuring.evaluation": "Evaluation evaluate",
+    "measuring.misses.misses": "MissReport explain_misses", "retrievers.records": "Document Passage Question",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> object:
     for home, names in _HOMES.items():
-        if name in names:
+        if name in names.split():
             return getattr(import_module(f".{home}", __name__), name)
     raise AttributeError(f"module 'trailhound' has no attribute {name!r}")
 

@@ -26,7 +26,7 @@ from table import by_system, show, write
 from trailhound import Index, TrainingSource
 from trailhound.agent.queries.query_model import MEMORY_FILE
 from trailhound.agent.systems import open_system
-from trailhound.learning.queries.downstream_tuning import DownstreamSettings, tune_downstream
+from trailhound.learning.queries.downstream_tuning import DownstreamSettings, tune_query
 from trailhound.measuring.evaluation import DEPTH
 from trailhound.measuring.metrics import evaluate_run, mean
 from trailhound.retrievers.questions.labelled import load_questions
@@ -43,7 +43,7 @@ def tuned(sources: list[TrainingSource], work: Path, variant: str, seed: int) ->
     """Tune a variant, unless it is there; returns its folder and the figures of the kept epoch."""
     folder = work / f"{variant.replace(' + ', '-').replace(' ', '-')}-{seed}"
     started = time.process_time()
-    figures = tune_downstream(sources, folder, settings=VARIANTS[variant], seed=seed)
+    figures = tune_query(sources, folder, settings=VARIANTS[variant], seed=seed)
     return folder, {**figures, "cpu_seconds": time.process_time() - started}
 
 

@@ -48,13 +48,13 @@ def add(subcommands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Tune queries."""
-    from ..learning.queries.downstream_tuning import DownstreamSettings, tune_downstream
+    from ..learning.queries.downstream_tuning import DownstreamSettings, tune_query
 
     set_threads(parsed.threads or os.cpu_count() or 1)
     _, sources = labelled(parsed, parsed.threads)
     settings = DownstreamSettings(epochs=parsed.epochs, rank=parsed.rank, memory=parsed.memory, reader=parsed.reader)
     with ProgressBar(parsed.quiet) as bar:
-        figures = tune_downstream(
+        figures = tune_query(
             sources,
             parsed.out,
             settings=settings,

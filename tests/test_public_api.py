@@ -49,6 +49,15 @@ def test_all_is_every_public_name() -> None:
     assert public - modules - imported_names(TREE.body) <= set(trailhound.__all__)
 
 
+def test_the_public_face_is_names_only() -> None:
+    assert Path(trailhound.__file__).read_text(encoding="utf-8").count("\n") < 60
+
+
+def test_the_functions_behind_the_commands_are_exported() -> None:
+    commands = {"train", "evaluate", "tune", "tune_query", "tune_router", "tune_reranker", "explain_misses"}
+    assert commands | {"refresh_router"} <= set(trailhound.__all__)
+
+
 def test_type_checkers_and_completion_see_the_same_names() -> None:
     (block,) = (node for node in TREE.body if isinstance(node, ast.If))
     assert imported_names(block.body) == set(trailhound.__all__)

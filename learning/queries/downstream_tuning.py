@@ -96,7 +96,7 @@ class AnswerQuestion:
     evidence: WeighedSets
 
 
-def tune_downstream(
+def tune_query(
     sources: Sequence[TrainingSource],
     out: Path,
     *,

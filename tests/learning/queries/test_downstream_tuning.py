@@ -11,7 +11,7 @@ from trailhound.agent.search_agent import SearchAgent
 from trailhound.agent.systems import open_system
 from trailhound.errors import CollapseError, EncoderError, PolicyError, QuestionsError, RecipeError
 from trailhound.index.index import Index
-from trailhound.learning.queries.downstream_tuning import DownstreamSettings, answer_questions, tune_downstream
+from trailhound.learning.queries.downstream_tuning import DownstreamSettings, answer_questions, tune_query
 from trailhound.learning.training_questions import TrainingSource
 from trailhound.measuring.evaluation import evaluate
 from trailhound.retrievers.differentiable.collapse import CollapseLimits
@@ -30,7 +30,7 @@ def source(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Tra
 @pytest.fixture(scope="module")
 def tuned(source: TrainingSource, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, float]]:
     out = tmp_path_factory.mktemp("tuned") / "run"
-    return out, tune_downstream([source], out, settings=SETTINGS)
+    return out, tune_query([source], out, settings=SETTINGS)
 
 
 def test_the_loss_falls_and_encoder_memory_and_fusion_all_move(tuned: tuple[Path, dict[str, float]]) -> None:
@@ -111,8 +111,8 @@ def test_a_run_that_was_killed_goes_on_to_the_same_weights(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        tune_downstream([source], tmp_path / "run", settings=SETTINGS, progress=die)
-    tune_downstream([source], tmp_path / "run", settings=SETTINGS)
+        tune_query([source], tmp_path / "run", settings=SETTINGS, progress=die)
+    tune_query([source], tmp_path / "run", settings=SETTINGS)
     for name in (FILE, MEMORY_FILE, FUSION_FILE, "collapse.jsonl"):
         if name != FILE:
             assert (tmp_path / "run" / name).read_bytes() == (tuned[0] / name).read_bytes()
@@ -121,11 +121,11 @@ def test_a_run_that_was_killed_goes_on_to_the_same_weights(
 
 def test_without_memory_fusion_or_a_tuned_encoder(source: TrainingSource, tmp_path: Path) -> None:
     plain = DownstreamSettings(epochs=1, rank=2, batch=8, memory=0, fusion=False)
-    tune_downstream([source], tmp_path / "plain", settings=plain)
+    tune_query([source], tmp_path / "plain", settings=plain)
     assert not (tmp_path / "plain" / MEMORY_FILE).exists()
     assert not (tmp_path / "plain" / FUSION_FILE).exists()
     alone = DownstreamSettings(epochs=1, rank=0, batch=8, fusion=False)
-    tune_downstream([source], tmp_path / "alone", settings=alone)
+    tune_query([source], tmp_path / "alone", settings=alone)
     queries = TunedQueries(tmp_path / "alone", source.index)
     vectors = [asked.query("Who founded it?").vector for asked in (queries, source.index)]
     assert vectors[0] is not None
@@ -137,7 +137,7 @@ def test_a_collapse_stops_training_with_a_remedy(source: TrainingSource, tmp_pat
     strict = CollapseLimits(rank_share=0.999, uniformity_share=0.999, same_top=0.001)
     wild = DownstreamSettings(epochs=3, rank=2, learning_rate=0.5, batch=8)
     with pytest.raises(CollapseError, match="training was stopped") as caught:
-        tune_downstream([source], tmp_path / "run", settings=wild, limits=strict)
+        tune_query([source], tmp_path / "run", settings=wild, limits=strict)
     assert caught.value.remedy
     assert (tmp_path / "run" / "collapse.svg").is_file()
     assert not (tmp_path / "run" / FILE).exists(), "a collapsed encoder is not kept"
@@ -147,9 +147,9 @@ def test_what_cannot_be_tuned_is_refused(
     source: TrainingSource, small_index: Index, tuned: tuple[Path, dict[str, float]], tmp_path: Path
 ) -> None:
     with pytest.raises(EncoderError, match="hashing-64"):
-        tune_downstream([TrainingSource(small_index, source.questions, "train")], tmp_path / "run")
+        tune_query([TrainingSource(small_index, source.questions, "train")], tmp_path / "run")
     with pytest.raises(PolicyError, match="other settings"):
-        tune_downstream([source], tuned[0], settings=SETTINGS, seed=5)
+        tune_query([source], tuned[0], settings=SETTINGS, seed=5)
     with pytest.raises(RecipeError, match="epochs"):
         DownstreamSettings(epochs=0)
     folder = tmp_path / "unanswered"
@@ -158,7 +158,7 @@ def test_what_cannot_be_tuned_is_refused(
     (folder / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "Who?", "metadata": {"answer": "zzz yyy"}}))
     (folder / "qrels" / "train.tsv").write_text(f"query-id\tcorpus-id\tscore\nq\t{row}\t1\n")
     with pytest.raises(QuestionsError, match="too few"):
-        tune_downstream([TrainingSource(source.index, folder, "train")], tmp_path / "none")
+        tune_query([TrainingSource(source.index, folder, "train")], tmp_path / "none")
 
 
 @pytest.mark.parametrize("name", ["lexical", "policy", None])
