@@ -6,17 +6,17 @@ their founders, towns, regions and countries. Articles name each other by title;
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from ..errors import CorpusError
+from ..retrievers.atomic_file import write_json_lines
+from ..retrievers.questions.labelled import write_questions
 from ..retrievers.records import Document, Qrels, Question
-from .encyclopedia_articles import write_article
-from .encyclopedia_questions import Draft, draw_questions
+from .encyclopedia_names import pick, words
+from .encyclopedia_questions import draw_questions
 from .encyclopedia_world import Entity, build_world
 
 MIN_ARTICLES = 60
@@ -59,7 +59,7 @@ def generate(articles: int = 1200, questions: int = 600, seed: int = 0) -> Encyc
         raise CorpusError(f"an encyclopedia needs at least {MIN_ARTICLES} articles to hold together, not {articles}")
     rng = Random(seed)
     entities = build_world(articles, rng)
-    documents = [Document(entity.id, entity.title, write_article(entity, rng), atomic=True) for entity in entities]
+    documents = [Document(entity.id, entity.title, _article(entity, rng), atomic=True) for entity in entities]
     asked: list[Question] = []
     splits: dict[str, Qrels] = {}
     for split, named in _divide(entities, rng).items():
@@ -68,7 +68,7 @@ def generate(articles: int = 1200, questions: int = 600, seed: int = 0) -> Encyc
         drafts = draw_questions(named, count, rng)
         splits[split] = {}
         for draft in drafts:
-            question = _question(len(asked), draft)
+            question = Question(f"q{len(asked):05d}", draft.text, draft.answer, draft.type)
             asked.append(question)
             splits[split][question.id] = {entity.id: 1 for entity in draft.path}
     return Encyclopedia(documents, asked, splits)
@@ -83,14 +83,9 @@ def write_beir(encyclopedia: Encyclopedia, folder: Path) -> None:
         encyclopedia: what to write.
         folder: made when it is not there.
     """
-    qrels = Path(folder) / "qrels"
-    qrels.mkdir(parents=True, exist_ok=True)
-    corpus = ({"_id": item.id, "title": item.title, "text": item.text} for item in encyclopedia.documents)
-    _write_lines(qrels.parent / "corpus.jsonl", map(_json, corpus))
-    _write_lines(qrels.parent / "queries.jsonl", (_json(_query(question)) for question in encyclopedia.questions))
-    for split, labels in encyclopedia.splits.items():
-        rows = (f"{query}\t{passage}\t{score}" for query in labels for passage, score in labels[query].items())
-        _write_lines(qrels / f"{split}.tsv", ["query-id\tcorpus-id\tscore", *rows])
+    corpus = [{"_id": item.id, "title": item.title, "text": item.text} for item in encyclopedia.documents]
+    write_questions(Path(folder), encyclopedia.questions, encyclopedia.splits)
+    write_json_lines(Path(folder) / "corpus.jsonl", corpus)
 
 
 def _divide(entities: list[Entity], rng: Random) -> dict[str, list[Entity]]:
@@ -110,19 +105,39 @@ def _divide(entities: list[Entity], rng: Random) -> dict[str, list[Entity]]:
     return named
 
 
-def _question(number: int, draft: Draft) -> Question:
-    return Question(f"q{number:05d}", draft.text, draft.answer, draft.type)
+def _article(entity: Entity, rng: Random) -> str:
+    """Return the article's text: an opening, one sentence for each thing known, and one or two that say nothing.
+
+    Other articles are always named by their whole title.
+    """
+    tables = words()
+    fields = {relation: other.title for relation, other in entity.links.items()} | entity.facts
+    fields["name"] = entity.name
+    fields |= {word: pick(rng, tables["names"]["qualities"]) for word in ("quality", "other")}
+    opening = entity.kind
+    if entity.kind == "person":
+        fields |= _personal(entity)
+        opening = "dead" if "died" in fields else "living"
+    fillers = tables["fillers"].get(entity.family, tables["fillers"]["place"])
+    sentences = [
+        _say(ways, fields, rng) for known, ways in tables["sentences"][entity.family].items() if known in fields
+    ]
+    first = int(rng.random() * len(fillers))
+    for step in range(1 + int(rng.random() * 2)):
+        sentence = fillers[(first + step) % len(fillers)].format_map(fields)
+        sentences.insert(int(rng.random() * (len(sentences) + 1)), sentence)
+    return " ".join([_say(tables["openings"][opening], fields, rng), *sentences])
 
 
-def _query(question: Question) -> dict[str, Any]:
-    metadata = {"answer": question.answer, "type": question.type}
-    return {"_id": question.id, "text": question.text, "metadata": metadata}
+def _personal(person: Entity) -> dict[str, str]:
+    """Return the words that speak of a person."""
+    given, _, surname = person.name.rpartition(" ")
+    he, his, him = ("she", "her", "her") if person.female else ("he", "his", "him")
+    article = "an" if person.role[0] in "aeiou" else "a"
+    child = "daughter" if person.female else "son"
+    spoken = {"he": he, "his": his, "him": him, "He": he.capitalize(), "His": his.capitalize()}
+    return {"given": given, "surname": surname, "role": person.role, "a": article, "child": child, **spoken}
 
 
-def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(f"{line}\n" for line in lines)
+def _say(ways: Sequence[str], fields: Mapping[str, str], rng: Random) -> str:
+    return pick(rng, ways).format_map(fields)

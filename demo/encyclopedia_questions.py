@@ -5,81 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TypeVar
 
 from ..errors import QuestionsError
+from .encyclopedia_names import pick, words
 from .encyclopedia_world import ORGANISATIONS, WORKS, Entity
 
-_T = TypeVar("_T")
-
-_PHRASES: dict[str, tuple[str, ...]] = {
-    "director": ("the director of {}", "the person who directed {}"),
-    "composer": ("the composer of the music for {}", "the person who scored {}"),
-    "studio": ("the studio that made {}", "the company that produced {}"),
-    "source": ("the novel that {} is based on", "the book behind {}"),
-    "author": ("the author of {}", "the person who wrote {}"),
-    "publisher": ("the publisher of {}", "the company that published {}"),
-    "performer": ("the performer of {}", "the person who sang {}"),
-    "writer": ("the songwriter of {}",),
-    "label": ("the record label of {}", "the label that released {}"),
-    "founder": ("the founder of {}", "the person who founded {}"),
-    "seat": ("the town that is the seat of {}",),
-    "father": ("the father of {}",),
-    "mother": ("the mother of {}",),
-    "spouse": ("the spouse of {}",),
-    "birthplace": ("the birthplace of {}", "the town where {} was born"),
-    "deathplace": ("the town where {} died",),
-    "school": ("the school attended by {}", "the school of {}"),
-    "teacher": ("the teacher of {}",),
-    "region": ("the region of {}",),
-    "country": ("the country of {}",),
-    "centre": ("the administrative centre of {}",),
-    "capital": ("the capital of {}",),
-}
-"""How a question speaks of the other end of a link; these are the links that questions follow."""
-
-_ENDINGS: dict[str, tuple[str, ...]] = {
-    "author": ("Who wrote {}?", "Who is the author of {}?"),
-    "publisher": ("Which company published {}?",),
-    "founder": ("Who founded {}?", "Who is the founder of {}?"),
-    "seat": ("In which town is {} based?",),
-    "father": ("Who is the father of {}?",),
-    "mother": ("Who is the mother of {}?",),
-    "spouse": ("Who is the spouse of {}?", "To whom was {} married?"),
-    "birthplace": ("Where was {} born?", "What is the birthplace of {}?"),
-    "deathplace": ("Where did {} die?",),
-    "school": ("Where was {} educated?", "Which school did {} attend?"),
-    "teacher": ("Who taught {}?", "Who is the teacher of {}?"),
-    "region": ("In which region is {}?",),
-    "country": ("In which country is {}?",),
-    "centre": ("What is the administrative centre of {}?",),
-    "capital": ("What is the capital of {}?",),
-    "born": ("When was {} born?", "What is the date of birth of {}?"),
-    "died": ("When did {} die?", "What is the date of death of {}?"),
-    "published": ("In which year was {} published?",),
-    "founded": ("In which year was {} founded?",),
-    "river": ("Which river flows through {}?",),
-    "peak": ("What is the highest point of {}?",),
-    "currency": ("What is the currency of {}?",),
-}
 _KIN = frozenset({"father", "mother", "spouse"})
-_INFERENCES: dict[tuple[str, ...], str] = {
-    ("father", "father"): "paternal grandfather",
-    ("father", "mother"): "paternal grandmother",
-    ("mother", "father"): "maternal grandfather",
-    ("mother", "mother"): "maternal grandmother",
-    ("spouse", "father"): "father-in-law",
-    ("spouse", "mother"): "mother-in-law",
-    ("father", "father", "father"): "great-grandfather in the male line",
-    ("mother", "mother", "mother"): "great-grandmother in the female line",
-}
-_COMPARED: dict[str, tuple[str, str]] = {
-    "film": ("Which film was released {}, {} or {}?", "earlier later"),
-    "novel": ("Which novel was published {}, {} or {}?", "earlier later"),
-    "song": ("Which song came out {}, {} or {}?", "first later"),
-    "person": ("Who was born {}, {} or {}?", "first later"),
-    **dict.fromkeys(ORGANISATIONS, ("Which was founded {}, {} or {}?", "first later")),
-}
 _MAKERS = {"film": "director", "novel": "author", "song": "performer"}
 _TRIES = 60
 
@@ -148,28 +79,28 @@ class _Drawer:
 
     def compositional(self, hops: int) -> Draft | None:
         """Follow ``hops - 1`` links from a named entity and ask for one thing more."""
-        start = self._entity(self._pick((*WORKS, *WORKS, *ORGANISATIONS, "person", "person")))
+        start = self._entity(pick(self._rng, (*WORKS, *WORKS, *ORGANISATIONS, "person", "person")))
         if start is None:
             return None
         path, relations, phrase = [start], list[str](), _call(start)
         for _ in range(hops - 1):
-            links = [relation for relation in path[-1].links if _may_follow(relation, relations, _PHRASES)]
+            links = [relation for relation in path[-1].links if _may_follow(relation, relations, words()["phrases"])]
             if not links:
                 return None
-            relations.append(self._pick(links))
-            phrase = self._pick(_PHRASES[relations[-1]]).format(phrase)
+            relations.append(pick(self._rng, links))
+            phrase = pick(self._rng, words()["phrases"][relations[-1]]).format(phrase)
             path.append(path[-1].links[relations[-1]])
         last = path[-1]
-        things = [thing for thing in (*last.links, *last.facts) if _may_follow(thing, relations, _ENDINGS)]
+        things = [thing for thing in (*last.links, *last.facts) if _may_follow(thing, relations, words()["endings"])]
         if not things:
             return None
-        asked = self._pick(things)
-        text = self._pick(_ENDINGS[asked]).format(phrase)
+        asked = pick(self._rng, things)
+        text = pick(self._rng, words()["endings"][asked]).format(phrase)
         return self._chain(path, (*relations, asked), text, "compositional")
 
     def inference(self) -> Draft | None:
         """Ask for a relative by the name of the kinship."""
-        relations = self._pick(tuple(_INFERENCES))
+        kinship, relations = pick(self._rng, tuple(words()["kinships"].items()))
         person = self._entity("person")
         path: list[Entity] = []
         for relation in relations:
@@ -179,23 +110,22 @@ class _Drawer:
             person = person.links.get(relation)
         if person is None:
             return None
-        return self._chain(path, relations, f"Who is the {_INFERENCES[relations]} of {path[0].title}?", "inference")
+        return self._chain(path, tuple(relations), f"Who is the {kinship} of {path[0].title}?", "inference")
 
     def comparison(self) -> Draft | None:
         """Ask which of two named entities is the older."""
-        kind = self._pick(tuple(_COMPARED))
+        kind, (form, *ages) = pick(self._rng, tuple(words()["compared"].items()))
         first, second = self._entity(kind), self._entity(kind)
         if first is None or second is None or first.year == second.year:
             return None
-        form, words = _COMPARED[kind]
         which = self._rng.random() < 0.5
-        text = form.format(words.split()[which], first.title, second.title)
+        text = form.format(ages[which], first.title, second.title)
         answer = first if (first.year > second.year) == which else second
         return Draft(_pair_key("", first, second), text, answer.title, "comparison", (first, second))
 
     def bridge_comparison(self) -> Draft | None:
         """Ask which of two named works is by the older maker."""
-        kind = self._pick(WORKS)
+        kind = pick(self._rng, WORKS)
         first, second = self._entity(kind), self._entity(kind)
         if first is None or second is None:
             return None
@@ -204,8 +134,8 @@ class _Drawer:
         if makers[0].year == makers[1].year:
             return None
         which = self._rng.random() < 0.5
-        born = ("born first", "born later")[which]
-        text = f"Which {kind} has the {relation} who was {born}, {first.title} or {second.title}?"
+        born = ("first", "later")[which]
+        text = f"Which {kind} has the {relation} who was born {born}, {first.title} or {second.title}?"
         answer = first if (makers[0].year > makers[1].year) == which else second
         key = _pair_key(relation, first, second)
         return Draft(key, text, answer.title, "bridge_comparison", (first, second, *makers))
@@ -220,10 +150,7 @@ class _Drawer:
         return Draft((path[0].id, *relations), text, answer, kind, tuple(path))
 
     def _entity(self, kind: str) -> Entity | None:
-        return self._pick(self._by_kind[kind]) if kind in self._by_kind else None
-
-    def _pick(self, choices: Sequence[_T]) -> _T:
-        return choices[int(self._rng.random() * len(choices))]
+        return pick(self._rng, self._by_kind[kind]) if kind in self._by_kind else None
 
 
 def _may_follow(relation: str, before: Sequence[str], table: Mapping[str, object]) -> bool:

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from calendar import month_name
+from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
-from typing import TypeVar
 
-from .encyclopedia_names import NameMaker, distinct_titles
-
-_T = TypeVar("_T")
+from .encyclopedia_names import NameMaker, pick
 
 WORKS = ("film", "novel", "song")
 ORGANISATIONS = ("studio", "publisher", "label", "school")
 
-_BEGINNINGS = {
-    "film": "released",
-    "novel": "published",
-    "song": "released",
-    **dict.fromkeys(ORGANISATIONS, "founded"),
-}
+_BEGINNINGS = {"film": "released", "novel": "published", "song": "released", **dict.fromkeys(ORGANISATIONS, "founded")}
 """What the year of an entity is the year of."""
 
+_INITIALS = "ABCDEFGHIJKLMNOPRSTUVWYZ"
 _LAST_BIRTH = 1985
 _LAST_DEATH = 2020
-_MONTHS = "January February March April May June July August September October November December"
-_ROLES = (
-    *["film director"] * 4,
-    *["composer"] * 3,
-    *["novelist"] * 4,
-    *["singer"] * 4,
-    *["architect", "botanist", "chemist", "engineer", "politician"],
-)
+_OFTEN = {"film director": 4, "composer": 3, "novelist": 4, "singer": 4}
+_ROLES = [*Counter(_OFTEN).elements(), "architect", "botanist", "chemist", "engineer", "politician"]
 
 
 @dataclass(slots=True, eq=False)
@@ -61,6 +49,11 @@ class Entity:
     title: str = ""
     id: str = ""
 
+    @property
+    def family(self) -> str:
+        """The kind, or "organisation" for all kinds of those."""
+        return "organisation" if self.kind in ORGANISATIONS else self.kind
+
 
 def build_world(articles: int, rng: Random) -> list[Entity]:
     """Return ``articles`` entities (at least 60) in the order of their articles, which says nothing about them."""
@@ -75,9 +68,9 @@ def build_world(articles: int, rng: Random) -> list[Entity]:
     world.add_songs(works * 27 // 100)
     world.add_films(articles - len(world.entities))
     entities = world.entities
-    titles = distinct_titles([entity.name for entity in entities], [entity.role for entity in entities])
-    for entity, title in zip(entities, titles, strict=True):
-        entity.title = title
+    shared = Counter(entity.name for entity in entities)
+    for entity in entities:
+        entity.title = entity.name if shared[entity.name] == 1 else f"{entity.name} ({entity.role})"
     rng.shuffle(entities)
     for row, entity in enumerate(entities):
         entity.id = f"p{row:05d}"
@@ -93,7 +86,6 @@ class _World:
         self.entities: list[Entity] = []
         self._rng = rng
         self._names = NameMaker(rng, people, works)
-        self._months = _MONTHS.split()
         self._used: set[tuple[str, str]] = set()
         self._towns: list[Entity] = []
         self._people: list[Entity] = []
@@ -103,9 +95,11 @@ class _World:
 
     def add_places(self, count: int) -> None:
         """Add countries, their regions and the towns in these; capitals and centres are among the towns."""
-        countries = [Entity("country", "country", self._names.country()) for _ in range(2 + count // 50)]
+        countries = [Entity("country", "country", self._names.ending_in("country")) for _ in range(2 + count // 50)]
         regions = [Entity("region", "region", self._names.region()) for _ in range(3 + count // 9)]
-        towns = [Entity("town", "town", self._names.town()) for _ in range(count - len(countries) - len(regions))]
+        towns = [
+            Entity("town", "town", self._names.ending_in("town")) for _ in range(count - len(countries) - len(regions))
+        ]
         for index, region in enumerate(regions):
             region.links["country"] = countries[index % len(countries)]
             region.facts["peak"] = f"Mount {self._names.stem()}"
@@ -142,9 +136,9 @@ class _World:
         """Add studios, publishers, labels and schools, each with a founder and a seat."""
         for index in range(count):
             kind = ORGANISATIONS[index % len(ORGANISATIONS)]
-            founder = self._pick(self._people)
-            organisation = Entity(kind, kind, self._names.organisation(kind), founder.year + self._between(24, 45))
-            organisation.links |= {"founder": founder, "seat": self._pick(self._towns)}
+            founder = pick(self._rng, self._people)
+            organisation = Entity(kind, kind, self._names.ending_in(kind, " "), founder.year + self._between(24, 45))
+            organisation.links |= {"founder": founder, "seat": pick(self._rng, self._towns)}
             self._organisations[kind].append(organisation)
             self.entities.append(organisation)
 
@@ -154,7 +148,7 @@ class _World:
         per_year = len(people) / (people[-1].year - people[0].year + 1)
         for index, person in enumerate(people):
             if rng.random() < 0.55:
-                school = self._pick(self._organisations["school"])
+                school = pick(self._rng, self._organisations["school"])
                 if school.links["founder"] is not person:
                     person.links["school"] = school
             teacher = index - int(per_year * (10 + 20 * rng.random())) - 1
@@ -164,33 +158,33 @@ class _World:
     def add_novels(self, count: int) -> None:
         """Add novels; they are kept in the order of their years, for the films made from them."""
         for _ in range(count):
-            author = self._pick(self._by_role["novelist"])
+            author = pick(self._rng, self._by_role["novelist"])
             novel = self._work("novel", author)
-            novel.links |= {"author": author, "publisher": self._pick(self._organisations["publisher"])}
+            novel.links |= {"author": author, "publisher": pick(self._rng, self._organisations["publisher"])}
             if self._rng.random() < 0.6:
-                novel.links["setting"] = self._pick(self._towns)
+                novel.links["setting"] = pick(self._rng, self._towns)
             self._novels.append(novel)
         self._novels.sort(key=lambda novel: novel.year)
 
     def add_songs(self, count: int) -> None:
         """Add songs with a performer, who did not write them, and a label."""
         for _ in range(count):
-            performer = self._pick(self._by_role["singer"])
+            performer = pick(self._rng, self._by_role["singer"])
             song = self._work("song", performer)
             song.links |= {"performer": performer, "writer": self._contemporary("composer", performer)}
-            song.links["label"] = self._pick(self._organisations["label"])
+            song.links["label"] = pick(self._rng, self._organisations["label"])
 
     def add_films(self, count: int) -> None:
         """Add films; about half are made from an older novel, and half of these share its title."""
         years = [novel.year for novel in self._novels]
         for _ in range(count):
-            director = self._pick(self._by_role["film director"])
+            director = pick(self._rng, self._by_role["film director"])
             film = self._work("film", director)
             film.links |= {"director": director, "composer": self._contemporary("composer", director)}
-            film.links["studio"] = self._pick(self._organisations["studio"])
+            film.links["studio"] = pick(self._rng, self._organisations["studio"])
             film.links["lead"] = self._contemporary("singer", director)
             if self._rng.random() < 0.5:
-                film.links["location"] = self._pick(self._towns)
+                film.links["location"] = pick(self._rng, self._towns)
             older = bisect_left(years, film.year)
             if older and self._rng.random() < 0.55:
                 film.links["source"] = novel = self._novels[self._between(0, older)]
@@ -212,7 +206,7 @@ class _World:
             given = parents[0].name.split()[0]
         name = f"{given} {surname}"
         while not self._is_new(name, role):
-            name = f"{given} {self._names.initial()} {surname}"
+            name = f"{given} {pick(self._rng, _INITIALS)}. {surname}"
             given = self._names.given(female)
         person = Entity("person", role, name, year, female)
         person.facts["born"] = self._date(year)
@@ -220,9 +214,9 @@ class _World:
         if died <= _LAST_DEATH:
             person.facts["died"] = self._date(died)
             if self._rng.random() < 0.6:
-                person.links["deathplace"] = self._pick(self._towns)
+                person.links["deathplace"] = pick(self._rng, self._towns)
         if self._rng.random() < 0.95:
-            person.links["birthplace"] = self._pick(self._towns)
+            person.links["birthplace"] = pick(self._rng, self._towns)
         if parents:
             person.links |= {"father": parents[0], "mother": parents[1]}
         self._people.append(person)
@@ -265,11 +259,8 @@ class _World:
         return choices[min(max(place, 0), len(choices) - 1)]
 
     def _date(self, year: int) -> str:
-        return f"{self._between(1, 29)} {self._pick(self._months)} {year}"
+        return f"{self._between(1, 29)} {pick(self._rng, month_name[1:])} {year}"
 
     def _between(self, low: int, high: int) -> int:
         """Return a whole number in ``[low, high)``."""
         return low + int(self._rng.random() * (high - low))
-
-    def _pick(self, choices: Sequence[_T]) -> _T:
-        return choices[int(self._rng.random() * len(choices))]

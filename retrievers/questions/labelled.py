@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ...errors import QuestionsError
+from ..atomic_file import write_atomically, write_json_lines
 from ..corpus.complaints import Complaints, Place
 from ..corpus.json_records import Record, decode, json_type, read_file, read_json_lines
 from ..corpus.multihop import multihop_records, supporting_ids
@@ -15,6 +16,7 @@ from ..records import Qrels, Question
 from .fact_questions import has_fact_questions, load_fact_questions
 
 _HEADER = "query-id<TAB>corpus-id<TAB>score"
+_QUERIES = "queries.jsonl"
 
 
 def load_questions(folder: Path, split: str, warn: Callable[[str], None] | None = None) -> tuple[list[Question], Qrels]:
@@ -39,7 +41,7 @@ def load_questions(folder: Path, split: str, warn: Callable[[str], None] | None 
         return load_multihop_questions(folder)
     if has_fact_questions(folder):
         return load_fact_questions(folder, split)
-    queries = folder / "queries.jsonl"
+    queries = folder / _QUERIES
     if not queries.is_file():
         raise QuestionsError(
             "there is no queries.jsonl: give a folder with queries.jsonl and qrels/, or a native multi-hop file", folder
@@ -53,6 +55,31 @@ def load_questions(folder: Path, split: str, warn: Callable[[str], None] | None 
         if identifier in qrels and identifier not in questions:
             raise QuestionsError(f"the question {identifier!r} is not in {queries}", place.path, place.line)
     return list(questions.values()), qrels
+
+
+def write_questions(folder: Path, questions: Iterable[Question], splits: Mapping[str, Qrels]) -> None:
+    """Write what :func:`load_questions` reads: ``qrels/SPLIT.tsv``, then ``queries.jsonl``, which comes last.
+
+    Args:
+        folder: is made; files of these names are replaced.
+        questions: of all splits; answer and type become metadata.
+        splits: the labels of each.
+
+    Raises:
+        StorageError: the disk cannot be written.
+    """
+    (folder / "qrels").mkdir(parents=True, exist_ok=True)
+    for split, qrels in splits.items():
+        labels = (f"{query}\t{passage}\t{score}" for query in qrels for passage, score in qrels[query].items())
+        write_atomically(
+            folder / "qrels" / f"{split}.tsv", "\n".join([_HEADER.replace("<TAB>", "\t"), *labels, ""]).encode()
+        )
+    queries = []
+    for question in questions:
+        known = {"answer": question.answer, "type": question.type}
+        metadata = {name: value for name, value in known.items() if value is not None}
+        queries.append({"_id": question.id, "text": question.text, "metadata": metadata})
+    write_json_lines(folder / _QUERIES, queries)
 
 
 def load_multihop_questions(path: Path) -> tuple[list[Question], Qrels]:
