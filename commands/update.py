@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..console import ProgressBar
+from ..errors import QuestionsError
 from .arguments import WrongUseError, add_mask_patterns, command_parser, mask_patterns
 from .opening import open_index
 
@@ -60,6 +61,13 @@ def add(subcommands: Any) -> None:
     )
 
 
+def _lines(path: Path) -> list[str]:
+    """Return the lines of a file of questions."""
+    from ..retrievers.corpus.json_records import decode, read_file
+
+    return decode(read_file(path, QuestionsError), path, QuestionsError).splitlines()
+
+
 def run(parsed: argparse.Namespace) -> None:
     """Change an index."""
     from ..index.index_drift import measure_drift
@@ -68,7 +76,7 @@ def run(parsed: argparse.Namespace) -> None:
 
     if not parsed.corpus and not parsed.delete and not parsed.delete_never_retrieved:
         raise WrongUseError("nothing to do: name a CORPUS to add, or documents to --delete")
-    questions = [] if parsed.questions is None else parsed.questions.read_text("utf-8").splitlines()
+    questions = [] if parsed.questions is None else _lines(parsed.questions)
     patterns = mask_patterns(parsed)
     index = open_index(parsed.index, parsed.threads)
     reports = []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import orjson
 
@@ -72,10 +74,49 @@ def json_type(value: object) -> str:
     return names.get(type(value), "a number")
 
 
-def read_file(path: Path, error: LocatedError) -> bytes:
-    """Read a whole file without its byte order mark; an unreadable one raises ``error``."""
+def open_regular(path: Path, error: LocatedError, *, follow: bool = True) -> BinaryIO:
+    """Open a regular file for reading; nothing else is ever waited for or read.
+
+    Args:
+        path: the file.
+        error: what is raised.
+        follow: whether the path may be a link itself.
+
+    Raises:
+        CorpusError, QuestionsError: as ``error`` says; it is a FIFO, a device, a socket or a folder, or cannot be read.
+    """
     try:
-        return path.read_bytes().removeprefix(_BYTE_ORDER_MARK)
+        status = os.stat(path, follow_symlinks=follow)
+        if stat.S_ISREG(status.st_mode):
+            # It may have been exchanged since: a FIFO must not be waited for, a link not be followed.
+            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+            status = os.fstat(handle)
+            if stat.S_ISREG(status.st_mode):
+                return os.fdopen(handle, "rb")
+            os.close(handle)
+    except OSError as cause:
+        raise error(f"cannot be read ({cause.strerror}): check the path and its permissions", path) from cause
+    raise error(f"is {file_kind(status.st_mode)}, not a regular file: give a file or leave it out", path)
+
+
+def file_kind(mode: int) -> str:
+    """Return what a mode of the file system stands for, in words: "a FIFO"."""
+    kinds = {
+        stat.S_IFDIR: "a folder",
+        stat.S_IFLNK: "a link",
+        stat.S_IFIFO: "a FIFO",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "a special file")
+
+
+def read_file(path: Path, error: LocatedError, *, follow: bool = True) -> bytes:
+    """Read a whole file without its byte order mark; raises as :func:`open_regular`."""
+    try:
+        with open_regular(path, error, follow=follow) as file:
+            return file.read().removeprefix(_BYTE_ORDER_MARK)
     except OSError as cause:
         raise error(f"cannot be read ({cause.strerror}): check the path and its permissions", path) from cause
 
@@ -103,7 +144,7 @@ def read_json_lines(path: Path, error: LocatedError) -> Iterator[Record]:
     """
     number = 0
     try:
-        with path.open("rb") as file:
+        with open_regular(path, error) as file:
             for line_number, line in enumerate(file, start=1):
                 data = line.removeprefix(_BYTE_ORDER_MARK) if line_number == 1 else line
                 if data.isspace() or not data:

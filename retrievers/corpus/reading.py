@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -62,6 +63,9 @@ def _read_path(path: Path, complaints: Complaints) -> tuple[Iterator[tuple[Docum
     suffix = path.suffix.lower()
     if path.is_dir():
         corpus = path / "corpus.jsonl"
+        target = os.path.realpath(corpus)
+        if corpus.is_symlink() and not Path(target).is_relative_to(os.path.realpath(path)):
+            raise CorpusError(f"is a link that leads out of its folder: name {target} itself", corpus)
         if corpus.exists():
             return read_beir(corpus, complaints), False
         return read_text_folder(path, complaints), False

@@ -55,7 +55,7 @@ def test_lone_surrogate_escapes_are_let_through_and_pairs_stay_pairs(tmp_path: P
 
 def test_unreadable_file_is_named(tmp_path: Path) -> None:
     for read in (read_json_lines, read_json_array):
-        with pytest.raises(QuestionsError, match=re.escape(f"{tmp_path}: cannot be read")):
+        with pytest.raises(QuestionsError, match=re.escape(f"{tmp_path}: is a folder, not a regular file")):
             list(read(tmp_path, QuestionsError))
 
 

@@ -1,11 +1,13 @@
 import os
 import re
+import socket
 from pathlib import Path
 
 import pytest
 from trailhound.errors import CorpusError
 from trailhound.retrievers.corpus.complaints import Complaints
-from trailhound.retrievers.corpus.text_files import first_heading, read_text_folder
+from trailhound.retrievers.corpus.reading import read_corpus
+from trailhound.retrievers.corpus.text_files import SUFFIXES, first_heading, read_text_folder
 from trailhound.retrievers.records import Document
 
 
@@ -86,10 +88,61 @@ def test_file_name_that_is_not_utf8(tmp_path: Path) -> None:
     assert any("replaced lone surrogates" in message for message in heard)
 
 
-def test_link_that_leads_nowhere(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").symlink_to(tmp_path / "gone.txt")
-    with pytest.raises(CorpusError, match=r"a\.txt: is not a regular file"):
-        read(tmp_path)
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+def test_only_regular_files_of_the_folder_are_read(suffix: str, tmp_path: Path) -> None:
+    """Nothing is waited for, and what lies elsewhere is not indexed."""
+    folder, elsewhere = tmp_path / "corpus", tmp_path / "elsewhere"
+    (folder / "inner").mkdir(parents=True)
+    elsewhere.mkdir()
+    (elsewhere / f"secret{suffix}").write_text("root:x:0:0")
+    (folder / "kept.txt").write_text("kept")
+    os.mkfifo(folder / f"fifo{suffix}")
+    with socket.socket(socket.AF_UNIX) as opened:
+        opened.bind(os.path.relpath(folder / f"socket{suffix}"))
+    for name, target in {
+        "device": "/dev/zero",
+        "gone": "nowhere",
+        "itself": f"itself{suffix}",
+        "outside": elsewhere / f"secret{suffix}",
+        "passwd": "/etc/passwd",
+        "folder": "inner",
+    }.items():
+        (folder / f"{name}{suffix}").symlink_to(target)
+    (folder / "inner" / "circle").symlink_to(folder)
+    (folder / "elsewhere").symlink_to(elsewhere)
+    (folder / "alias.txt").symlink_to("kept.txt")
+    documents, heard = read(folder)
+    assert {document.id: document.text for document in documents} == {"alias.txt": "kept", "kept.txt": "kept"}
+    warned = "\n".join(heard)
+    assert warned.count("leads out of the folder") == 3 == warned.count("leads nowhere") + 1
+    assert warned.count("link to a folder") == 3
+    for kind in ("FIFO", "socket"):
+        assert f"left out a {kind}" in warned
+
+
+def test_a_link_that_the_user_names_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.txt").write_text("kept")
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "named.txt").symlink_to("real/a.txt")
+    for path in (tmp_path / "link", tmp_path / "named.txt"):
+        (document,) = read_corpus([path], pytest.fail)
+        assert document.text == "kept"
+
+
+@pytest.mark.parametrize("name", ["corpus.jsonl", "corpus.json", "notes.txt", "paper.pdf"])
+def test_a_path_that_is_no_regular_file_is_an_error(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(CorpusError, match="is a FIFO, not a regular file"):
+        list(read_corpus([tmp_path / name], pytest.fail))
+
+
+def test_a_corpus_file_that_is_a_link_out_of_its_folder_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.jsonl").write_text('{"_id": "a", "text": "b"}')
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "corpus.jsonl").symlink_to("../elsewhere.jsonl")
+    with pytest.raises(CorpusError, match=r"leads out of its folder: name .*elsewhere\.jsonl itself"):
+        list(read_corpus([tmp_path / "corpus"], pytest.fail))
 
 
 def test_folder_that_cannot_be_listed(tmp_path: Path) -> None:
