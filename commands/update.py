@@ -61,7 +61,7 @@ def add(subcommands: Any) -> None:
     )
 
 
-def _lines(path: Path) -> list[str]:
+def _question_lines(path: Path) -> list[str]:
     """Return the lines of a file of questions."""
     from ..retrievers.corpus.json_records import decode, read_file
 
@@ -76,7 +76,7 @@ def run(parsed: argparse.Namespace) -> None:
 
     if not parsed.corpus and not parsed.delete and not parsed.delete_never_retrieved:
         raise WrongUseError("nothing to do: name a CORPUS to add, or documents to --delete")
-    questions = [] if parsed.questions is None else _lines(parsed.questions)
+    questions = [] if parsed.questions is None else _question_lines(parsed.questions)
     patterns = mask_patterns(parsed)
     index = open_index(parsed.index, parsed.threads)
     reports = []

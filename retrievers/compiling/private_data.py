@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
+
+from stdnum import ean, iban, luhn, numdb
 
 Span = tuple[int, int]
 
@@ -59,14 +62,7 @@ _ISBN_13 = ("978", "979")
 _GROUP = re.compile(r"\d+")
 
 _IBAN_START = re.compile(r"(?<![^\W_])[A-Z]{2}\d{2}(?=[ \u00a0\u202f\-\n]?[A-Z0-9])", re.IGNORECASE)
-_IBAN_LENGTHS = """
-    AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29 ES24
-    FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32
-    LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24
-    RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30
-"""
-_IBAN_LENGTH = {entry[:2]: int(entry[2:]) for entry in _IBAN_LENGTHS.split()}
-"""SWIFT IBAN Registry (ISO 13616): characters of an IBAN by country."""
+_FIELD_LENGTH = re.compile(r"(\d+)!")
 _IBAN_GAPS = " \u00a0\u202f-\n"
 
 _V4 = re.compile(r"(?<!\d)(?<!\d\.)\d{1,3}(?:\.\d{1,3}){3}(?!\d)(?!\.\d)")
@@ -136,18 +132,11 @@ def _is_card(groups: list[str]) -> bool:
     if not 13 <= sum(map(len, groups)) <= 19 or (len(groups) > 1 and _is_years(groups)):
         return False
     digits = "".join(groups)
-    values = [int(digit) for digit in digits]
     if len(digits) == 13 and digits.startswith("1"):
         return False  # milliseconds since 1970; cards of 13 digits begin with 4 to 6
-    if digits.startswith(_ISBN_13) and len(digits) == 13 and _weighted(values, 3) % 10 == 0:
+    if len(digits) == 13 and digits.startswith(_ISBN_13) and ean.is_valid(digits):
         return False
-    doubled = [2 * value for value in values[-2::-2]]
-    return any(values) and (sum(values[-1::-2]) + sum(value - 9 * (value > 9) for value in doubled)) % 10 == 0
-
-
-def _weighted(values: list[int], weight: int) -> int:
-    """Return the sum with every second value taken ``weight`` times (EAN-13)."""
-    return sum(values[::2]) + weight * sum(values[1::2])
+    return bool(digits.strip("0")) and luhn.is_valid(digits)
 
 
 def _is_years(groups: list[str]) -> bool:
@@ -155,10 +144,10 @@ def _is_years(groups: list[str]) -> bool:
 
 
 def ibans(text: str) -> Iterator[Span]:
-    """Yield bank account numbers: length by country, ISO 7064 MOD 97-10; in groups or in one, large or small."""
+    """Yield bank account numbers: form by country, ISO 7064 MOD 97-10; in groups or in one, large or small."""
     for start in _IBAN_START.finditer(text):
-        length = _IBAN_LENGTH.get(start[0][:2].upper())
-        if length is None:
+        length = _iban_length(start[0][:2].upper())
+        if not length:
             continue
         end, characters = start.start(), list[str]()
         while end < len(text) and len(characters) < length:
@@ -171,8 +160,15 @@ def ibans(text: str) -> Iterator[Span]:
                 characters.append(text[end].upper())
             end += 1
         whole = len(characters) == length and not text[end : end + 1].isalnum()
-        if whole and int("".join(str(int(char, 36)) for char in characters[4:] + characters[:4])) % 97 == 1:
+        if whole and iban.is_valid("".join(characters), check_country=False):
             yield start.start(), end
+
+
+@cache
+def _iban_length(country: str) -> int:
+    """Return how many characters an IBAN of a country has (SWIFT IBAN Registry, ISO 13616); 0 where there are none."""
+    form = numdb.get("iban").info(country)[0][1].get("bban", "")
+    return sum(map(int, _FIELD_LENGTH.findall(form)), 4) if form else 0
 
 
 def ip_addresses(text: str) -> Iterator[Span]:
