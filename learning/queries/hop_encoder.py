@@ -298,8 +298,17 @@ class _Tuning:
         for first in range(0, len(states), 64):
             part = states[first : first + 64]
             for state, query in zip(part, self._encoder([state.text for state in part]), strict=True):
-                scores = self._vectors[state.question.source] @ query
-                scores[list(state.held)] = -1
-                top = set(torch.topk(scores, min(CHECKED_AT, len(scores))).indices.tolist())
-                found.append(len(top.intersection(state.missing)) / len(state.missing))
+                found.append(recall_of_missing(self._vectors[state.question.source] @ query, state))
         return float(np.mean(found))
+
+
+def recall_of_missing(scores: Tensor, state: QueryState) -> float:
+    """Return which share of the missing passages is among the best ``CHECKED_AT`` beside the evidence.
+
+    Args:
+        scores: of all passages of the index [n].
+        state: says which are missing, and which the query holds: these are left out.
+    """
+    scores = scores.index_fill(0, torch.tensor(state.held, dtype=torch.long, device=scores.device), -torch.inf)
+    top = set(torch.topk(scores, min(CHECKED_AT, len(scores))).indices.tolist())
+    return len(top.intersection(state.missing)) / len(state.missing)

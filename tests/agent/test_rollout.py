@@ -264,3 +264,12 @@ def test_equally_right_actions_count_together() -> None:
     assert best_action(chances, layout) == layout.take + 1
     chances[0] = 0.7
     assert best_action(chances, layout) == 0
+
+
+def test_a_hop_counts_with_what_is_asked_and_not_with_what_is_taken() -> None:
+    layout = ActionLayout(max_evidence=1, max_candidates=3)
+    chances = np.zeros(layout.size)
+    chances[[0, 1, layout.hop, layout.take]] = [0.42, 0.2, 0.25, 0.13]  # to ask 0.45, to take 0.13
+    assert best_action(chances, layout) == layout.hop
+    chances[[0, 1, layout.hop, layout.take]] = [0.4, 0.04, 0.24, 0.32]  # to stop 0.4, to ask 0.28, to take 0.32
+    assert best_action(chances, layout) == 0

@@ -7,7 +7,7 @@ from gymnasium.utils.env_checker import check_env
 from trailhound import EnvironmentSettings, Index
 from trailhound.envs.batch import SearchBatch
 from trailhound.envs.fact_world import KNOWN_ANSWER, FactWorld, fact_world
-from trailhound.envs.features import PAIR
+from trailhound.envs.features import PAIR, STATIC
 from trailhound.envs.question_set import QuestionSet
 from trailhound.envs.search_env import SearchEnv
 from trailhound.errors import EncoderError, QuestionsError, UpdateError
@@ -123,6 +123,14 @@ def test_known_answers_are_marked_and_cannot_be_taken(index: Index) -> None:
     assert marked.tolist() == [[anna, emil]]
     assert world.adjacency[anna, emil] & (1 << Relation.TITLE_MENTION)
     assert world.gold == {anna, dora}
+
+
+def test_degrees_tell_what_an_entity_states_from_what_is_stated_about_it(index: Index) -> None:
+    static = fact_world(index, "anna grandmother_of", None, SETTINGS).static
+    anna, dora = row(index, "anna"), row(index, "dora")
+    out, inward = STATIC.index("out_degree"), STATIC.index("in_degree")
+    assert static[[anna, dora], out] == pytest.approx([np.log1p(4) / 4, 0])
+    assert static[[anna, dora], inward] == pytest.approx([0, np.log1p(3) / 4])
 
 
 def test_an_episode_walks_from_the_head_to_the_answer(index: Index) -> None:

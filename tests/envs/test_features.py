@@ -79,6 +79,19 @@ def test_static_features_by_hand(towns: Index, view: QuestionView) -> None:
     assert bare["in_degree"] == bare["out_degree"] == 0
 
 
+def test_degrees_tell_what_mentions_a_passage_from_what_it_mentions(hashing_encoder: Encoder, tmp_path: Path) -> None:
+    documents = [
+        Document("person", "Ada Marl", "Ada Marl was born here.", atomic=True),
+        Document("note", "", "Ada Marl saw the Red Kite.", atomic=True),
+        Document("film", "Red Kite (film)", "The Red Kite is by Ada Marl.", atomic=True),
+    ]
+    index = Index.build(documents, tmp_path / "x.index", encoder=hashing_encoder)
+    person, note, film = static(QuestionView.of(index, "Who?"), index)
+    for row, mentioned_by, mentions in ((person, 2, 0), (note, 0, 2), (film, 1, 1)):
+        assert row["in_degree"] == pytest.approx(log1p(mentioned_by) / 4)
+        assert row["out_degree"] == pytest.approx(log1p(mentions) / 4)
+
+
 def test_pair_features_by_hand(towns: Index, view: QuestionView) -> None:
     beside_film = pairs(towns, view, 0)
     person, town, bare = beside_film[1:]

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from trailhound.envs.question_set import QuestionSet
 from trailhound.envs.settings import EnvironmentSettings
 from trailhound.errors import CollapseError, EncoderError, PolicyError, QuestionsError, RecipeError
 from trailhound.index.index import Index
-from trailhound.learning.queries.hop_encoder import TuningSettings, tune
-from trailhound.learning.queries.tuning_states import draw_state, state_given, tuning_questions
+from trailhound.learning.queries.hop_encoder import TuningSettings, recall_of_missing, tune
+from trailhound.learning.queries.tuning_states import QueryState, draw_state, state_given, tuning_questions
 from trailhound.learning.training_questions import TrainingSource
 from trailhound.retrievers.vectors.adapter import FILE, load_adapter
 
@@ -39,6 +40,21 @@ def test_a_state_holds_some_of_the_evidence_and_misses_the_rest(source: Training
         for row in state.held:
             assert source.index.store.passage(row).title in state.text
         assert state_given(question, ()).text == question.view.text
+
+
+def test_recall_is_among_the_ten_best_beside_the_evidence(source: TrainingSource) -> None:
+    """The last of twelve passages is found where the two best are evidence, and not where only one is."""
+    found = tuning_questions(
+        0, source.index, QuestionSet.load(source.index, source.questions, "train", EnvironmentSettings())
+    )
+    scores = torch.linspace(1, 0.1, 12)
+    for held, missing, recall in (
+        ((0, 1), (11,), 1.0),
+        ((0,), (11,), 0.0),
+        ((), (9, 10), 0.5),
+        ((0,), (9, 10, 11), 2 / 3),
+    ):
+        assert recall_of_missing(scores, QueryState(found[0], "", missing, held)) == pytest.approx(recall)
 
 
 def test_tuning_finds_more_of_what_is_missing(tuned: tuple[Path, dict[str, float]]) -> None:

@@ -6,8 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trailhound.retrievers.words.titles import (
-    MAX_ALIAS_ROWS,
-    MAX_TITLE_ROWS,
     TitleMatcher,
     TitleMention,
     strip_parenthesis,
@@ -213,7 +211,7 @@ def test_the_exact_title_comes_before_those_with_a_parenthesis() -> None:
     ]
 
 
-@pytest.mark.parametrize(("copies", "named"), [(MAX_TITLE_ROWS, True), (MAX_TITLE_ROWS + 1, False)])
+@pytest.mark.parametrize(("copies", "named"), [(8, True), (9, False)])
 def test_a_title_of_too_many_documents_names_none(copies: int, named: bool) -> None:
     titles = ["Green River"] * copies
     assert in_passage("by the Green River", *titles) == (
@@ -221,10 +219,20 @@ def test_a_title_of_too_many_documents_names_none(copies: int, named: bool) -> N
     )
 
 
-@pytest.mark.parametrize(("copies", "named"), [(MAX_ALIAS_ROWS, True), (MAX_ALIAS_ROWS + 1, False)])
+@pytest.mark.parametrize(("copies", "named"), [(4, True), (5, False)])
 def test_an_alias_of_too_many_documents_names_none(copies: int, named: bool) -> None:
     titles = [f"John {middle}. Smith" for middle in "ABCDEFGH"[:copies]]
     assert bool(in_passage("by John Smith", *titles)) is named
+
+
+@pytest.mark.parametrize(("documents", "named"), [(8, True), (9, False)])
+def test_documents_are_counted_and_not_their_passages(documents: int, named: bool) -> None:
+    """Of a document cut into three passages all have its title, and one counts; in questions as in passages."""
+    ids = [f"d{number}" for number in range(documents) for _ in range(3)]
+    matcher = TitleMatcher(["Green River"] * len(ids), ids)
+    rows = tuple(range(0, 3 * documents, 3))
+    for found in (matcher.find("by the Green River"), matcher.find_in_question("who saw the green river?")):
+        assert [mention.rows for mention in found] == ([rows] if named else [])
 
 
 def test_different_writings_of_one_title_are_counted_together() -> None:
