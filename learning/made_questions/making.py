@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ...errors import QuestionsError
 from ...index.index import Index
 from ...retrievers.protocols import Progress
+from ...retrievers.questions.labelled import write_questions
 from ...retrievers.records import Qrels, Question
-from .drafts import Draft, Drawer
-from .reading import Reading
-from .wording import careless
+from .corpus_profile import CorpusProfile
+from .question_generator import Draft, QuestionGenerator, careless
+
+TRAIN, VALIDATION = "train", "validation"
 
 SHARES = {
     "chain": 0.40,
@@ -55,6 +58,21 @@ class MadeQuestions:
     questions: list[Question]
     qrels: Qrels
 
+    def write(self, folder: Path, held_out: float, rng: np.random.Generator) -> None:
+        """Write the questions as files that every command reads, in two splits, ``TRAIN`` and ``VALIDATION``.
+
+        Args:
+            folder: is made, or its files replaced.
+            held_out: share of the questions for validation, at least one.
+            rng: draws which.
+        """
+        order = rng.permutation(len(self.questions))
+        aside = {self.questions[k].id for k in order[: max(1, round(held_out * len(order)))].tolist()}
+        splits: dict[str, Qrels] = {TRAIN: {}, VALIDATION: {}}
+        for name, labels in self.qrels.items():
+            splits[VALIDATION if name in aside else TRAIN][name] = labels
+        write_questions(folder, self.questions, splits)
+
 
 def make_questions(
     index: Index, count: int, rng: np.random.Generator, progress: Progress | None = None
@@ -67,10 +85,10 @@ def make_questions(
     Raises:
         QuestionsError: when the corpus yields fewer than ``LEAST``.
     """
-    reading = Reading(index, rng, progress)
-    drawer = Drawer(reading, rng)
-    shares = SHARES if drawer.naming >= LEAST_NAMING else SHARES_WITHOUT_NAMES
-    shapes: dict[str, Callable[[], Draft | None]] = {name: getattr(drawer, name) for name in shares}
+    corpus = CorpusProfile(index, rng, progress)
+    generator = QuestionGenerator(corpus, rng)
+    shares = SHARES if generator.naming >= LEAST_NAMING else SHARES_WITHOUT_NAMES
+    shapes: dict[str, Callable[[], Draft | None]] = {name: getattr(generator, name) for name in shares}
     questions: list[Question] = []
     qrels: Qrels = {}
     texts: set[str] = set()
@@ -78,7 +96,7 @@ def make_questions(
     dry = 0
     while len(questions) < count and dry < _PATIENCE * (LEAST + len(questions)):
         name = _draw(shares, rng)
-        question = _made(reading, name, shapes[name], rng)
+        question = _made(corpus, name, shapes[name], rng)
         if question is None or question[0].lower() in texts or paths[frozenset(question[1].path)] == _MOST_ALIKE:
             dry += 1
             continue
@@ -106,27 +124,27 @@ def _draw(shares: dict[str, float], rng: np.random.Generator) -> str:
 
 
 def _made(
-    reading: Reading, name: str, shape: Callable[[], Draft | None], rng: np.random.Generator
+    corpus: CorpusProfile, name: str, shape: Callable[[], Draft | None], rng: np.random.Generator
 ) -> tuple[str, Draft] | None:
     """Draw one question of a shape until it holds, a few times; returns its text and draft."""
     for _ in range(_TRIES):
         draft = shape()
         if draft is not None:
             text = " ".join(careless(draft.text, rng).split())
-            if holds(reading, text, draft):
+            if holds(corpus, text, draft):
                 return text, draft
     return None
 
 
-def holds(reading: Reading, text: str, draft: Draft) -> bool:
+def holds(corpus: CorpusProfile, text: str, draft: Draft) -> bool:
     """Return whether a question names all its starts and none of the other passages of its path."""
-    named = {reading.titles[row] for mention in reading.index.titles.find_in_question(text) for row in mention.rows}
-    starts = {reading.titles[row] for row in draft.starts}
+    named = {corpus.titles[row] for mention in corpus.index.titles.find_in_question(text) for row in mention.rows}
+    starts = {corpus.titles[row] for row in draft.starts}
     lowered = text.lower()
     for row in draft.path:
-        title = reading.titles[row]
+        title = corpus.titles[row]
         if title in starts:
             continue
-        if title and (title in named or reading.portrait(row).name.lower() in lowered):
+        if title and (title in named or corpus.passage(row).name.lower() in lowered):
             return False
     return starts <= named and len(lowered.split()) >= 3

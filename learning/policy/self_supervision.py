@@ -10,8 +10,7 @@ import numpy as np
 from ...errors import QuestionsError
 from ...index.index import Index
 from ...retrievers.protocols import Progress
-from ..made_questions.files import TRAIN, VALIDATION, are_written, write_questions
-from ..made_questions.making import LEAST_NAMING, make_questions
+from ..made_questions.making import LEAST_NAMING, TRAIN, VALIDATION, make_questions
 from ..training_questions import TrainingSource
 from .recipe import Recipe
 
@@ -67,6 +66,6 @@ def _make(
     index: Index, folder: Path, count: int, held_out: float, stream: Sequence[int], progress: Progress | None
 ) -> None:
     """Make questions and write them, unless they are there."""
-    if not are_written(folder):
+    if not (folder / "queries.jsonl").is_file():  # it is written last
         rng = np.random.default_rng(stream)
-        write_questions(make_questions(index, count, rng, progress), folder, held_out, rng)
+        make_questions(index, count, rng, progress).write(folder, held_out, rng)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trailhound import Document, EnvironmentSettings, Index
+from trailhound import Document, EnvironmentSettings, Index, Question
 from trailhound.envs.question_set import QuestionSet
 from trailhound.errors import QuestionsError
 from trailhound.learning.made_questions.making import LEAST, MadeQuestions, make_questions
 from trailhound.retrievers.protocols import Encoder
+from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.words.titles import strip_parenthesis
 
 SYLLABLES = ("ba", "do", "ki", "lu", "me", "no", "ra", "si", "ta", "vu")
@@ -159,3 +160,16 @@ def test_too_small_a_corpus_says_what_to_do(
     index = Index.build(documents, tmp_path / "tiny.index", encoder=hashing_encoder)
     with pytest.raises(QuestionsError, match=rf"only \d+ questions .* needs {LEAST}: add documents .* --questions"):
         make_questions(index, 200, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("held_out", "aside"), [(0.25, 5), (0.001, 1)])
+def test_what_is_written_can_be_read_in_two_splits(held_out: float, aside: int, tmp_path: Path) -> None:
+    questions = [Question(f"made-{k}", f"Où est “{k}”?", None, "chain") for k in range(20)]
+    made = MadeQuestions(questions, {q.id: {f"p{q.id}": 1, "p": 1} for q in questions})
+    folder = tmp_path / "run" / "questions"
+    made.write(folder, held_out, np.random.default_rng(0))
+    parts = [load_questions(folder, split) for split in ("train", "validation")]
+    assert [len(part[0]) for part in parts] == [20 - aside, aside]
+    together = sorted([*parts[0][0], *parts[1][0]], key=questions.index)
+    assert together == questions
+    assert parts[0][1] | parts[1][1] == made.qrels

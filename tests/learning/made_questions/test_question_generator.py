@@ -1,25 +1,9 @@
-"""Clauses of a passage's own sentences, and what is left out of them."""
+"""Words of a passage's own sentences, and what is left out of them."""
 
 from __future__ import annotations
 
 import numpy as np
-from trailhound.learning.made_questions.clauses import keywords, masked, predicates
-from trailhound.learning.made_questions.portrait import read_portrait
-from trailhound.retrievers.compiling.chunking import sentence_spans
-from trailhound.retrievers.records import Passage
-
-TEXT = (
-    "Ann Lee (1901 – 1980) was a director from Rome. She directed 130 films between 1914 and 1934, and lived long. "
-    "Lee won the Golden Gate. Nobody else directed as many films. She ran."
-)
-
-
-def test_predicates_are_what_the_sentences_say_of_the_subject() -> None:
-    read = read_portrait(0, Passage("p", "d", "Ann Lee", TEXT, 0, len(TEXT), sentence_spans(TEXT)))
-    said = ["was a director from Rome", "directed 130 films between 1914 and 1934", "won the Golden Gate"]
-    assert predicates(read) == said
-    inside = TEXT.index("130")
-    assert predicates(read, (inside, inside + 3)) == [said[0], said[2]]
+from trailhound.learning.made_questions.question_generator import keywords, masked
 
 
 def test_one_name_number_or_word_is_asked_for() -> None:

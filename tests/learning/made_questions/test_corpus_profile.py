@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
-from trailhound.learning.made_questions.portrait import read_portrait
-from trailhound.learning.made_questions.relations import Relations, Role
+from trailhound.learning.made_questions.corpus_profile import Role, agent, roles_of
+from trailhound.learning.made_questions.passage_profile import PassageProfile
 from trailhound.retrievers.compiling.chunking import sentence_spans
 from trailhound.retrievers.records import Passage
 
-COUNTS = {"director": 9, "producer": 5, "composer": 2, "recorder": 1}
+COUNTS = Counter({"director": 9, "producer": 5, "composer": 2, "recorder": 1})
 ANN = ("Ann Lee", "Ann Lee (1901 – 1980) was a director. She and her sister lived in Rome.")
 TOM = ("Tom Reed", "Tom Reed (1901 – 1980) was a baker. He lived with his cat.")
 ROME = ("Rome", "Rome is a city in Italy.")
@@ -19,10 +21,10 @@ def roles(source: str, mentioned: tuple[str, str], title: str = "The Gate") -> l
     name, text = mentioned
     start = source.index(name)
     read = [
-        read_portrait(row, Passage("p", "d", t, x, 0, len(x), sentence_spans(x)))
+        PassageProfile.of(row, Passage("p", "d", t, x, 0, len(x), sentence_spans(x)))
         for row, (t, x) in enumerate(((title, source), (name, text)))
     ]
-    return Relations(COUNTS).roles(read[0], read[1], start, start + len(name))
+    return roles_of(read[0], read[1], start, start + len(name), COUNTS)
 
 
 @pytest.mark.parametrize(
@@ -51,11 +53,10 @@ def test_relation_words(source: str, mentioned: tuple[str, str], nouns: set[str]
 
 
 def test_an_agent_is_named_only_as_the_corpus_names_it() -> None:
-    relations = Relations(COUNTS)
-    assert relations.agent("directed") == "director"
-    assert relations.agent("composed") == "composer"
-    assert relations.agent("recorded") == "", "the corpus says recorder but once"
-    assert relations.agent("spoken") == ""
+    assert agent("directed", COUNTS) == "director"
+    assert agent("composed", COUNTS) == "composer"
+    assert agent("recorded", COUNTS) == "", "the corpus says recorder but once"
+    assert agent("spoken", COUNTS) == ""
 
 
 @pytest.mark.parametrize("source", ["He was born in Rome and died there.", "Near {a} Rome he built a mill."])

@@ -1,0 +1,236 @@
+"""A corpus, analysed for making questions: its passages, the mentions to follow, and what these make of their targets.
+
+"Directed by B" makes B "the director of A". Where no relation word is known, the sentence around the mention says it:
+"the town that A was born in".
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...graph.knowledge_graph import Relation
+from ...index.index import Index
+from ...retrievers.protocols import Progress
+from ...retrievers.words.terms import STOP_WORDS
+from .passage_profile import PassageProfile, english
+
+MOST_PASSAGES = 20_000
+"""Passages that are analysed at most; of a larger corpus a sample, because a few thousand questions need no more."""
+
+_POPULAR = 100
+"""A passage that more others mention than this, and than one in fifty, is a common word or too general to lead on."""
+
+_NEAR = 160
+"""Characters before a mention that may say what it is."""
+
+_WORD = re.compile(r"[a-z]{3,}")
+_COPULA = re.compile(r"\b(?:is|was|are|were)\b")
+_BETWEEN_NAMES = frozenset({"and", "the", "&"})
+_BY = re.compile(r"\b([a-z]+)(?:,? (?:and )?([a-z]+))?,? by(?: [a-z-]+){0,3}$")
+_OF = re.compile(r"\b([a-z-]+) (?:of|to)$")
+_POSSESSED = re.compile(
+    r"\b(?:[Hh]is|[Hh]er|[Ii]ts|[Tt]heir|whose|\w+['’]s)\s(?:[a-z-]+\s){0,2}?([a-z-]+)(?:\s(?:was|is|were))?,?$"
+)
+_MARRIED = re.compile(r"\b(?:married|marrying|marriage)\b[^.,;]*$")
+_STARS = re.compile(r"\b(?:starring|stars|starred|star|featuring|features|cast)\b[^.;]*$")
+_NOUN = re.compile(r"\b([a-z]{3,})$")
+_VERB = re.compile(r"\b(?:is|was|are|were|has|had|[a-z]+ed|[a-z]+s)\b")
+_BARE = re.compile(r"[^\w\s'’-]+")
+_FORMS = ("the {noun} of {{a}}", "{{a}}'s {noun}", "{noun} of {{a}}", "the {noun} of {{a}}")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A mention that a question can follow.
+
+    Attributes:
+        source, target: rows.
+        start, end: of the mention in the source's text.
+    """
+
+    source: int
+    target: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a mentioned passage is to the one that mentions it.
+
+    Attributes:
+        noun: "director", or "" where only a phrase says it.
+        phrase: with ``{a}`` for the one that mentions: "the director of {a}".
+    """
+
+    noun: str
+    phrase: str
+
+
+class CorpusProfile:
+    """The passages of an index, analysed.
+
+    Attributes:
+        index: the index.
+        rows: what was analysed, int64 [n]: all passages, or a sample.
+        steps: source row -> the mentions that can be followed from it.
+        by_kind: kind -> rows.
+
+    Args:
+        index: the index.
+        rng: draws the sample of a large corpus.
+        progress: called with (stage, done, total) while passages are analysed.
+    """
+
+    def __init__(self, index: Index, rng: np.random.Generator, progress: Progress | None = None) -> None:
+        self.index = index
+        self.titles, _ = index.store.columns()
+        self.rows = index.store.rows()
+        if len(index) > MOST_PASSAGES:
+            self.rows = np.sort(rng.choice(self.rows, MOST_PASSAGES, replace=False))
+        self._passages: dict[int, PassageProfile] = {}
+        self._words: Counter[str] = Counter()
+        self.by_kind: dict[str, list[int]] = defaultdict(list)
+        for done, row in enumerate(self.rows.tolist(), start=1):
+            profile = self.passage(row)
+            self._words.update(_WORD.findall(profile.text))
+            if profile.has_name and profile.kind:
+                self.by_kind[profile.kind].append(row)
+            if progress is not None and done % 500 == 0:
+                progress("analysing the corpus", done, len(self.rows))
+        self.namesakes = Counter(self.passage(row).name for row in self.rows.tolist())
+        self.steps = {row: steps for row in self.rows.tolist() if (steps := self._steps(row))}
+        self._roles: dict[Step, list[Role]] = {}
+
+    def passage(self, row: int) -> PassageProfile:
+        """Return the profile of a passage."""
+        if row not in self._passages:
+            self._passages[row] = PassageProfile.of(row, self.index.store.passage(row))
+        return self._passages[row]
+
+    def roles(self, step: Step) -> list[Role]:
+        """Return what the target of a mention is to its source, the surest first."""
+        if step not in self._roles:
+            source, target = self.passage(step.source), self.passage(step.target)
+            self._roles[step] = roles_of(source, target, step.start, step.end, self._words)
+        return self._roles[step]
+
+    def paired(self) -> dict[tuple[str, str], list[Step]]:
+        """Return (kind of the source, noun of the role) -> mentions, where at least two sources have them."""
+        pairs: dict[tuple[str, str], list[Step]] = defaultdict(list)
+        for row, steps in self.steps.items():
+            kind = self.passage(row).kind
+            for step in steps:
+                for noun in dict.fromkeys(role.noun for role in self.roles(step) if role.noun):
+                    pairs[kind, noun].append(step)
+        return {key: steps for key, steps in pairs.items() if key[0] and len({s.source for s in steps}) > 1}
+
+    def _is_meant(self, source: PassageProfile, target: PassageProfile, start: int) -> bool:
+        """Return whether a mention speaks of the passage: the name is not a common word with a parenthesis.
+
+        "November" seldom means "November (2004 film)"; it does where the sentence says "film", or the film's passage
+        names the source.
+        """
+        if target.title == target.name or " " in target.name:
+            return True
+        begin, end = source.sentence_at(start)
+        sentence = source.text[begin:end].lower()
+        return (bool(target.kind) and target.kind in sentence) or (bool(source.name) and source.name in target.text)
+
+    def _steps(self, row: int) -> list[Step]:
+        """Return the mentions that surely speak of their target: one passage of that name, and not the source's own."""
+        source = self.passage(row)
+        links = self.index.graph.neighbours(row, "mentions")
+        crowded = Counter(links.starts.tolist())
+        copula = _COPULA.search(source.text)
+        named_until = copula.start() if copula is not None and copula.start() < 200 else 0
+        most = max(_POPULAR, len(self.index) // 50)
+        found = []
+        columns = (links.rows, links.relations, links.starts, links.ends)
+        for target, relation, start, end in zip(*(column.tolist() for column in columns), strict=True):
+            profile = self.passage(target)
+            if crowded[start] > 1 or relation != Relation.TITLE_MENTION or profile.name in source.title:
+                continue
+            if source.title and start < named_until and "(" not in source.text[:start]:
+                continue
+            if self.index.graph.in_degree[target] <= most and self._is_meant(source, profile, start):
+                found.append(Step(row, target, start, end))
+        return found
+
+
+def roles_of(
+    source: PassageProfile, target: PassageProfile, start: int, end: int, word_counts: Counter[str]
+) -> list[Role]:
+    """Return what ``target`` is to ``source``, which mentions it at ``[start, end)``; the surest first.
+
+    ``word_counts`` says how often each word stands in the corpus; see :func:`agent`.
+    """
+    begin, stop = source.sentence_at(start)
+    before = source.text[max(begin, start - _NEAR) : start]
+    nouns = [noun for noun in _nouns(source, target, before, word_counts) if noun not in STOP_WORDS and len(noun) > 2]
+    roles = [Role(noun, form.format(noun=noun)) for noun in nouns for form in _FORMS]
+    return roles or _phrases(target, before, source.text[end:stop])
+
+
+def agent(verb: str, word_counts: Counter[str]) -> str:
+    """Return who does what a past participle says ("director" for "directed"), where the corpus has the word, or ""."""
+    if verb in english()["agents"]:
+        return str(english()["agents"][verb])
+    if not verb.endswith("ed"):
+        return ""
+    stem = verb[:-2]
+    best = max((f"{stem}or", f"{stem}er", f"{stem}r", f"{stem[:-1]}er"), key=word_counts.__getitem__)
+    return best if word_counts[best] >= 2 else ""
+
+
+def _nouns(source: PassageProfile, target: PassageProfile, before: str, word_counts: Counter[str]) -> list[str]:
+    trimmed = _without_names(before)
+    made = _BY.search(trimmed)
+    if made is not None:
+        agents = [name for verb in made.groups() if verb and (name := agent(verb, word_counts))]
+        if agents:
+            return agents
+    owned = _POSSESSED.search(before.strip()) or _POSSESSED.search(trimmed)
+    if owned is not None:
+        return [owned[1]]
+    if target.is_person:
+        if _MARRIED.search(trimmed):
+            return ["wife" if target.is_woman else "husband", "spouse"]
+        related = _OF.search(trimmed)
+        if related is not None:
+            inverse = english()["inverse"].get(related[1], [])
+            return [inverse[target.is_woman], inverse[2]] if len(inverse) > 1 else inverse
+        if not source.is_person and _STARS.search(trimmed):
+            return ["star"]
+    noun = _NOUN.search(trimmed)
+    return [target.kind] if noun is not None and noun[1] == target.kind else []
+
+
+def _phrases(target: PassageProfile, before: str, after: str) -> list[Role]:
+    """Return roles in the passage's own words."""
+    kind = target.kind or "one"
+    verb = _VERB.search(before)
+    phrases = []
+    if verb is not None and before.strip():
+        tail = _BARE.sub(" ", before[verb.start() :]).split()
+        if 1 < len(tail) <= 10:
+            phrases.append(f"the {kind} that {{a}} {' '.join(tail)}")
+    cue = " ".join(_BARE.sub(" ", before).split()[-4:])
+    follow = " ".join(_BARE.sub(" ", after).split()[:4])
+    if cue:
+        phrases += [f"the {kind} in {cue} of {{a}}", f"the {kind} {cue} {{a}}"]
+    if follow:
+        phrases.append(f"the {kind} {follow} in {{a}}")
+    return [Role("", phrase.replace("{", "(").replace("}", ")").replace("(a)", "{a}")) for phrase in phrases]
+
+
+def _without_names(before: str) -> str:
+    """Return the words before a mention without names at their end: "directed by" of "directed by Ann Lee and"."""
+    words = before.split()
+    while words and (words[-1][:1].isupper() or words[-1] in _BETWEEN_NAMES or not words[-1].strip('"“”(,')):
+        del words[-1]
+    return " ".join(words).rstrip('"“”(, ')
