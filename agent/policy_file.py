@@ -20,8 +20,8 @@ from ..retrievers.atomic_file import write_atomically, write_json
 from ..retrievers.protocols import Encoder
 from ..retrievers.vectors.adapter import Adapter, load_adapter, save_adapter
 from ..retrievers.vectors.encoder import MiniLMEncoder
-from .confidence import Confidence
 from .network import NetworkSettings, PolicyNetwork
+from .rollout import Confidence
 
 FORMAT = 1
 FEATURES = {"static": STATIC, "dynamic": DYNAMIC, "pair": PAIR, "operator": OPERATOR, "budget": BUDGET}

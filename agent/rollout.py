@@ -1,25 +1,40 @@
-"""Runs the policy over questions, greedily, and reads off what it found, in order."""
+"""Runs the policy over questions, greedily: what it found, in order, and how sure it is that this is everything."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..envs.batch import Observation, SearchBatch
+from ..envs.batch import Lane, Observation, SearchBatch
 from ..envs.settings import ActionLayout, EnvironmentSettings
 from ..envs.world import QuestionWorld
+from ..retrievers.calibration import LogisticCurve, fit_curve
 from ..retrievers.records import Rows
-from .confidence import SIGNALS, search_signals
 from .network import PolicyNetwork
 
 Explain = Callable[[SearchBatch, int, int], tuple[str, str]]
 """Called with batch, lane and action; returns what the action does and why."""
+
+
+SIGNALS = (
+    "stop",  # log-odds of STOP at the last decision, within +-8
+    "weakest_take",  # log-probability of the least sure TAKE, from -6
+    "best_left",  # log-probability of the likeliest TAKE that was left at the last decision, from -12
+    "value",  # the value head's expectation of what was still to be gained
+    "evidence",  # passages taken / most that can be taken
+    "uncovered",  # idf-weighted share of the question's terms that no evidence has
+)
+"""What a search's end is judged by."""
+
+PRIOR_DEVIATION = 1.0
+"""Standard deviation of the prior on each weight of the confidence, over standardised signals."""
 
 
 @dataclass(slots=True)
@@ -51,7 +66,7 @@ class Outcome:
         decisions: the path.
         last_takes: the policy's scores for taking each slot when it last could take one, float32 [slots]: what the
             rest of the frontier is ranked by. Of a state where nothing can be taken it never learned to score any.
-        signals: of how sure the policy was in the end, see :mod:`.confidence`, float64 [len(SIGNALS)].
+        signals: of how sure the policy was in the end, by ``SIGNALS``, float64 [len(SIGNALS)].
     """
 
     ranking: Rows
@@ -64,6 +79,60 @@ class Outcome:
     decisions: list[Decision] = field(default_factory=list)
     last_takes: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     signals: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(SIGNALS)))
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """How sure the policy is that its evidence is complete: a logistic curve over ``SIGNALS``.
+
+    It is fitted at the end of training on searches for the validation questions, which the policy did not learn from:
+    by maximum likelihood with a normal prior (Platt 1999, "Probabilistic Outputs for Support Vector Machines", with
+    several scores instead of one). To see failures too, which a good policy seldom makes, questions are also searched
+    by drawing from the policy.
+
+    Attributes:
+        curve: from the signals of a search to the probability.
+        searches, complete: how many searches it was fitted on, and how many of them were complete.
+    """
+
+    curve: LogisticCurve
+    searches: int
+    complete: int
+
+    @classmethod
+    def fit(cls, signals: NDArray[np.float64], complete: NDArray[np.bool_]) -> Confidence:
+        """Fit it to signals [n, len(SIGNALS)] of n searches, at least one, and whether each was complete, [n]."""
+        # two searches more, one of either kind: all complete, or none, must not fit an infinite intercept
+        inputs = np.vstack((signals, np.repeat(signals.mean(axis=0, keepdims=True), 2, axis=0)))
+        targets = np.append(complete.astype(np.float64), [0.0, 1.0])
+        return cls(fit_curve(inputs, targets, 1 / PRIOR_DEVIATION**2), len(signals), int(complete.sum()))
+
+    def of(self, signals: NDArray[np.float64]) -> float:
+        """Return the probability that a search with these signals, float64 [len(SIGNALS)], took all evidence."""
+        return float(self.curve(signals))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as ``policy.json`` keeps it."""
+        curve = {name: list(numbers) for name, numbers in asdict(self.curve).items() if name != "bias"}
+        fitted = {"bias": self.curve.bias, "searches": self.searches, "complete": self.complete}
+        return {"signals": list(SIGNALS), **curve, **fitted}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Confidence:
+        """Read what :meth:`to_json` gave.
+
+        Raises:
+            ValueError, KeyError, TypeError: when it is something else.
+        """
+        if list(values["signals"]) != list(SIGNALS):
+            raise ValueError(f"the confidence is over the signals {values['signals']}, not {list(SIGNALS)}")
+        weights, means, scales = lists = [
+            tuple(float(number) for number in values[name]) for name in ("weights", "means", "scales")
+        ]
+        if any(len(numbers) != len(SIGNALS) for numbers in lists) or not np.isfinite(lists).all() or min(scales) <= 0:
+            raise ValueError("the confidence has numbers missing, or not finite")
+        curve = LogisticCurve(weights, means, scales, float(values["bias"]))
+        return cls(curve, int(values["searches"]), int(values["complete"]))
 
 
 def as_tensors(observation: Observation, device: torch.device | str = "cpu") -> dict[str, Tensor]:
@@ -91,7 +160,7 @@ def search_worlds(
         lanes: episodes side by side.
         done: called with the number of finished episodes.
         explain: puts each action into words before it is done.
-        draw: if given, actions are drawn by it from the policy in place of the likeliest.
+        draw: if given, actions are drawn by it from the policy instead of the likeliest.
     """
     withheld: frozenset[int] = frozenset() if settings.expand_everything else network.unlearned
     batch = SearchBatch(settings, lanes, network.settings.question_dimension, withheld=withheld)
@@ -210,3 +279,30 @@ def strictly_decreasing(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     for k in range(1, len(out)):
         out[k] = min(out[k], np.nextafter(np.float32(out[k - 1]), np.float32(-1e9)))
     return out
+
+
+def search_signals(
+    state: Lane, most: int, stop: float, takes: Sequence[float], left: float, value: float
+) -> NDArray[np.float64]:
+    """Return the signals of a search that has ended, float64 [len(SIGNALS)].
+
+    Args:
+        state: the lane at the end.
+        most: passages that can be taken.
+        stop: the probability of STOP at the last decision.
+        takes: the probability of each TAKE that was done.
+        left: the probability of the likeliest TAKE at the last decision, if that was not it.
+        value: of the last state, by the value head.
+    """
+    stop = min(max(stop, 1e-9), 1 - 1e-9)
+    covered = float(state.covered.sum())
+    return np.array(
+        [
+            np.clip(np.log(stop / (1 - stop)), -8, 8),
+            np.log(max(min(takes, default=1.0), np.exp(-6))),
+            np.log(max(left, np.exp(-12))),
+            value,
+            len(state.evidence) / most,
+            1 - covered,
+        ]
+    )

@@ -10,7 +10,6 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from ..agent.confidence import brier_score, calibration_error
 from ..agent.fixed_systems import Ranked
 from ..agent.reader.opening import answering_reader
 from ..agent.reader.protocol import exact_match, f1_score
@@ -19,6 +18,7 @@ from ..agent.systems import System, open_system
 from ..errors import QuestionsError
 from ..index.index import Index
 from ..retrievers.atomic_file import write_json
+from ..retrievers.calibration import brier_score, calibration_error
 from ..retrievers.protocols import Progress
 from ..retrievers.questions.labelled import load_questions
 from ..retrievers.records import Qrels, Question, Run

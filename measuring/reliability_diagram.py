@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..agent.confidence import ReliabilityBin, brier_score, calibration_error, reliability
 from ..errors import PolicyError
 from ..retrievers.atomic_file import write_atomically
+from ..retrievers.calibration import ReliabilityBin, brier_score, calibration_error, reliability
 from ..retrievers.svg import svg_picture
 
 _SIDE = 320
@@ -76,8 +76,8 @@ def _axes() -> list[str]:
 
 def _bar(one: ReliabilityBin) -> list[str]:
     return [
-        _rectangle(one, _y(0), one.complete * _SIDE, "#9ec5e8"),
-        f'<circle cx="{_x(one.confidence):.1f}" cy="{_y(one.complete):.1f}" r="4" fill="#14568c"/>',
+        _rectangle(one, _y(0), one.right * _SIDE, "#9ec5e8"),
+        f'<circle cx="{_x(one.confidence):.1f}" cy="{_y(one.right):.1f}" r="4" fill="#14568c"/>',
     ]
 
 

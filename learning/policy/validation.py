@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...agent.confidence import DRAWS, Confidence, fit_confidence
 from ...agent.network import PolicyNetwork
-from ...agent.rollout import search_worlds
+from ...agent.rollout import Confidence, search_worlds
 from ...envs.fact_world import FactWorld
 from ...envs.settings import EnvironmentSettings
 from ...envs.world import QuestionWorld
@@ -16,6 +15,9 @@ from ...retrievers.records import Rows
 from .workers import ALONE, Team
 
 TOP = 5
+
+DRAWS = 3
+"""Searches of each validation question by drawing from the policy, besides the greedy one."""
 
 
 def validate(
@@ -81,4 +83,4 @@ def calibrate(
     if not ends:
         return None
     complete = np.array([recall > 1 - 1e-6 for _, recall in ends])
-    return fit_confidence(np.array([signals for signals, _ in ends]), complete)
+    return Confidence.fit(np.array([signals for signals, _ in ends]), complete)

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...retrievers.calibration import Scores, calibration_error, fit_logistic, fit_temperature, softmax
 from ...retrievers.protocols import Progress, SubIndex
-from ...retrievers.router.calibration import Scores, fit_logistic, fit_temperature, softmax
 from ...retrievers.router.clues import Corpus, stacked
 from ...retrievers.router.decoder import DecoderSettings, DocidDecoder
 from ...retrievers.router.docids import NONE, DocidSettings, DocidTree
@@ -217,15 +217,4 @@ def _shard_figures(router: Router, held_out: Examples) -> dict[str, float]:
     covered = right.cumsum(axis=1).mean(axis=0)
     figures = {f"shards@{most}": float(covered[most - 1]) for most in (1, 2, 3) if most <= len(covered)}
     confidence = softmax(scores, router.temperatures.shards).max(axis=1)
-    return figures | {"shard_calibration": calibration_error(confidence, right[:, 0])}
-
-
-def calibration_error(confidence: NDArray[np.floating], right: NDArray[np.floating], bins: int = 5) -> float:
-    """Return the expected calibration error over bins of equal width (Guo et al. 2017, eq. 3)."""
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
-    error = 0.0
-    for number in range(bins):
-        inside = place == number
-        if inside.any():
-            error += float(inside.mean() * abs(confidence[inside].mean() - right[inside].mean()))
-    return error
+    return figures | {"shard_calibration": calibration_error(confidence, right[:, 0], bins=5)}

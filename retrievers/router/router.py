@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..calibration import Scores, softmax
 from ..records import Hits, Query, Rows
-from .calibration import Scores, softmax
 from .clues import Clues, Corpus, clues_of
 from .decoder import DocidDecoder
 from .docids import NONE, Docid, DocidTree

@@ -19,13 +19,13 @@ import torch
 import trailhound
 from safetensors.torch import load_file, save_file
 from trailhound import EnvironmentSettings
-from trailhound.agent.confidence import Confidence
 from trailhound.agent.network import NetworkSettings, PolicyNetwork
 from trailhound.agent.policy_file import load_policy, save_confidence, save_policy
-from trailhound.agent.rollout import as_tensors
+from trailhound.agent.rollout import Confidence, as_tensors
 from trailhound.errors import PolicyError
 from trailhound.learning.policy.paths import Steps
 from trailhound.retrievers.atomic_file import write_atomically
+from trailhound.retrievers.calibration import LogisticCurve
 from trailhound.retrievers.vectors.adapter import Adapter, save_adapter
 from trailhound.retrievers.vectors.encoder import BUILT_IN
 
@@ -225,7 +225,7 @@ def test_a_copied_policy_folder_is_a_policy(folder: Path, tmp_path: Path) -> Non
     assert load_policy(tmp_path / "copy").encoder == "some-encoder"
 
 
-SURE = Confidence((0.5,) * 6, (0.0,) * 6, (1.0,) * 6, -1.0, 40, 30)
+SURE = Confidence(LogisticCurve((0.5,) * 6, (0.0,) * 6, (1.0,) * 6, -1.0), 40, 30)
 
 
 def test_confidence_joins_what_was_saved(folder: Path) -> None:

@@ -8,10 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from trailhound import EnvironmentSettings, Index
-from trailhound.agent.confidence import SIGNALS
 from trailhound.agent.network import NetworkSettings, PolicyNetwork
 from trailhound.agent.policy_file import load_policy
-from trailhound.agent.rollout import Outcome, as_tensors, best_action, search_worlds, strictly_decreasing
+from trailhound.agent.rollout import SIGNALS, Outcome, as_tensors, best_action, search_worlds, strictly_decreasing
 from trailhound.envs.batch import SearchBatch
 from trailhound.envs.question_set import QuestionSet
 from trailhound.envs.settings import ActionLayout

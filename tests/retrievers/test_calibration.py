@@ -2,8 +2,16 @@
 
 import numpy as np
 import pytest
-from trailhound.learning.router.making import calibration_error
-from trailhound.retrievers.router.calibration import fit_logistic, fit_temperature, softmax
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from trailhound.retrievers.calibration import (
+    brier_score,
+    calibration_error,
+    fit_logistic,
+    fit_temperature,
+    reliability,
+    softmax,
+)
 
 
 def test_softmax_by_hand() -> None:
@@ -44,7 +52,24 @@ def test_with_nothing_right_a_higher_score_is_still_the_better_one() -> None:
     assert -10 < slope * 11 + offset < 0
 
 
-def test_calibration_error_by_hand() -> None:
-    confidence, right = np.array([0.9, 0.9, 0.1, 0.1]), np.array([1.0, 0.0, 0.0, 0.0])
-    # Half the queries are off by 0.4, half by 0.1.
-    assert calibration_error(confidence, right) == pytest.approx(0.25)
+def test_calibration_by_hand() -> None:
+    stated = np.array([0.95, 0.91, 1.0, 0.15, 0.11])
+    truth = np.array([True, True, False, False, True])
+    bins = reliability(stated, truth)
+    assert [(one.low, one.high, one.count) for one in bins] == [(0.1, 0.2, 2), (0.9, 1.0, 3)]
+    assert bins[0].confidence == pytest.approx(0.13)
+    assert bins[1].right == pytest.approx(2 / 3)
+    assert calibration_error(stated, truth) == pytest.approx(2 / 5 * 0.37 + 3 / 5 * abs(2.86 / 3 - 2 / 3))
+    expected = (0.05**2 + 0.09**2 + 1 + 0.15**2 + 0.89**2) / 5
+    assert brier_score(stated, truth) == pytest.approx(expected)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=50))
+def test_every_case_is_in_one_bin(searches: list[tuple[float, bool]]) -> None:
+    stated, truth = (np.array(part) for part in zip(*searches, strict=True))
+    bins = reliability(stated, truth)
+    assert sum(one.count for one in bins) == len(searches)
+    assert sum(one.count * one.right for one in bins) == pytest.approx(truth.sum())
+    assert sum(one.count * one.confidence for one in bins) == pytest.approx(stated.sum())
+    assert 0 <= calibration_error(stated, truth) <= 1
