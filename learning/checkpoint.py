@@ -30,7 +30,6 @@ class Progressed:
         kept_round: the round whose policy is kept, the last one within a hair of the peak.
         kept: its validation figures.
         seconds: time spent training so far.
-        averaged: gradient steps in the average of the weights.
     """
 
     rounds: int = 0
@@ -39,7 +38,6 @@ class Progressed:
     kept_round: int = -1
     kept: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
-    averaged: int = 0
 
 
 def claim(folder: Path, name: str, description: Mapping[str, Any]) -> None:

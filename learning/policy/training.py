@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from stable_baselines3.common.logger import Logger
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from ...agent.network import PolicyNetwork
 from ...agent.policy_file import load_policy, save_confidence, save_policy
@@ -32,7 +34,6 @@ from ..devices import device_called
 from ..run_folder import claim
 from ..run_log import RunLog
 from ..training_questions import TrainingSource, balanced, drawn_out
-from .averaging import WeightAverage
 from .imitation import imitate_epoch
 from .ppo import SearchPPO
 from .recipe import Recipe
@@ -167,14 +168,13 @@ class _Run:
         self.validated = team.share(self.held_out)
         torch.manual_seed(seed)
         self.network = network_for(sources[0].index, recipe, device)
-        self.average = WeightAverage(self.network, recipe.average)
+        self.average = weight_average(self.network, recipe.average)
         self.progressed = Progressed()
 
     def finish(self) -> TrainingReport:
         """Go on from the checkpoint, if there is one: run the rounds that are left and write ``metrics.json``."""
         if self._checkpoint.exists():
-            self.progressed = load_checkpoint(self._checkpoint, self.network, average=self.average.network)
-            self.average.steps = self.progressed.averaged
+            self.progressed = load_checkpoint(self._checkpoint, self.network, average=self.average)
         self._divide(self.team.in_turn(lambda: self.supervision.prepare(self.worlds, self.held_out, self._progress)))
         log = RunLog(self.out, self.progressed.rounds) if self.team.rank == 0 else None
         try:
@@ -226,6 +226,14 @@ class _Run:
     def _checkpoint(self) -> Path:
         return self.out / "checkpoint.safetensors"
 
+    @property
+    def _averaged(self) -> PolicyNetwork:
+        """The network with the averaged weights, which is validated and kept."""
+        return cast(PolicyNetwork, self.average.module)
+
+    def _average(self) -> None:
+        self.average.update_parameters(self.network)
+
     def _imitate(self, log: RunLog | None) -> None:
         recipe = self.recipe
         optimizer = torch.optim.AdamW(
@@ -251,7 +259,7 @@ class _Run:
                 recipe.wide_share,
                 recipe.wander,
                 recipe.thorough,
-                self.average.update,
+                self._average,
                 self._stage(f"imitation {number + 1}/{recipe.imitation_epochs}", len(self.worlds)),
                 self.team,
             )
@@ -292,7 +300,7 @@ class _Run:
         model = SearchPPO(
             env,
             recipe.beta,
-            self.average.update,
+            self._average,
             recipe.beam_width,
             self.supervision.answers,
             recipe.thorough,
@@ -322,7 +330,7 @@ class _Run:
         log: RunLog | None,
     ) -> None:
         """Validate, keep the policy if it is the best so far, log, and write the checkpoint."""
-        validated = validate(self.average.network, self.settings, self.validated, self.team)
+        validated = validate(self._averaged, self.settings, self.validated, self.team)
         number = self.progressed.rounds
         if validated["score"] > self.progressed.peak:
             self.progressed.peak_round, self.progressed.peak = number, validated["score"]
@@ -330,7 +338,7 @@ class _Run:
         if validated["score"] >= self.progressed.peak - 0.25 / len(self.held_out):
             self.progressed.kept_round, self.progressed.kept = number, validated
             training = {**self.describe, "round": number, "phase": phase, "validation_figures": validated}
-            kept = (self.average.network, self.settings, self.encoder, training, self.adapter)
+            kept = (self._averaged, self.settings, self.encoder, training, self.adapter)
             self.team.first(lambda: save_policy(self.out, *kept))
         self.progressed.rounds += 1
         self.progressed.seconds += time.monotonic() - started
@@ -339,9 +347,9 @@ class _Run:
         if self.progressed.rounds == self.recipe.imitation_epochs:
             # PPO sets out from the policy kept so far; in the checkpoint, because PPO's first round may replace it
             self.network.load_state_dict(load_policy(self.out).network.state_dict())
-            self.average.restart()
-        self.progressed.averaged = self.average.steps
-        state = (self.network, optimizer, self.progressed, self.average.network)
+            self.average.module.load_state_dict(self.network.state_dict())
+            self.average.n_averaged.fill_(1)
+        state = (self.network, optimizer, self.progressed, self.average)
         self.team.first(lambda: save_checkpoint(self._checkpoint, *state))
 
     def _seeded(self, number: int) -> np.random.Generator:
@@ -354,6 +362,28 @@ class _Run:
         """Return a callback that reports progress of one stage, or None."""
         report = self._progress
         return None if report is None else (lambda done: report(name, done, total))
+
+
+def weight_average(network: PolicyNetwork, decay: float) -> AveragedModel:
+    r"""Return the moving average of a network's weights, ``w_avg <- d w_avg + (1 - d) w`` after every gradient step.
+
+    Gradient steps on a handful of questions throw a policy about from one epoch to the next; their average does not
+    (Polyak and Juditsky 1992, SIAM J. Control Optim. 30(4); Izmailov et al. 2018, arXiv:1803.05407). The decay grows
+    with the steps n that are averaged so far, ``d = min(decay, (1 + n) / (10 + n))``: the beginning is forgotten soon.
+
+    Args:
+        network: what learns; it stays as it is.
+        decay: d, from 0 (no average) to below 1.
+    """
+
+    def update(averages: Sequence[Tensor], weights: Sequence[Tensor], count: Tensor | int) -> None:
+        share = min(decay, int(count) / (9 + int(count)))
+        for average, weight in zip(averages, weights, strict=True):
+            average.lerp_(weight, 1 - share)
+
+    averaged = AveragedModel(network, multi_avg_fn=update)
+    averaged.n_averaged.fill_(1)  # the weights that it begins with; of 0, torch would copy the first step's
+    return averaged.eval()
 
 
 def network_for(index: Index, recipe: Recipe, device: torch.device | str = "cpu") -> PolicyNetwork:

@@ -89,7 +89,7 @@ def test_tensors_that_do_not_belong(tmp_path: Path, name: str) -> None:
 def test_the_average_of_the_weights_comes_back_beside_them(tmp_path: Path) -> None:
     network, optimizer = made(0)
     average, _ = made(2)
-    save_checkpoint(tmp_path / "c", network, optimizer, Progressed(1, averaged=7), average)
+    save_checkpoint(tmp_path / "c", network, optimizer, Progressed(1), average)
     again, its_average = made(3)[0], made(4)[0]
     assert load_checkpoint(tmp_path / "c", again, average=its_average).averaged == 7
     assert torch.equal(again.state_dict()["0.weight"], network.state_dict()["0.weight"])
