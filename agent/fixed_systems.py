@@ -9,7 +9,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from ..envs.similarity import similarity
+from ..envs.question_view import similarity
 from ..errors import PolicyError
 from ..graph.knowledge_graph import KnowledgeGraph
 from ..graph.pagerank import PageRank

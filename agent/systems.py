@@ -17,8 +17,7 @@ from ..graph.facts import FactTable
 from ..index.index import Index
 from ..retrievers.records import Passage, Query, SupportingSentence
 from ..retrievers.vectors.late_interaction import LATE
-from .explanation import explain
-from .fact_explanation import FactExplanation
+from .explanation import FactExplanation, explain
 from .fixed_systems import FIXED, FixedSystem, Ranked
 from .policy_file import LoadedPolicy, load_policy
 from .queries.tuned_queries import TunedQueries

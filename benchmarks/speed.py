@@ -26,7 +26,7 @@ from table import by_figure, show, write
 from trailhound import EnvironmentSettings, Index, SearchAgent, evaluate
 from trailhound.envs.batch import SearchBatch
 from trailhound.envs.question_set import QuestionSet
-from trailhound.learning.policy.expert import expert_actions
+from trailhound.learning.policy.imitation import expert_actions
 from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.vectors.encoder import embedding_text, load_encoder
 from trailhound.retrievers.vectors.minilm import model_folder

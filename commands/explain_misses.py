@@ -12,7 +12,7 @@ from .arguments import add_reranker, add_router, command_parser, positive
 from .opening import open_index, set_threads
 
 if TYPE_CHECKING:
-    from ..measuring.misses.misses import Miss, MissReport
+    from ..measuring.misses import Miss, MissReport
 
 
 def add(subcommands: Any) -> None:
@@ -44,8 +44,7 @@ def add(subcommands: Any) -> None:
 def run(parsed: argparse.Namespace) -> None:
     """Explain what is missed."""
     from ..measuring.evaluation import hold_folders
-    from ..measuring.misses.miss_drawing import write_misses
-    from ..measuring.misses.misses import explain_misses
+    from ..measuring.misses import explain_misses, write_misses
     from ..retrievers.atomic_file import write_json
     from ..retrievers.svg import printable
 

@@ -71,7 +71,7 @@ def _question_lines(path: Path) -> list[str]:
 def run(parsed: argparse.Namespace) -> None:
     """Change an index."""
     from ..index.index_drift import measure_drift
-    from ..measuring.never_retrieved import documents_never_retrieved
+    from ..measuring.run_file import documents_never_retrieved
     from ..retrievers.corpus.reading import read_corpus
 
     if not parsed.corpus and not parsed.delete and not parsed.delete_never_retrieved:

@@ -12,8 +12,7 @@ from ..index.index import Index
 from ..retrievers.records import Rows
 from ..retrievers.words.terms import among, term_hashes
 from .features import PAIR
-from .question_view import QuestionView
-from .similarity import similarity
+from .question_view import QuestionView, similarity
 
 _AT = {name: k for k, name in enumerate(PAIR)}
 

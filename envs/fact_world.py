@@ -11,9 +11,8 @@ from ..index.index import Index
 from ..retrievers.knowledge.facts import FactQuery, Facts
 from ..retrievers.records import Query, Rows
 from .features import PAIR, STATIC
-from .question_view import QuestionView
+from .question_view import QuestionView, similarity
 from .settings import SUB_INDEXES, EnvironmentSettings
-from .similarity import similarity
 from .world import QuestionWorld
 
 KNOWN_ANSWER = 1 << 5

@@ -11,7 +11,16 @@ from ..index.index import Index
 from ..retrievers.records import Rows, Vectors
 from ..retrievers.words.terms import among, term_hashes
 from .features import STATIC
-from .similarity import similarity
+
+
+def similarity(index: Index, rows: Rows, vector: Vectors) -> NDArray[np.float32]:
+    """Return the inner product of each row's vector with ``vector`` [d], float32 [n].
+
+    A matrix product may round a row differently when other rows are beside it; einsum sums each row alone, which
+    is what makes a resumed training equal to one that was not interrupted.
+    """
+    return np.asarray(np.einsum("nd,d->n", index.dense.reconstruct(rows), vector), np.float32)
+
 
 _NAMED = slice(STATIC.index("named_exactly"), STATIC.index("named_position") + 1)
 

@@ -2,13 +2,15 @@
 
 Episodes over the same question share one world, so nothing is searched, encoded or compared twice in training.
 What an episode sees does not depend on what other episodes made the world hold.
+
+A sub-index that is asked once evidence is there is asked the query state ``u_t = f(q, E_t)``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +18,60 @@ from numpy.typing import NDArray
 from ..graph.knowledge_graph import GROUPS
 from ..index.index import Index
 from ..retrievers.protocols import Encoder, SubIndex
-from ..retrievers.records import Query, Rows
+from ..retrievers.records import Passage, Query, Rows
+from ..retrievers.words.terms import term_hashes
 from .evidence_pairs import PairFeatures
 from .features import STATIC
-from .judging import Judge
-from .query_state import MOST_EVIDENCE, conditioned_query
-from .question_view import QuestionView
+from .question_view import QuestionView, similarity
 from .settings import SUB_INDEXES, EnvironmentSettings
-from .similarity import similarity
+
+
+class Judge(Protocol):
+    """Judges evidence of one question by how likely it makes the answer.
+
+    Both depend on nothing but the rows and their order.
+    """
+
+    rewards: bool
+    """Whether ``value`` rewards episodes in place of recall; a judge of paths alone leaves the reward to the labels."""
+
+    def log_likelihood(self, rows: tuple[int, ...]) -> float:
+        """Return log p(y | z, q) of a path that took ``rows`` in this order; at most 0."""
+        ...
+
+    def value(self, rows: tuple[int, ...]) -> float:
+        """Return what evidence is worth: 0 for none, 1 where it makes the answer certain, below 0 where it misleads.
+
+        The unit is that of recall, so that it can be set against the price of search.
+        """
+        ...
+
+
+SENTENCES = 1
+"""Sentences of each evidence that join the question."""
+
+MOST_EVIDENCE = 3
+"""Pieces of evidence, the latest, that join the question for an encoder tuned to read them."""
+
+
+def conditioned_query(view: QuestionView, held: Sequence[Passage]) -> str:
+    """Return the question with what it needs of the evidence ``held``, in the order taken.
+
+    Of each, that is the title and the sentences that agree with the question most.
+
+    Appending the bridge sentence moves the query towards what the evidence leads to, and one sentence encodes in
+    a fraction of the time of a passage.
+    """
+    return " ".join((view.text, *(_bridge(view, evidence) for evidence in held)))
+
+
+def _bridge(view: QuestionView, evidence: Passage) -> str:
+    spans = evidence.sentences
+    agreements = [view.agreement(term_hashes(evidence.text[start:end])) for start, end in spans]
+    best = sorted(sorted(range(len(spans)), key=lambda k: -agreements[k])[:SENTENCES])
+    bridge = " ".join(evidence.text[spans[k][0] : spans[k][1]] for k in best)
+    return f"{evidence.title}. {bridge}" if evidence.title else bridge
+
 
 _DENSE = SUB_INDEXES.index("dense")
 

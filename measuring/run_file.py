@@ -1,12 +1,14 @@
-"""Ranked results as TREC run files: one line to a question and passage, six fields with white space between."""
+"""Run files in TREC's format: writing, reading, and which documents none of them lists."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 
 from ..errors import QuestionsError
+from ..index.index import Index
 from ..retrievers.atomic_file import write_atomically
 from ..retrievers.corpus.json_records import decode, read_file
 from ..retrievers.records import Run
@@ -92,3 +94,28 @@ def _score(field: str, path: Path, number: int) -> float:
     if not isfinite(score):
         raise QuestionsError(f"the score {field!r} is not finite: only finite scores can be ranked", path, number)
     return score
+
+
+def documents_never_retrieved(index: Index, runs: Sequence[Path]) -> list[str]:
+    """Return the ids of the documents of which no passage stands in any of some run files, in the order of the store.
+
+    Args:
+        index: that was searched.
+        runs: run files, each as deep as its system ranked; what ``evaluate --run-file`` writes.
+
+    Raises:
+        QuestionsError: when there is no run, one cannot be read, ranks nothing or ranks a passage that the index lacks.
+    """
+    if not runs:
+        raise QuestionsError("no run file was given: of no search nothing can be said")
+    retrieved: set[int] = set()
+    for path in runs:
+        names = {name for ranking in read_run(path).values() for name in ranking}
+        if not names:
+            raise QuestionsError("ranks no passage: everything would go", path)
+        for name in names:
+            if not index.store.has(name):
+                raise QuestionsError(f"ranks the passage {name!r}, which {index.path} does not hold", path)
+            retrieved.add(index.store.row_of(name))
+    store = index.store
+    return [document for document in store.document_ids() if retrieved.isdisjoint(store.rows_of(document))]

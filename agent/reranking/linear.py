@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...envs.question_view import QuestionView
-from ...envs.similarity import similarity
+from ...envs.question_view import QuestionView, similarity
 from ...errors import PolicyError
 from ...graph.pagerank import PageRank
 from ...index.index import Index

@@ -45,13 +45,9 @@ sample size :math:`1 / \sum_z w_z^2` are reported, beside the entropy :math:`H(r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log
 
 import torch
 from torch import Tensor
-
-READER_ERROR = 0.05
-"""Chance that the coverage reader misjudges one supporting passage."""
 
 ENTROPY_FLOOR = 0.1
 """Share of the reader's entropy over paths under which the posterior counts as collapsing."""
@@ -74,15 +70,6 @@ class PathLoss:
     effective_paths: float
     entropy: float
     reader_entropy: float
-
-
-def coverage_log_likelihood(found: int, missing: int, error: float = READER_ERROR) -> float:
-    """Return log p(y | z, q) when the labels are the reader.
-
-    Each supporting passage is judged right with chance 1 - error when the path took it, and by luck with chance
-    error when it did not.
-    """
-    return found * log(1 - error) + missing * log(error)
 
 
 def path_log_probabilities(step_log_probabilities: Tensor, path_of_step: Tensor, paths: int) -> Tensor:

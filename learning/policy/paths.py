@@ -17,13 +17,13 @@ from torch import Tensor
 
 from ...agent.network import PolicyNetwork, in_parts
 from ...agent.rollout import as_tensors
-from ...envs.batch import Lane, Observation, SearchBatch
+from ...envs.batch import Observation, SearchBatch
 from ...envs.settings import EnvironmentSettings
+from ...envs.vector_env import Peak
 from ...envs.world import QuestionWorld
-from .expert import expert_actions
+from .imitation import expert_actions
 from .path_likelihood import (
     PathLoss,
-    coverage_log_likelihood,
     marginal_likelihood_loss,
     path_log_probabilities,
 )
@@ -80,33 +80,6 @@ class Recorder:
         """Return everything noted so far, at least one step."""
         observation = {name: np.concatenate([part[name] for part in self._seen]) for name in self._seen[0]}
         return Steps(observation, np.concatenate(self._masks), np.array(self._actions))
-
-
-def log_reader(state: Lane) -> float:
-    """Return log p(y | z, q) of the evidence of an episode: from the question's judge, or else from the labels."""
-    judge = state.world.judge
-    if judge is not None:
-        return judge.log_likelihood(state.taken_rows)
-    return coverage_log_likelihood(state.found_gold, len(state.world.gold) - state.found_gold)
-
-
-@dataclass(slots=True)
-class Peak:
-    """Where an episode's evidence has been worth most so far, to whoever reads it: log p(y | z, q) after ``steps``."""
-
-    log_reader: float
-    steps: int = 0
-
-    @classmethod
-    def of(cls, state: Lane) -> Peak:
-        """Return the peak of an episode that begins."""
-        return cls(log_reader(state))
-
-    def update(self, state: Lane) -> None:
-        """Look at an episode that has taken a passage."""
-        worth = log_reader(state)
-        if worth > self.log_reader:
-            self.log_reader, self.steps = worth, state.steps
 
 
 def distinct(paths: Sequence[Path], actions: NDArray[np.int64]) -> dict[int, list[Path]]:

@@ -21,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from ...agent.network import PolicyNetwork
 from ...agent.policy_file import load_policy, save_confidence, save_policy
+from ...envs.vector_env import SearchVecEnv
 from ...envs.world import QuestionWorld
 from ...errors import QuestionsError, RecipeError
 from ...graph.facts import FactTable
@@ -38,11 +39,9 @@ from .imitation import imitate_epoch
 from .ppo import SearchPPO
 from .recipe import Recipe
 from .self_supervision import sources_beside
-from .supervision import Supervision
+from .supervision import Supervision, load_worlds
 from .validation import calibrate, validate
-from .vector_env import SearchVecEnv
 from .workers import ALONE, Team
-from .worlds import load_worlds
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...envs.query_state import MOST_EVIDENCE, conditioned_query
 from ...envs.question_set import QuestionSet
 from ...envs.question_view import QuestionView
+from ...envs.world import MOST_EVIDENCE, conditioned_query
 from ...index.index import Index
 from ...retrievers.records import Passage
 

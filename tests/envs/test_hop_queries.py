@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from trailhound import Index
 from trailhound.envs.features import STATIC
-from trailhound.envs.query_state import MOST_EVIDENCE
 from trailhound.envs.question_view import QuestionView
 from trailhound.envs.settings import SUB_INDEXES, EnvironmentSettings
-from trailhound.envs.world import QuestionWorld
+from trailhound.envs.world import MOST_EVIDENCE, QuestionWorld
 from trailhound.retrievers.protocols import Encoder, Progress
 from trailhound.retrievers.records import Vectors
 

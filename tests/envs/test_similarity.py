@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from trailhound.envs.similarity import similarity
+from trailhound.envs.question_view import similarity
 from trailhound.retrievers.vectors.dense import DenseIndex, DenseKind
 
 

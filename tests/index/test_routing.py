@@ -17,8 +17,7 @@ from trailhound.envs.batch import SearchBatch
 from trailhound.envs.question_set import QuestionSet
 from trailhound.envs.settings import SUB_INDEXES
 from trailhound.errors import RouterError
-from trailhound.measuring.misses.miss_stages import attribute
-from trailhound.measuring.misses.search_trace import Searched, SearchTrace
+from trailhound.measuring.miss_stages import Searched, SearchTrace, attribute
 
 DOCID = SUB_INDEXES.index("docid")
 

@@ -91,7 +91,7 @@ def test_the_average_of_the_weights_comes_back_beside_them(tmp_path: Path) -> No
     average, _ = made(2)
     save_checkpoint(tmp_path / "c", network, optimizer, Progressed(1), average)
     again, its_average = made(3)[0], made(4)[0]
-    assert load_checkpoint(tmp_path / "c", again, average=its_average).averaged == 7
+    assert load_checkpoint(tmp_path / "c", again, average=its_average).rounds == 1
     assert torch.equal(again.state_dict()["0.weight"], network.state_dict()["0.weight"])
     assert torch.equal(its_average.state_dict()["0.weight"], average.state_dict()["0.weight"])
 

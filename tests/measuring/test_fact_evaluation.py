@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 from trailhound import Index, Recipe, SearchAgent, TrainingSource, evaluate, load_recipe, train
-from trailhound.agent.fact_explanation import drawn, heaviest_walk
+from trailhound.agent.explanation import drawn, heaviest_walk
 from trailhound.agent.rollout import as_tensors
 from trailhound.envs.batch import SearchBatch
 from trailhound.envs.fact_world import fact_world
 from trailhound.errors import PolicyError
 from trailhound.learning.policy.training import network_for
 from trailhound.learning.policy.validation import reciprocal_rank
-from trailhound.measuring.fact_evaluation import filtered_rank
+from trailhound.measuring.evaluation import filtered_rank
 from trailhound.retrievers.knowledge.facts import Facts
 
 FAMILIES = 14

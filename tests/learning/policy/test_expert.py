@@ -11,7 +11,7 @@ from trailhound.envs.batch import SearchBatch
 from trailhound.envs.question_set import QuestionSet
 from trailhound.envs.settings import SUB_INDEXES
 from trailhound.envs.world import QuestionWorld
-from trailhound.learning.policy.expert import expert_actions
+from trailhound.learning.policy.imitation import expert_actions
 
 ENTITY = SUB_INDEXES.index("entity")
 

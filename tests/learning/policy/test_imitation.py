@@ -13,8 +13,7 @@ from trailhound.agent.network import NetworkSettings, PolicyNetwork
 from trailhound.agent.rollout import as_tensors
 from trailhound.envs.batch import SearchBatch
 from trailhound.envs.world import QuestionWorld
-from trailhound.learning.policy.expert import expert_actions
-from trailhound.learning.policy.imitation import imitate_epoch
+from trailhound.learning.policy.imitation import expert_actions, imitate_epoch
 from trailhound.learning.policy.validation import validate
 
 

@@ -12,10 +12,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from trailhound.envs.vector_env import coverage_log_likelihood
 from trailhound.learning.policy.path_likelihood import (
     ENTROPY_FLOOR,
     PathLoss,
-    coverage_log_likelihood,
     marginal_likelihood_loss,
     path_log_probabilities,
 )

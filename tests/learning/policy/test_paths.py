@@ -12,8 +12,8 @@ from trailhound import EnvironmentSettings
 from trailhound.agent.network import NetworkSettings, PolicyNetwork
 from trailhound.agent.rollout import as_tensors
 from trailhound.envs.batch import Lane, SearchBatch
+from trailhound.envs.vector_env import coverage_log_likelihood
 from trailhound.envs.world import QuestionWorld
-from trailhound.learning.policy.path_likelihood import coverage_log_likelihood
 from trailhound.learning.policy.paths import Path, Steps, distinct, path_loss, paths_from_beam, paths_from_labels
 
 

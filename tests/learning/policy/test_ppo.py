@@ -13,12 +13,11 @@ from sb3_contrib import MaskablePPO
 from stable_baselines3.common.logger import Logger
 from trailhound import EnvironmentSettings
 from trailhound.agent.network import NetworkSettings, PolicyNetwork
-from trailhound.agent.policy import SearchPolicy
 from trailhound.agent.rollout import as_tensors
+from trailhound.envs.vector_env import SearchVecEnv
 from trailhound.envs.world import QuestionWorld
 from trailhound.learning.policy.paths import Steps, path_loss
-from trailhound.learning.policy.ppo import SearchPPO
-from trailhound.learning.policy.vector_env import SearchVecEnv
+from trailhound.learning.policy.ppo import SearchPolicy, SearchPPO
 
 Weights = dict[str, torch.Tensor]
 Make = Callable[..., SearchPPO]

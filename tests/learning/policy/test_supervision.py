@@ -13,8 +13,7 @@ from trailhound.agent.reader.protocol import ReadingTask
 from trailhound.envs.question_set import QuestionSet
 from trailhound.envs.world import QuestionWorld
 from trailhound.errors import PolicyError, RecipeError
-from trailhound.learning.policy.answer_supervision import FOLDS, AnswerSupervision
-from trailhound.learning.policy.supervision import Supervision
+from trailhound.learning.policy.supervision import FOLDS, AnswerSupervision, Supervision
 from trailhound.learning.queries.evidence_kinds import shared_posteriors
 from trailhound.learning.queries.latent_evidence import evidence_sets
 from trailhound.learning.reader.judge import ReaderJudge

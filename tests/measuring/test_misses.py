@@ -11,12 +11,10 @@ from trailhound import Document, Index, IndexSettings
 from trailhound.agent.reader.protocol import Answer
 from trailhound.agent.reranking.linear import LinearReranker, save_reranker
 from trailhound.errors import PolicyError, QuestionsError
+from trailhound.measuring import misses as module
 from trailhound.measuring.evaluation import Evaluation, evaluate
-from trailhound.measuring.misses import misses as module
-from trailhound.measuring.misses.miss_drawing import draw_misses, write_misses
-from trailhound.measuring.misses.miss_stages import STAGES, Finding
-from trailhound.measuring.misses.misses import Miss, MissReport, explain_misses
-from trailhound.measuring.misses.reading_misses import reading_finding
+from trailhound.measuring.miss_stages import STAGES, Finding, reading_finding
+from trailhound.measuring.misses import Miss, MissReport, draw_misses, explain_misses, write_misses
 from trailhound.retrievers.compiling.chunking import sentence_spans
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.questions.labelled import load_questions

@@ -13,9 +13,8 @@ from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_suppo
 from stable_baselines3.common.vec_env import VecMonitor
 from trailhound import EnvironmentSettings
 from trailhound.envs.batch import SearchBatch
+from trailhound.envs.vector_env import SearchVecEnv, coverage_log_likelihood
 from trailhound.envs.world import QuestionWorld
-from trailhound.learning.policy.path_likelihood import coverage_log_likelihood
-from trailhound.learning.policy.vector_env import SearchVecEnv
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Explains what a policy misses on labelled questions: every miss, and the one stage that it is due to."""
+"""Explains what a policy misses on labelled questions: every miss, the one stage that it is due to, and a chart."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...agent.fixed_systems import Ranked
-from ...agent.reader.extractive import ExtractiveReader
-from ...agent.reader.opening import answering_reader
-from ...agent.reranking.linear import new_order, open_reranker
-from ...agent.search_agent import READ
-from ...agent.systems import PolicySystem, open_system
-from ...errors import PolicyError, QuestionsError
-from ...index.index import Index
-from ...retrievers.protocols import Progress, Reranker
-from ...retrievers.questions.labelled import load_questions
-from ...retrievers.records import Question
-from .miss_stages import STAGES, Finding, attribute
-from .reading_misses import reading_finding
-from .search_trace import Searched, SearchTrace
+from ..agent.fixed_systems import Ranked
+from ..agent.reader.extractive import ExtractiveReader
+from ..agent.reader.opening import answering_reader
+from ..agent.reranking.linear import new_order, open_reranker
+from ..agent.search_agent import READ
+from ..agent.systems import PolicySystem, open_system
+from ..errors import PolicyError, QuestionsError
+from ..index.index import Index
+from ..retrievers.atomic_file import write_atomically
+from ..retrievers.protocols import Progress, Reranker
+from ..retrievers.questions.labelled import load_questions
+from ..retrievers.records import Question
+from ..retrievers.svg import svg_picture
+from .miss_stages import STAGES, Finding, Searched, SearchTrace, attribute, reading_finding
 
 Reachable = Callable[[str], NDArray[np.bool_]]
 """A router's account of a question: which rows lie in the shards that are searched for it, bool [passages]."""
@@ -248,3 +249,70 @@ class _Explainer:
 
 def _miss(question: Question, passage: str, title: str, finding: Finding) -> Miss:
     return Miss(question.id, question.text, passage, title, finding.stage, finding.cause, finding.happened)
+
+
+_LEFT, _TOP = 200, 76
+_SPAN = 420
+"""Width of a bar that stands for all misses."""
+_WIDTH = _LEFT + _SPAN + 120
+_STAGE, _CAUSE, _GAP = 24, 18, 8
+"""Heights of the bar of a stage and of a cause, and what is left free between stages."""
+_COLOURS = {
+    "chunking": "#79706e",
+    "routing": "#b279a2",
+    "retrieval": "#4c78a8",
+    "policy": "#54a24b",
+    "reranking": "#e0a030",
+    "reading": "#d1605e",
+}
+
+
+def write_misses(path: Path, report: MissReport) -> None:
+    """Write the figure of a report."""
+    write_atomically(path, draw_misses(report).encode())
+
+
+def draw_misses(report: MissReport) -> str:
+    """Return the figure: for each stage a bar as long as its share of all misses, and below it one for each cause."""
+    total = len(report.misses)
+    parts: list[str] = []
+    top = float(_TOP)
+    for stage, causes in report.counts().items():
+        count = sum(causes.values())
+        parts += _bar(top, _STAGE - 4, stage, count, total, _COLOURS[stage], 'font-weight="bold"')
+        top += _STAGE
+        for cause, number in causes.items():
+            parts += _bar(top, _CAUSE - 6, cause, number, total, _COLOURS[stage], 'font-size="11" fill="#555"', 0.5)
+            top += _CAUSE
+        top += _GAP
+    height = top + 16
+    passages = sum(bool(miss.passage) for miss in report.misses)
+    about = (
+        f"{report.questions} questions: {passages} of {report.supporting} supporting passages missed,"
+        f" {total - passages} of {report.judged_answers} answers wrong on complete evidence"
+    )
+    head = [
+        f'<text x="20" y="26" font-size="14" font-weight="bold">What was missed: {escape(_title(report))}</text>',
+        f'<text x="20" y="48" fill="#555">{escape(about)}</text>',
+        f'<path d="M{_LEFT} {_TOP - 10} V{height - 12:.0f}" stroke="#888"/>',
+    ]
+    return svg_picture(_WIDTH, height, [*head, *parts])
+
+
+def _bar(
+    top: float, height: int, name: str, count: int, total: int, colour: str, text: str, opacity: float = 1.0
+) -> list[str]:
+    """Return a bar with its name on the left, and its count and share on the right."""
+    length = _SPAN * count / total if total else 0.0
+    share = 100 * count / total if total else 0.0
+    middle = top + height / 2 + 4
+    return [
+        f'<text x="{_LEFT - 10}" y="{middle:.1f}" text-anchor="end" {text}>{escape(name)}</text>',
+        f'<rect x="{_LEFT}" y="{top:.1f}" width="{length:.1f}" height="{height}" fill="{colour}"'
+        f' fill-opacity="{opacity}"/>',
+        f'<text x="{_LEFT + length + 8:.1f}" y="{middle:.1f}" {text}>{count} ({share:.1f} %)</text>',
+    ]
+
+
+def _title(report: MissReport, width: int = 60) -> str:
+    return report.system if len(report.system) <= width else f"{report.system[: width - 1]}…"

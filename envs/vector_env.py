@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import log
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,49 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
-from ...envs.batch import Observation, SearchBatch
-from ...envs.search_env import observation_space
-from ...envs.settings import EnvironmentSettings
-from ...envs.world import QuestionWorld
-from .paths import Peak
+from .batch import Lane, Observation, SearchBatch
+from .search_env import observation_space
+from .settings import EnvironmentSettings
+from .world import QuestionWorld
+
+READER_ERROR = 0.05
+"""Chance that the coverage reader misjudges one supporting passage."""
+
+
+def coverage_log_likelihood(found: int, missing: int, error: float = READER_ERROR) -> float:
+    """Return log p(y | z, q) when the labels are the reader.
+
+    Each supporting passage is judged right with chance 1 - error when the path took it, and by luck with chance
+    error when it did not.
+    """
+    return found * log(1 - error) + missing * log(error)
+
+
+def log_reader(state: Lane) -> float:
+    """Return log p(y | z, q) of the evidence of an episode: from the question's judge, or else from the labels."""
+    judge = state.world.judge
+    if judge is not None:
+        return judge.log_likelihood(state.taken_rows)
+    return coverage_log_likelihood(state.found_gold, len(state.world.gold) - state.found_gold)
+
+
+@dataclass(slots=True)
+class Peak:
+    """Where an episode's evidence has been worth most so far, to whoever reads it: log p(y | z, q) after ``steps``."""
+
+    log_reader: float
+    steps: int = 0
+
+    @classmethod
+    def of(cls, state: Lane) -> Peak:
+        """Return the peak of an episode that begins."""
+        return cls(log_reader(state))
+
+    def update(self, state: Lane) -> None:
+        """Look at an episode that has taken a passage."""
+        worth = log_reader(state)
+        if worth > self.log_reader:
+            self.log_reader, self.steps = worth, state.steps
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ from trailhound.envs.question_view import QuestionView
 from trailhound.envs.settings import SUB_INDEXES
 from trailhound.envs.world import QuestionWorld
 from trailhound.graph.knowledge_graph import GROUPS
-from trailhound.measuring.misses.miss_stages import Finding, attribute
-from trailhound.measuring.misses.search_trace import Operator, Searched, SearchTrace, operators_along
+from trailhound.measuring.miss_stages import Finding, Operator, Searched, SearchTrace, attribute, operators_along
 from trailhound.retrievers.protocols import Encoder
 
 ARTICLES = {

@@ -7,11 +7,11 @@ import pytest
 import torch
 from trailhound import EnvironmentSettings
 from trailhound.agent.network import NetworkSettings, PolicyNetwork
-from trailhound.agent.policy import SearchPolicy
 from trailhound.agent.rollout import as_tensors
+from trailhound.envs.vector_env import SearchVecEnv
 from trailhound.envs.world import QuestionWorld
 from trailhound.learning.policy.paths import Steps
-from trailhound.learning.policy.vector_env import SearchVecEnv
+from trailhound.learning.policy.ppo import SearchPolicy
 
 
 @pytest.fixture

@@ -1,1 +1,0 @@
-"""What an evaluation missed, and at which stage."""
