@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 
 from ..envs.features import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC
 from ..envs.settings import EnvironmentSettings
 from ..errors import PolicyError
-from ..retrievers.atomic_file import write_atomically, write_json
+from ..retrievers.atomic_file import write_atomically
+from ..retrievers.hashed_files import fingerprint, read_listed, read_sealed_json, write_sealed_json
 from ..retrievers.protocols import Encoder
 from ..retrievers.vectors.adapter import Adapter, load_adapter, save_adapter
 from ..retrievers.vectors.encoder import MiniLMEncoder
@@ -24,6 +24,9 @@ from .network import NetworkSettings, PolicyNetwork
 from .rollout import Confidence
 
 FORMAT = 1
+WEIGHTS = "policy.safetensors"
+DESCRIPTION = "policy.json"
+_REMEDY = "train it again, or go on with its training where that was interrupted"
 FEATURES = {"static": STATIC, "dynamic": DYNAMIC, "pair": PAIR, "operator": OPERATOR, "budget": BUDGET}
 
 
@@ -63,7 +66,7 @@ def save_policy(
     """Write a policy; each file appears whole or not at all, the description last."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
-    write_atomically(folder / "policy.safetensors", save(weights))
+    write_atomically(folder / WEIGHTS, save(weights))
     if adapter is not None:
         save_adapter(folder, adapter)
     description = {
@@ -71,11 +74,12 @@ def save_policy(
         "encoder": encoder,
         "hop_encoder": None if adapter is None else adapter.digest,
         "features": FEATURES,
+        "files": {WEIGHTS: fingerprint(folder / WEIGHTS)},
         "network": asdict(network.settings),
         "environment": asdict(settings),
         "training": dict(training),
     }
-    write_json(folder / "policy.json", description)
+    write_sealed_json(folder / DESCRIPTION, description)
 
 
 def save_confidence(folder: Path, confidence: Confidence) -> None:
@@ -84,11 +88,11 @@ def save_confidence(folder: Path, confidence: Confidence) -> None:
     Raises:
         PolicyError: when the folder holds no policy.
     """
-    write_json(folder / "policy.json", _read_description(folder) | {"confidence": confidence.to_json()})
+    write_sealed_json(folder / DESCRIPTION, _read_description(folder) | {"confidence": confidence.to_json()})
 
 
 def load_policy(folder: Path) -> LoadedPolicy:
-    """Load a policy.
+    """Load a policy; every file is held against its hash.
 
     Raises:
         PolicyError: when the folder holds none, it is damaged, or was trained with other features.
@@ -103,12 +107,13 @@ def load_policy(folder: Path) -> LoadedPolicy:
         settings = EnvironmentSettings(**description["environment"])
         fitted = description.get("confidence")
         confidence = None if fitted is None else Confidence.from_json(fitted)
-        network.load_state_dict(load_file(folder / "policy.safetensors"))
-    except (OSError, SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
+        weights = read_listed(folder / WEIGHTS, description["files"][WEIGHTS], PolicyError, _REMEDY)
+        network.load_state_dict(load(weights))
+    except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
         what = shorten(str(error), 200)  # torch's are many lines long
-        raise PolicyError(f"the policy in {folder} is damaged ({what}): train it again") from error
+        raise PolicyError(f"the policy in {folder} is damaged ({what}): {_REMEDY}") from error
     if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
-        raise PolicyError(f"the policy in {folder} has weights that are not finite: train it again")
+        raise PolicyError(f"the policy in {folder} has weights that are not finite: {_REMEDY}")
     adapter = _load_hop_encoder(folder, description)
     return LoadedPolicy(network.eval(), settings, encoder, training, adapter, confidence)
 
@@ -124,13 +129,7 @@ def _load_hop_encoder(folder: Path, description: Mapping[str, Any]) -> Adapter |
 
 
 def _read_description(folder: Path) -> dict[str, Any]:
-    path = folder / "policy.json"
-    if not path.is_file():
-        raise PolicyError(f"{folder} holds no policy (no policy.json): give the folder that `trailhound train` wrote")
-    try:
-        description = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise PolicyError(f"{path} is damaged ({error}): train the policy again") from error
-    if not isinstance(description, dict):
-        raise PolicyError(f"{path} is damaged (not an object): train the policy again")
-    return description
+    path = folder / DESCRIPTION
+    if not path.exists():
+        raise PolicyError(f"{folder} holds no policy (no {DESCRIPTION}): give the folder that `trailhound train` wrote")
+    return read_sealed_json(path, PolicyError, _REMEDY)

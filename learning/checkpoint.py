@@ -11,12 +11,15 @@ from textwrap import shorten
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from ..errors import PolicyError
-from ..retrievers.atomic_file import write_atomically, write_json
+from ..retrievers.atomic_file import write_json
+from ..retrievers.hashed_files import about_tensors, read_sealed_tensors, write_sealed_tensors
+
+_REMEDY = "delete the run's folder and train again"
 
 
 @dataclass(slots=True)
@@ -71,7 +74,7 @@ def save_checkpoint(
     for number, state in optimizer.state_dict()["state"].items():
         for name, value in state.items():
             tensors[f"optimizer.{number}.{name}"] = torch.as_tensor(value).contiguous()
-    write_atomically(path, save(tensors, metadata={"progressed": json.dumps(asdict(progressed))}))
+    write_sealed_tensors(path, save(tensors, metadata=about_tensors(asdict(progressed))))
 
 
 def load_checkpoint(
@@ -87,23 +90,21 @@ def load_checkpoint(
     """
     weights: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}}
     states: dict[int, dict[str, Tensor]] = {}
+    content, about = read_sealed_tensors(path, PolicyError, _REMEDY)
     try:
-        with safe_open(path, framework="pt") as file:
-            progressed = Progressed(**json.loads(file.metadata()["progressed"]))
-            for name in file.keys():  # noqa: SIM118 - a safe_open handle is no mapping
-                kind, _, rest = name.partition(".")
-                if kind in weights:
-                    weights[kind][rest] = file.get_tensor(name)
-                else:
-                    number, _, part = rest.partition(".")
-                    states.setdefault(int(number), {})[part] = file.get_tensor(name)
+        progressed = Progressed(**about)
+        for name, tensor in load(content).items():
+            kind, _, rest = name.partition(".")
+            if kind in weights:
+                weights[kind][rest] = tensor
+            else:
+                number, _, part = rest.partition(".")
+                states.setdefault(int(number), {})[part] = tensor
         network.load_state_dict(weights["network"])
         if average is not None:
             average.load_state_dict(weights["average"])
-    except (SafetensorError, OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
-        raise PolicyError(
-            f"the checkpoint {path} is damaged ({shorten(str(error), 200)}): delete the run's folder and train again"
-        ) from error
+    except (SafetensorError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise PolicyError(f"the checkpoint {path} is damaged ({shorten(str(error), 200)}); {_REMEDY}") from error
     if optimizer is not None:
         optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
     return progressed

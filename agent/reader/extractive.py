@@ -6,7 +6,6 @@ A network scores every candidate; the softmax over them is p(y | z, q). On disk 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,11 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from ...errors import PolicyError
-from ...retrievers.atomic_file import write_atomically, write_json
+from ...retrievers.atomic_file import write_atomically
+from ...retrievers.hashed_files import fingerprint, read_listed, read_sealed_json, write_sealed_json
 from ...retrievers.records import Passage
 from .candidate_features import FEATURES, SLOTS, AnswerCandidates, read_candidates
 from .passage_analysis import DIMENSION, PassageAnalyser
@@ -196,21 +196,25 @@ def standing_for(answer: str, candidates: AnswerCandidates) -> NDArray[np.bool_]
 
 
 FORMAT = 1
-_SEEN = {"features": list(FEATURES), "slots": list(SLOTS), "word_vectors": DIMENSION}
+WEIGHTS = "reader.safetensors"
+DESCRIPTION = "reader.json"
+_REMEDY = "train it again"
+_FEATURES_SEEN = {"features": list(FEATURES), "slots": list(SLOTS), "word_vectors": DIMENSION}
 
 
 def has_reader(folder: Path) -> bool:
     """Return whether a folder holds a reader."""
-    return (folder / "reader.json").is_file()
+    return (folder / DESCRIPTION).is_file()
 
 
 def save_reader(folder: Path, reader: ExtractiveReader, training: Mapping[str, Any]) -> None:
     """Write a reader; each file appears whole or not at all, the description last."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().contiguous() for name, tensor in reader.network.state_dict().items()}
-    write_atomically(folder / "reader.safetensors", save(weights))
-    description = {"format": FORMAT, **_SEEN, "network": asdict(reader.network.settings), "training": dict(training)}
-    write_json(folder / "reader.json", description)
+    write_atomically(folder / WEIGHTS, save(weights))
+    files = {WEIGHTS: fingerprint(folder / WEIGHTS)}
+    description = {"format": FORMAT, **_FEATURES_SEEN, "files": files, "network": asdict(reader.network.settings)}
+    write_sealed_json(folder / DESCRIPTION, description | {"training": dict(training)})
 
 
 def load_reader(folder: Path, analyser: PassageAnalyser | None = None) -> ExtractiveReader:
@@ -219,18 +223,17 @@ def load_reader(folder: Path, analyser: PassageAnalyser | None = None) -> Extrac
     Raises:
         PolicyError: when the folder holds none, it is damaged, or was trained with other features.
     """
-    path = folder / "reader.json"
-    if not path.is_file():
-        raise PolicyError(f"{folder} holds no reader (no reader.json): train on questions that have answers")
+    if not has_reader(folder):
+        raise PolicyError(f"{folder} holds no reader (no {DESCRIPTION}): train on questions that have answers")
+    description = read_sealed_json(folder / DESCRIPTION, PolicyError, _REMEDY)
+    if any(description.get(name) != value for name, value in {"format": FORMAT, **_FEATURES_SEEN}.items()):
+        raise PolicyError(f"the reader in {folder} was trained by another version of Trailhound: train it again")
     try:
-        description = json.loads(path.read_text("utf-8"))
-        if description["format"] != FORMAT or any(description[name] != value for name, value in _SEEN.items()):
-            raise PolicyError(f"the reader in {folder} was trained by another version of Trailhound: train it again")
         network = ReaderNetwork(ReaderSettings(**description["network"]))
-        network.load_state_dict(load_file(folder / "reader.safetensors"))
-    except (OSError, SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
-        what = shorten(str(error), 200)
-        raise PolicyError(f"the reader in {folder} is damaged ({what}): train it again") from error
+        weights = read_listed(folder / WEIGHTS, description["files"][WEIGHTS], PolicyError, _REMEDY)
+        network.load_state_dict(load(weights))
+    except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
+        raise PolicyError(f"the reader in {folder} is damaged ({shorten(str(error), 200)}): {_REMEDY}") from error
     if not all(bool(torch.isfinite(p).all()) for p in network.state_dict().values()):
         raise PolicyError(f"the reader in {folder} has weights that are not finite: train it again")
     return ExtractiveReader(network.eval(), analyser)

@@ -9,7 +9,6 @@ answer by heart would find it in any evidence. No label of a supporting passage 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from ...envs.question_set import QuestionSet
 from ...envs.settings import EnvironmentSettings
 from ...envs.world import QuestionWorld
 from ...errors import PolicyError, QuestionsError, RecipeError
-from ...retrievers.atomic_file import write_json
+from ...retrievers.hashed_files import read_sealed_json, write_sealed_json
 from ...retrievers.protocols import Encoder, Progress
 from ...retrievers.records import Vectors
 from ..queries.evidence_kinds import shared_posteriors
@@ -94,7 +93,7 @@ class AnswerSupervision:
             judges = self._load_judges()
         else:
             judges, posteriors = self._learn(worlds, sets, progress)
-            write_json(self._folder / _FILE, {"posteriors": [posterior.tolist() for posterior in posteriors]})
+            write_sealed_json(self._folder / _FILE, {"posteriors": [posterior.tolist() for posterior in posteriors]})
         for number, (world, candidates, posterior) in enumerate(zip(worlds, sets, posteriors, strict=True)):
             world.judge = ReaderJudge(judges[number % FOLDS], world)
             if candidates:
@@ -171,7 +170,8 @@ class AnswerSupervision:
 
     def _load(self, sets: Sequence[Sequence[EvidenceSet]]) -> list[NDArray[np.float64]]:
         path = self._folder / _FILE
-        posteriors = [np.array(p, np.float64) for p in json.loads(path.read_text("utf-8"))["posteriors"]]
+        description = read_sealed_json(path, PolicyError, "delete the run's folder and train again")
+        posteriors = [np.array(p, np.float64) for p in description["posteriors"]]
         if [len(p) for p in posteriors] != [len(candidates) for candidates in sets]:
             raise PolicyError(f"{path} belongs to other questions: delete the run's folder and train again")
         return posteriors

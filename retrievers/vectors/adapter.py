@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import EncoderError
-from ..atomic_file import write_atomically
+from ..hashed_files import about_tensors, read_sealed_tensors, write_sealed_tensors
 
 FILE = "hop_encoder.safetensors"
 """Name of an adapter's file, in the folder that ``trailhound tune`` writes and in a policy's."""
@@ -67,7 +66,7 @@ def save_adapter(folder: Path, adapter: Adapter) -> None:
         for layer, pair in adapter.matrices.items()
         for part, matrix in zip(("down", "up"), pair, strict=True)
     }
-    write_atomically(folder / FILE, save(arrays, metadata={"about": json.dumps(dict(adapter.about))}))
+    write_sealed_tensors(folder / FILE, save(arrays, metadata=about_tensors(adapter.about)))
 
 
 def load_adapter(folder: Path) -> Adapter:
@@ -76,20 +75,20 @@ def load_adapter(folder: Path) -> Adapter:
     Raises:
         EncoderError: when there is none, or it is damaged.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
 
     path = folder / FILE
     if not path.is_file():
         raise EncoderError(f"{folder} holds no tuned encoder (no {FILE}): give the folder that `trailhound tune` wrote")
+    content, about = read_sealed_tensors(path, EncoderError, "tune the encoder again")
     parts: dict[str, dict[str, NDArray[np.float16]]] = {}
     try:
-        with safe_open(path, framework="np") as file:
-            about = json.loads(file.metadata()["about"])
-            for name in file.keys():  # noqa: SIM118 - a safe_open handle is no mapping
-                layer, _, part = name.rpartition(".")
-                parts.setdefault(layer, {})[part] = file.get_tensor(name)
+        for name, matrix in load(content).items():
+            layer, _, part = name.rpartition(".")
+            parts.setdefault(layer, {})[part] = matrix
         matrices = {layer: (pair["down"], pair["up"]) for layer, pair in sorted(parts.items())}
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise EncoderError(f"{path} is damaged ({shorten(str(error), 200)}): tune the encoder again") from error
     if not all(np.isfinite(matrix).all() for pair in matrices.values() for matrix in pair):
         raise EncoderError(f"{path} has weights that are not finite: tune the encoder again")

@@ -26,6 +26,7 @@ from trailhound.errors import PolicyError
 from trailhound.learning.policy.paths import Steps
 from trailhound.retrievers.atomic_file import write_atomically
 from trailhound.retrievers.calibration import LogisticCurve
+from trailhound.retrievers.hashed_files import FIELD, fingerprint, write_sealed_json
 from trailhound.retrievers.vectors.adapter import Adapter, save_adapter
 from trailhound.retrievers.vectors.encoder import BUILT_IN
 
@@ -46,9 +47,18 @@ def folder(tmp_path: Path, network: PolicyNetwork) -> Path:
 
 
 def change(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    """Edit what ``policy.json`` states; its hash is that of the new content."""
     description = json.loads((folder / "policy.json").read_text())
+    del description[FIELD]
     edit(description)
-    (folder / "policy.json").write_text(json.dumps(description))
+    write_sealed_json(folder / "policy.json", description)
+
+
+def change_weights(folder: Path, weights: dict[str, torch.Tensor]) -> None:
+    """Write other weights, with the hash that belongs to them."""
+    path = folder / "policy.safetensors"
+    save_file(weights, path)
+    change(folder, lambda description: description["files"].update({path.name: fingerprint(path)}))
 
 
 def test_what_is_saved_is_loaded(folder: Path, network: PolicyNetwork, states: Steps) -> None:
@@ -80,7 +90,7 @@ def test_a_folder_without_a_policy(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'"text"', b"\xff\xfe", b'{"format": 1'])
 def test_a_damaged_description(folder: Path, content: bytes) -> None:
     (folder / "policy.json").write_bytes(content)
-    with pytest.raises(PolicyError, match=r"policy\.json is damaged .*train the policy again"):
+    with pytest.raises(PolicyError, match=r"policy\.json is damaged.*train it again"):
         load_policy(folder)
 
 
@@ -124,7 +134,7 @@ def test_a_policy_of_other_features_or_another_format(folder: Path, edit: Callab
 )
 def test_a_description_that_does_not_fit(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
     change(folder, edit)
-    with pytest.raises(PolicyError, match=r"is damaged .*train it again"):
+    with pytest.raises(PolicyError, match=r"is (damaged|missing).*train it again"):
         load_policy(folder)
 
 
@@ -133,30 +143,28 @@ def test_damaged_weights(folder: Path) -> None:
     whole = path.read_bytes()
     for content in (b"", whole[:7], whole[:200], whole[:-1], whole + b"x", b"\xff" * len(whole)):
         path.write_bytes(content)
-        with pytest.raises(PolicyError, match=r"is damaged .*train it again"):
+        with pytest.raises(PolicyError, match=r"is (damaged|missing).*train it again"):
             load_policy(folder)
     path.unlink()
-    with pytest.raises(PolicyError, match=r"is damaged .*train it again"):
+    with pytest.raises(PolicyError, match=r"is (damaged|missing).*train it again"):
         load_policy(folder)
 
 
 def test_weights_that_are_missing_or_too_many(folder: Path) -> None:
-    path = folder / "policy.safetensors"
-    weights = load_file(path)
-    save_file({name: weight for name, weight in weights.items() if name != "value.0.bias"}, path)
+    weights = load_file(folder / "policy.safetensors")
+    change_weights(folder, {name: weight for name, weight in weights.items() if name != "value.0.bias"})
     with pytest.raises(PolicyError, match=r"is damaged .*value\.0\.bias"):
         load_policy(folder)
-    save_file({**weights, "more": torch.zeros(1)}, path)
+    change_weights(folder, {**weights, "more": torch.zeros(1)})
     with pytest.raises(PolicyError, match="is damaged"):
         load_policy(folder)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite(folder: Path, value: float) -> None:
-    path = folder / "policy.safetensors"
-    weights = load_file(path)
+    weights = load_file(folder / "policy.safetensors")
     weights["value.0.bias"][0] = value
-    save_file(weights, path)
+    change_weights(folder, weights)
     with pytest.raises(PolicyError, match="not finite: train it again"):
         load_policy(folder)
 

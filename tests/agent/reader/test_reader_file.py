@@ -13,6 +13,7 @@ from trailhound.agent.reader.passage_analysis import PassageAnalyser
 from trailhound.agent.reader.protocol import ReadingTask
 from trailhound.errors import PolicyError
 from trailhound.learning.reader.reader_training import ReadingExample
+from trailhound.retrievers.hashed_files import read_sealed_json, write_sealed_json
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_damage_is_said_and_so_is_the_way_out(folder: Path, analyser: PassageAna
         load_reader(folder / "elsewhere", analyser)
     whole = (folder / "reader.safetensors").read_bytes()
     (folder / "reader.safetensors").write_bytes(whole[:-40])
-    with pytest.raises(PolicyError, match=r"damaged .*: train it again"):
+    with pytest.raises(PolicyError, match=r"damaged.*train it again"):
         load_reader(folder, analyser)
     (folder / "reader.safetensors").write_bytes(whole)
     (folder / "reader.json").write_text("[]")
@@ -45,9 +46,9 @@ def test_damage_is_said_and_so_is_the_way_out(folder: Path, analyser: PassageAna
 
 
 def test_other_features_are_another_version(folder: Path, analyser: PassageAnalyser) -> None:
-    description = json.loads((folder / "reader.json").read_text())
+    description = read_sealed_json(folder / "reader.json", PolicyError, "")
     description["features"] = description["features"][1:]
-    (folder / "reader.json").write_text(json.dumps(description))
+    write_sealed_json(folder / "reader.json", description)
     with pytest.raises(PolicyError, match="another version"):
         load_reader(folder, analyser)
 

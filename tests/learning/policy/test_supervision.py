@@ -17,6 +17,7 @@ from trailhound.learning.policy.supervision import FOLDS, AnswerSupervision, Sup
 from trailhound.learning.queries.evidence_kinds import shared_posteriors
 from trailhound.learning.queries.latent_evidence import evidence_sets
 from trailhound.learning.reader.judge import ReaderJudge
+from trailhound.retrievers.hashed_files import write_sealed_json
 from trailhound.retrievers.questions.labelled import load_questions
 
 
@@ -171,7 +172,7 @@ def test_a_run_by_answers_goes_on_from_what_it_prepared(
     run(small_index, corpus_folder, out, answers_recipe)
     assert (out / "judge-0" / "reader.safetensors").stat().st_mtime_ns == before
     assert (out / "policy.safetensors").read_bytes() == weights
-    (out / "evidence_sets.json").write_text('{"posteriors": [[1.0]]}')
+    write_sealed_json(out / "evidence_sets.json", {"posteriors": [[1.0]]})
     with pytest.raises(PolicyError, match="belongs to other questions"):
         run(small_index, corpus_folder, out, answers_recipe)
 
