@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .learning.router.router_tuning import RouterTuning, tune_router
     from .learning.training_questions import TrainingSource
     from .measuring.evaluation import Evaluation, evaluate
-    from .measuring.misses.misses import MissReport, explain_misses
+    from .measuring.misses import MissReport, explain_misses
     from .retrievers.records import Document, Passage, Question
 
 register_environments()  # gymnasium.make knows the environment once this package is imported
@@ -43,7 +43,7 @@ _HOMES = {
     "learning.queries.downstream_tuning": "DownstreamSettings tune_query", "learning.reranker": "tune_reranker",
     "learning.router.router_folder": "refresh_router", "learning.router.router_tuning": "RouterTuning tune_router",
     "learning.training_questions": "TrainingSource", "measuring.evaluation": "Evaluation evaluate",
-    "measuring.misses.misses": "MissReport explain_misses", "retrievers.records": "Document Passage Question",
+    "measuring.misses": "MissReport explain_misses", "retrievers.records": "Document Passage Question",
 }  # fmt: skip
 
 
