@@ -20,7 +20,7 @@ from random import Random
 import numpy as np
 from trailhound import Document, Index
 from trailhound.graph.edges import Relation
-from trailhound.retrievers.corpus.reading import read_corpus
+from trailhound.retrievers.corpus.loading import read_corpus
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.records import Query, Vectors
 from trailhound.retrievers.words.terms import analyse

@@ -38,7 +38,7 @@ from trailhound.retrievers.changing.live_store import LiveStore
 from trailhound.retrievers.changing.live_terms import LiveTerms
 from trailhound.retrievers.compiling.chunking import chunk
 from trailhound.retrievers.compiling.context import context_lines
-from trailhound.retrievers.corpus.reading import read_corpus
+from trailhound.retrievers.corpus.loading import read_corpus
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.records import Vectors
 from trailhound.retrievers.vectors.encoder import MiniLMEncoder, embedding_text

@@ -72,7 +72,7 @@ def run(parsed: argparse.Namespace) -> None:
     """Change an index."""
     from ..index.index_drift import measure_drift
     from ..measuring.run_file import documents_never_retrieved
-    from ..retrievers.corpus.reading import read_corpus
+    from ..retrievers.corpus.loading import read_corpus
 
     if not parsed.corpus and not parsed.delete and not parsed.delete_never_retrieved:
         raise WrongUseError("nothing to do: name a CORPUS to add, or documents to --delete")

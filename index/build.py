@@ -15,7 +15,7 @@ from ..retrievers.compiling.compiler import CorpusCompiler, StageRecord, token_c
 from ..retrievers.compiling.context import ContextFunction, ContextName, in_context
 from ..retrievers.compiling.masking import Masker
 from ..retrievers.compiling.pruning import Sieve
-from ..retrievers.corpus.reading import read_corpus
+from ..retrievers.corpus.loading import read_corpus
 from ..retrievers.folder import publish, read_manifest
 from ..retrievers.knowledge.fact_encoder import EmbeddingSettings, FactEncoder
 from ..retrievers.knowledge.facts import Facts, entity_documents, graph_file

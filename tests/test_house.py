@@ -167,7 +167,7 @@ def in_fresh_python(command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("module", ["trailhound", "trailhound.cli", "trailhound.retrievers.corpus.reading"])
+@pytest.mark.parametrize("module", ["trailhound", "trailhound.cli", "trailhound.retrievers.corpus.loading"])
 def test_import_is_fast_because_heavy_libraries_wait(module: str) -> None:
     heavy = "torch transformers faiss tantivy ctranslate2 stable_baselines3 torch_geometric scipy networkx"
     command = f"import {module}, sys; print(*[name for name in {heavy.split()} if name in sys.modules])"

@@ -13,11 +13,9 @@ from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
-from ..compiling.chunking import headings
 from ..compiling.context import Chunked, ContextFunction, ContextName, context_lines, corpus_lines
-from ..compiling.corpus_context import MOST_SECTIONS, Mentions, paths_of, sections_of_titles
-from ..compiling.distinctive_terms import DistinctiveTerms
-from ..compiling.sections import Section, sections
+from ..compiling.corpus_context import MOST_SECTIONS, DistinctiveTerms, Mentions, paths_of, sections_of_titles
+from ..compiling.markdown import Section, headings, sections
 from ..records import Passage
 from ..words.phrases import words_of
 from ..words.titles import title_forms

@@ -9,14 +9,11 @@ from typing import Any, NamedTuple, Protocol
 
 from ...errors import CorpusError
 from ..records import Document, Passage, Spans
+from .markdown import blocks
 
 CountTokens = Callable[[str], int]
 """How many tokens a text is to an encoder, special tokens left out."""
 
-_HEADING = re.compile(r" {0,3}#{1,6}(?:[ \t]|$)")
-_HEADING_MARKS = re.compile(r"[ ]*(#{1,6})[ \t]*(.*?)(?:[ \t]+#+)?[ \t]*$", re.DOTALL)
-_LIST_ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]")
-_FENCE = re.compile(r" {0,3}(?:```|~~~)")
 
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 # Scripts without spaces, and strings without any (base64, addresses), must not make a word without end.
@@ -55,14 +52,6 @@ _SENTENCE_OPENERS = _words(
 )
 
 
-class _Block(NamedTuple):
-    """A stretch that no sentence crosses: a paragraph, a list item or a heading."""
-
-    start: int
-    end: int
-    heading: bool
-
-
 class _Piece(NamedTuple):
     """A sentence, or the part of a long one that fits a passage; ``size`` is what it takes of the budget."""
 
@@ -86,15 +75,6 @@ class _Ruler(Protocol):
         ...
 
 
-class Heading(NamedTuple):
-    """A markdown heading: its line is ``text[start:end]``; level 1 to 6."""
-
-    start: int
-    end: int
-    level: int
-    title: str
-
-
 def sentence_spans(text: str) -> Spans:
     """Return ``[start, end)`` of every sentence, in order, without the white space around it.
 
@@ -102,18 +82,7 @@ def sentence_spans(text: str) -> Spans:
     punctuation, at an empty line, and around a markdown heading, list item or fence. Titles (Mr.), initials,
     abbreviations and decimals do not end one; a few words that open sentences decide the doubtful cases.
     """
-    return tuple(span for block in _blocks(text) for span in _sentences(text, block.start, block.end))
-
-
-def headings(text: str) -> list[Heading]:
-    """Return the markdown headings of ``text`` that have words, in order; none of those inside fenced code."""
-    found = []
-    for block in _blocks(text):
-        if block.heading:
-            match = _HEADING_MARKS.match(text[block.start : block.end])
-            if match and match[2]:
-                found.append(Heading(block.start, block.end, len(match[1]), match[2]))
-    return found
+    return tuple(span for block in blocks(text) for span in _sentences(text, block.start, block.end))
 
 
 def chunk(
@@ -178,7 +147,7 @@ def _metadata_at(document: Document, start: int) -> Mapping[str, Any]:
 def _gather(text: str, ruler: _Ruler) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     budget, used, only_headings = ruler.budget, 0, True
-    for block in _blocks(text):
+    for block in blocks(text):
         if block.heading and not only_headings:
             used, only_headings = 0, True
         for start, end in _sentences(text, block.start, block.end):
@@ -260,34 +229,6 @@ class _Tokens:
     def _fitting(self, text: str, begin: int, ends: list[int], limit: int) -> int:
         """Return how many of the ascending ``ends`` give a text of at most ``limit`` tokens from ``begin``."""
         return bisect_right(ends, limit, key=lambda end: self._size(text, begin, end))
-
-
-def _blocks(text: str) -> Iterator[_Block]:
-    """Yield paragraphs, list items, headings and fenced code, which has no headings or items in it."""
-    fenced = False
-    start = end = -1
-    position = 0
-    while position < len(text):
-        line_end = text.find("\n", position)
-        line_end = len(text) if line_end < 0 else line_end
-        blank = text[position:line_end].isspace() or position == line_end
-        heading = not fenced and _HEADING.match(text, position, line_end) is not None
-        item = not fenced and _LIST_ITEM.match(text, position, line_end) is not None
-        fence = _FENCE.match(text, position, line_end) is not None
-        if start >= 0 and (blank or heading or item or (fence and not fenced)):
-            yield _Block(start, end, heading=False)
-            start = -1
-        if heading:
-            yield _Block(position, line_end, heading=True)
-        elif not blank:
-            start, end = (position if start < 0 else start), line_end
-        if fence and fenced:
-            yield _Block(start, end, heading=False)
-            start = -1
-        fenced ^= fence
-        position = line_end + 1
-    if start >= 0:
-        yield _Block(start, end, heading=False)
 
 
 def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -15,9 +15,8 @@ from typing import Literal
 from ...errors import CorpusError
 from ..records import Document, Passage
 from ..words.terms import analyse
-from .corpus_context import Mentions
-from .distinctive_terms import DistinctiveTerms
-from .sections import Section, sections
+from .corpus_context import DistinctiveTerms, Mentions
+from .markdown import Section, sections
 
 ContextName = Literal["none", "title", "neighbours", "corpus", "function"]
 """``function`` stands in an index's settings where a user's own function gave the context."""

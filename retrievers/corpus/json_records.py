@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NoReturn
 import orjson
 
 from ...errors import CorpusError, QuestionsError
-from .complaints import Place
+from .normalise import Place
 
 LocatedError = type[CorpusError] | type[QuestionsError]
 """Which error a damaged file raises: the same format holds documents and questions."""

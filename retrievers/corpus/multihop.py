@@ -9,8 +9,8 @@ from typing import Any
 
 from ...errors import CorpusError
 from ..records import Document
-from .complaints import Complaints, Place
 from .json_records import LocatedError, Record, json_type, read_json_array, read_json_lines
+from .normalise import Complaints, Place
 
 
 def is_multihop(values: Mapping[str, Any]) -> bool:

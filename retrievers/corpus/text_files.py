@@ -1,4 +1,4 @@
-"""Folders of plain text, markdown, HTML and PDF: every file is a document."""
+"""Folders of plain text, Markdown, HTML and PDF: every file is a document."""
 
 from __future__ import annotations
 
@@ -7,20 +7,156 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 
-from ...errors import CorpusError
+from ...errors import CorpusError, MissingExtraError
+from ..compiling.markdown import headings
 from ..records import Document
-from .complaints import Complaints, Place
-from .html_text import html_to_text
-from .json_records import decode, file_kind, read_file
-from .pdf_text import pdf_pages
+from .json_records import decode, file_kind, open_regular, read_file
+from .normalise import Complaints, Place
+
+_SKIPPED = frozenset({"script", "style", "nav", "noscript", "template", "svg", "iframe", "object", "select"})
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_BLOCK_NAMES = """
+    address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption
+    figure footer form header hr html li main ol p pre section summary table tbody tfoot thead tr ul
+"""
+_BLOCKS = frozenset(_BLOCK_NAMES.split())
+_CELLS = frozenset({"td", "th"})
+_SPACE = re.compile(r"\s+")
+
+
+class _TextCollector(HTMLParser):
+    """Gathers paragraphs, the title and the first h1 while the parser walks the tags."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.paragraphs: list[str] = []
+        self.title = ""
+        self.first_heading = ""
+        self._parts: list[str] = []
+        self._heading = 0
+        self._title_parts: list[str] | None = None
+        self._skipped: list[str] = []
+        self._preformatted = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Open a paragraph, a heading or a part that is left out."""
+        if tag in _SKIPPED:
+            self._skipped.append(tag)
+        elif self._skipped:
+            return
+        elif tag == "title":
+            self._title_parts = []
+        elif tag == "br":
+            self._parts.append("\n" if self._preformatted else "\0")
+        elif tag in _CELLS:
+            self._parts.append(" ")
+        elif tag in _HEADINGS:
+            self.end_paragraph()
+            self._heading = _HEADINGS[tag]
+        elif tag in _BLOCKS:
+            self.end_paragraph()
+            self._preformatted += tag == "pre"
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close what the tag closes; a closing tag without its opening one changes nothing."""
+        if self._skipped:
+            if tag in self._skipped:
+                del self._skipped[self._skipped.index(tag) :]
+        elif tag == "title" and self._title_parts is not None:
+            self.title = self.title or _one_line("".join(self._title_parts))
+            self._title_parts = None
+        elif tag in _BLOCKS or tag in _HEADINGS:
+            self.end_paragraph()
+            if tag == "pre":
+                self._preformatted = max(0, self._preformatted - 1)
+
+    def handle_data(self, data: str) -> None:
+        """Take text, with runs of white space as one space except in preformatted parts."""
+        if self._skipped:
+            return
+        data = data.replace("\0", "")
+        if self._title_parts is not None:
+            self._title_parts.append(data)
+        else:
+            self._parts.append(data if self._preformatted else _SPACE.sub(" ", data))
+
+    def end_paragraph(self) -> None:
+        """Finish the paragraph or heading being gathered; an empty one leaves no trace."""
+        lines = "".join(self._parts).replace("\0", "\n").split("\n")
+        if not self._preformatted:
+            lines = [_SPACE.sub(" ", line).strip() for line in lines]
+        text = "\n".join(lines).strip("\n" if self._preformatted else None)
+        self._parts.clear()
+        if text.strip():
+            if self._heading:
+                text = _one_line(text)
+                if self._heading == 1:
+                    self.first_heading = self.first_heading or text
+                text = "#" * self._heading + " " + text
+            self.paragraphs.append(text)
+        self._heading = 0
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def html_to_text(html: str, path: Path) -> tuple[str, str]:
+    """Return the title (title tag, else first h1, else empty) and the text of an HTML page.
+
+    Paragraphs are set apart by an empty line, headings are written ``# heading``; scripts, styles and
+    navigation are left out.
+
+    Raises:
+        CorpusError: the page has a declaration that cannot be read; names file and line.
+    """
+    collector = _TextCollector()
+    try:
+        collector.feed(html)
+        collector.close()
+    except AssertionError as cause:
+        # The standard parser reports an unreadable "<![...]" declaration this way.
+        raise CorpusError(f"not readable as HTML ({cause})", path, collector.getpos()[0]) from cause
+    collector.end_paragraph()
+    return collector.title or collector.first_heading, "\n\n".join(collector.paragraphs)
+
+
+def pdf_pages(path: Path, *, follow: bool = True) -> list[str]:
+    """Return the text of every page of a PDF, in order; a page that is a picture gives an empty string.
+
+    Args:
+        path: the file.
+        follow: whether the path may be a link itself.
+
+    Raises:
+        MissingExtraError: pypdf is not installed.
+        CorpusError: the file is damaged, encrypted, no PDF or no regular file.
+    """
+    try:
+        from pypdf import PdfReader
+    except ImportError as cause:
+        raise MissingExtraError("pypdf", "pdf", f"reading {path}") from cause
+    try:
+        with open_regular(path, CorpusError, follow=follow) as file:
+            return [page.extract_text() for page in PdfReader(file).pages]
+    except CorpusError:
+        raise
+    except OSError as cause:
+        raise CorpusError(f"cannot be read ({cause.strerror}): check its permissions", path) from cause
+    except Exception as cause:
+        # A damaged PDF makes pypdf raise nearly anything, so the boundary is drawn around the whole reading.
+        raise CorpusError(
+            f"cannot be read as PDF ({type(cause).__name__}: {cause}): repair or decrypt it, or leave it out",
+            path,
+        ) from cause
+
 
 SUFFIXES = frozenset({".txt", ".md", ".html", ".htm", ".pdf"})
 """The kinds of text file that are read, in lower case."""
 
-_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.*?)[ \t]*#*[ \t]*$")
-_FENCE = re.compile(r" {0,3}(```|~~~)")
 _PAGE_BREAK = "\n\n"
 
 
@@ -124,21 +260,10 @@ def _read_text_file(path: Path, target: Path, name: str, complaints: Complaints)
 
 def _title_and_text(raw: str, suffix: str, path: Path) -> tuple[str, str]:
     if suffix == ".md":
-        return first_heading(raw), raw
+        return next((heading.title for heading in headings(raw)), ""), raw
     if suffix in (".html", ".htm"):
         return html_to_text(raw, path)
     return "", raw
-
-
-def first_heading(markdown: str) -> str:
-    """Return the first ``# heading`` of any level outside fenced code, or an empty string."""
-    fenced = False
-    for line in markdown.split("\n"):
-        if _FENCE.match(line):
-            fenced = not fenced
-        elif not fenced and (match := _HEADING.match(line)) and match[1]:
-            return match[1]
-    return ""
 
 
 def _join_pages(pages: list[str], complaints: Complaints, place: Place) -> tuple[str, list[int]]:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from ...errors import CorpusError, DamagedIndexError, QuestionsError
 from ..array_file import load_arrays
 from ..atomic_file import write_json
-from ..corpus.complaints import Complaints, Place
 from ..corpus.json_records import LocatedError, decode, read_file
+from ..corpus.normalise import Complaints, Place
 from ..records import Document, Rows
 
 GRAPH_FILE = "graph.txt"

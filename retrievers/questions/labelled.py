@@ -8,10 +8,9 @@ from typing import Any
 
 from ...errors import QuestionsError
 from ..atomic_file import write_atomically, write_json_lines
-from ..corpus.complaints import Complaints, Place
 from ..corpus.json_records import Record, decode, json_type, read_file, read_json_lines
 from ..corpus.multihop import multihop_records, supporting_ids
-from ..corpus.normalise import normalise
+from ..corpus.normalise import Complaints, Place, normalise
 from ..records import Qrels, Question
 from .fact_questions import has_fact_questions, load_fact_questions
 

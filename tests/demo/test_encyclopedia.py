@@ -14,7 +14,7 @@ from trailhound.demo import encyclopedia_names
 from trailhound.demo.encyclopedia import Encyclopedia, generate, write_beir
 from trailhound.demo.encyclopedia_world import Entity, build_world
 from trailhound.errors import CorpusError, QuestionsError
-from trailhound.retrievers.corpus.reading import read_corpus
+from trailhound.retrievers.corpus.loading import read_corpus
 from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.records import Document, Question
 from trailhound.retrievers.words.titles import TitleMatcher

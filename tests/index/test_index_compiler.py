@@ -17,7 +17,7 @@ from trailhound.errors import EncoderError, IndexFolderError, MaskingError
 from trailhound.graph.knowledge_graph import KnowledgeGraph
 from trailhound.retrievers.compiling.chunking import chunk
 from trailhound.retrievers.compiling.masking import MASK
-from trailhound.retrievers.corpus.reading import read_corpus
+from trailhound.retrievers.corpus.loading import read_corpus
 from trailhound.retrievers.folder import MANIFEST
 from trailhound.retrievers.protocols import Encoder, Progress
 from trailhound.retrievers.records import Query, Vectors

@@ -6,7 +6,7 @@ import time
 
 from trailhound.retrievers.compiling.chunking import chunk
 from trailhound.retrievers.compiling.corpus_context import MOST_MENTIONS, MOST_NAMES, Mentions
-from trailhound.retrievers.compiling.sections import sections
+from trailhound.retrievers.compiling.markdown import sections
 from trailhound.retrievers.records import Document
 
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 from trailhound.errors import CorpusError
-from trailhound.retrievers.corpus.beir import read_beir
-from trailhound.retrievers.corpus.complaints import Complaints
+from trailhound.retrievers.corpus.loading import read_beir
+from trailhound.retrievers.corpus.normalise import Complaints
 from trailhound.retrievers.records import Document
 
 

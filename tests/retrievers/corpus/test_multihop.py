@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from trailhound.errors import CorpusError, QuestionsError
-from trailhound.retrievers.corpus.complaints import Complaints
 from trailhound.retrievers.corpus.multihop import (
     content_id,
     join_sentences,
@@ -13,6 +12,7 @@ from trailhound.retrievers.corpus.multihop import (
     read_multihop,
     supporting_ids,
 )
+from trailhound.retrievers.corpus.normalise import Complaints
 
 HOTPOT = {
     "_id": "q1",

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from trailhound.errors import CorpusError, MissingExtraError
 from trailhound.retrievers.compiling.chunking import chunk
-from trailhound.retrievers.corpus.pdf_text import pdf_pages
-from trailhound.retrievers.corpus.reading import read_corpus
+from trailhound.retrievers.corpus.loading import read_corpus
+from trailhound.retrievers.corpus.text_files import pdf_pages
 
 
 def pdf(*pages: str) -> bytes:

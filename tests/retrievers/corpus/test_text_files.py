@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from trailhound.errors import CorpusError
-from trailhound.retrievers.corpus.complaints import Complaints
-from trailhound.retrievers.corpus.reading import read_corpus
-from trailhound.retrievers.corpus.text_files import SUFFIXES, first_heading, read_text_folder
+from trailhound.retrievers.corpus.loading import read_corpus
+from trailhound.retrievers.corpus.normalise import Complaints
+from trailhound.retrievers.corpus.text_files import SUFFIXES, read_text_folder
 from trailhound.retrievers.records import Document
 
 
@@ -150,6 +150,10 @@ def test_folder_that_cannot_be_listed(tmp_path: Path) -> None:
         read(tmp_path / "gone")
 
 
-def test_first_heading_skips_fenced_code_and_hashtags() -> None:
-    assert first_heading("#tag\n~~~\n# no\n~~~\n\n   ### C#  \n# later") == "C"
-    assert first_heading("no heading\n#\n") == ""
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [("#tag\n~~~\n# no\n~~~\n\n   ### C# ##\n# later", "C#"), ("no heading\n#\n", "page")],
+)
+def test_the_first_heading_outside_fenced_code_is_the_title(text: str, title: str, tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text(text)
+    assert [document.title for document in read(tmp_path)[0]] == [title]

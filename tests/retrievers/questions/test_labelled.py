@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from trailhound.errors import QuestionsError
-from trailhound.retrievers.corpus.reading import read_corpus
+from trailhound.retrievers.corpus.loading import read_corpus
 from trailhound.retrievers.questions.labelled import load_multihop_questions, load_questions
 from trailhound.retrievers.records import Question
 

@@ -1,12 +1,74 @@
-"""Which headings a passage stands under, and which stand beside it."""
+"""The Markdown of a text: its paragraphs, list items, headings and fenced code, and the sections of its passages."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..records import Document, Passage
-from .chunking import Heading, headings
+
+_HEADING = re.compile(r" {0,3}#{1,6}(?:[ \t]|$)")
+_HEADING_MARKS = re.compile(r"[ ]*(#{1,6})[ \t]*(.*?)(?:[ \t]+#+)?[ \t]*$", re.DOTALL)
+_LIST_ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]")
+_FENCE = re.compile(r" {0,3}(?:```|~~~)")
+
+
+class Block(NamedTuple):
+    """A stretch that no sentence crosses: a paragraph, a list item or a heading."""
+
+    start: int
+    end: int
+    heading: bool
+
+
+class Heading(NamedTuple):
+    """A markdown heading: its line is ``text[start:end]``; level 1 to 6."""
+
+    start: int
+    end: int
+    level: int
+    title: str
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """Yield paragraphs, list items, headings and fenced code, which has no headings or items in it."""
+    fenced = False
+    start = end = -1
+    position = 0
+    while position < len(text):
+        line_end = text.find("\n", position)
+        line_end = len(text) if line_end < 0 else line_end
+        blank = text[position:line_end].isspace() or position == line_end
+        heading = not fenced and _HEADING.match(text, position, line_end) is not None
+        item = not fenced and _LIST_ITEM.match(text, position, line_end) is not None
+        fence = _FENCE.match(text, position, line_end) is not None
+        if start >= 0 and (blank or heading or item or (fence and not fenced)):
+            yield Block(start, end, heading=False)
+            start = -1
+        if heading:
+            yield Block(position, line_end, heading=True)
+        elif not blank:
+            start, end = (position if start < 0 else start), line_end
+        if fence and fenced:
+            yield Block(start, end, heading=False)
+            start = -1
+        fenced ^= fence
+        position = line_end + 1
+    if start >= 0:
+        yield Block(start, end, heading=False)
+
+
+def headings(text: str) -> list[Heading]:
+    """Return the markdown headings of ``text`` that have words, in order; none of those inside fenced code."""
+    found = []
+    for block in blocks(text):
+        if block.heading:
+            match = _HEADING_MARKS.match(text[block.start : block.end])
+            if match and match[2]:
+                found.append(Heading(block.start, block.end, len(match[1]), match[2]))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The way in: picks the reader for every path and holds ids to be unique over all of them."""
+"""The documents of a corpus: picks the reader for every path and checks that ids are unique over all of them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,58 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 from ...errors import CorpusError
 from ..records import Document
-from .beir import read_beir
-from .complaints import Complaints, Place
-from .json_records import read_json_lines
+from .json_records import Record, json_type, read_json_lines
 from .multihop import is_multihop, read_multihop
+from .normalise import Complaints, Place
 from .text_files import SUFFIXES, read_text_file, read_text_folder
+
+_KNOWN = frozenset({"_id", "title", "text", "metadata"})
+
+
+def read_beir(path: Path, complaints: Complaints) -> Iterator[tuple[Document, Place]]:
+    """Yield the atomic documents of a BEIR corpus file in its order.
+
+    Ids are kept as they stand. Fields beyond BEIR's join the metadata. A document with a title and no text
+    has its title as its text, so that it can be found; one with neither is left out. Both are warned of.
+
+    Source: Thakur et al. 2021, "BEIR", https://github.com/beir-cellar/beir.
+
+    Raises:
+        CorpusError: a line is damaged, or a field is missing or of the wrong type.
+    """
+    for record in read_json_lines(path, CorpusError):
+        document = _document(record, complaints)
+        if document is not None:
+            yield document, record.place
+
+
+def _document(record: Record, complaints: Complaints) -> Document | None:
+    place = record.place
+    identifier = record.identifier("_id")
+    text = complaints.normalised(record.string("text"), place)
+    title = complaints.normalised(record.optional_string("title"), place)
+    metadata = complaints.normalised_json(_metadata(record), place)
+    if not text.strip():
+        if not title.strip():
+            complaints.add("skipped an empty document", place, f" (id {identifier!r})")
+            return None
+        complaints.add("no text: took the title as the text", place, f" (id {identifier!r})")
+        text = title
+    source = f"{place.path.name}:{place.line}"
+    return Document(identifier, title, text, source, atomic=True, metadata=metadata)
+
+
+def _metadata(record: Record) -> dict[str, Any]:
+    metadata = record.values.get("metadata")
+    if metadata is not None and not isinstance(metadata, dict):
+        raise record.fail(f"the field 'metadata' must be an object, not {json_type(metadata)}")
+    others = {name: value for name, value in record.values.items() if name not in _KNOWN}
+    return {**others, **(metadata or {})}
+
 
 _KINDS = f"a BEIR folder or .jsonl, a multi-hop .json or .jsonl, or {', '.join(sorted(SUFFIXES))} files"
 
