@@ -9,7 +9,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,12 @@ class WordVectors:
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
         return Pieces(offsets[:, 0], offsets[:, 1], self._table[encoding.ids])
+
+
+@cache
+def shared_word_vectors() -> WordVectors:
+    """Return the word vectors of this process, which takes most of a second once; nobody changes them."""
+    return WordVectors()
 
 
 BASE = (
@@ -169,11 +175,11 @@ class PassageAnalyser:
     """Analyses passages, each once; readers may share one, and so may threads.
 
     Args:
-        vectors: word vectors; loaded when None.
+        vectors: word vectors; those that this process shares when None.
     """
 
     def __init__(self, vectors: WordVectors | None = None) -> None:
-        self.vectors = vectors if vectors is not None else WordVectors()
+        self.vectors = vectors if vectors is not None else shared_word_vectors()
         self._read = lru_cache(_REMEMBERED)(self._analyse)
 
     def read(self, passages: Sequence[Passage]) -> list[PassageAnalysis]:
