@@ -1,5 +1,6 @@
 # make demo    environment, installation, then everything once on a corpus that the program makes itself
 # make test    environment, installation, lint, types and every test
+# make cover   every test again, measuring coverage, which takes most of the time twice
 # make lint    ruff and mypy alone
 # make bench   the benchmark scripts there are
 # make clean   remove everything that make has made
@@ -7,19 +8,23 @@
 # PYTHON=python3.12 chooses another interpreter, PYTEST="-k words" other tests.
 
 PYTHON ?= python3
-PYTEST ?= -n 2 --cov --cov-report=term --cov-fail-under=90
+# A worker runs all tests of a file, so that what they share is made once.
+PYTEST ?= -n 2 --dist loadfile
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test cover lint bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/trailhound demo
 
 test: lint
 	$(BIN)/python -m pytest $(PYTEST)
+
+cover: $(VENV)/installed-dev
+	$(BIN)/python -m pytest $(PYTEST) --cov --cov-report=term --cov-fail-under=90
 
 lint: $(VENV)/installed-dev $(VENV)/types/trailhound
 	$(BIN)/ruff check .
@@ -28,7 +33,7 @@ lint: $(VENV)/installed-dev $(VENV)/types/trailhound
 
 bench: $(VENV)/installed
 	@echo "RESULTS.md has the command of every figure; each script explains itself:"
-	@for script in benchmarks/*.py; do echo "  $(BIN)/python $$script --help"; done
+	@grep -l '^def main' benchmarks/*.py | sed 's|.*|  $(BIN)/python & --help|'
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -14,7 +14,7 @@ from trailhound.agent.network import NetworkSettings, PolicyNetwork
 from trailhound.errors import RecipeError
 from trailhound.learning.policy.recipe import recipe_names
 
-FOLDER = Path(__file__).parents[2] / "runs" / "recipes"
+FOLDER = Path(__file__).parents[3] / "runs" / "recipes"
 FRACTIONS = [name for name, field in Recipe.model_fields.items() if field.annotation is float]
 NUMBERS = [name for name, field in Recipe.model_fields.items() if field.annotation in (int, float)]
 

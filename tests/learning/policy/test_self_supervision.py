@@ -50,7 +50,7 @@ def test_what_is_learned_from_made_questions_holds_for_questions_of_people(
     small_index: Index, corpus_folder: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
     sources, validation = made_sources([small_index], tmp_path, recipe, 0)
-    train(sources, tmp_path, validation=validation, recipe=recipe)
+    train(sources, tmp_path, validation=validation, recipe=recipe.model_copy(update={"imitation_epochs": 4}))
     policy = load_policy(tmp_path)
     asked = QuestionSet.load(small_index, corpus_folder, "train", policy.settings)
     worlds = [asked.world(number) for number in range(len(asked))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -146,11 +147,19 @@ def run(index: Index, folder: Path, out: Path, recipe: Recipe) -> Path:
     return out
 
 
+@pytest.fixture(scope="module")
+def answered(
+    small_index: Index, corpus_folder: Path, answers_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A finished run by answers; never changed by a test."""
+    return run(small_index, corpus_folder, tmp_path_factory.mktemp("answers") / "run", answers_recipe)
+
+
 def test_labels_make_no_difference_to_a_run_by_answers(
-    small_index: Index, corpus_folder: Path, corrupted: Path, answers_recipe: Recipe, tmp_path: Path
+    small_index: Index, answered: Path, corrupted: Path, answers_recipe: Recipe, tmp_path: Path
 ) -> None:
     """With right and with wrong labels the weights are the same, bit for bit; a reader and two judges are there."""
-    one = run(small_index, corpus_folder, tmp_path / "one", answers_recipe)
+    one = answered
     two = run(small_index, corrupted, tmp_path / "two", answers_recipe)
     for name in ("policy.safetensors", "reader.safetensors", "evidence_sets.json"):
         assert (one / name).read_bytes() == (two / name).read_bytes()
@@ -161,10 +170,10 @@ def test_labels_make_no_difference_to_a_run_by_answers(
 
 
 def test_a_run_by_answers_goes_on_from_what_it_prepared(
-    small_index: Index, corpus_folder: Path, answers_recipe: Recipe, tmp_path: Path
+    small_index: Index, corpus_folder: Path, answered: Path, answers_recipe: Recipe, tmp_path: Path
 ) -> None:
     """Without its checkpoint it begins again, but reads nothing twice: the same posteriors, readers and policy."""
-    out = run(small_index, corpus_folder, tmp_path / "run", answers_recipe)
+    out = Path(shutil.copytree(answered, tmp_path / "run"))
     weights = (out / "policy.safetensors").read_bytes()
     for name in ("checkpoint.safetensors", "policy.json", "policy.safetensors"):
         (out / name).unlink()

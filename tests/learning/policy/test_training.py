@@ -188,10 +188,11 @@ def test_imitation_or_ppo_alone(few: TrainingSource, quick: Recipe, tmp_path: Pa
         load_policy(report.policy)
 
 
-@pytest.mark.parametrize("at", [1, 2, 3, 4])
+@pytest.mark.parametrize("at", [2, 3])
 def test_an_interrupted_run_goes_on_to_the_same_policy(
     few: TrainingSource, validation: list[TrainingSource], quick: Recipe, tmp_path: Path, at: int
 ) -> None:
+    """Interrupted in the warm start, or in PPO."""
     whole = train([few], tmp_path / "whole", validation=validation, recipe=quick).policy
     seen: list[tuple[str, int]] = []
 
@@ -292,11 +293,8 @@ class TestRefusals:
 @pytest.mark.parametrize(
     ("scores", "kept"),
     [
-        ([0.5, 0.49, 0.6], 2),
         ([0.5, 0.6, 0.58], 2),
-        ([0.5, 0.6, 0.57], 1),
         ([0.6, 0.58, 0.57], 1),
-        ([0.5, 0.5, 0.4], 1),
         ([-0.3, -0.4, -0.5], 0),
     ],
 )

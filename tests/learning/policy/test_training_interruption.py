@@ -33,6 +33,7 @@ QUICK = {
     "ppo_passes": 1,
     "minibatch": 16,
     "paths_per_question": 2,
+    "reader_epochs": 0,
 }
 
 WORKER = """
@@ -129,12 +130,12 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_policy(
     """SIGKILL at random moments, whatever is half written then; the log holds each round once."""
     out = tmp_path / "run"
     moments = random.Random(0)
-    signals = in_another_process(source, out, recipe_file, [moments.uniform(0.2, 0.8) for _ in range(8)])
+    signals = in_another_process(source, out, recipe_file, [moments.uniform(0.2, 0.8) for _ in range(6)])
     assert signals.split().count(str(int(signal.SIGKILL))) >= 2
     assert_same_run(out, finished)
 
 
-@pytest.mark.parametrize("at", [0, 1, 2, 3, 6, 7, 8])
+@pytest.mark.parametrize("at", [0, 2, 3, 6, 8])
 def test_a_run_that_ends_at_any_write_goes_on_to_the_same_policy(
     source: TrainingSource, tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:

@@ -8,7 +8,7 @@ from trailhound.retrievers.corpus.loading import read_corpus
 from trailhound.retrievers.questions.labelled import load_multihop_questions, load_questions
 from trailhound.retrievers.records import Question
 
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
+DATA = Path(__file__).parents[3].parent / "shared" / "data"
 QUERIES = [
     '{"_id": "q1", "text": "Who?", "metadata": {"answer": "Ann", "type": "bridge"}}',
     '{"_id": "q2", "text": "Where?", "metadata": {"answer": "There", "hops": "2hop"}}',
