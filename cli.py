@@ -26,6 +26,7 @@ from .commands import (
 )
 from .commands.arguments import Parser, WrongUseError
 from .errors import TrailhoundError
+from .retrievers.svg import printable
 
 _COMMANDS = (
     demo,
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command(parsed)
         sys.stdout.flush()  # here, where a reader that has gone away can still be answered for
     except WrongUseError as error:
-        sys.stderr.write(f"trailhound: {error}\n")
+        sys.stderr.write(f"trailhound: {printable(str(error))}\n")
         return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (TrailhoundError, OSError) as error:
         if parsed.debug:
             raise
-        sys.stderr.write(f"trailhound: {' '.join(str(error).split())}\n")
+        sys.stderr.write(f"trailhound: {printable(' '.join(str(error).split()))}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("trailhound: interrupted; index, train and demo go on from here when they are called again\n")

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .retrievers.svg import printable
+
 if TYPE_CHECKING:
     from .measuring.evaluation import Evaluation
 
@@ -30,7 +32,7 @@ def print_table(evaluations: Sequence[Evaluation]) -> None:
             f"{100 * evaluation.figures[name]:.1f}" if name in shares else f"{evaluation.figures[name]:.2f}"
             for name in shown
         ]
-        table.add_row(evaluation.system, *cells)
+        table.add_row(printable(evaluation.system), *cells)
     wide = None if sys.stdout.isatty() else 1000
     Console(width=wide, markup=False, emoji=False).print(table)
 
@@ -77,4 +79,4 @@ class ProgressBar:
 
     def warn(self, message: str) -> None:
         """Show a warning above the bar."""
-        self._console.print(f"warning: {message}", highlight=False, markup=False, soft_wrap=True)
+        self._console.print(f"warning: {printable(message)}", highlight=False, markup=False, soft_wrap=True)

@@ -15,7 +15,7 @@ from ..retrievers.corpus.normalise import normalise
 from ..retrievers.records import Passage, SupportingSentence
 from .fixed_systems import Ranked
 from .reader.opening import answering_reader
-from .reader.protocol import Answer
+from .reader.protocol import Answer, cited_numbers, cited_passage
 from .rollout import Decision
 from .systems import RerankedSystem, open_system
 
@@ -93,6 +93,9 @@ class SearchResult:
     def context(self, token_budget: int, count_tokens: Callable[[str], int] | None = None) -> str:
         """Pack the evidence into a prompt: ``[rank] title``, then its text; whole sentences, best passages first.
 
+        A ``[`` before a number in a passage's own title or text is written ``\\[``, so no passage can pose as another:
+        every ``[rank]`` is a marker, and :meth:`cited` finds what a model's answer cites.
+
         Args:
             token_budget: never exceeded, by ``count_tokens``.
             count_tokens: your model's; by default a cautious guess, three characters to a token.
@@ -105,17 +108,25 @@ class SearchResult:
         count = count_tokens or _guess_tokens
         packed = ""
         for evidence in self.evidence:
-            head = f"[{evidence.rank}] {evidence.passage.title}".rstrip() + "\n"
-            text = evidence.passage.text
+            rank, title, text = evidence.rank, evidence.passage.title, evidence.passage.text
             ends = [end for _, end in evidence.passage.sentences]
-            while ends and count(_joined(packed, head + text[: ends[-1]])) > token_budget:
+            while ends and count(_joined(packed, cited_passage(rank, title, text[: ends[-1]]))) > token_budget:
                 ends.pop()
             if not ends:
                 break
-            packed = _joined(packed, head + text[: ends[-1]])
+            packed = _joined(packed, cited_passage(rank, title, text[: ends[-1]]))
             if ends[-1] < len(text.rstrip()):
                 break
         return packed
+
+    def cited(self, answer: str) -> tuple[Evidence, ...]:
+        """Return the evidence that a text cites by ``[rank]`` or ``[rank, rank]``, in the order it is first cited.
+
+        Args:
+            answer: what a model wrote that was given :meth:`context`; numbers of no evidence are left out.
+        """
+        ranked = {evidence.rank: evidence for evidence in self.evidence}
+        return tuple(ranked[number] for number in cited_numbers(answer) if number in ranked)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain lists, dictionaries, strings and numbers."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..console import ProgressBar, print_table
+from ..retrievers.svg import printable
 from .arguments import SYSTEMS, add_query_encoder, add_reranker, add_router, command_parser
 from .opening import open_index, set_threads
 
@@ -73,4 +74,5 @@ def run(parsed: argparse.Namespace) -> None:
         exact, f1 = (100 * evaluation.figures[name] for name in ("answer_exact_match", "answer_f1"))
         print(f"  answers: exact match {exact:.1f}, F1 {f1:.1f}")
     for kind, figures in evaluation.by_type.items():
-        print(f"  {kind}: recall@5 {100 * figures['recall@5']:.1f} over {figures['questions']:.0f} questions")
+        share, count = 100 * figures["recall@5"], figures["questions"]
+        print(f"  {printable(kind)}: recall@5 {share:.1f} over {count:.0f} questions")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..console import ProgressBar
+from ..retrievers.svg import printable
 from .arguments import add_reranker, add_router, command_parser, positive
 from .opening import open_index, set_threads
 
@@ -46,7 +47,6 @@ def run(parsed: argparse.Namespace) -> None:
     from ..measuring.evaluation import hold_folders
     from ..measuring.misses import explain_misses, write_misses
     from ..retrievers.atomic_file import write_json
-    from ..retrievers.svg import printable
 
     hold_folders(parsed.json, parsed.svg)
     set_threads(parsed.threads or 1)
@@ -67,7 +67,7 @@ def run(parsed: argparse.Namespace) -> None:
         write_misses(parsed.svg, report)
     _print_table(report)
     for miss in report.examples(parsed.examples):
-        print(printable(_told(miss)))
+        print(_described(miss))
 
 
 def _print_table(report: MissReport) -> None:
@@ -77,7 +77,7 @@ def _print_table(report: MissReport) -> None:
 
     passages = sum(bool(miss.passage) for miss in report.misses)
     total = len(report.misses)
-    print(f"{report.system}: {report.questions} questions")
+    print(f"{printable(report.system)}: {report.questions} questions")
     print(f"  {passages} of {report.supporting} supporting passages are not among the first five")
     print(f"  {total - passages} of {report.judged_answers} answers are wrong though all the evidence is there")
     table = Table()
@@ -93,7 +93,8 @@ def _print_table(report: MissReport) -> None:
     Console(width=wide, markup=False, emoji=False).print(table)
 
 
-def _told(miss: Miss) -> str:
-    """Tell of a miss in a few lines."""
+def _described(miss: Miss) -> str:
+    """Describe a miss in a few lines."""
     what = f"missing: “{miss.title}” ({miss.passage})" if miss.passage else f"the answer: {miss.title}"
-    return f"\n{miss.stage}, {miss.cause}: {miss.question}\n  {what}\n  {miss.happened}"
+    lines = (f"{miss.stage}, {miss.cause}: {miss.question}", f"  {what}", f"  {miss.happened}")
+    return "\n" + "\n".join(printable(line) for line in lines)

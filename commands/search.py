@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +45,8 @@ def run(parsed: argparse.Namespace) -> None:
     """Search an index and show the path."""
     from ..agent.drawing import draw_path, draw_svg
     from ..agent.search_agent import SearchAgent
-    from ..retrievers.svg import printable
+    from ..retrievers.atomic_file import storing
+    from ..retrievers.svg import printable, printable_json, printable_lines
 
     set_threads(parsed.threads or 1)
     index = open_index(parsed.index, parsed.threads or 1, parsed.router, parsed.shards)
@@ -59,13 +59,14 @@ def run(parsed: argparse.Namespace) -> None:
     )
     result = agent.search(parsed.question, parsed.limit)
     if parsed.picture is not None:
-        parsed.picture.write_text(draw_svg(result), "utf-8")
+        with storing(parsed.picture):
+            parsed.picture.write_text(draw_svg(result), "utf-8")
     if parsed.json:
-        escaped = (sys.stdout.encoding or "").lower() != "utf-8"  # else letters that it lacks would become "?"
-        print(json.dumps(result.to_json(), ensure_ascii=escaped, indent=2))
+        lacking = (sys.stdout.encoding or "").lower() != "utf-8"  # letters that it lacks would become "?"
+        print(printable_json(result.to_json(), ascii_only=lacking))
         return
     if parsed.context is not None:
-        print(result.context(parsed.context))
+        print(printable_lines(result.context(parsed.context)))
         return
     print(draw_path(result))
     print()
@@ -79,9 +80,9 @@ def run(parsed: argparse.Namespace) -> None:
         print(printable(f"{mark} [{evidence.rank}] {passage.title or passage.id}  ({place})"))
         print(f"      {printable(_shortened(passage.text))}")
         if sentence is not None:
-            said = _shortened(passage.text[sentence.start : sentence.end])
-            print(printable(f"      above all: {said} ({sentence.document_start}-{sentence.document_end})"))
-    print(f"\nanswered by the {result.answered_by} in {result.milliseconds:.0f} ms, {result.calls} calls")
+            shown = _shortened(passage.text[sentence.start : sentence.end])
+            print(printable(f"      above all: {shown} ({sentence.document_start}-{sentence.document_end})"))
+    print(f"\nanswered by the {printable(result.answered_by)} in {result.milliseconds:.0f} ms, {result.calls} calls")
     if result.confidence is not None:
         print(f"confidence that the evidence is complete: {result.confidence:.2f}")
 

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML cannot hold (https://www.w3.org/TR/xml/#charsets), or could steer a terminal or turn its text around."""
+_UNPRINTABLE = re.compile(
+    "[^\t\n\r\x20-\x7e\xa0-\u061b\u061d-\u200d\u2010-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd"
+    "\U00010000-\U000dffff\U000e0100-\U0010ffff]"
+)
+"""What XML cannot hold (https://www.w3.org/TR/xml/#charsets), or could steer a terminal or turn its text around:
+controls, marks of direction, the byte order mark, and tags, which no terminal shows."""
+
+_BREAK = re.compile("[\t\n\r]")
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with U+FFFD for every character that could steer a terminal, or break a line or XML."""
-    return _UNPRINTABLE.sub("\ufffd", text)
+    """Return ``text`` in one line, with U+FFFD for every character that could steer a terminal or break XML."""
+    return _UNPRINTABLE.sub("\ufffd", _BREAK.sub(" ", text))
+
+
+def printable_lines(text: str) -> str:
+    """Return ``text`` of several lines, each as :func:`printable` returns it."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
+def printable_json(value: object, ascii_only: bool = False) -> str:
+    """Return ``value`` as indented JSON, with an escape for every character that could steer a terminal."""
+    text = json.dumps(value, ensure_ascii=ascii_only, indent=2)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def svg_picture(

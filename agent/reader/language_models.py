@@ -25,7 +25,7 @@ from torch import Tensor
 from ...errors import PolicyError
 from ...retrievers.records import Passage
 from ...retrievers.vectors.minilm import quiet_transformers
-from .protocol import ReadingTask
+from .protocol import ReadingTask, cited_passage
 
 INSTRUCTION = "Answer the question from the passages, in a few words."
 
@@ -34,7 +34,7 @@ def prompt_for(question: str, passages: Sequence[Passage]) -> str:
     """Return the text that an answer follows; with the passages in the order they were found, from 1."""
     parts = [INSTRUCTION]
     for number, passage in enumerate(passages, start=1):
-        parts.append(f"[{number}] {passage.title}\n{passage.text}" if passage.title else f"[{number}] {passage.text}")
+        parts.append(cited_passage(number, passage.title, passage.text))
     parts.append(f"Question: {question}\nAnswer:")
     return "\n\n".join(parts)
 

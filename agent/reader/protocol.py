@@ -65,6 +65,31 @@ class AnsweringReader(Reader, Protocol):
         ...
 
 
+_BRACKET = re.compile(r"\[(?=\s{0,8}\d)")
+_ESCAPED = re.compile(r"\\\[(?=\s{0,8}\d)")
+_CITATION = re.compile(r"(?<!\\)\[\s{0,8}(\d{1,9}(?:\s{0,8}[,;]\s{0,8}\d{1,9}){0,99})\s{0,8}\]")
+
+
+def cited_passage(number: int, title: str, text: str) -> str:
+    """Return a passage as a language model is shown it: ``[number] title``, then its text.
+
+    Nothing in the passage looks like a marker: ``[2`` in a title or text becomes ``\\[2``, see :func:`without_escapes`.
+    """
+    head, _, body = _BRACKET.sub(r"\\[", f"{' '.join(title.split())}\n{text}").partition("\n")
+    return f"[{number}] {head}".rstrip() + f"\n{body}"
+
+
+def without_escapes(text: str) -> str:
+    """Return text of a passage as it was before :func:`cited_passage`."""
+    return _ESCAPED.sub("[", text)
+
+
+def cited_numbers(text: str) -> list[int]:
+    """Return the numbers that a text cites as ``[1]`` or ``[1, 2]``, in order, each once; escaped ones do not count."""
+    groups = (re.split("[,;]", found[1]) for found in _CITATION.finditer(text))
+    return list(dict.fromkeys(int(number) for group in groups for number in group))
+
+
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 

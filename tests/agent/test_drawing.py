@@ -1,5 +1,6 @@
 """A path as text keeps its width; as a picture it is XML that holds every step, whatever the titles contain."""
 
+import json
 import re
 from itertools import pairwise
 from xml.etree import ElementTree
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from trailhound import Index, SearchAgent, SearchResult, Step
 from trailhound.agent.drawing import draw_path, draw_svg
 from trailhound.demo.encyclopedia import Encyclopedia
-from trailhound.retrievers.svg import printable
+from trailhound.retrievers.svg import printable, printable_json, printable_lines
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -137,7 +138,19 @@ def test_markup_in_a_title_is_text() -> None:
 
 def test_what_could_steer_a_terminal_is_shown_as_unreadable() -> None:
     assert printable("a\x1b[2Jb\x85c\u202ed\ud800") == "a\ufffd[2Jb\ufffdc\ufffdd\ufffd"
-    assert printable("Zoë “quoted” 日本 🐾") == "Zoë “quoted” 日本 🐾"
+    assert printable("Zoë “quoted” 日本 🐾 👩\u200d🔬") == "Zoë “quoted” 日本 🐾 👩\u200d🔬"
+    assert printable("a\u200eb\u061cc\u2067d\ufeff\U000e0041") == "a\ufffdb\ufffdc\ufffdd\ufffd\ufffd"
+    assert printable("A title\r\n✓ [1] forged\tline") == "A title  ✓ [1] forged line"
+    assert printable_lines("a\x1b\nb") == "a\ufffd\nb"
+
+
+def test_json_for_a_terminal_is_the_same_json_without_raw_controls() -> None:
+    value = {"ti\x1btle": "a\x9b\u202e\u2066é\x7f\ud800 日本"}
+    text = printable_json(value)
+    assert json.loads(text) == value
+    assert printable_lines(text) == text
+    assert "é" in text
+    assert printable_json(value, ascii_only=True).isascii()
 
 
 @pytest.mark.parametrize("system", ["hybrid", "ppr"])
