@@ -57,6 +57,11 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def count(text: str) -> int:
+    """Read a whole number from 0 on."""
+    return 0 if text == "0" else positive(text)
+
+
 def add_sources(parser: argparse.ArgumentParser, required: bool) -> None:
     """Add what the commands that learn learn from."""
     parser.add_argument("--index", type=Path, action="append", required=True, metavar="INDEX", help="may be repeated")
@@ -138,17 +143,3 @@ def add_query_encoder(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="ask --system dense or hybrid with what `trailhound tune-query` or `tune` made",
     )
-
-
-def add_tuning(parser: argparse.ArgumentParser, rank: int) -> None:
-    """Add what both commands that tune an encoder take."""
-    add_sources(parser, required=True)
-    parser.add_argument("--epochs", type=positive, default=4, metavar="N", help="default: 4")
-    parser.add_argument(
-        "--rank", type=positive, default=rank, metavar="N", help=f"of the change of the weights (default: {rank})"
-    )
-    add_device(parser)
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder of the result; goes on if interrupted"
-    )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ..console import ProgressBar
-from .arguments import add_device, add_sources, command_parser, positive
+from .arguments import add_device, add_sources, command_parser, count, positive
 from .opening import labelled, set_threads
+
+_OPERATORS = ("softmax", "relaxed-top-k", "straight-through", "gumbel-top-k")
+"""Those of :mod:`..retrievers.differentiable.operators`, which imports torch: too slow for a command line's help."""
 
 
 def add(subcommands: Any) -> None:
@@ -27,10 +30,16 @@ def add(subcommands: Any) -> None:
     add_sources(parser, required=True)
     parser.add_argument("--epochs", type=positive, default=2, metavar="N", help="default: 2")
     parser.add_argument(
-        "--rank", type=_count, default=8, metavar="N", help="of the encoder's change; 0: none (default: 8)"
+        "--rank", type=count, default=8, metavar="N", help="of the encoder's change; 0: none (default: 8)"
     )
     parser.add_argument(
-        "--memory", type=_count, default=20, metavar="N", help="passages a question reads first; 0: none (default: 20)"
+        "--memory", type=count, default=20, metavar="N", help="passages a question reads first; 0: none (default: 20)"
+    )
+    parser.add_argument(
+        "--operator",
+        choices=_OPERATORS,
+        default="softmax",
+        help="how these passages are chosen and weighed, in a way that learning passes through (default: softmax)",
     )
     parser.add_argument(
         "--reader",
@@ -52,7 +61,13 @@ def run(parsed: argparse.Namespace) -> None:
 
     set_threads(parsed.threads or os.cpu_count() or 1)
     _, sources = labelled(parsed, parsed.threads)
-    settings = DownstreamSettings(epochs=parsed.epochs, rank=parsed.rank, memory=parsed.memory, reader=parsed.reader)
+    settings = DownstreamSettings(
+        epochs=parsed.epochs,
+        rank=parsed.rank,
+        memory=parsed.memory,
+        operator=parsed.operator,
+        reader=parsed.reader,
+    )
     with ProgressBar(parsed.quiet) as bar:
         figures = tune_query(
             sources,
@@ -64,8 +79,3 @@ def run(parsed: argparse.Namespace) -> None:
             progress=bar.report,
         )
     print(f"{parsed.out}: {', '.join(f'{name} {value:.3f}' for name, value in figures.items())}")
-
-
-def _count(text: str) -> int:
-    """Read a whole number from 0 on."""
-    return 0 if text == "0" else positive(text)

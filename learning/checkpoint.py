@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -16,7 +14,6 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from ..errors import PolicyError
-from ..retrievers.atomic_file import write_json
 from ..retrievers.hashed_files import about_tensors, read_sealed_tensors, write_sealed_tensors
 
 _REMEDY = "delete the run's folder and train again"
@@ -41,21 +38,6 @@ class Progressed:
     kept_round: int = -1
     kept: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
-
-
-def claim(folder: Path, name: str, description: Mapping[str, Any]) -> None:
-    """Make a folder a run's by writing its description there, or go on with the run that is there.
-
-    Raises:
-        PolicyError: when that is of other settings.
-    """
-    path = folder / name
-    if path.exists():
-        if json.loads(path.read_text("utf-8")) != json.loads(json.dumps(description)):
-            raise PolicyError(f"{folder} holds a run of other settings: choose another folder or delete it")
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, description)
 
 
 def save_checkpoint(

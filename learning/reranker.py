@@ -26,7 +26,7 @@ from ..envs.settings import EnvironmentSettings
 from ..errors import EncoderError, QuestionsError
 from ..retrievers.protocols import Progress
 from ..retrievers.records import Candidates, Passage, Query
-from .checkpoint import claim
+from .run_folder import claim
 from .training_questions import TrainingSource, drawn_out
 
 SHRINKAGE = 1e-3
@@ -102,7 +102,7 @@ def tune_reranker(
     """
     LinearReranker(source.index, kind, [1.0] + [0.0] * (len(NAMES.get(kind, "?")) - 1))  # refuses what cannot be
     described = {"kind": kind, "system": system, "seed": seed, "held_out": held_out, "source": source.describe()}
-    claim(out, "tuning.json", described)
+    claim(out, described, resume=True)
     features = features_of(kind, source.index)
     listed = [listed_as(question, features) for question in questions_ranked_by(source, system, warn, progress)]
     kept, fitted, figures = decide(listed, kind, held_out, seed)

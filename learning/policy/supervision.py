@@ -1,7 +1,7 @@
 """What a run learns from: labelled passages, or answers alone; and the reader that it trains and judges paths with.
 
 With answers alone the evidence of a question is latent, and a reader says what some evidence is worth: expectation
-maximisation (Dempster, Laird and Rubin 1977) over the sets of :mod:`..queries.latent_evidence`. The reader is trained
+maximisation (Dempster, Laird and Rubin 1977) over the sets of :mod:`..queries.evidence_sets`. The reader is trained
 on sets drawn from their posterior, ``p(S | y, q) ~ p(S | q) p(y | S, q)``, and the posterior is taken anew from the
 reader. Every question is judged by a reader that was trained on other questions (two folds): one that had learned an
 answer by heart would find it in any evidence. No label of a supporting passage is looked at anywhere.
@@ -28,8 +28,7 @@ from ...errors import PolicyError, QuestionsError, RecipeError
 from ...retrievers.hashed_files import read_sealed_json, write_sealed_json
 from ...retrievers.protocols import Encoder, Progress
 from ...retrievers.records import Vectors
-from ..queries.evidence_kinds import shared_posteriors
-from ..queries.latent_evidence import EvidenceSet, evidence_sets
+from ..queries.evidence_sets import EvidenceSet, evidence_sets, shared_posteriors
 from ..reader.examples import reading_example
 from ..reader.judge import ReaderJudge
 from ..reader.reader_training import ReadingExample, calibrate, train_reader

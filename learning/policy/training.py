@@ -32,8 +32,7 @@ from ...retrievers.vectors.adapter import Adapter, load_adapter
 from ...retrievers.vectors.encoder import MiniLMEncoder
 from ..checkpoint import Progressed, load_checkpoint, save_checkpoint
 from ..devices import device_called
-from ..run_folder import claim
-from ..run_log import RunLog
+from ..run_folder import RunLog, claim
 from ..training_questions import TrainingSource, balanced, drawn_out
 from .imitation import imitate_epoch
 from .ppo import SearchPPO

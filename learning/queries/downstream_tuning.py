@@ -2,15 +2,14 @@
 
 The loss is the marginal likelihood of the answer over what is retrieved (:mod:`.evidence_likelihood`), exact over the
 whole corpus: its vectors stay as they are, so that all scores of a batch are one matrix product and no index has to be
-encoded again. It moves the query encoder and the memory of mentions (:mod:`.query_model`), and afterwards, over the
-rankings that the two make, the weights of the fusion with the lexical sub-index (:mod:`.fusion_training`).
+encoded again. It moves the query encoder and the memory of mentions (:mod:`...agent.tuned_queries`), and afterwards,
+over the rankings that the two make, the weights of the fusion with the lexical sub-index (:mod:`.fusion_training`).
 
 Of the qrels nothing is looked at but which questions belong to a split.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,24 +18,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...agent.queries.low_rank import TunableEncoder, learning_rate, tunable
-from ...agent.queries.query_model import QueryModel, memory_over, save_memory
 from ...agent.reader.opening import open_reader
+from ...agent.tuned_queries import TunedQueries, check_tunable, memory_over, moved, save_memory
 from ...envs.question_set import QuestionSet
 from ...envs.settings import EnvironmentSettings
 from ...errors import QuestionsError, RecipeError
-from ...retrievers.differentiable.attention_memory import AttentionMemory
 from ...retrievers.differentiable.collapse import CollapseLimits, CollapseMeasures, measure_collapse, strided
+from ...retrievers.differentiable.operators import OPERATORS, AttentionMemory
 from ...retrievers.protocols import Progress
 from ...retrievers.vectors.adapter import save_adapter
-from ..checkpoint import Progressed, claim, load_checkpoint, save_checkpoint
 from ..devices import device_called
-from ..run_log import RunLog
+from ..epochs import EpochRun, Report, epoch_generator, learn_batches, like_length_batches, run_epochs, write_metrics
 from ..training_questions import TrainingSource
-from .collapse_watch import CollapseWatch
 from .evidence_likelihood import WeighedSets, evidence_likelihood, weighed_sets
 from .fusion_training import FusionQuestion, fit_fusion, fusion_question
-from .tuning_batches import like_length_batches
+from .tunable_encoder import TunableEncoder
 
 WATCHED = 200
 """Questions that are watched for collapse."""
@@ -55,11 +51,11 @@ class DownstreamSettings:
         temperature: tau of the softmax over the corpus.
         dropout: inside the transformer.
         memory: passages that a question reads before it is asked; 0 for no memory.
-        memory_rank: of the adapter of what it reads; 0 for none.
+        operator: how the passages that are read are chosen, one of ``OPERATORS``.
         fusion: whether the weights of the fusion are learned too.
         held_out: share of the questions whose loss decides which epoch is kept.
-        reader: judges how likely a set makes the answer, see :func:`.reading.opening.open_reader`; None where holding
-            the answer is all that counts.
+        reader: judges how likely a set makes the answer, see :func:`open_reader`; None where holding the answer is all
+            that counts.
     """
 
     epochs: int = 2
@@ -70,14 +66,14 @@ class DownstreamSettings:
     temperature: float = 0.05
     dropout: float = 0.05
     memory: int = 20
-    memory_rank: int = 0
+    operator: str = "softmax"
     fusion: bool = True
     held_out: float = 0.1
     reader: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
-        for name, least in (("epochs", 1), ("rank", 0), ("batch", 1), ("memory", 0), ("memory_rank", 0)):
+        for name, least in (("epochs", 1), ("rank", 0), ("batch", 1), ("memory", 0)):
             if getattr(self, name) < least:
                 raise RecipeError(f"{name} must be {least} or more, not {getattr(self, name)}")
         for name in ("learning_rate", "memory_learning_rate", "temperature", "held_out"):
@@ -85,6 +81,8 @@ class DownstreamSettings:
                 raise RecipeError(f"{name} must be above 0 and below 1, not {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
             raise RecipeError(f"dropout must be from 0 to below 1, not {self.dropout}")
+        if self.operator not in OPERATORS:
+            raise RecipeError(f"there is no operator {self.operator!r}: choose one of {', '.join(OPERATORS)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,7 @@ def tune_query(
 
     They also say how many questions could be learned from: those whose answer stands in a passage within reach.
 
-    The folder can be used as a query encoder (:class:`.tuned_queries.TunedQueries`) and as a hop encoder. An
+    The folder can be used as a query encoder (:class:`...agent.tuned_queries.TunedQueries`) and as a hop encoder. An
     interrupted run goes on when it is called again with the same arguments.
 
     Args:
@@ -121,8 +119,8 @@ def tune_query(
         seed: of everything random.
         device: see :func:`.devices.device_called`.
         limits: of the collapse guard; the defaults when None.
-        warn: hears of question ids that were left out as ambiguous.
-        progress: told of every batch.
+        warn: called with each warning: question ids that were left out as ambiguous.
+        progress: called with (stage, done, total) at every batch.
 
     Raises:
         CollapseError: when the vectors of the questions collapse.
@@ -131,8 +129,35 @@ def tune_query(
         PolicyError: when ``out`` holds a run of other settings.
         RecipeError: when there is no such device.
     """
-    run = _Run(sources, Path(out), settings or DownstreamSettings(), seed, device, limits, warn, progress)
-    return run.finish()
+    run = _Run(sources, Path(out), settings or DownstreamSettings(), seed, device, limits, warn)
+    return run.finish(progress)
+
+
+class QueryModel(nn.Module):
+    """A tunable encoder and, where there is one, a memory; the parameters are what is learned.
+
+    Args:
+        encoder: of the questions.
+        memories: one for every index, which share what they learn (:meth:`AttentionMemory.over`); none for none.
+    """
+
+    def __init__(self, encoder: TunableEncoder, memories: Sequence[AttentionMemory]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.memory = memories[0] if memories else None
+        self._memories = list(memories)  # in a list: the others hold nothing of their own to learn or to save
+
+    def train(self, mode: bool = True) -> QueryModel:
+        """Switch dropout and the draws of an operator on or off."""
+        super().train(mode)
+        for memory in self._memories:
+            memory.train(mode)
+        return self
+
+    def forward(self, texts: Sequence[str], source: int) -> Tensor:
+        """Return unit vectors [b, d] of questions over the index numbered ``source``."""
+        vectors: Tensor = self.encoder(texts)
+        return moved(vectors, self._memories[source]) if self._memories else vectors
 
 
 class _Run:
@@ -147,12 +172,16 @@ class _Run:
         device: str,
         limits: CollapseLimits | None,
         warn: Callable[[str], None] | None,
-        progress: Progress | None,
     ) -> None:
-        self._out, self._settings, self._seed, self._limits, self._progress = out, settings, seed, limits, progress
+        self._out, self._settings, self._seed, self._limits = out, settings, seed, limits
         self._device = device_called(device)
-        self._indexes = [tunable(source.index) for source in sources]
-        self._describe = {"downstream": asdict(settings), "seed": seed, "sources": [s.describe() for s in sources]}
+        self._indexes = [check_tunable(source.index) for source in sources]
+        self._described = {
+            "command": "tune-query",
+            "settings": asdict(settings),
+            "seed": seed,
+            "sources": [source.describe() for source in sources],
+        }
         questions = answer_questions(sources, settings.reader, warn)
         order = np.random.default_rng([seed, 2**31]).permutation(len(questions))
         aside = max(1, round(len(questions) * settings.held_out))
@@ -177,97 +206,79 @@ class _Run:
         encoder = TunableEncoder(settings.rank, self._seed, settings.dropout, self._device)
         memories: list[AttentionMemory] = []
         for index in self._indexes if settings.memory else ():
-            memory = memory_over(
-                index, settings.memory, settings.temperature / 2, 0.3, settings.memory_rank, self._seed
-            ).to(self._device)
+            memory = memory_over(index, settings.memory, settings.temperature / 2, 0.3, settings.operator)
+            memory = memory.to(self._device)
             memories.append(memories[0].over(memory.keys, memory.values) if memories else memory)
         return QueryModel(encoder, memories)
 
-    def finish(self) -> dict[str, float]:
+    def finish(self, progress: Progress | None) -> dict[str, float]:
         """Run the epochs that are left; the best one is in the folder. Then learn the weights of the fusion."""
-        claim(self._out, "downstream.json", self._describe)
-        checkpoint = self._out / "checkpoint.safetensors"
-        progressed = Progressed()
-        if checkpoint.exists():
-            progressed = load_checkpoint(checkpoint, self._model, self._optimizer)
-        watch = CollapseWatch(self._out, progressed.rounds, self._limits)
-        if not watch.started:
-            watch.see(self._measures())
-        untuned = progressed.kept["untuned_loss"] if progressed.rounds else self._held_out_loss()
-        log = RunLog(self._out, progressed.rounds)
-        try:
-            while progressed.rounds < self._settings.epochs:
-                started = time.monotonic()
-                loss = self._epoch(progressed.rounds)
-                figures = {"loss": loss, "held_out_loss": self._held_out_loss(), "untuned_loss": untuned}
-                measures = self._measures()
-                log.write(progressed.rounds, "downstream", {**figures, **self._learned(), **measures.to_json()})
-                watch.see(measures)
-                self._keep(progressed, figures)
-                progressed.rounds += 1
-                progressed.seconds += time.monotonic() - started
-                save_checkpoint(checkpoint, self._model, self._optimizer, progressed)
-        finally:
-            log.close()
+        run = EpochRun(
+            self._out,
+            self._described,
+            "tuning",
+            self._settings.epochs,
+            self._model,
+            self._optimizer,
+            self._epoch,
+            self._validate,
+            self._keep,
+            self._measures,
+            self._limits,
+        )
+        figures = run_epochs(run, progress)
         fused = self._fuse() if self._settings.fusion else {}
-        learned_from = {"questions": float(len(self._questions) + len(self._held_out))}
-        run = {"epoch": float(progressed.kept_round), "seconds": progressed.seconds}
-        return {**progressed.kept, **fused, **learned_from, **run}
+        figures = {**figures, **fused, "questions": float(len(self._questions) + len(self._held_out))}
+        write_metrics(self._out, {"seed": self._seed, **asdict(self._settings)}, figures)
+        return figures
 
-    def _keep(self, progressed: Progressed, figures: dict[str, float]) -> None:
-        """Store the model if its loss on the questions held out is the lowest so far."""
-        if -figures["held_out_loss"] > progressed.peak:
-            progressed.peak, progressed.peak_round = -figures["held_out_loss"], progressed.rounds
-            progressed.kept_round, progressed.kept = progressed.rounds, figures
-            save_adapter(self._out, self._model.encoder.adapter({**self._describe, "figures": figures}))
-            if self._model.memory is not None:
-                save_memory(self._out, self._model.memory)
-
-    def _learned(self) -> dict[str, float]:
+    def _validate(self) -> dict[str, float]:
+        """Return, of the questions held out, the loss and the share of the likeliest evidence among the first ten."""
+        self._model.eval()
+        loss, found = 0.0, 0.0
+        with torch.no_grad():
+            for part in self._parts(self._held_out):
+                scores = self._scores(part)
+                loss += evidence_likelihood(scores, [question.evidence for question in part]).item() * len(part)
+                first = scores.topk(min(10, scores.shape[1]), dim=1).indices.tolist()
+                for question, rows in zip(part, first, strict=True):
+                    best = question.evidence.best()
+                    found += len(set(rows).intersection(best)) / len(best)
+        figures = {"held_out_loss": loss / len(self._held_out), "evidence_recall@10": found / len(self._held_out)}
         memory = self._model.memory
-        if memory is None:
-            return {}
-        return {"gate": memory.gate.item(), "memory_temperature": memory.log_temperature.exp().item()}
+        if memory is not None:
+            figures |= {"gate": memory.gate.item(), "memory_temperature": memory.log_temperature.exp().item()}
+        return {**figures, "score": -figures["held_out_loss"]}
 
-    def _epoch(self, number: int) -> float:
+    def _keep(self, figures: dict[str, float]) -> None:
+        """Store the model."""
+        save_adapter(self._out, self._model.encoder.adapter({**self._described, "figures": figures}))
+        if self._model.memory is not None:
+            save_memory(self._out, self._model.memory)
+
+    def _epoch(self, number: int, report: Report) -> float:
         """Learn from every question once; returns the mean loss."""
-        generator = np.random.default_rng([self._seed, number])
-        torch.manual_seed(int(generator.integers(2**31)))
-        drawn = [self._questions[k] for k in generator.permutation(len(self._questions))]
+        generator = epoch_generator(self._seed, number)
         batches = like_length_batches(
-            drawn,
+            [self._questions[k] for k in generator.permutation(len(self._questions))],
             lambda question: question.source,
             lambda part: self._model.encoder.lengths([question.text for question in part]),
             self._settings.batch,
             generator,
         )
-        losses, steps = [], self._settings.epochs * len(batches)
         self._model.train()
-        for done, batch in enumerate(batches):
-            for group in self._optimizer.param_groups:
-                group["lr"] = learning_rate(number * len(batches) + done, steps, group["peak"])
-            loss = self._loss(batch)
-            self._optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
-            self._optimizer.step()
-            losses.append(loss.item())
-            if self._progress is not None:
-                self._progress(f"tuning, epoch {number + 1}/{self._settings.epochs}", done + 1, len(batches))
-        return float(np.mean(losses))
+        first, steps = number * len(batches), self._settings.epochs * len(batches)
+        return learn_batches(batches, self._loss, self._optimizer, report, first_step=first, steps=steps)
 
     def _loss(self, batch: Sequence[AnswerQuestion]) -> Tensor:
         """Return the loss of a batch of questions over one index."""
-        source = batch[0].source
-        queries = self._model([question.text for question in batch], source)  # [b, d]
-        scores = queries @ self._vectors[source].T / self._settings.temperature  # [b, N]
-        return evidence_likelihood(scores, [question.evidence for question in batch])
+        return evidence_likelihood(self._scores(batch), [question.evidence for question in batch])
 
-    @torch.no_grad()
-    def _held_out_loss(self) -> float:
-        self._model.eval()
-        losses = [self._loss(part).item() * len(part) for part in self._parts(self._held_out)]
-        return sum(losses) / len(self._held_out)
+    def _scores(self, batch: Sequence[AnswerQuestion]) -> Tensor:
+        """Return the scores of all passages of the batch's index, [b, N]."""
+        source = batch[0].source
+        queries: Tensor = self._model([question.text for question in batch], source)  # [b, d]
+        return queries @ self._vectors[source].T / self._settings.temperature
 
     @torch.no_grad()
     def _measures(self) -> CollapseMeasures:
@@ -294,8 +305,6 @@ class _Run:
 
     def _fuse(self) -> dict[str, float]:
         """Learn the weights of the fusion over the rankings that the kept model makes."""
-        from ...agent.queries.tuned_queries import TunedQueries
-
         tuned = [TunedQueries(self._out, index) for index in self._indexes]
 
         def seen(questions: Sequence[AnswerQuestion]) -> list[FusionQuestion]:

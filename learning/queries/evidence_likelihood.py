@@ -1,13 +1,13 @@
 r"""The downstream loss of a retriever: how likely what it retrieves makes the answer, when no passage is labelled.
 
 The evidence S of a question is latent. With :math:`p(y \mid q, S)` known up to a factor for every set in reach, by the
-answer standing in it and, where there is one, by a reader (:mod:`.latent_evidence`, :mod:`.evidence_kinds`),
+answer standing in it and, where there is one, by a reader (:mod:`.evidence_sets`),
 
 .. math::
     L = - \log \sum_S p(S \mid q) \, p(y \mid q, S), \qquad
     \log p(S \mid q) = \frac{1}{|S|} \sum_{i \in S} \log \frac{e^{s_i}}{e^{s_i} + \sum_{j \notin S} e^{s_j}},
 
-the marginal likelihood of REALM (arXiv:2002.08909, eq. 1) and RAG over sets in place of single passages: a passage of
+the marginal likelihood of REALM (arXiv:2002.08909, eq. 1) and RAG over sets instead of single passages: a passage of
 a set is retrieved from among what is not in the set, so that none has to beat another, and the mean keeps a set
 from being less likely for being larger. The gradient weighs every set by its posterior.
 """
@@ -26,8 +26,7 @@ from torch.nn.functional import softplus
 from ...agent.reader.protocol import Reader
 from ...envs.world import QuestionWorld
 from ..reader.judge import ReaderJudge
-from .evidence_kinds import shared_posteriors
-from .latent_evidence import evidence_sets
+from .evidence_sets import evidence_sets, shared_posteriors
 
 _HAIR = 1e-6
 """Least share of the total that is left outside a set: its logarithm must stay finite."""
@@ -60,7 +59,7 @@ class WeighedSets:
         return self.rows[self.members[int(self.log_weights.argmax())]].tolist()
 
     def within(self, rows: NDArray[np.int64]) -> WeighedSets | None:
-        """Return the sets that lie within ``rows``, ascending, with places there in place of rows; None for none."""
+        """Return the sets that lie within ``rows``, ascending, with places there instead of rows; None for none."""
         known = torch.from_numpy(np.isin(self.rows.numpy(), rows))
         whole = ~(self.members & ~known).any(dim=1)
         if not whole.any():

@@ -20,27 +20,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from ...errors import RecipeError
+from ..records import Rows, Vectors
 
 Objective = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
+_BLOCK = 256
+"""Queries that are compared with the corpus at once: 256 times a million scores are a gigabyte."""
 
 
 def contrastive(scores: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
     r"""InfoNCE, :math:`-\log e^{s^+} / (e^{s^+} + \sum_{n \in N} e^{s_n})`, the mean over a query's positives.
 
     van den Oord, Li and Vinyals 2018, arXiv:1807.03748, eq. 4; with several positives, none is a negative of another.
-    Negatives are whatever is there: the passages of the batch (:func:`in_batch`), mined ones, or the whole corpus.
+    Negatives are whatever is there: the batch's passages, mined ones (:func:`hard_negatives`), or the whole corpus.
 
     Raises:
         RecipeError: when a query has no positive.
     """
     there = _there(scores, mask)
     positive = (targets > 0) & there
-    _hold("a positive", positive.any(dim=1))
+    _check("a positive", positive.any(dim=1))
     negatives = torch.logsumexp(_without(scores, ~there | positive), dim=1, keepdim=True)  # [b, 1]
     losses = softplus(negatives - _zeroed(scores, positive)) * positive
     return (losses.sum(dim=1) / positive.sum(dim=1)).mean()
@@ -83,7 +88,7 @@ def listwise(scores: Tensor, targets: Tensor, mask: Tensor | None = None) -> Ten
     kept = targets * there
     if (kept < 0).any():
         raise RecipeError(f"relevance must be 0 or more, not {float(kept.min())}")
-    _hold("a relevant passage", kept.sum(dim=1) > 0)
+    _check("a relevant passage", kept.sum(dim=1) > 0)
     return _cross_entropy(scores, kept / kept.sum(dim=1, keepdim=True), there)
 
 
@@ -107,7 +112,7 @@ def retrieval_likelihood(scores: Tensor, targets: Tensor, mask: Tensor | None = 
     """
     there = _there(scores, mask)
     possible = there & torch.isfinite(targets)
-    _hold("a passage that can give the output", possible.any(dim=1))
+    _check("a passage that can give the output", possible.any(dim=1))
     joint = torch.logsumexp(_without(scores + _zeroed(targets, possible), ~possible), dim=1)
     return (torch.logsumexp(_without(scores, ~there), dim=1) - joint).mean()
 
@@ -124,41 +129,65 @@ def expected_loss(scores: Tensor, targets: Tensor, mask: Tensor | None = None) -
 
 OBJECTIVES: dict[str, Objective] = {
     "contrastive": contrastive,
-    "pairwise_logistic": pairwise_logistic,
-    "pairwise_margin": pairwise_margin,
+    "pairwise": pairwise_logistic,
+    "margin": pairwise_margin,
     "listwise": listwise,
-    "list_net": list_net,
-    "retrieval_likelihood": retrieval_likelihood,
-    "expected_loss": expected_loss,
+    "listnet": list_net,
+    "likelihood": retrieval_likelihood,
+    "expected-loss": expected_loss,
 }
+"""By the name that ``trailhound tune --objective`` takes."""
 
 
-def in_batch(
-    queries: Tensor, passages: Tensor, identities: Sequence[int], owners: Sequence[int]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return scores, targets and mask [b, n] of queries against everything in their batch.
+def labels_as_targets(name: str, supporting: Tensor, temperature: float) -> Tensor:
+    """Return the targets of an objective where all that is known is which passages support, bool [b, n].
+
+    For ``listnet`` a label is a cosine, 1 or 0, over the ``temperature`` of the scores. For ``likelihood`` a supporting
+    passage gives the output for sure and no other can; for ``expected-loss`` the loss of any other is 1.
+    """
+    if name == "likelihood":
+        return torch.zeros(supporting.shape, device=supporting.device).masked_fill(~supporting, -torch.inf)
+    relevance = supporting.float()
+    if name == "expected-loss":
+        return 1 - relevance
+    return relevance / temperature if name == "listnet" else relevance
+
+
+def hard_negatives(queries: Vectors, vectors: Vectors, positives: Sequence[Sequence[int]], count: int) -> list[Rows]:
+    """Return the rows of up to ``count`` hard negatives of every query, best first, ties by row.
+
+    They are what the encoder as it is now ranks highest and no label names (Xiong et al. 2020, ANCE, arXiv:2007.00808).
 
     Args:
-        queries: [b, d], already divided by the temperature.
-        passages: [n, d], positives and mined negatives of the batch in any order.
-        identities: which passage each of the n is; the same one may stand there for several queries.
-        owners: the query that each of the n is a positive of, -1 for a mined negative.
+        queries: float32 [b, d], by the encoder as it is now.
+        vectors: float32 [N, d], the passages'.
+        positives: the rows that support each query, none of which is a negative of it.
+        count: how many.
 
-    A copy of one of a query's positives that stands there for another query is masked: it is no negative.
+    Raises:
+        RecipeError: when the count is below 1, or the numbers of queries and positives differ.
     """
-    owner = torch.tensor(owners, device=queries.device)
-    identity = torch.tensor(identities, device=queries.device)
-    positive = owner == torch.arange(len(queries), device=queries.device).unsqueeze(1)  # [b, n]
-    same = identity.unsqueeze(0) == identity.unsqueeze(1)  # [n, n]
-    copies = (positive.float() @ same.float()) > 0
-    return queries @ passages.T, positive.to(queries.dtype), positive | ~copies
+    if count < 1:
+        raise RecipeError(f"the number of hard negatives must be 1 or more, not {count}")
+    if len(queries) != len(positives):
+        raise RecipeError(f"there are {len(queries)} queries but positives of {len(positives)}: give one list of each")
+    mined = []
+    for first in range(0, len(queries), _BLOCK):
+        scores = queries[first : first + _BLOCK] @ vectors.T  # [block, N]
+        for row, own in zip(scores, positives[first : first + _BLOCK], strict=True):
+            row[list(own)] = -np.inf
+            wanted = min(count, len(row) - len(set(own)))
+            cut = np.partition(row, len(row) - wanted)[len(row) - wanted] if wanted else np.inf
+            best = np.flatnonzero(row >= cut)  # ties at the cut included, the sort below decides among them
+            mined.append(best[np.lexsort((best, -row[best]))][:wanted].astype(np.int64))
+    return mined
 
 
 def _there(scores: Tensor, mask: Tensor | None) -> Tensor:
     there = torch.isfinite(scores)
     if mask is not None:
         there = there & mask
-    _hold("a passage", there.any(dim=1))
+    _check("a passage", there.any(dim=1))
     return there
 
 
@@ -167,7 +196,7 @@ def _without(scores: Tensor, absent: Tensor) -> Tensor:
 
 
 def _zeroed(values: Tensor, kept: Tensor) -> Tensor:
-    """Return 0 in place of what is not kept: infinity times 0 would not be a number."""
+    """Return 0 instead of what is not kept: infinity times 0 would not be a number."""
     return values.masked_fill(~kept, 0.0)
 
 
@@ -177,20 +206,26 @@ def _cross_entropy(scores: Tensor, wanted: Tensor, there: Tensor) -> Tensor:
 
 
 def _pairs(scores: Tensor, targets: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return s_i - s_j and whether i is to be above j, both [b, n, n]."""
+    """Return s_i - s_j and whether i is to be above j, both [b, k, n]: i runs over the k that can be above any other.
+
+    So a corpus with a few relevant passages costs a few rows, not its square.
+    """
     there = _there(scores, mask)
-    kept = _zeroed(scores, there)
-    both = there.unsqueeze(2) & there.unsqueeze(1)
-    pairs = (targets.unsqueeze(2) > targets.unsqueeze(1)) & both
-    _hold("a pair of passages that differ in relevance", pairs.flatten(1).any(dim=1))
-    return kept.unsqueeze(2) - kept.unsqueeze(1), pairs
+    lowest = targets.masked_fill(~there, torch.inf).amin(dim=1, keepdim=True)  # [b, 1]
+    above = (targets > lowest) & there
+    count = max(int(above.sum(dim=1).max()), 1)
+    places = targets.masked_fill(~above, -torch.inf).topk(count, dim=1).indices  # [b, k]
+    better, kept = targets.gather(1, places), _zeroed(scores, there)
+    pairs = (better.unsqueeze(2) > targets.unsqueeze(1)) & above.gather(1, places).unsqueeze(2) & there.unsqueeze(1)
+    _check("a pair of passages that differ in relevance", pairs.flatten(1).any(dim=1))
+    return kept.gather(1, places).unsqueeze(2) - kept.unsqueeze(1), pairs
 
 
 def _mean_over_pairs(losses: Tensor, pairs: Tensor) -> Tensor:
     return ((losses * pairs).sum(dim=(1, 2)) / pairs.sum(dim=(1, 2))).mean()
 
 
-def _hold(what: str, has: Tensor) -> None:
+def _check(what: str, has: Tensor) -> None:
     if not has.all():
         number = int(torch.nonzero(~has)[0])
         raise RecipeError(f"query {number} of the batch has not {what} to learn from: leave it out")

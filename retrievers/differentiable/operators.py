@@ -6,8 +6,10 @@ there for a query (padding, another corpus) has the score minus infinity: its we
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...errors import RecipeError
 
@@ -141,7 +143,7 @@ def gumbel_top_k(scores: Tensor, k: int, temperature: Tensor | float, generator:
     The ``k`` greatest of :math:`s_i + G_i` are a draw without replacement from softmax(s) (Kool, van Hoof and Welling
     2019, arXiv:1903.06059, section 3); with k = 1 that is the Gumbel-max trick. Going back, the draw counts as the
     relaxed top-k of the same noisy scores: for k = 1 the straight-through Gumbel estimator of Jang, Gu and Poole 2017
-    (arXiv:1611.01144), with the relaxation of :func:`relaxed_top_k` in place of a softmax.
+    (arXiv:1611.01144), with the relaxation of :func:`relaxed_top_k` instead of a softmax.
 
     Args:
         scores: [b, n], log-probabilities up to a constant per query.
@@ -151,6 +153,88 @@ def gumbel_top_k(scores: Tensor, k: int, temperature: Tensor | float, generator:
     """
     noisy = scores + gumbel_noise(scores, generator)
     return straight_through_top_k(noisy, k, temperature)
+
+
+OPERATORS = ("softmax", "relaxed-top-k", "straight-through", "gumbel-top-k")
+"""Ways to choose k passages softly, by the name that ``trailhound tune-query --operator`` takes."""
+
+_SEEN = 5
+"""Slots per passage chosen that a relaxed choice weighs: beyond them weights are tiny."""
+
+
+class AttentionMemory(nn.Module):
+    r"""Attention over keys and values, :math:`r = g \sum_i p_i v_i`, whose temperature and gate g are learned.
+
+    Weston, Chopra and Bordes 2015 (arXiv:1410.3916) and, with keys and values apart, Miller et al. 2016
+    (arXiv:1606.03126, section 3.1). Over an index the keys are the vectors of its passages. The weights p add up to 1:
+    a softmax over the k best slots, or 1 / k times a choice of k: :func:`relaxed_top_k`,
+    :func:`straight_through_top_k` or :func:`gumbel_top_k` (which draws while training, and takes the k best after).
+
+    Args:
+        keys: [n, d].
+        values: [n, v].
+        most: k, slots that a query reads.
+        temperature: tau at first.
+        gate: g at first.
+        operator: one of ``OPERATORS``.
+
+    Raises:
+        RecipeError: when keys and values differ in number, or the settings are impossible.
+    """
+
+    keys: Tensor
+    values: Tensor
+
+    def __init__(
+        self,
+        keys: Tensor,
+        values: Tensor,
+        *,
+        most: int,
+        temperature: float = 0.05,
+        gate: float = 1.0,
+        operator: str = "softmax",
+    ) -> None:
+        super().__init__()
+        if len(keys) != len(values) or not len(keys):
+            raise RecipeError(f"a memory needs as many values as keys, not {len(keys)} keys and {len(values)} values")
+        if not temperature > 0 or most < 1:
+            raise RecipeError(f"a memory cannot have the temperature {temperature} and read {most} slots")
+        if operator not in OPERATORS:
+            raise RecipeError(f"there is no operator {operator!r}: choose one of {', '.join(OPERATORS)}")
+        self.most, self.operator = most, operator
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
+        self.gate = nn.Parameter(torch.tensor(float(gate)))
+        self.register_buffer("keys", keys, persistent=False)
+        self.register_buffer("values", values, persistent=False)
+
+    def over(self, keys: Tensor, values: Tensor) -> AttentionMemory:
+        """Return a memory of other slots that shares what this one learns: temperature and gate."""
+        other = AttentionMemory(keys, values, most=self.most, operator=self.operator)
+        other.log_temperature, other.gate = self.log_temperature, self.gate
+        return other
+
+    def forward(self, queries: Tensor) -> Tensor:
+        """Return what queries [b, d] read, [b, v]."""
+        weights, slots = self.weights(queries)
+        return self.gate * read(weights, self.values[slots])
+
+    def weights(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the weights of the slots that queries [b, d] look at, and which these are, both [b, m], best first."""
+        scores = queries @ self.keys.T  # [b, n]
+        looked_at = self.most if self.operator == "softmax" else _SEEN * self.most
+        slots = torch.topk(scores.detach(), min(looked_at, len(self.keys)), dim=1).indices
+        scores, temperature = scores.gather(1, slots), self.log_temperature.exp()
+        if self.operator == "softmax":
+            return softmax_weights(scores, temperature), slots
+        k = min(self.most, scores.shape[1])
+        if self.operator == "relaxed-top-k":
+            chosen = relaxed_top_k(scores, k, temperature)
+        elif self.operator == "straight-through" or not self.training:
+            chosen = straight_through_top_k(scores, k, temperature)
+        else:
+            chosen = gumbel_top_k(scores / temperature, k, 1.0, torch.default_generator)
+        return chosen / k, slots
 
 
 def _logits(scores: Tensor, temperature: Tensor | float) -> Tensor:

@@ -9,7 +9,7 @@ from trailhound.errors import RecipeError
 from trailhound.retrievers.differentiable.objectives import (
     OBJECTIVES,
     contrastive,
-    in_batch,
+    labels_as_targets,
     pairwise_margin,
     retrieval_likelihood,
 )
@@ -55,12 +55,12 @@ def brute_expected(s: list[float], t: list[float]) -> float:
 
 BRUTE: dict[str, Callable[[list[float], list[float]], float]] = {
     "contrastive": brute_contrastive,
-    "pairwise_logistic": over_pairs(lambda d: math.log(1 + math.exp(-d))),
-    "pairwise_margin": over_pairs(lambda d: max(0.0, 1 - d)),
+    "pairwise": over_pairs(lambda d: math.log(1 + math.exp(-d))),
+    "margin": over_pairs(lambda d: max(0.0, 1 - d)),
     "listwise": brute_listwise,
-    "list_net": brute_list_net,
-    "retrieval_likelihood": brute_likelihood,
-    "expected_loss": brute_expected,
+    "listnet": brute_list_net,
+    "likelihood": brute_likelihood,
+    "expected-loss": brute_expected,
 }
 
 
@@ -152,8 +152,8 @@ def test_the_margin_is_a_setting() -> None:
         ("contrastive", [[1.0, 0.0], [0.0, 0.0]]),
         ("listwise", [[1.0, 0.0], [0.0, 0.0]]),
         ("listwise", [[1.0, 0.0], [1.0, -1.0]]),
-        ("pairwise_logistic", [[1.0, 0.0], [1.0, 1.0]]),
-        ("retrieval_likelihood", [[0.0, -1.0], [-math.inf, -math.inf]]),
+        ("pairwise", [[1.0, 0.0], [1.0, 1.0]]),
+        ("likelihood", [[0.0, -1.0], [-math.inf, -math.inf]]),
     ],
 )
 def test_a_query_that_nothing_can_be_learned_from_is_named(name: str, targets: list[list[float]]) -> None:
@@ -161,15 +161,11 @@ def test_a_query_that_nothing_can_be_learned_from_is_named(name: str, targets: l
         OBJECTIVES[name](torch.zeros(2, 2), torch.tensor(targets), None)
 
 
-def test_in_batch_negatives_leave_out_copies_of_a_positive() -> None:
-    queries = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    # passage 7 supports both queries, passage 8 the second alone, passage 9 is a mined negative
-    passages = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
-    scores, targets, mask = in_batch(queries, passages, identities=[7, 7, 8, 9], owners=[0, 1, 1, -1])
-    assert scores.tolist() == [[1.0, 1.0, 0.0, 0.5], [0.0, 0.0, 1.0, 0.5]]
-    assert targets.tolist() == [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0]]
-    assert mask.tolist() == [[True, False, True, True], [False, True, True, True]]
-    first = -math.log(math.e / (math.e + 1 + math.exp(0.5)))
-    rest = math.exp(0.5)
-    second = -(math.log(1 / (1 + rest)) + math.log(math.e / (math.e + rest))) / 2
-    assert contrastive(scores, targets, mask).item() == pytest.approx((first + second) / 2)
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_labels_as_targets_pull_what_supports_up(name: str) -> None:
+    scores = torch.zeros(2, 5, requires_grad=True)
+    supporting = torch.tensor([[True, False, True, False, False], [False, False, False, False, True]])
+    OBJECTIVES[name](scores, labels_as_targets(name, supporting, 0.05), None).backward()
+    assert scores.grad is not None
+    assert (scores.grad[supporting] < 0).all()
+    assert (scores.grad[~supporting] > 0).all()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,10 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...errors import EncoderError, UpdateError
-from ...index.index import Index
 from ...retrievers.vectors.adapter import Adapter
-from ...retrievers.vectors.encoder import BUILT_IN
 from ...retrievers.vectors.minilm import model_folder, quiet_transformers
 
 MAX_TOKENS = 128
@@ -106,32 +102,3 @@ class TunableEncoder(nn.Module):
             pair = [parameter.detach().cpu().numpy().astype(np.float16) for _, parameter in change.named_parameters()]
             matrices[name.replace("/", ".")] = (pair[0], pair[1])
         return Adapter(matrices, about)
-
-
-def tunable(index: Index) -> Index:
-    """Return an index whose query side can be tuned.
-
-    Raises:
-        EncoderError: when it is a knowledge graph, or was made with another encoder than the built-in one.
-        UpdateError: when it has changes in its journal.
-    """
-    if index.facts is not None:
-        raise EncoderError(
-            f"{index.path} is a knowledge graph, whose vectors are learned from its facts: nothing to tune"
-        )
-    if index.encoder_name != BUILT_IN:
-        raise EncoderError(
-            f"{index.path} was built with the encoder {index.encoder_name!r}; only the built-in one can be tuned:"
-            " build the index with --encoder minilm"
-        )
-    if index.changed:
-        raise UpdateError(f"{index.path} has changes in its journal: run  trailhound compact {index.path}  first")
-    return index
-
-
-def learning_rate(step: int, steps: int, peak: float, warm_up: int = 20) -> float:
-    """Return the rate of a step: linear up over ``warm_up`` steps, then a cosine down to a twentieth."""
-    if step < warm_up:
-        return peak * (step + 1) / warm_up
-    share = min((step - warm_up) / max(steps - warm_up, 1), 1.0)
-    return peak * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share)))

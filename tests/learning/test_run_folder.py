@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from trailhound.learning.run_log import RunLog
+from trailhound.learning.run_folder import RunLog
 
 
 def log(folder: Path, first: int, last: int, value: float) -> None:

@@ -1,9 +1,7 @@
-import math
-
 import numpy as np
 import pytest
 import torch
-from trailhound.agent.queries.low_rank import LowRankLinear, TunableEncoder, learning_rate
+from trailhound.learning.queries.tunable_encoder import LowRankLinear, TunableEncoder
 from trailhound.retrievers.vectors.encoder import MiniLMEncoder
 
 TEXTS = ["Who founded the harbour?", "Which river flows through the town where Ada Marl was born?", "a"]
@@ -54,11 +52,3 @@ def test_what_it_learned_is_what_the_fast_encoder_computes(
     plain = MiniLMEncoder(threads=1).encode(TEXTS)
     assert ((slow * fast).sum(axis=1) > 0.97).all()
     assert ((slow * fast).sum(axis=1) > (slow * plain).sum(axis=1)).all()
-
-
-def test_the_rate_rises_and_falls() -> None:
-    rates = [learning_rate(step, 120, 1.0) for step in range(121)]
-    assert rates[0] == pytest.approx(0.05)
-    assert max(rates) == rates[20] == 1.0
-    assert rates[70] == pytest.approx(0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi / 2)))
-    assert rates[120] == pytest.approx(0.05)

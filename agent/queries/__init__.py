@@ -1,1 +1,0 @@
-"""The tuned encoder of queries."""
