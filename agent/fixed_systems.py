@@ -18,8 +18,8 @@ from ..index.live_graph import LiveGraph
 from ..retrievers.fusion import reciprocal_rank_fusion
 from ..retrievers.records import Hits, Query, Rows, Vectors
 from ..retrievers.vectors.late_interaction import LATE
-from .queries.tuned_queries import TunedQueries
 from .rollout import Decision
+from .tuned_queries import TunedQueries
 
 FIXED = ("lexical", "dense", "late", "hybrid", "hops", "ppr")
 DEPTH = 50

@@ -15,8 +15,7 @@ from trailhound.envs.question_set import QuestionSet
 from trailhound.envs.world import QuestionWorld
 from trailhound.errors import PolicyError, RecipeError
 from trailhound.learning.policy.supervision import FOLDS, AnswerSupervision, Supervision
-from trailhound.learning.queries.evidence_kinds import shared_posteriors
-from trailhound.learning.queries.latent_evidence import evidence_sets
+from trailhound.learning.queries.evidence_sets import evidence_sets, shared_posteriors
 from trailhound.learning.reader.judge import ReaderJudge
 from trailhound.retrievers.hashed_files import write_sealed_json
 from trailhound.retrievers.questions.labelled import load_questions
