@@ -57,9 +57,7 @@ def rows_of(index: Index, folder: Path, epochs: int) -> dict[str, Row]:
 
     def operator(name: str, most: int) -> Row:
         def trained(out: Path, seed: int) -> dict[str, float]:
-            chosen = DownstreamSettings(
-                epochs=epochs, learning_rate=3e-3, operator=name, memory=most, fusion=False
-            )
+            chosen = DownstreamSettings(epochs=epochs, learning_rate=3e-3, operator=name, memory=most, fusion=False)
             tune_downstream([source], out, settings=chosen, seed=seed, device="cpu")
             figures = evaluate(index, folder, "validation", system="dense", query_encoder=out).figures
             return {name: figures[name] for name in ("recall@5", "recall@10")}
