@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
+from trailhound.agent.reader import countries
 from trailhound.agent.reader.countries import countries_of, is_country
 
 
@@ -23,3 +27,10 @@ def test_what_counts_as_the_name_of_a_country() -> None:
     assert is_country("Italian")
     assert is_country("Texas")
     assert not is_country("Verona")
+
+
+def test_no_name_belongs_to_two_countries() -> None:
+    table = tomllib.loads((Path(countries.__file__).parent / "countries.toml").read_text("utf-8"))
+    names = [name for country, own in table.items() for name in (country, *own)]
+    assert len(names) == len(set(names)) > 300
+    assert all(name == name.strip() and name[0].isupper() for name in names)
