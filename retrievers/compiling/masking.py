@@ -10,8 +10,7 @@ from typing import Any
 
 from ...errors import MaskingError
 from ..records import Document
-from .credentials import credentials, names_a_credential
-from .private_data import Span, cards, emails, ibans, ip_addresses, phones
+from .private_data import Span, cards, credentials, emails, ibans, ip_addresses, names_a_credential, phones
 
 MASK = "█"
 """Stands for one character of what was masked; it is no letter, so no search finds it."""
