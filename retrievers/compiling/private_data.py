@@ -199,8 +199,6 @@ def _valid(address: str, kind: type[IPv4Address] | type[IPv6Address]) -> bool:
     return True
 
 
-Span = tuple[int, int]
-
 _BLOCK_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _BLOCK_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _BLOCK_BODY = re.compile(
