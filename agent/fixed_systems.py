@@ -14,7 +14,7 @@ from ..errors import PolicyError
 from ..graph.knowledge_graph import KnowledgeGraph
 from ..graph.pagerank import PageRank
 from ..index.index import Index
-from ..index.live_graph import LiveGraph
+from ..index.segmented_graph import SegmentedGraph
 from ..retrievers.fusion import reciprocal_rank_fusion
 from ..retrievers.records import Hits, Query, Rows, Vectors
 from ..retrievers.vectors.late_interaction import LATE
@@ -86,7 +86,7 @@ class FixedSystem:
         self._queries = queries
         self.name = f"fixed system: {kind}" + (f", queries tuned in {queries.name}" if queries else "")
         self._lock = Lock()
-        self._walked: KnowledgeGraph | LiveGraph | None = None
+        self._walked: KnowledgeGraph | SegmentedGraph | None = None
         self._pagerank: PageRank | None = None
 
     def rank(self, question: str, limit: int) -> Ranked:
@@ -132,7 +132,7 @@ class FixedSystem:
         steps.append(("rank by the fixed rule", ranking))
         return _ranked(steps, calls=len(steps) - 1)
 
-    def _walk_of(self, graph: KnowledgeGraph | LiveGraph) -> PageRank:
+    def _walk_of(self, graph: KnowledgeGraph | SegmentedGraph) -> PageRank:
         """Return the walk over a graph; it is made anew once the graph is another."""
         with self._lock:
             if self._pagerank is None or self._walked is not graph:

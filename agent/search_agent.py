@@ -188,7 +188,7 @@ class SearchAgent:
             raise QuestionsError(f"a limit of {limit} passages finds nothing: give 1 or more")
         started = perf_counter()
         if self.index.facts is None:
-            self.index.refresh(wait=False)
+            self.index.refresh()
         with self.index.snapshot():
             ranked = self._system.rank(text, limit)
             evidence, path = self._evidence(text, ranked), tuple(self._step(decision) for decision in ranked.decisions)

@@ -14,7 +14,7 @@ from .arguments import WrongUseError, add_mask_patterns, command_parser, mask_pa
 from .opening import open_index
 
 if TYPE_CHECKING:
-    from ..index.index_drift import Drift
+    from ..index.drift import Drift
     from ..index.updates import UpdateReport
     from ..retrievers.records import Document
 
@@ -70,7 +70,7 @@ def _question_lines(path: Path) -> list[str]:
 
 def run(parsed: argparse.Namespace) -> None:
     """Change an index."""
-    from ..index.index_drift import measure_drift
+    from ..index.drift import measure_drift
     from ..measuring.run_file import documents_never_retrieved
     from ..retrievers.corpus.loading import read_corpus
 

@@ -9,34 +9,33 @@ from typing import Any
 import numpy as np
 
 from ..errors import EncoderError, UpdateError
-from ..retrievers.changing.changes import Change
-from ..retrievers.changing.live_context import CorpusKnowledge, lines_of_additions
-from ..retrievers.changing.live_pruning import Entry, standing_behind
 from ..retrievers.compiling.compiler import CorpusCompiler, token_counter
 from ..retrievers.compiling.context import Chunked, ContextFunction, ContextName, in_context
 from ..retrievers.compiling.masking import Masker
-from ..retrievers.compiling.pruning import Sieve
+from ..retrievers.compiling.pruning import DuplicateFilter, Entry, KnownPassages
 from ..retrievers.protocols import Encoder, Progress
 from ..retrievers.records import Document, Vectors
 from ..retrievers.vectors.encoder import embedding_text
-from ..retrievers.vectors.late_interaction import hold_tokens
-from .live import LiveIndex
+from ..retrievers.vectors.late_interaction import check_tokens
+from .corpus_knowledge import CorpusKnowledge, lines_of_additions
+from .segments import Parts
 from .settings import IndexSettings
+from .writing import SegmentContent
 
 
 @dataclass(frozen=True)
 class Additions:
-    """Makes changes of documents that come.
+    """Makes segments of documents that come.
 
     Attributes:
-        live: the index.
+        parts: the index.
         settings: how it was built.
         masker: what is masked.
         context: the line before a passage's text.
         encoder: of its vectors, and of its word pieces.
     """
 
-    live: LiveIndex
+    parts: Parts
     settings: IndexSettings
     masker: Masker
     context: ContextName | ContextFunction
@@ -48,29 +47,27 @@ class Additions:
 
     def again(self, removed: Sequence[str]) -> list[Chunked]:
         """Chunk again the documents whose passages were left out for passages of ``removed``, oldest first."""
-        store = self.live.living.store
-        return list(self._compiler(Masker()).compile(map(store.document, behind(self.live, removed))))
+        store = self.parts.store
+        return list(self._compiler(Masker()).compile(map(store.document, behind(self.parts, removed))))
 
-    def change(self, removed: Sequence[str], compiled: Sequence[Chunked], progress: Progress | None) -> Change:
-        """Return the change that takes documents out and puts others in, its links not worked out yet."""
-        parts = self.live.living
+    def content(self, removed: Sequence[str], compiled: Sequence[Chunked], progress: Progress | None) -> SegmentContent:
+        """Return the segment of documents that come, once those of ``removed`` are gone."""
+        parts = self.parts
         dropped: tuple[Entry, ...] = ()
+        marks = None
         if self.settings.drop_duplicates:
-            sieve = Sieve(self.live.known_passages(removed))
-            compiled = [(document, sieve.pass_through(passages)) for document, passages in compiled]
-            dropped = tuple(sieve.dropped)
-        knowledge = CorpusKnowledge(parts.store, parts.lexical, parts.terms, removed)
-        lines = lines_of_additions(compiled, self.context, knowledge)
-        passages = tuple(tuple(some) for _, some in compiled)
-        flat = [passage for some in passages for passage in some]
+            duplicates = DuplicateFilter(_known_passages(parts, removed))
+            compiled = [(document, duplicates.pass_through(passages)) for document, passages in compiled]
+            dropped, marks = tuple(duplicates.dropped), duplicates.marks
+        lines = lines_of_additions(compiled, self.context, CorpusKnowledge(parts, removed))
+        flat = [passage for _, passages in compiled for passage in passages]
         found_by = [in_context(line, p.text) for line, p in zip(lines or [""] * len(flat), flat, strict=True)]
         embedded = [embedding_text(passage.title, text) for passage, text in zip(flat, found_by, strict=True)]
-        late, pieces = self.live.base.late, None
+        late, pieces = parts.base.late, None
         if late is not None:
-            pieces = late.coded(embedded, hold_tokens(self.encoder, self.settings.late_interaction))
+            pieces = late.coded(embedded, check_tokens(self.encoder, self.settings.late_interaction))
         vectors = _encoded(self.encoder, embedded, progress)
-        documents = tuple(document for document, _ in compiled)
-        return Change(tuple(removed), documents, passages, vectors, {}, (), lines, pieces, dropped)
+        return SegmentContent(compiled, lines, vectors, pieces, None, dropped, marks)
 
     def _compiler(self, masker: Masker) -> CorpusCompiler:
         settings, counter = self.settings, None
@@ -79,20 +76,33 @@ class Additions:
         return CorpusCompiler(masker, settings.chunk_words, settings.chunk_tokens, counter)
 
 
-def behind(live: LiveIndex, removed: Sequence[str]) -> list[str]:
+def behind(parts: Parts, removed: Sequence[str]) -> list[str]:
     """Return the documents of which a passage was left out for one of ``removed``, or of another of them, oldest first.
 
     They are taken out and put in again with what comes, so that what was left out comes back, and every passage that
     is left out repeats one before it: as when an index is built of the documents in their order.
     """
-    store, dropped = live.living.store, live.parts.dropped
-    going, found = set(removed), set[str]()
-    new = set(removed) if dropped else set[str]()
+    store, found = parts.store, set[str]()
+    new = set(removed) if parts.dropped else set[str]()
     while new:
-        passages = [passage.id for document in new for passage in store.passages(store.rows_of(document))]
-        new = standing_behind(dropped, going | found, passages)
+        known = found | set(removed)
+        gone = {passage.id for document in new for passage in store.passages(store.rows_of(document))}
+        new = {entry["document"] for entry in parts.dropped if entry["found_as"] in gone} - known
         found |= new
     return [identifier for identifier in store.document_ids() if identifier in found] if found else []
+
+
+def _known_passages(parts: Parts, removed: Sequence[str]) -> KnownPassages:
+    """Return the passages that additions are compared with to leave duplicates out: all but those of ``removed``."""
+    alive = parts.alive.copy()
+    for identifier in removed:
+        alive[parts.store.rows_of(identifier)] = False
+    tables, first = [], 0
+    for segment in parts.segments:
+        if segment.passages is not None and segment.passages.marks is not None:
+            tables.append((segment.passages.marks, first))
+        first += len(segment)
+    return KnownPassages(tables, alive, parts.store.passage)
 
 
 def context_of(
@@ -143,18 +153,6 @@ def masker_of_masked(settings: IndexSettings, manifest: Mapping[str, Any]) -> Ma
     """Return the masker of a build from documents that are masked already: it says by which patterns they were."""
     matching_nothing = "(?!)"
     return Masker(settings.mask, dict.fromkeys(pattern_names(manifest), matching_nothing))
-
-
-def vectors_at_hand(live: LiveIndex) -> dict[str, Vectors]:
-    """Return the vectors of the added passages, by the text that was embedded; those of the base are in its folder."""
-    parts, snapshot = live.living, live.snapshot
-    rows = [row for row in range(snapshot.base, snapshot.rows) if snapshot.sees(row)]
-    vectors = parts.dense.reconstruct(np.array(rows, np.int64))
-    texts = (
-        embedding_text(passage.title, in_context(live.line(row), passage.text))
-        for row, passage in zip(rows, parts.store.passages(rows), strict=True)
-    )
-    return dict(zip(texts, vectors, strict=True))
 
 
 def _encoded(encoder: Encoder, texts: Sequence[str], progress: Progress | None) -> Vectors:

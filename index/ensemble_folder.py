@@ -15,7 +15,7 @@ from ..retrievers.router.clues import Corpus
 from ..retrievers.router.ensemble import Member, RouterEnsemble, local_corpus
 from ..retrievers.router.routed import LexicalShard, open_lexical_shards
 from ..retrievers.router.router_file import SETTINGS, load_router, read_about
-from .parts import BaseParts
+from .segments import PassageParts
 
 ENCODER = "encoder"
 """What a router's file says of the encoder of the index that it was tuned on: its name."""
@@ -35,7 +35,7 @@ def member_folders(folder: Path) -> list[Path]:
 
 
 def open_ensemble(
-    folders: Sequence[Path], base: BaseParts, corpus: Corpus, encoder: str
+    folders: Sequence[Path], base: PassageParts, corpus: Corpus, encoder: str
 ) -> tuple[RouterEnsemble, list[SubIndex]]:
     """Open routers that together know the passages of an index, by their ids.
 
@@ -82,7 +82,7 @@ def passage_ids(folder: Path) -> list[str]:
         raise RouterError(f"{folder / PASSAGES} cannot be read ({error}): tune a router anew (tune-router)") from error
 
 
-def _rows_of(folders: Sequence[Path], base: BaseParts) -> list[Rows]:
+def _rows_of(folders: Sequence[Path], base: PassageParts) -> list[Rows]:
     """Return the rows of every router's passages; each passage of the index is one router's."""
     place = {passage.id: row for row, passage in enumerate(base.store)}
     owner: dict[str, Path] = {}

@@ -15,21 +15,20 @@ from numpy.typing import NDArray
 from ..errors import CorpusError, EncoderError
 from ..retrievers.compiling.context import ContextFunction
 from ..retrievers.compiling.masking import Masker
-from ..retrievers.folder import manifest_hash, new_folder
+from ..retrievers.folder import LOCK_TIMEOUT, base_hash, building
 from ..retrievers.knowledge.fact_encoder import FactEncoder
 from ..retrievers.protocols import Encoder, Progress, SubIndex
 from ..retrievers.records import Document, Query
-from ..retrievers.vectors.dense import DenseKind
 from ..retrievers.vectors.encoder import load_encoder
-from ..retrievers.vectors.late_interaction import hold_tokens
+from ..retrievers.vectors.late_interaction import check_tokens
 from ..retrievers.vectors.projection import ProjectedEncoder
-from ..retrievers.vectors.vector_cache import DENSE
-from .additions import Additions, context_of, masker_of, masker_of_masked, vectors_at_hand
+from .additions import Additions, context_of, masker_of, masker_of_masked
 from .build import BuildPlan, documents_of, graph_of
 from .open_folder import OpenFolder
-from .parts import FACTS, BaseParts, WordPieces
+from .segments import WordPieces
 from .settings import IndexSettings, with_function
 from .updates import UpdateReport, addition, deletion, report
+from .writing import State, Writer
 
 if TYPE_CHECKING:
     from .routing import Routing
@@ -40,12 +39,13 @@ class Index(OpenFolder):
 
     Args:
         path: the folder.
-        encoder: in place of the one that the manifest names; must have its name.
+        encoder: instead of the one that the manifest names; must have its name.
         threads: for encoding; all cores when None.
-        verify: hold every file against its hash first (about a second for each gigabyte).
+        verify: compare every file with its hash first (about a second for each gigabyte).
         router: folder that ``trailhound tune-router`` wrote, or a folder of such folders, each of a router that was
             tuned on a part of the corpus; then questions are searched in their shards alone.
         shards: at most how many of them for a question.
+        lock_timeout: seconds that a change waits for another process that is changing the index.
 
     Attributes:
         store: the evidence store.
@@ -71,21 +71,30 @@ class Index(OpenFolder):
         verify: bool = True,
         router: Path | str | None = None,
         shards: int = 2,
+        lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
         self._threads = threads
         self._given = encoder
         self._lock = Lock()
-        self._router = None if router is None else Path(router)
+        self._router = None if router is None else Path(router).absolute()
         self._shards = shards
         self._routing: Routing | None = None
-        super().__init__(path, verify)
-
-    def _accept(self, manifest: Mapping[str, Any]) -> tuple[DenseKind, WordPieces | None]:
-        self.settings = IndexSettings(**manifest["settings"])
-        self.encoder_name = str(manifest["encoder"])
+        self.encoder_name = ""
+        super().__init__(path, verify, lock_timeout)
         if self._given is not None:
-            self._held(self._given)
-        return self.settings.dense, self._word_pieces if self.settings.late_interaction else None
+            self._checked(self._given)
+
+    def _accept(self, manifest: Mapping[str, Any]) -> WordPieces | None:
+        settings = IndexSettings.from_json(manifest["settings"])
+        if self.encoder_name not in ("", manifest["encoder"]):
+            raise EncoderError(
+                f"{self.path} was built anew with the encoder {manifest['encoder']!r} instead of"
+                f" {self.encoder_name!r}: open it again"
+            )
+        return self._word_pieces if settings.late_interaction else None
+
+    def _adopt(self, manifest: Mapping[str, Any]) -> None:
+        self.settings, self.encoder_name = IndexSettings.from_json(manifest["settings"]), str(manifest["encoder"])
 
     @classmethod
     def open(
@@ -97,9 +106,10 @@ class Index(OpenFolder):
         verify: bool = True,
         router: Path | str | None = None,
         shards: int = 2,
+        lock_timeout: float = LOCK_TIMEOUT,
     ) -> Index:
         """Open an index: see the class."""
-        return cls(path, encoder, threads, verify, router, shards)
+        return cls(path, encoder, threads, verify, router, shards, lock_timeout)
 
     @classmethod
     def build(
@@ -114,6 +124,7 @@ class Index(OpenFolder):
         progress: Progress | None = None,
         context: ContextFunction | None = None,
         mask_patterns: Mapping[str, str] | None = None,
+        lock_timeout: float = LOCK_TIMEOUT,
     ) -> Index:
         """Index a corpus and open the index; ``out`` holds the old index until the new one is whole.
 
@@ -122,33 +133,33 @@ class Index(OpenFolder):
                 a knowledge graph, which brings its own encoder.
             out: the folder to make or replace.
             settings: how; the defaults when None.
-            encoder: in place of the one that ``settings`` names.
+            encoder: instead of the one that ``settings`` names.
             threads: for encoding; all cores when None.
-            warn: hears of what was left out or repaired.
-            progress: hears of every stage.
-            context: a user's own line before each passage's text, in place of the one that ``settings`` names; it
+            warn: called with what was left out or repaired, and with whom the build waits for.
+            progress: called with (stage, done, total).
+            context: a user's own line before each passage's text, instead of the one that ``settings`` names; it
                 sees what is left after masking.
             mask_patterns: regular expressions by name, masked beside the kinds of ``settings``. The manifest keeps
                 their names alone, because a pattern may spell what it hides.
+            lock_timeout: seconds to wait for another process that is changing the index.
 
         Raises:
             CorpusError: when the corpus cannot be read, or holds no text.
             IndexFolderError: when ``out`` is something else than an index, or a knowledge graph is to be masked.
             EncoderError: when the encoder cannot be loaded, cannot count tokens, or a vector is not finite.
             MaskingError: when a pattern cannot be used.
+            IndexBusyError: when another process is still changing the index after ``lock_timeout``.
+            StorageError: when the disk is full or cannot be written.
         """
         settings = with_function(settings or IndexSettings(), context)
         plan = BuildPlan(settings, Masker(settings.mask, mask_patterns), context or settings.context, encoder, threads)
         items = [corpus] if isinstance(corpus, str | Path) else corpus
         triples = graph_of(items)
-        hear = warn or (lambda message: None)
+        called = warn or (lambda message: None)
         place = Path(out).resolve()  # a link stays, what it points to is replaced
-        with new_folder(place) as staging:
-            if triples is not None:
-                plan.build_facts(triples, staging, place, hear, progress)
-                return cls(out, None, threads, verify=False)
-            plan.build_texts(documents_of(items, hear), staging, place, hear, progress)
-        return cls(out, encoder, threads, verify=False)
+        with building(place, lock_timeout, called):
+            plan.write(documents_of(items, called) if triples is None else triples, place, called, progress)
+        return cls(out, encoder if triples is None else None, threads, verify=False, lock_timeout=lock_timeout)
 
     def add(
         self,
@@ -161,28 +172,34 @@ class Index(OpenFolder):
     ) -> UpdateReport:
         """Add documents; they are searched from the next query on, and kept whatever happens.
 
-        All of them are added or none is. Encoding is what takes time: many at once take less than one by one.
+        All of them are added or none is. Encoding is what takes time: many at once take less than one by one. Small
+        additions are merged afterwards, within this call.
 
         Args:
             documents: what to add.
-            replace: let a document take the place of one of its id.
+            replace: let a document replace one of its id.
             context: the function that the index was built with, where it was built with one.
             mask_patterns: those that it was built with, by their names, where it was built with some.
-            progress: hears of encoding and linking.
+            progress: called with (stage, done, total).
 
         Raises:
             UpdateError: when an id is there already and not to be replaced, is given twice, the function or the
                 patterns are not those that the index was built with, or it is a knowledge graph.
             CorpusError: when a document cannot be stored.
             EncoderError: when the index's encoder cannot be loaded, or a vector is not finite.
-            IndexFolderError: when the journal cannot be written; DamagedIndexError when it is damaged.
+            IndexFolderError: when the index is gone; DamagedIndexError when it is damaged.
+            IndexBusyError: when another process is still changing it after ``lock_timeout``.
+            StorageError: when the disk is full or cannot be written; nothing was added.
         """
         started = perf_counter()
-        with self._changing() as show:
+        with self._changing() as state:
             masker = masker_of(self.settings, self.manifest, mask_patterns)
-            done = addition(self._additions(masker, context, "add"), list(documents), replace, progress)
-            show()
-            return report(done, self._live.snapshot, started)
+            additions, writer = self._additions(state, masker, context, "add"), self._writer(progress)
+            state, done = addition(writer, state, additions, list(documents), replace)
+            self._show(state)
+            reported = report(done, state.parts, started)
+            self._show(writer.merge(state))
+            return reported
 
     def delete(
         self,
@@ -199,52 +216,59 @@ class Index(OpenFolder):
         Raises:
             UpdateError: when one is not there (then none is deleted), or the index is a knowledge graph.
             EncoderError: as for :meth:`add`, when something comes back.
-            IndexFolderError: when the journal cannot be written; DamagedIndexError when it is damaged.
+            IndexFolderError, IndexBusyError, StorageError: as for :meth:`add`.
         """
         started = perf_counter()
-        with self._changing() as show:
-            done = deletion(self._live, document_ids, lambda: self._additions(Masker(), context, "delete"), progress)
-            show()
-            return report(done, self._live.snapshot, started)
+        with self._changing() as state:
+            writer, unchanged = self._writer(progress), state
+            state, done = deletion(
+                writer, state, document_ids, lambda: self._additions(unchanged, Masker(), context, "delete")
+            )
+            self._show(state)
+            reported = report(done, state.parts, started)
+            self._show(writer.merge(state))
+            return reported
 
     def compact(self, *, context: ContextFunction | None = None, progress: Progress | None = None) -> bool:
-        """Build a new base from all documents, without a journal; returns whether there was anything to fold in.
+        """Build one segment, a new base, from all documents; returns whether there was anything to do.
 
         The result is that of building an index from the same documents; vectors are taken over, and so is the map to
-        shorter ones. Searches go on in the old index until the new one is whole, and a kill leaves one of the two.
+        shorter ones. Searches go on in the old segments until the new one is whole, and a kill leaves one of the two.
         Changes by others wait.
 
         Args:
             context: the function that the index was built with, where it was built with one.
-            progress: hears of every stage.
+            progress: called with (stage, done, total).
 
         Raises:
             CorpusError: when every document was deleted.
-            UpdateError, IndexFolderError, DamagedIndexError, EncoderError: as for :meth:`add`.
+            UpdateError, IndexFolderError, IndexBusyError, EncoderError, StorageError: as for :meth:`add`.
         """
-        with self._changing():
-            store = self._live.parts.store
-            if isinstance(self._live.parts, BaseParts):
+        with self._changing() as state:
+            store = state.parts.store
+            if not state.parts.changed:
                 return False
             if not len(store):
                 raise CorpusError(f"every document of {self.path} was deleted: there is nothing to build; add some")
             masker, how = masker_of_masked(self.settings, self.manifest), context_of(self.settings, context, "compact")
-            at_hand = vectors_at_hand(self._live)
-            plan = BuildPlan(self.settings, masker, how, self.encoder, self._threads, at_hand)
-            place = self.path.resolve()
+            plan = BuildPlan(self.settings, masker, how, self.encoder, self._threads)
             documents = (store.document(identifier) for identifier in store.document_ids())
-            with new_folder(place) as staging:
-                plan.build_texts(documents, staging, place, lambda message: None, progress)
+            plan.write(documents, self.path.resolve(), lambda message: None, progress)
             self._follow()
         return True
 
-    def _additions(self, masker: Masker, context: ContextFunction | None, what: str) -> Additions:
-        return Additions(self._live, self.settings, masker, context_of(self.settings, context, what), self.encoder)
+    def _additions(self, state: State, masker: Masker, context: ContextFunction | None, what: str) -> Additions:
+        how = context_of(self.settings, context, what)
+        return Additions(state.parts, self.settings, masker, how, self.encoder)
+
+    def _writer(self, progress: Progress | None) -> Writer:
+        settings = self.settings
+        pieces = self._word_pieces if settings.late_interaction else None
+        return Writer(self.path, settings.dense, settings.context != "none", pieces, self._links, progress)
 
     def __reduce__(self) -> tuple[Callable[..., Index], tuple[object, ...]]:
         """Pickle as the folder's path: whoever unpickles opens it."""
-        router = None if self._router is None else self._router.resolve()
-        return type(self), (self.path.resolve(), self._given, self._threads, False, router, self._shards)
+        return type(self), (self.path, self._given, self._threads, False, self._router, self._shards)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Index:
         """Return itself: threads share an index."""
@@ -256,7 +280,7 @@ class Index(OpenFolder):
 
     @property
     def dropped(self) -> list[dict[str, str]]:
-        """The passages that were left out because they repeat another: see :meth:`Sieve.load`."""
+        """The passages that were left out because they repeat another: see :func:`load_dropped`."""
         return [dict(entry) for entry in self.parts.dropped]
 
     @property
@@ -268,10 +292,9 @@ class Index(OpenFolder):
     @cached_property
     def _loaded(self) -> Encoder:
         if self._given is not None:
-            return self._held(self._given)
-        if self.facts is not None:
-            return self._held(FactEncoder.load(self.path / FACTS, self.facts))
-        return self._held(load_encoder(self.settings.encoder, self._threads))
+            return self._checked(self._given)
+        facts = self._latest.parts.segments[0].fact_encoder
+        return self._checked(load_encoder(self.settings.encoder, self._threads) if facts is None else facts)
 
     @property
     def fact_encoder(self) -> FactEncoder:
@@ -297,10 +320,9 @@ class Index(OpenFolder):
         with self._lock:
             from .routing import Routing  # with torch: most indexes have no router
 
-            base = self._live.base
+            base, digest = self.parts.base, base_hash(self.manifest)
             if self._routing is None or self._routing.base is not base:
-                known = manifest_hash(self.manifest), self.encoder_name
-                self._routing = Routing(self._router, base, *known, self._shards)
+                self._routing = Routing(self._router, base, digest, self.encoder_name, self._shards)
             return self._routing
 
     def sub_indexes_for(self, question: Query) -> Mapping[str, SubIndex]:
@@ -314,12 +336,13 @@ class Index(OpenFolder):
 
     def _word_pieces(self, text: str) -> NDArray[np.float16]:
         """Return the vectors of a query's word pieces, float16 [l, d]."""
-        return hold_tokens(self.encoder, self.settings.late_interaction).encode_tokens([text]).vectors
+        return check_tokens(self.encoder, self.settings.late_interaction).encode_tokens([text]).vectors
 
-    def _held(self, encoder: Encoder) -> Encoder:
+    def _checked(self, encoder: Encoder) -> Encoder:
         """Return the encoder of the index's vectors, made of one of texts; it must be the one it was built with."""
-        if self.settings.dimension:
-            encoder = ProjectedEncoder.load(encoder, self.path / DENSE)
+        projection = self._latest.parts.segments[0].projection
+        if self.settings.dimension and projection is not None:
+            encoder = ProjectedEncoder.over(encoder, projection)
         if encoder.name != self.encoder_name:
             raise EncoderError(
                 f"{self.path} was built with the encoder {self.encoder_name!r}, not {encoder.name!r}:"

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from logging import getLogger
 from pathlib import Path
-from threading import RLock, local
+from threading import Lock, RLock, local
 from typing import Any, Generic, TypeVar
+
+import numpy as np
 
 from ..errors import DamagedIndexError, EncoderError, IndexFolderError, UpdateError
 from ..graph.knowledge_graph import KnowledgeGraph
-from ..retrievers.changing.journal import locked
-from ..retrievers.changing.live_dense import LiveDense
-from ..retrievers.changing.live_late import LiveLate
-from ..retrievers.changing.live_lexical import LiveLexical
-from ..retrievers.changing.live_store import LiveStore
-from ..retrievers.changing.live_terms import LiveTerms
-from ..retrievers.folder import check_files, manifest_hash, read_manifest, signature
+from ..retrievers.folder import MANIFEST, SegmentEntry, entries, locked, read_deletions, read_manifest, remove_garbage
 from ..retrievers.knowledge.facts import Facts
 from ..retrievers.protocols import SubIndex
 from ..retrievers.store import EvidenceStore
-from ..retrievers.vectors.dense import DenseIndex, DenseKind
+from ..retrievers.vectors.dense import DenseIndex
 from ..retrievers.vectors.late_interaction import LateInteractionIndex
 from ..retrievers.words.entity import EntityIndex
-from ..retrievers.words.lexical import LexicalIndex
+from ..retrievers.words.lexical import LexicalIndex, LinksFolder
 from ..retrievers.words.terms import TermIndex
 from ..retrievers.words.titles import TitleMatcher
-from .live import LiveIndex
-from .live_graph import LiveGraph
-from .parts import BaseParts, LiveParts, WordPieces, open_base
+from .segment_views import SegmentedDense, SegmentedLate, SegmentedStore, SegmentedTerms
+from .segmented_graph import SegmentedGraph
+from .segments import Parts, Segment, WordPieces, open_segment, parts_of
+from .writing import State
 
 T = TypeVar("T")
+
+_LOG = getLogger("trailhound.index")
 
 
 class Part(Generic[T]):
@@ -46,142 +49,200 @@ class Part(Generic[T]):
         return part
 
 
+class Watched:
+    """The manifest file of a state, kept open: no later file can have its number, so a new one is always noticed.
+
+    Args:
+        path: of the manifest.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._seen = _identity(os.fstat(self._handle))
+
+    def moved(self) -> bool:
+        """Return whether another manifest is there now, or none."""
+        try:
+            return _identity(os.stat(self._path)) != self._seen
+        except OSError:
+            return True
+
+    def __del__(self) -> None:
+        """Close the file."""
+        with suppress(OSError, AttributeError):
+            os.close(self._handle)
+
+
+def _identity(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
 class OpenFolder:
     """What is at a path, opened; a base class of ``Index``. Threads may share one.
 
     Args:
         path: the folder.
-        verify: hold every file against its hash first.
-
-    Attributes:
-        manifest: of the base.
+        verify: compare every file with its hash first.
+        lock_timeout: seconds that a change waits for another process.
     """
 
     encoder_name: str
 
-    def __init__(self, path: Path | str, verify: bool) -> None:
-        self.path = Path(path)
+    def __init__(self, path: Path | str, verify: bool, lock_timeout: float) -> None:
+        self.path = Path(os.path.abspath(path))  # whoever changes the current folder changes no index
         self._verify = verify
+        self._lock_timeout = lock_timeout
         self._writing = RLock()
+        self._opening = Lock()
         self._pinned = local()
-        self._open()
+        self._links = LinksFolder()
+        self._behind = ""
+        self._watched, self._latest = self._open(None)
 
-    def _open(self) -> None:
-        """Open what is at the path: the base, and the changes in its journal."""
-        whole = False
-        while not whole:
-            current = signature(self.path)
-            self.manifest = read_manifest(self.path)
+    def _open(self, before: State | None) -> tuple[Watched, State]:
+        """Open what is at the path; segments of the state before that are still there are taken over."""
+        while True:
+            watched = _watch(self.path)
+            manifest = read_manifest(self.path)
+            pieces = self._accept(manifest)
             try:
-                self._read(self._verify)
-                whole = read_manifest(self.path) == self.manifest  # else a build replaced it: these may be of two
+                parts = self._parts(manifest, pieces, before)
             except IndexFolderError:
-                if read_manifest(self.path) == self.manifest:
+                if read_manifest(self.path) == manifest:
                     raise
-        self._signature = current
+                continue  # a writer has just removed segments that were merged
+            self._adopt(manifest)
+            return watched, State(manifest, parts)
 
-    def _read(self, verify: bool) -> None:
-        """Open every part."""
-        if verify:
-            check_files(self.path, self.manifest)
-        base = open_base(self.path, *self._accept(self.manifest))
-        context = self.manifest["settings"].get("context", "none")
-        live = LiveIndex(self.path, base, manifest_hash(self.manifest), context)
-        live.catch_up()
-        self._live, self._latest = live, live.parts
+    def _parts(self, manifest: Mapping[str, Any], pieces: WordPieces | None, before: State | None) -> Parts:
+        known = {} if before is None else {one.entry.sha256: one for one in before.parts.segments}
+        # A base that is the same opens nothing anew; additions are of its codec, so another base opens everything.
+        listed = entries(manifest)
+        known = known if listed[0].sha256 in known else {}
+        segments: list[Segment] = []
+        deleted = []
+        for entry in listed:
+            base = segments[0] if segments else None
+            segment = known.get(entry.sha256) or open_segment(self.path, entry, self._verify, pieces, base)
+            segments.append(_with_entry(segment, entry))
+            gone = None if before is None else _deleted_before(before.parts, entry)
+            gone = read_deletions(self.path, entry, len(segment.document_ids)) if gone is None else gone
+            deleted.append(gone)
+        return parts_of(segments, deleted, self._links, None if before is None else before.parts)
 
-    def _accept(self, manifest: Mapping[str, Any]) -> tuple[DenseKind, WordPieces | None]:
-        """Take over what a manifest says, or refuse it; returns the dense kind and late interaction's encoder."""
+    def _accept(self, manifest: Mapping[str, Any]) -> WordPieces | None:
+        """Refuse a manifest that cannot be; returns what encodes late interaction's word pieces."""
         raise NotImplementedError
 
-    store = Part[EvidenceStore | LiveStore]()
-    lexical = Part[LexicalIndex | LiveLexical]()
-    dense = Part[DenseIndex | LiveDense]()
+    def _adopt(self, manifest: Mapping[str, Any]) -> None:
+        """Take over what the manifest of the state that is searched from now on says."""
+        raise NotImplementedError
+
+    store = Part[EvidenceStore | SegmentedStore]()
+    lexical = Part[LexicalIndex]()
+    dense = Part[DenseIndex | SegmentedDense]()
     entity = Part[EntityIndex]()
-    terms = Part[TermIndex | LiveTerms]()
+    terms = Part[TermIndex | SegmentedTerms]()
     titles = Part[TitleMatcher]()
-    graph = Part[KnowledgeGraph | LiveGraph]()
+    graph = Part[KnowledgeGraph | SegmentedGraph]()
     facts = Part[Facts | None]()
-    late = Part[LateInteractionIndex | LiveLate | None]()
+    late = Part[LateInteractionIndex | SegmentedLate | None]()
     sub_indexes = Part[dict[str, SubIndex]]()
 
     @property
-    def parts(self) -> BaseParts | LiveParts:
-        """What a search reads: the latest state, or the one that :meth:`snapshot` holds in this thread."""
-        pinned: BaseParts | LiveParts | None = getattr(self._pinned, "parts", None)
-        return self._latest if pinned is None else pinned
+    def parts(self) -> Parts:
+        """What a search reads: the latest state, or the one that :meth:`snapshot` keeps in this thread."""
+        pinned: State | None = getattr(self._pinned, "state", None)
+        return (self._latest if pinned is None else pinned).parts
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest of the latest state."""
+        return self._latest.manifest
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Let this thread see one state of the index, whatever others add or delete meanwhile."""
-        outer = getattr(self._pinned, "parts", None)
-        self._pinned.parts = self.parts
+        outer = getattr(self._pinned, "state", None)
+        self._pinned.state = self._latest if outer is None else outer
         try:
             yield
         finally:
-            self._pinned.parts = outer
+            self._pinned.state = outer
 
     @property
     def changed(self) -> bool:
         """Whether documents came or went since the base was built."""
-        return isinstance(self.parts, LiveParts)
+        return self.parts.changed
 
-    def refresh(self, *, wait: bool = True) -> bool:
+    def refresh(self) -> bool:
         """See what other processes have changed since; returns whether there was anything.
 
-        As long as nothing was, it costs two questions to the file system. An index that was compacted or built anew
-        is opened again; one whose folder is gone stays as it is.
-
-        Args:
-            wait: for another thread that is changing this index; without, what others did is seen once it is through.
-
-        Raises:
-            DamagedIndexError: when the journal is damaged.
-            EncoderError: when it was built anew with another encoder.
+        As long as nothing was, it costs one question to the file system. Segments that are open stay open. Where the
+        folder is gone, damaged, or holds an index of another encoder, searches go on in the state that is open, and
+        a warning is logged once.
         """
-        seen = self._latest is self._live.parts  # not after a change that was interrupted when it was written
-        if seen and signature(self.path) == self._signature and not self._live.is_behind():
+        if not self._watched.moved():
             return False
-        if not self._writing.acquire(blocking=wait):
-            return False
-        try:
-            return self._follow()
-        finally:
-            self._writing.release()
-
-    def _follow(self) -> bool:
-        """Read what others wrote, and let searches see it."""
-        before = self._latest
-        while (current := signature(self.path)) != self._signature:
-            if current is None:
+        with self._opening:
+            if not self._watched.moved():
                 return False
-            name = read_manifest(self.path).get("encoder")
-            if name != self.encoder_name:
-                raise EncoderError(
-                    f"{self.path} was built anew with the encoder {name!r} in place of {self.encoder_name!r}:"
-                    " open it again"
-                )
-            self._open()
-        try:
-            self._live.catch_up()
-        except DamagedIndexError:
-            if signature(self.path) == current:
-                raise
-            return self._follow()  # it was replaced in this moment
-        self._show()
-        return self._latest is not before
+            try:
+                watched, state = self._open(self._latest)
+            except (IndexFolderError, EncoderError) as error:
+                if str(error) != self._behind:
+                    self._behind = str(error)
+                    _LOG.warning("searches go on in the index as it was: %s", error)
+                return False
+            changed = state.manifest != self._latest.manifest
+            self._behind, self._watched, self._latest = "", watched, state
+            return changed
 
-    def _show(self) -> None:
-        self._latest = self._live.parts
+    def _follow(self) -> State:
+        """Read what others wrote, and let searches see it; the caller is the only writer."""
+        with self._opening:
+            if self._watched.moved():
+                self._watched, self._latest = self._open(self._latest)
+            return self._latest
+
+    def _show(self, state: State) -> None:
+        """Let searches see a state that was just written."""
+        with self._opening:
+            self._watched, self._latest = _watch(self.path), state
 
     @contextmanager
-    def _changing(self) -> Iterator[Callable[[], None]]:
-        """Be the only writer, up to date; calling what is given lets searches see what was changed."""
+    def _changing(self, waiting: Callable[[str], None] | None = None) -> Iterator[State]:
+        """Be the only writer, up to date."""
         if self.facts is not None:
             raise UpdateError(
                 f"{self.path} is a knowledge graph, whose vectors are learnt from all facts together: change its"
                 " graph.txt and build it again"
             )
-        with self._writing, locked(self.path):
-            self._follow()
-            yield self._show
+        with self._writing, locked(self.path, self._lock_timeout, waiting or _LOG.warning):
+            state = self._follow()
+            remove_garbage(self.path, entries(state.manifest))  # of writers that were killed
+            yield state
+
+
+def _watch(path: Path) -> Watched:
+    """Keep the manifest of a folder open; a missing one is the error of reading it."""
+    try:
+        if stat.S_ISREG((path / MANIFEST).lstat().st_mode):
+            return Watched(path / MANIFEST)
+    except OSError:
+        read_manifest(path)
+    raise DamagedIndexError(f"{path / MANIFEST} is not a file: build the index again")
+
+
+def _with_entry(segment: Segment, entry: SegmentEntry) -> Segment:
+    return segment if segment.entry == entry else replace(segment, entry=entry)
+
+
+def _deleted_before(parts: Parts, entry: SegmentEntry) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+    """Return which documents of a segment are deleted, where an earlier state has read the same file."""
+    for segment, deleted in zip(parts.segments, parts.deleted, strict=True):
+        known = segment.entry
+        if known.sha256 == entry.sha256 and known.deletions_sha256 == entry.deletions_sha256:
+            return deleted
+    return None

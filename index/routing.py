@@ -19,10 +19,10 @@ from ..retrievers.router.router_file import load_router, read_about
 from ..retrievers.router.shards import Partition
 from ..retrievers.vectors.late_interaction import LATE
 from .ensemble_folder import LEXICAL_SHARDS, member_folders, open_ensemble
-from .parts import BaseParts, LiveParts
+from .segments import Parts, PassageParts
 
 BASE = "base"
-"""What a router's file says of the index that it was tuned on: the hash of its manifest."""
+"""What a router's file says of the index that it was tuned on: the hash of its first segment."""
 
 
 class Routes(Protocol):
@@ -56,7 +56,7 @@ class Routing:
         folder: that ``trailhound tune-router`` wrote; or a folder of such folders, each of a router that was tuned on
             the index of a part of the corpus.
         base: the index that it was tuned on; or the index of all parts.
-        base_hash: of that index's manifest.
+        base_hash: of that index's first segment.
         encoder: the name of its encoder.
         shards: at most how many are searched for a question.
 
@@ -64,7 +64,7 @@ class Routing:
         RouterError: when there is no router, or it is another index's.
     """
 
-    def __init__(self, folder: Path, base: BaseParts, base_hash: str, encoder: str, shards: int) -> None:
+    def __init__(self, folder: Path, base: PassageParts, base_hash: str, encoder: str, shards: int) -> None:
         if shards < 1:
             raise RouterError(f"{shards} shards cannot be searched: ask for 1 or more")
         self.base = base
@@ -80,7 +80,7 @@ class Routing:
         dense = dense_shards(vectors, self.router.partition)
         self._parts: dict[str, Sequence[SubIndex]] = {"dense": dense, "lexical": lexical}
 
-    def sub_indexes(self, question: Query, parts: BaseParts | LiveParts) -> dict[str, SubIndex]:
+    def sub_indexes(self, question: Query, parts: Parts) -> dict[str, SubIndex]:
         """Return the sub-indexes for a question, by name: lexical, dense and late within its shards, and the docids.
 
         Args:
@@ -92,10 +92,10 @@ class Routing:
         routed: dict[str, SubIndex] = dict(parts.sub_indexes)
         for name, shards in self._parts.items():
             routed[name] = _Within(name, [shards[number] for number in chosen.tolist()])
-        routed["docid"] = _Spelled(self.router, clues)
+        routed["docid"] = _RoutedDocids(self.router, clues)
         if LATE in routed:
             routed[LATE] = _Filtered(routed[LATE], np.isin(self.router.partition.shard, chosen))
-        if isinstance(parts, LiveParts):
+        if parts.changed:
             for name in (*self._parts, "docid"):
                 routed[name] = _Current(routed[name], parts)
         return routed
@@ -164,7 +164,7 @@ class _Filtered:
             wanted *= 4
 
 
-class _Spelled:
+class _RoutedDocids:
     """The passages whose docids the router spells for one question, whatever is asked; fulfils ``SubIndex``."""
 
     name = DocidIndex.name
@@ -180,7 +180,7 @@ class _Spelled:
 class _Current:
     """A routed sub-index over an index that was changed since; fulfils ``SubIndex``."""
 
-    def __init__(self, routed: SubIndex, parts: LiveParts) -> None:
+    def __init__(self, routed: SubIndex, parts: Parts) -> None:
         self.name = routed.name
         self._routed = routed
         self._parts = parts
@@ -192,7 +192,7 @@ class _Current:
         rows, scores = old.rows[alive], old.scores[alive]
         if self._explicit is not None:
             new = self._explicit.search(query, limit)
-            added: Rows = np.flatnonzero(new.rows >= self._parts.base_rows)
+            added: Rows = np.flatnonzero(new.rows >= len(self._parts.base))
             rows = np.concatenate([rows, new.rows[added]])
             scores = np.concatenate([scores, new.scores[added]])
         return best(rows, scores, limit)

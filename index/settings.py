@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 
-from ..errors import IndexFolderError
+from ..errors import DamagedIndexError, IndexFolderError, TrailhoundError
 from ..retrievers.compiling.context import CONTEXTS, ContextFunction, ContextName
 from ..retrievers.compiling.masking import kinds_of
 from ..retrievers.vectors.dense import KINDS, DenseKind
 from ..retrievers.vectors.residual_codes import BITS
 
 _CHUNK_WORDS = 120
-_FIRST = ("encoder", "dense", "chunk_words")
-"""Settings that every manifest has said from the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +22,14 @@ class IndexSettings:
         encoder: ``minilm`` (built in), a folder, or a hub name.
         dense: how vectors are kept, one of :data:`KINDS`.
         chunk_words: words to a passage, for documents that do not come as passages.
-        chunk_tokens: tokens of the encoder to a passage, special ones excluded; in place of ``chunk_words``.
+        chunk_tokens: tokens of the encoder to a passage, special ones excluded; instead of ``chunk_words``.
         context: what is put before a passage's text for embedding and lexical indexing: ``none``, ``title``,
             ``neighbours`` or ``corpus``; ``function`` where :meth:`Index.build` was given one.
         mask: kinds of private data that are masked before anything is stored, ``all`` for every kind.
         late_interaction: bits to a number of the word pieces' codes (1, 2 or 4); 0 for no late-interaction sub-index.
         dimension: numbers to a vector, fewer than the encoder's: a map is learned from the corpus; 0 for the encoder's.
-        drop_duplicates: leave out passages that repeat another (:class:`Sieve`); ``duplicates.json`` of the
-            index says which, and what is found in their place.
+        drop_duplicates: leave out passages that repeat another (:class:`DuplicateFilter`); ``duplicates.json`` of the
+            index says which, and what is found instead.
     """
 
     encoder: str = "minilm"
@@ -65,10 +64,41 @@ class IndexSettings:
             )
         object.__setattr__(self, "mask", kinds_of(self.mask))  # a manifest has a list, and "all" is every kind
 
-    def said(self) -> dict[str, object]:
-        """Return what a manifest says: later settings only where chosen, so that older indexes stay equal."""
-        default = asdict(IndexSettings())
-        return {name: value for name, value in asdict(self).items() if name in _FIRST or value != default[name]}
+    def to_json(self) -> dict[str, object]:
+        """Return what a manifest says."""
+        return {**asdict(self), "mask": list(self.mask)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, object]) -> IndexSettings:
+        """Return the settings that a manifest says.
+
+        Raises:
+            DamagedIndexError: when one is missing, unknown, of another type, or cannot be.
+        """
+        for field in fields(cls):
+            if field.name not in values or not _is_of(values[field.name], str(field.type)):
+                raise DamagedIndexError(
+                    f"the manifest's setting {field.name} is {values.get(field.name)!r}, not {field.type}: build the"
+                    " index again"
+                )
+        unknown = sorted(values.keys() - {field.name for field in fields(cls)})
+        if unknown:
+            raise DamagedIndexError(f"the manifest has a setting {unknown[0]!r}, which there is not: build it again")
+        try:
+            return cls(**values)  # type: ignore[arg-type]
+        except TrailhoundError as error:
+            raise DamagedIndexError(f"the manifest's settings cannot be: {error}") from error
+
+
+def _is_of(value: object, declared: str) -> bool:
+    """Return whether a JSON value is of the type that a setting is declared with."""
+    if declared == "bool":
+        return isinstance(value, bool)
+    if declared in ("int", "int | None"):
+        return type(value) is int or (value is None and "None" in declared)
+    if declared.startswith("tuple"):
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return isinstance(value, str)
 
 
 def with_function(settings: IndexSettings, context: ContextFunction | None) -> IndexSettings:

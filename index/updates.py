@@ -1,23 +1,22 @@
-"""Changing an index: what is asked for is checked, worked out, written to the journal, and then seen at once."""
+"""Changing an index: what is asked for is checked, worked out, written as a segment, and then seen at once."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
-import numpy as np
-
 from ..errors import CorpusError, UpdateError
-from ..retrievers.changing.changes import Change
-from ..retrievers.changing.live_pruning import Entry
-from ..retrievers.changing.snapshot import Snapshot
 from ..retrievers.compiling.context import Chunked
-from ..retrievers.protocols import Progress
-from ..retrievers.records import Document, Passage
+from ..retrievers.compiling.pruning import Entry
+from ..retrievers.records import Document
+from ..retrievers.store import EvidenceStore
 from .additions import Additions, behind
-from .live import LiveIndex
+from .segment_views import SegmentedStore
+from .segments import Parts
+from .writing import State, Writer
 
 WORTH_COMPACTING = 0.1
 """Share of the base that has come or gone, from which a compaction is advised."""
@@ -41,7 +40,7 @@ class UpdateReport:
 
     Attributes:
         added: documents that are new.
-        replaced: documents that took the place of others of their id.
+        replaced: documents that replaced others of their id.
         deleted: documents that are gone.
         passages: passages that are new.
         milliseconds: from the call until searches see the change and a power cut would leave it.
@@ -72,68 +71,68 @@ class UpdateReport:
         )
 
 
-def addition(additions: Additions, documents: Sequence[Document], replace: bool, progress: Progress | None) -> Done:
-    """Add documents to an index: see ``Index.add``."""
-    _hold_documents(documents)
-    live = additions.live
+def addition(
+    writer: Writer, state: State, additions: Additions, documents: Sequence[Document], replace: bool
+) -> tuple[State, Done]:
+    """Add documents to an index: see ``Index.add``; returns the new state."""
+    _check_documents(documents)
     compiled = additions.compiled(documents)
-    known = set(live.parts.store.having(document.id for document, _ in compiled))
-    removed = tuple(document.id for document, _ in compiled if document.id in known)
+    removed = tuple(state.parts.store.having(document.id for document, _ in compiled))
     if removed and not replace:
         raise UpdateError(
             f"document {removed[0]!r} is in the index already{_others(removed)}: nothing was added; replace it"
             " (replace=True, --replace) or leave it out"
         )
-    made = _made(additions, removed, compiled, progress)
-    return Done(len(compiled) - len(removed), len(removed), 0, *made)
+    if not compiled:
+        return state, Done(0, 0, 0, 0)
+    state, made = _made(writer, state, additions, removed, compiled)
+    return state, dataclasses.replace(made, added=len(compiled) - len(removed), replaced=len(removed))
 
 
 def deletion(
-    live: LiveIndex, document_ids: Iterable[str], additions: Callable[[], Additions], progress: Progress | None
-) -> Done:
-    """Remove documents from an index: see ``Index.delete``.
+    writer: Writer, state: State, document_ids: Iterable[str], additions: Callable[[], Additions]
+) -> tuple[State, Done]:
+    """Remove documents from an index: see ``Index.delete``; returns the new state.
 
     Args:
-        live: the index.
+        writer: of the index.
+        state: the index.
         document_ids: which.
-        additions: makes a change of the documents that stand behind them; called when there are any.
-        progress: hears of encoding and linking.
+        additions: makes a segment of the documents that come back; called when there are any.
     """
     removed = tuple(dict.fromkeys(document_ids))
-    known = set(live.parts.store.having(removed))
+    known = set(state.parts.store.having(removed))
     unknown = [identifier for identifier in removed if identifier not in known]
     if unknown:
         raise UpdateError(
             f"there is no document {unknown[0]!r} in the index{_others(unknown)}: nothing was deleted; leave it out"
         )
     if not removed:
-        return Done(0, 0, 0, 0)
-    if not behind(live, removed):
-        live.change(Change(removed, (), (), np.zeros((0, live.parts.dense.dimension), np.float32)), progress)
-        return Done(0, 0, len(removed), 0)
-    return Done(0, 0, len(removed), *_made(additions(), removed, (), progress))
+        return state, Done(0, 0, 0, 0)
+    if not behind(state.parts, removed):
+        return writer.apply(state, removed, None), Done(0, 0, len(removed), 0)
+    state, made = _made(writer, state, additions(), removed, ())
+    return state, dataclasses.replace(made, deleted=len(removed))
 
 
 def _made(
-    additions: Additions, removed: Sequence[str], compiled: Sequence[Chunked], progress: Progress | None
-) -> tuple[int, tuple[Entry, ...], tuple[str, ...]]:
-    """Make the change by which documents go and come, and what stood behind those that go comes back.
-
-    Returns how many passages came with the documents, what of them was left out, and the ids of what came back.
-    """
-    live, before = additions.live, additions.live.living.store
+    writer: Writer, state: State, additions: Additions, removed: Sequence[str], compiled: Sequence[Chunked]
+) -> tuple[State, Done]:
+    """Make the change by which documents go and come, and what was left out for those that go comes back."""
+    before = state.parts.store
     again = additions.again(removed)
     gone = (*removed, *(document.id for document, _ in again))
-    change = additions.change(gone, [*again, *compiled], progress)
-    _hold_passages(live, change.passages, gone)
-    live.change(change, progress)
+    content = additions.content(gone, [*again, *compiled], writer.progress)
+    _check_passages(before, content.chunked, gone)
+    state = writer.apply(state, gone, content)
     came = {document.id for document, _ in compiled}
-    back = [p.id for some in change.passages[: len(again)] for p in some if not before.has(p.id)]
-    left_out = tuple(entry for entry in change.dropped if entry["document"] in came)
-    return sum(map(len, change.passages[len(again) :])), left_out, tuple(back)
+    back = [p.id for _, some in content.chunked[: len(again)] for p in some if not before.has(p.id)]
+    left_out = tuple(entry for entry in content.dropped if entry["document"] in came)
+    passages = sum(len(some) for _, some in content.chunked[len(again) :])
+    return state, Done(0, 0, 0, passages, left_out, tuple(back))
 
 
-def _hold_documents(documents: Sequence[Document]) -> None:
+def _check_documents(documents: Sequence[Document]) -> None:
     """Refuse documents that cannot be stored, and ids that are given twice."""
     seen: set[str] = set()
     for document in documents:
@@ -152,27 +151,26 @@ def _hold_documents(documents: Sequence[Document]) -> None:
             ) from error
 
 
-def _hold_passages(live: LiveIndex, passages: Sequence[Sequence[Passage]], removed: Sequence[str]) -> None:
+def _check_passages(store: EvidenceStore | SegmentedStore, chunked: Sequence[Chunked], removed: Sequence[str]) -> None:
     """Refuse passages whose ids name something else already: '<document>#<number>' is taken by passages."""
-    store = live.parts.store
     going = set(removed)
     seen: set[str] = set()
-    for some in passages:
-        for passage in some:
-            other = store.passage(store.row_of(passage.id)).document_id if store.has(passage.id) else None
-            if passage.id in seen or (other is not None and other not in going):
-                raise UpdateError(
-                    f"passage {passage.id!r} of document {passage.document_id!r} is in the index already,"
-                    f" of document {other or passage.document_id!r}: nothing was added; give the document another id"
-                )
-            seen.add(passage.id)
+    for passage in (passage for _, some in chunked for passage in some):
+        other = store.passage(store.row_of(passage.id)).document_id if store.has(passage.id) else None
+        if passage.id in seen or (other is not None and other not in going):
+            raise UpdateError(
+                f"passage {passage.id!r} of document {passage.document_id!r} is in the index already,"
+                f" of document {other or passage.document_id!r}: nothing was added; give the document another id"
+            )
+        seen.add(passage.id)
 
 
-def report(done: Done, snapshot: Snapshot, started: float) -> UpdateReport:
+def report(done: Done, parts: Parts, started: float) -> UpdateReport:
     """Return the report of a change that began at ``started`` and is seen by now."""
     milliseconds = (perf_counter() - started) * 1000
-    changed = snapshot.rows - snapshot.base + snapshot.dead
-    counts = (done.added, done.replaced, done.deleted, done.passages, milliseconds, changed, snapshot.base)
+    rows, base = len(parts.alive), len(parts.base)
+    changed = rows - base + rows - int(parts.alive.sum())
+    counts = (done.added, done.replaced, done.deleted, done.passages, milliseconds, changed, base)
     return UpdateReport(*counts, done.dropped, done.restored)
 
 

@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import CorpusError, DamagedIndexError
 from .records import Document, Passage, Rows, Spans
@@ -55,13 +56,14 @@ class StoreWriter:
     """Writes a new evidence store; it is complete after :meth:`close`.
 
     Args:
-        path: the file to make, in a folder that is there; write-ahead log, synchronised to the disk.
+        path: the file to make, in a folder that is there; whoever publishes it synchronises it to the disk.
     """
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=FULL")
+        # No journal: until it is published whole, the file is of no use to anyone.
+        self._connection.execute("PRAGMA journal_mode=OFF")
+        self._connection.execute("PRAGMA synchronous=OFF")
         self._connection.executescript(_SCHEMA)
         self._connection.execute("BEGIN")
         self._documents = 0
@@ -119,13 +121,12 @@ class StoreWriter:
         self._passages += 1
 
     def close(self) -> None:
-        """Commit, fold the write-ahead log into the file and let go of it."""
+        """Commit and close the file."""
         self._connection.execute("COMMIT")
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
 
     def abandon(self) -> None:
-        """Let go of the file without committing."""
+        """Close the file without committing."""
         self._connection.close()
 
 
@@ -246,13 +247,20 @@ class EvidenceStore:
             raise KeyError(document_id)
         return [row for (row,) in self._fetch("SELECT row FROM passages WHERE document = ? ORDER BY row", [*found[0]])]
 
+    def numbers(self, document_ids: Iterable[str]) -> dict[str, int]:
+        """Return the place of those documents that are there in the order of all, by id."""
+        wanted, found = list(document_ids), dict[str, int]()
+        for first in range(0, len(wanted), _MOST_VARIABLES):
+            part = wanted[first : first + _MOST_VARIABLES]
+            marks = ",".join("?" * len(part))
+            found.update(self._fetch(f"SELECT id, number FROM documents WHERE id IN ({marks})", part))
+        return found
+
     def having(self, document_ids: Iterable[str]) -> list[str]:
-        """Return those of the ids that name a document."""
-        return [
-            identifier
-            for identifier in document_ids
-            if self._fetch("SELECT 1 FROM documents WHERE id = ?", [identifier])
-        ]
+        """Return those of the ids that name a document, in their order."""
+        wanted = list(document_ids)
+        found = self.numbers(wanted)
+        return [identifier for identifier in wanted if identifier in found]
 
     def document_ids(self) -> list[str]:
         """Return the ids of all documents in the order they were added."""
@@ -269,8 +277,17 @@ class EvidenceStore:
         )
         return [title for title, _ in rows], [document for _, document in rows]
 
+    def document_numbers(self) -> NDArray[np.int32]:
+        """Return the number of every passage's document, int32 [N], in the order of their rows."""
+        numbers = self._fetch("SELECT document FROM passages ORDER BY row", [])
+        return np.array([number for (number,) in numbers], np.int32)
+
+    def alive(self, row: int) -> bool:
+        """Return whether there is such a row."""
+        return 0 <= row < len(self)
+
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._connection.close()
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...retrievers.records import Passage, Spans, Vectors
 from ...retrievers.vectors.minilm import model_folder
-from ...retrievers.words.titles import strip_parenthesis
+from ...retrievers.words.title_forms import strip_parenthesis
 from .candidates import KINDS, Candidate, DateMention, find_candidates, find_dates
 from .countries import countries_of, is_country
 from .protocol import normalise_answer

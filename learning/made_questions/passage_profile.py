@@ -11,7 +11,7 @@ from importlib import resources
 from typing import Any
 
 from ...retrievers.records import Passage, Spans
-from ...retrievers.words.titles import strip_parenthesis
+from ...retrievers.words.title_forms import strip_parenthesis
 
 _IS_A = re.compile(
     r"\b(?:is|was|are|were)\s(?:(?:also|now|currently|still|formerly|either)\s)?(?:an?|the|one\sof\sthe|two|three)\s"

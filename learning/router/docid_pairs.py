@@ -11,7 +11,7 @@ import numpy as np
 
 from ...retrievers.records import Passage, Qrels, Question
 from ...retrievers.words.terms import TermIndex, term_hashes
-from ...retrievers.words.titles import strip_parenthesis
+from ...retrievers.words.title_forms import strip_parenthesis
 
 PairKind = Literal["labelled", "title", "lead", "sentence", "question"]
 MADE_KINDS: tuple[PairKind, ...] = ("title", "lead", "sentence", "question")

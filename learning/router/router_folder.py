@@ -13,10 +13,10 @@ import numpy as np
 from ...errors import RouterError
 from ...index.ensemble_folder import ENCODER, LEXICAL_SHARDS, PASSAGES, passage_ids
 from ...index.index import Index
-from ...index.parts import BaseParts
 from ...index.routing import BASE
+from ...index.segments import PassageParts
 from ...retrievers.atomic_file import write_json
-from ...retrievers.folder import manifest_hash
+from ...retrievers.folder import base_hash
 from ...retrievers.protocols import Progress
 from ...retrievers.records import Rows
 from ...retrievers.router.clues import Corpus
@@ -34,18 +34,18 @@ _HELD_OUT = 0.2
 _SHOWN = ("shards@2", "docid_hits@1")
 
 
-def settled(index: Index) -> BaseParts:
+def settled(index: Index) -> PassageParts:
     """Return the parts of an index to tune on.
 
     Raises:
         RouterError: when it has changes that are not part of its base.
     """
-    if not isinstance(index.parts, BaseParts):
+    if index.changed:
         raise RouterError(f"{index.path} was changed since it was built: `trailhound compact` it first")
-    return index.parts
+    return index.parts.base
 
 
-def corpus_of(parts: BaseParts) -> Corpus:
+def corpus_of(parts: PassageParts) -> Corpus:
     """Return what a router looks up in an index."""
     return Corpus(parts.dense.reconstruct(np.arange(len(parts.store))), parts.terms, parts.entity)
 
@@ -55,7 +55,7 @@ def write_router(
 ) -> None:
     """Write a router with the lexical index of every shard, the ids of its passages and what its prefixes are about."""
     parts = settled(index)
-    save_router(out, router, {**about, BASE: manifest_hash(index.manifest), ENCODER: index.encoder_name})
+    save_router(out, router, {**about, BASE: base_hash(index.manifest), ENCODER: index.encoder_name})
     _say(progress, "indexing the shards")
     shutil.rmtree(out / LEXICAL_SHARDS, ignore_errors=True)
     texts = [(passage.title, passage.text) for passage in index.store]

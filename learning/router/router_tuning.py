@@ -163,7 +163,7 @@ def _made(index: Index, lessons: Sequence[Earning], tuning: RouterTuning, progre
     pairs = [lesson.pair for lesson in lessons]
     rewards, in_shards = ([getattr(lesson, name) for lesson in lessons] for name in ("rewards", "in_shards"))
     examples = examples_of(pairs, encoded(pairs, index.encoder, progress), corpus, rewards, in_shards)
-    edges = parts.graph.edges
+    edges = index.graph.edges
     linked = edges.relation == Relation.TITLE_MENTION
     return make_router(
         corpus,

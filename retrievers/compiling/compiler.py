@@ -17,7 +17,7 @@ from ..records import Document, Passage
 from .chunking import CountTokens, chunk
 from .context import Chunked, ContextFunction, ContextName, context_lines, name_of
 from .masking import Masker, unique_ids
-from .pruning import Sieve
+from .pruning import DuplicateFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class CorpusCompiler:
         count_tokens: counts the tokens of a text, where ``tokens`` is given.
         context: the line before a passage's text, by name or by a user's function.
         warn: hears of ids that were changed.
-        sieve: takes out passages that repeat another.
+        duplicates: takes out passages that repeat another.
 
     Attributes:
         passages: those compiled so far, in order.
@@ -60,7 +60,7 @@ class CorpusCompiler:
         count_tokens: CountTokens | None = None,
         context: ContextName | ContextFunction = "none",
         warn: Callable[[str], None] | None = None,
-        sieve: Sieve | None = None,
+        duplicates: DuplicateFilter | None = None,
     ) -> None:
         self._masker = masker
         self._words = words
@@ -68,7 +68,7 @@ class CorpusCompiler:
         self._count_tokens = count_tokens
         self._context = context
         self._warn = warn
-        self.sieve = sieve
+        self.duplicates = duplicates
         self.passages: list[Passage] = []
         self.documents = 0
         self._chunked: list[Chunked] = []
@@ -89,8 +89,8 @@ class CorpusCompiler:
             if self._masker:
                 document = self._without_private_data(document, unused)
             passages = chunk(document, self._words, tokens=self._tokens, count_tokens=self._count_tokens)
-            if self.sieve is not None:
-                passages = self.sieve.pass_through(passages)
+            if self.duplicates is not None:
+                passages = self.duplicates.pass_through(passages)
             self.documents += 1
             self.passages += passages
             self._tally["atomic documents"] += document.atomic

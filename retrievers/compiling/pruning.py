@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import unicodedata
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Literal, Protocol
@@ -21,6 +21,9 @@ from ..records import Passage
 from ..words.phrases import words_of
 
 Reason = Literal["equal", "near"]
+
+Entry = Mapping[str, str]
+"""A passage that was left out: see :func:`load_dropped`."""
 
 DUPLICATES = "duplicates.json"
 """Passages that were left out because they repeat another; in an index where they were looked for."""
@@ -50,7 +53,7 @@ class Dropped:
         row: of the passage.
         reason: ``equal`` to another but for case, accents and punctuation; ``near`` to another, with the same numbers
             and names.
-        kept: the row of the passage that says the same and is found in its place.
+        kept: the row of the passage that says the same and is found instead.
     """
 
     row: int
@@ -98,7 +101,7 @@ class Known(Protocol):
         ...
 
 
-class DuplicateFilter:
+class PassageComparison:
     """Sees passages one after the other, and says which of them repeat one that it has let through.
 
     Near duplicates are found by MinHash (Broder 1997) over shingles of ``SHINGLE`` words in bands (Leskovec, Rajaraman
@@ -145,20 +148,20 @@ class DuplicateFilter:
         return None
 
 
-class Sieve:
-    """Lets through the passages of a corpus that repeat none, document by document, and takes down the others.
+class DuplicateFilter:
+    """Lets through the passages of a corpus that repeat none, document by document, and lists the others.
 
     Args:
         known: what was let through before, by an index that is being changed.
 
     Attributes:
-        dropped: what was left out: see :meth:`load`.
+        dropped: what was left out: see :func:`load_dropped`.
     """
 
     def __init__(self, known: Known | None = None) -> None:
         self._known = known
         self._first = 0 if known is None else known.rows
-        self._filter = DuplicateFilter(known)
+        self._compared = PassageComparison(known)
         self._ids: list[str] = []
         self.dropped: list[dict[str, str]] = []
 
@@ -166,7 +169,7 @@ class Sieve:
         """Return the new ones among the passages of the next document."""
         new: list[Passage] = []
         for passage in passages:
-            dropped = self._filter.check(self._first + len(self._ids), passage.title, passage.text)
+            dropped = self._compared.check(self._first + len(self._ids), passage.title, passage.text)
             if dropped is None:
                 self._ids.append(passage.id)
                 new.append(passage)
@@ -186,24 +189,104 @@ class Sieve:
             return self._known.id_of(row)
         return self._ids[row - self._first]
 
-    def save(self, folder: Path) -> None:
-        """Write down what was left out, and by what further passages are compared with those that were not."""
-        write_json(folder / DUPLICATES, self.dropped)
-        marks = np.array(self._filter.marks, np.uint64).reshape(-1, WHOLE + _BANDS)
-        np.save(folder / MARKS, marks, allow_pickle=False)
+    @property
+    def marks(self) -> NDArray[np.uint64]:
+        """By what further passages are compared with those that were let through, uint64 [n, 18]."""
+        return np.array(self._compared.marks, np.uint64).reshape(-1, WHOLE + _BANDS)
 
-    @staticmethod
-    def load(folder: Path) -> list[dict[str, str]]:
-        """Return what was left out: ``document``, ``passage`` and ``found_as`` are ids, ``reason`` "equal" or "near".
 
-        Raises:
-            DamagedIndexError: when the file cannot be read.
-        """
-        try:
-            dropped: list[dict[str, str]] = json.loads((folder / DUPLICATES).read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise DamagedIndexError(f"{folder / DUPLICATES} cannot be read ({error}): build the index again") from error
-        return dropped
+def save_dropped(folder: Path, dropped: Sequence[Entry], marks: NDArray[np.uint64]) -> None:
+    """Write what was left out of a segment, and the marks of its passages."""
+    write_json(folder / DUPLICATES, list(dropped))
+    np.save(folder / MARKS, marks, allow_pickle=False)
+
+
+def load_dropped(folder: Path) -> list[dict[str, str]]:
+    """Return what was left out: ``document``, ``passage`` and ``found_as`` are ids, ``reason`` "equal" or "near".
+
+    Raises:
+        DamagedIndexError: when the file cannot be read.
+    """
+    try:
+        dropped: list[dict[str, str]] = json.loads((folder / DUPLICATES).read_text("utf-8"))
+        if not all(
+            isinstance(entry, dict) and {"document", "passage", "found_as"} <= entry.keys() for entry in dropped
+        ):
+            raise ValueError("an entry names no document")
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedIndexError(f"{folder / DUPLICATES} cannot be read ({error}): build the index again") from error
+    return dropped
+
+
+class MarkTable:
+    """The marks of a segment's passages, to be looked up: each of their 18 numbers in order.
+
+    Args:
+        marks: uint64 [n, 18].
+    """
+
+    def __init__(self, marks: NDArray[np.uint64]) -> None:
+        self.marks = marks
+
+    def __len__(self) -> int:
+        """Return the number of passages."""
+        return len(self.marks)
+
+    @cached_property
+    def _order(self) -> NDArray[np.int64]:
+        return np.argsort(self.marks, axis=0, kind="stable")  # [n, 18]
+
+    @cached_property
+    def _sorted(self) -> NDArray[np.uint64]:
+        return np.take_along_axis(self.marks, self._order, axis=0)
+
+    def having(self, column: int, number: int) -> list[int]:
+        """Return the rows that have a number in a column."""
+        values, wanted = self._sorted[:, column], np.uint64(number)
+        first, last = np.searchsorted(values, wanted), np.searchsorted(values, wanted, side="right")
+        rows: list[int] = self._order[first:last, column].tolist()
+        return rows
+
+
+class KnownPassages:
+    """The living passages of an index, for a :class:`DuplicateFilter` that additions pass through; fulfils ``Known``.
+
+    Args:
+        tables: marks of each segment, with the row of its first passage.
+        alive: bool [N], which rows count.
+        passage: returns the passage of a row.
+    """
+
+    def __init__(
+        self, tables: Sequence[tuple[MarkTable, int]], alive: NDArray[np.bool_], passage: Callable[[int], Passage]
+    ) -> None:
+        self.rows = len(alive)
+        self._tables = tables
+        self._alive = alive
+        self._passage = passage
+
+    def equal(self, mark: Mark) -> int | None:
+        """Return the first passage that is equal but for its writing."""
+        halves = (self._having(column, int(mark.numbers[column])) for column in range(WHOLE))
+        return min(set.intersection(*halves), default=None)
+
+    def meeting(self, mark: Mark) -> list[int]:
+        """Return the passages that share a band."""
+        bands = range(WHOLE, len(mark.numbers)) if mark.shingles else ()
+        return sorted({row for band in bands for row in self._having(band, int(mark.numbers[band]))})
+
+    def shingles(self, row: int) -> frozenset[int]:
+        """Return the shingles of a passage."""
+        passage = self._passage(row)
+        return mark_of(passage.title, passage.text).shingles
+
+    def id_of(self, row: int) -> str:
+        """Return the id of a passage."""
+        return self._passage(row).id
+
+    def _having(self, column: int, number: int) -> set[int]:
+        found = (row + first for table, first in self._tables for row in table.having(column, number))
+        return {row for row in found if self._alive[row]}
 
 
 def mark_of(title: str, text: str) -> Mark:
@@ -236,7 +319,7 @@ def _factors() -> NDArray[np.uint64]:
 
 def duplicates(titles: Sequence[str], texts: Sequence[str]) -> list[Dropped]:
     """Return the passages that repeat an earlier one, in the order of their rows."""
-    seen = DuplicateFilter()
+    seen = PassageComparison()
     checked = (seen.check(row, *both) for row, both in enumerate(zip(titles, texts, strict=True)))
     return [dropped for dropped in checked if dropped is not None]
 

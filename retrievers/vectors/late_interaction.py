@@ -33,7 +33,8 @@ hundred stands behind so many, one in twenty behind 256 (2wiki-train).
 """
 
 _CODEC = "codec.safetensors"
-_FILES = ("offsets", "cells", "codes", "lengths", "begins", "postings")
+_CODES = ("offsets", "cells", "codes", "lengths")
+_LISTS = ("begins", "postings")
 _SAMPLE = 2048
 """Passages that the codec is learned from."""
 _BLOCK = 1024
@@ -75,9 +76,13 @@ class LateInteractionIndex:
     its last centre does (Scheerer et al. 2025, "WARP", arXiv:2501.17788, call it imputation). Then the ``COMPARED``
     passages of which the centres promise most are compared by their codes.
 
+    Passages that were added later are kept as codes of the first ones' codec, so all scores are on one scale. They have
+    no lists by centre: each is compared, or of very many those of which the centres promise most.
+
     Args:
-        folder: what :meth:`build` wrote.
+        folder: what :meth:`build` or :meth:`write` wrote.
         read: encodes the word pieces of a query as those of the passages were.
+        codec: of the codes, where the folder has none of its own.
 
     Raises:
         DamagedIndexError: when the files cannot be read or do not belong together.
@@ -85,13 +90,16 @@ class LateInteractionIndex:
 
     name = LATE
 
-    def __init__(self, folder: Path, read: TokenReader) -> None:
+    def __init__(self, folder: Path, read: TokenReader, codec: ResidualCodec | None = None) -> None:
         self._read = read
-        self._codec = ResidualCodec.load(folder / _CODEC)
+        self._listed = codec is None
+        self.codec = ResidualCodec.load(folder / _CODEC) if codec is None else codec
         try:
-            arrays = {name: map_array(folder / f"{name}.npy") for name in _FILES}
+            arrays = {name: map_array(folder / f"{name}.npy") for name in (*_CODES, *(_LISTS if self._listed else ()))}
         except (OSError, ValueError, EOFError) as error:
             raise DamagedIndexError(f"{folder} cannot be read ({error}): build the index again") from error
+        arrays.setdefault("begins", np.zeros(len(self.codec.centres) + 1, np.int64))
+        arrays.setdefault("postings", np.zeros(0, np.int32))
         self._offsets: NDArray[np.int64] = np.asarray(arrays["offsets"])
         self._coded = Coded(arrays["cells"], arrays["codes"], arrays["lengths"])
         self._begins: NDArray[np.int64] = np.asarray(arrays["begins"])
@@ -99,9 +107,9 @@ class LateInteractionIndex:
         tokens = int(self._offsets[-1])
         if (
             self._coded.cells.shape != (tokens,)
-            or self._coded.codes.shape != (tokens, self._codec.width)
+            or self._coded.codes.shape != (tokens, self.codec.width)
             or self._coded.lengths.shape != (tokens,)
-            or self._begins.shape != (len(self._codec.centres) + 1,)
+            or self._begins.shape != (len(self.codec.centres) + 1,)
             or self._postings.shape != (int(self._begins[-1]),)
         ):
             raise DamagedIndexError(f"the files of {folder} do not belong together: build the index again")
@@ -117,7 +125,7 @@ class LateInteractionIndex:
         Raises:
             EncoderError: when the encoder cannot encode word pieces, or no text has one.
         """
-        hold_tokens(encoder, bits)
+        check_tokens(encoder, bits)
         chosen = np.sort(np.random.default_rng(0).permutation(len(texts))[:_SAMPLE])
         sample = encoder.encode_tokens([texts[row] for row in chosen.tolist()])
         if not len(sample.vectors):
@@ -133,16 +141,21 @@ class LateInteractionIndex:
             parts.append(codec.encode(block.vectors.astype(np.float32)))
             if progress is not None:
                 progress("encoding word pieces", rows.stop, len(texts))
-        folder.mkdir(parents=True)
+        coded = CodedTexts(np.concatenate(counts), Coded.concatenate(parts))
+        cls.write(folder, coded)
         codec.save(folder / _CODEC)
-        offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64)
-        cells, codes, lengths = (
-            np.concatenate([getattr(part, name) for part in parts]) for name in ("cells", "codes", "lengths")
-        )
-        of_passage = np.repeat(np.arange(len(texts), dtype=np.int32), np.diff(offsets))
-        begins, postings = _postings(cells, of_passage, len(codec.centres))
-        arrays: tuple[NDArray[Any], ...] = (offsets, cells, codes, lengths, begins, postings)
-        for name, array in zip(_FILES, arrays, strict=True):
+        of_passage = np.repeat(np.arange(len(texts), dtype=np.int32), coded.counts)
+        lists: tuple[NDArray[Any], ...] = _postings(coded.coded.cells, of_passage, len(codec.centres))
+        for name, array in zip(_LISTS, lists, strict=True):
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+
+    @classmethod
+    def write(cls, folder: Path, texts: CodedTexts) -> None:
+        """Write the codes of passages in row order, but no codec and no lists, into ``folder``, which is made."""
+        folder.mkdir(parents=True)
+        offsets = np.concatenate([[0], np.cumsum(texts.counts)]).astype(np.int64)
+        arrays: tuple[NDArray[Any], ...] = (offsets, texts.coded.cells, texts.coded.codes, texts.coded.lengths)
+        for name, array in zip(_CODES, arrays, strict=True):
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
     def __len__(self) -> int:
@@ -151,7 +164,7 @@ class LateInteractionIndex:
 
     def memory(self) -> LateMemory:
         """Return what the index takes."""
-        codec = self._codec
+        codec = self.codec
         learned = codec.centres.size * 2 + codec.books.nbytes + self._begins.nbytes
         coded = self._coded
         kept = coded.cells.nbytes + coded.codes.nbytes + coded.lengths.nbytes
@@ -165,24 +178,33 @@ class LateInteractionIndex:
     def asked(self, query: Query) -> PieceTables | None:
         """Return what compares codes with the query's word pieces; None where it has none."""
         pieces = self._read(query.text).astype(np.float32)  # [l, d]
-        return self._codec.asked(pieces) if len(pieces) else None
+        return self.codec.asked(pieces) if len(pieces) else None
 
     def best(self, asked: PieceTables, limit: int) -> Hits:
         """Return at most ``limit`` passages for what :meth:`asked` returned, best first, ties by row."""
-        rows = self._promising(asked.centres, compared(limit))
+        most = compared(limit)
+        if self._listed:
+            rows = self._promising(asked.centres, most)
+        else:
+            rows = np.flatnonzero(np.diff(self._offsets))  # a passage without a word piece is never found
+            if len(rows) > most:
+                promise = centre_scores(asked, self._offsets, self._coded, rows)
+                rows = np.sort(rows[np.lexsort((rows, -promise))[:most]])
+        if not len(rows):
+            return NOTHING
         scores = maxsim(asked, self._offsets, self._coded, rows)
         order = np.lexsort((rows, -scores))[: max(limit, 0)]
         return Hits(rows[order], scores[order])
 
+    def codes_of(self, rows: Rows) -> CodedTexts:
+        """Return passages as they are kept."""
+        token, _ = _tokens(self._offsets, rows)
+        return CodedTexts(self._offsets[rows + 1] - self._offsets[rows], self._coded[token])
+
     def coded(self, texts: Sequence[str], encoder: TokenEncoder) -> CodedTexts:
         """Return further texts as the index keeps its own, so that scores by their codes are on its scale."""
         found = encoder.encode_tokens(texts)
-        return CodedTexts(np.diff(found.offsets), self._codec.encode(found.vectors.astype(np.float32)))
-
-    @property
-    def width(self) -> int:
-        """Bytes to a word piece's residual."""
-        return self._codec.width
+        return CodedTexts(np.diff(found.offsets), self.codec.encode(found.vectors.astype(np.float32)))
 
     def _promising(self, closeness: NDArray[np.float32], most: int) -> Rows:
         """Return the ``most`` passages that the nearest centres of the pieces promise most of, ascending.
@@ -239,7 +261,7 @@ def _tokens(offsets: NDArray[np.int64], rows: Rows) -> tuple[NDArray[np.int64], 
     """Return the word pieces of ``rows`` one after the other, and where those of each row begin among them."""
     counts = offsets[rows + 1] - offsets[rows]
     ends = np.cumsum(counts)
-    return np.arange(ends[-1]) + np.repeat(offsets[rows] - ends + counts, counts), ends - counts
+    return np.arange(int(counts.sum())) + np.repeat(offsets[rows] - ends + counts, counts), ends - counts
 
 
 def _summed(similarity: NDArray[np.float32], begins: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -256,7 +278,7 @@ def centres_for(tokens: int) -> int:
     return 1 << max(0, int(np.log2(16 * max(tokens, 1) ** 0.5)))
 
 
-def hold_tokens(encoder: object, bits: int) -> TokenEncoder:
+def check_tokens(encoder: object, bits: int) -> TokenEncoder:
     """Return ``encoder`` as one of word pieces; refuse what cannot be built, before anything is encoded.
 
     Raises:

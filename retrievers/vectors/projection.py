@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DamagedIndexError, EncoderError
-from ..array_file import map_array
 from ..protocols import Encoder, Progress, TokenCounter
 from ..records import Vectors
 from .token_vectors import TokenEncoder, TokenVectors
@@ -58,20 +57,15 @@ class ProjectedEncoder:
         self.name = f"{encoder.name}/{self.dimension}@{digest}"
 
     @classmethod
-    def load(cls, encoder: Encoder, folder: Path) -> ProjectedEncoder:
-        """Read what :meth:`save` wrote.
+    def over(cls, encoder: Encoder, projection: Vectors) -> ProjectedEncoder:
+        """Return the encoder with a map that was read from an index.
 
         Raises:
-            DamagedIndexError: when the file cannot be read, or is not a map of the encoder's vectors.
+            DamagedIndexError: when it is not a map of the encoder's vectors.
         """
-        path = folder / PROJECTION
-        try:
-            projection = np.array(map_array(path))
-        except (OSError, ValueError, EOFError) as error:
-            raise DamagedIndexError(f"{path} cannot be read ({error}): build the index again") from error
         if projection.ndim != 2 or projection.dtype != np.float32 or len(projection) != encoder.dimension:
             raise DamagedIndexError(
-                f"{path} is {projection.dtype} {projection.shape}, not float32 [{encoder.dimension}, n]:"
+                f"{PROJECTION} is {projection.dtype} {projection.shape}, not float32 [{encoder.dimension}, n]:"
                 " build the index again"
             )
         return cls(encoder, projection)

@@ -8,7 +8,7 @@ quantisation, Jégou et al. 2011). A code is as long, is read the same way, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -54,6 +54,12 @@ class Coded:
     def __len__(self) -> int:
         """Return the number of vectors."""
         return len(self.cells)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Coded]) -> Coded:
+        """Put the vectors of several together."""
+        names = ("cells", "codes", "lengths")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
     def __getitem__(self, which: NDArray[np.int64] | slice) -> Coded:
         """Return some of the vectors."""

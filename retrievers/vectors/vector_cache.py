@@ -1,7 +1,7 @@
 """Vectors that are there already: of the index that is being replaced, and of a build that was interrupted.
 
-A compressed index has nothing to reuse: its codes are not the encoder's vectors, and codes of codes would drift from
-them with every build. Its passages are encoded again; what an interrupted build of it had encoded is kept as ever.
+The codes of a compressed segment cannot be reused: codes of codes would drift from the encoder's vectors with every
+build. Its passages are encoded again; what an interrupted build of it had encoded is kept as ever.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from ...errors import EncoderError, IndexFolderError
 from ..array_file import HEADERS, map_array
-from ..folder import check_files, read_manifest
+from ..atomic_file import storing
+from ..folder import SEGMENTS, check_segment, entries, read_manifest
 from ..protocols import Encoder, Progress
 from ..records import Vectors
-from .dense import COMPRESSED, VECTORS
+from .dense import VECTORS
 
 KEYS = "keys.npy"
 DENSE = "dense"
@@ -38,20 +39,19 @@ class VectorCache:
     """Vectors by the content they were made from.
 
     Args:
-        place: where the index is, or will be; what is encoded is kept in a hidden folder beside it until
-            :meth:`clear`, so that an interrupted build goes on where it was.
+        place: where the index is, or will be; what is encoded is kept in a hidden folder next to it until
+            :func:`clear_vectors`, so that an interrupted build goes on where it was.
         encoder: the name of the encoder belongs to every key.
-        at_hand: vectors of this encoder that stand nowhere there, by their texts.
     """
 
-    def __init__(self, place: Path, encoder: Encoder, at_hand: Mapping[str, Vectors] | None = None) -> None:
+    def __init__(self, place: Path, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._folder = place.parent / f".{place.name}.vectors"
+        self._folder = _kept(place)
         self._known: dict[bytes, Vectors] = {}
-        self._remember(*_of_index(place, encoder))
+        for keys, vectors in _of_index(place, encoder):
+            self._remember(keys, vectors)
         for shard in self._folder.glob("*.npz"):
             self._remember(*_of_shard(shard, encoder.dimension))
-        self._known.update((_key(encoder.name, text), vector) for text, vector in (at_hand or {}).items())
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> tuple[NDArray[np.uint8], Vectors]:
         """Return the keys, uint8 [n, 16], and vectors, float32 [n, d], of ``texts``, encoding only what is new.
@@ -77,19 +77,13 @@ class VectorCache:
                     f"{self._encoder.name} gave a vector that is not finite for {text!r}: check the encoder"
                 )
             if len(new_texts) > SHARD:
-                self._write(part, vectors)
+                with storing(self._folder):
+                    self._write(part, vectors)
             self._remember(part, vectors)
         vectors = np.zeros((len(keys), self._encoder.dimension), np.float32)
         for row, key in enumerate(keys):
             vectors[row] = self._known[key]
         return _array(keys), vectors
-
-    def clear(self) -> None:
-        """Forget what was kept for an interrupted build."""
-        for path in self._folder.glob("*"):
-            path.unlink(missing_ok=True)
-        with suppress(OSError):  # there is none, or another build of the same place is writing to it
-            self._folder.rmdir()
 
     def _remember(self, keys: Sequence[bytes], vectors: Vectors) -> None:
         self._known.update(zip(keys, vectors, strict=True))
@@ -106,9 +100,22 @@ class VectorCache:
             unfinished.replace(path)
 
 
-def keys_of(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.uint8]:
-    """Return the keys of texts, uint8 [n, 16]."""
-    return _array([_key(encoder.name, text) for text in texts])
+def clear_vectors(place: Path) -> None:
+    """Remove what was kept for an interrupted build of the index at ``place``."""
+    folder = _kept(place)
+    for path in folder.glob("*"):
+        path.unlink(missing_ok=True)
+    with suppress(OSError):  # there is none
+        folder.rmdir()
+
+
+def _kept(place: Path) -> Path:
+    return place.parent / f".{place.name}.vectors"
+
+
+def keys_of(encoder: str, texts: Sequence[str]) -> NDArray[np.uint8]:
+    """Return the keys of texts, uint8 [n, 16], for the encoder of a name."""
+    return _array([_key(encoder, text) for text in texts])
 
 
 def _key(encoder: str, text: str) -> bytes:
@@ -123,19 +130,19 @@ def _checksum(keys: NDArray[np.uint8], vectors: Vectors) -> bytes:
     return blake2b(keys.tobytes() + vectors.tobytes(), digest_size=_KEY_BYTES).digest()
 
 
-def _of_index(place: Path, encoder: Encoder) -> tuple[list[bytes], Vectors]:
-    """Return what an index of the same encoder holds; nothing when there is none or it is damaged."""
+def _of_index(place: Path, encoder: Encoder) -> Iterator[tuple[list[bytes], Vectors]]:
+    """Iterate over what each segment of an index of the same encoder holds; nothing where there is none or damage."""
     try:
         manifest = read_manifest(place)
-        if manifest.get("encoder") != encoder.name or manifest.get("settings", {}).get("dense") in COMPRESSED:
-            return [], _NOTHING
-        check_files(place, manifest)
-        keys, vectors = np.asarray(map_array(place / DENSE / KEYS)), np.asarray(map_array(place / DENSE / VECTORS))
-        if read_manifest(place) != manifest:  # another build replaced it: these may be of two indexes
-            return [], _NOTHING
+        segments = entries(manifest) if manifest["encoder"] == encoder.name else []
+        for entry in segments:
+            files = check_segment(place, entry, verify=True)["files"]
+            folder = place / SEGMENTS / entry.name / DENSE
+            if {f"{DENSE}/{KEYS}", f"{DENSE}/{VECTORS}"} <= files.keys():  # of codes nothing can be used again
+                keys, vectors = np.asarray(map_array(folder / KEYS)), np.asarray(map_array(folder / VECTORS))
+                yield _fitting(keys, vectors, encoder.dimension)
     except (IndexFolderError, OSError, ValueError):
-        return [], _NOTHING  # to be replaced in any case: everything is encoded again
-    return _fitting(keys, vectors, encoder.dimension)
+        return  # to be replaced in any case: everything is encoded again
 
 
 def _of_shard(path: Path, dimension: int) -> tuple[list[bytes], Vectors]:

@@ -103,6 +103,14 @@ class TermIndex:
             progress("analysing terms", len(lengths), len(lengths))
         return cls(offsets, hashes, vocabulary, frequencies.astype(np.int64))
 
+    @classmethod
+    def of(cls, hashes: TermHashes, owner: NDArray[np.int64], passages: int) -> TermIndex:
+        """Return an index of what :meth:`terms_of` returned for so many passages."""
+        offsets = np.zeros(passages + 1, np.int64)
+        np.cumsum(np.bincount(owner, minlength=passages), out=offsets[1:])
+        vocabulary, frequencies = np.unique(hashes, return_counts=True)
+        return cls(offsets, np.ascontiguousarray(hashes), vocabulary, frequencies.astype(np.int64))
+
     def __len__(self) -> int:
         """Return the number of passages."""
         return len(self.offsets) - 1

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from threading import Lock
-from typing import Literal, Protocol
+from typing import Protocol
 
-from .phrases import PARAGRAPH_END, Accept, PhraseTable, fold, joins, without_marks, word_spans, words_of
+import numpy as np
+from numpy.typing import NDArray
+
+from .phrases import (
+    PARAGRAPH_END,
+    Accept,
+    PhraseTable,
+    find_phrases,
+    fold,
+    joins,
+    word_spans,
+    words_of,
+)
 from .terms import STOP_WORDS
-
-Kind = Literal["title", "alias"]
+from .title_forms import Kind, title_forms
 
 MAX_TITLE_ROWS = 8
 MAX_ALIAS_ROWS = 4
 """An alias that fits more documents than this ("John Smith") says too little to be followed."""
 
-_PARENTHESIS = re.compile(r"\([^()]*\)$")
-_OF_PLACE = re.compile(r"\b(of .+)$")
-_ORDINAL = re.compile(r"\d+(st|nd|rd|th)\b")
-_SUFFIX = re.compile(r",?(?<!\s)\s++(Jr|Sr|junior|senior)\.?$", re.IGNORECASE)
-_INITIAL = re.compile(r"^\w\.?$")
 _SENTENCE_END = frozenset(".!?")
 _NAME_JOINTS = frozenset((" ", "-", "–", "'", "’"))
 """What stands between the words of one name: New York, Jean-Paul, Paris–Roubaix, O'Brien."""
-
-
-@dataclass(frozen=True, slots=True)
-class TitleForm:
-    """One way of writing a title; an alias is a guess, less sure than the title itself."""
-
-    text: str
-    kind: Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +69,6 @@ FormKey = tuple[str, Kind, bool]
 class FormTable(Protocol):
     """Where a matcher looks forms up."""
 
-    @property
-    def crowded(self) -> set[FormKey]:
-        """Forms that fit so many documents that they name none."""
-        ...
-
-    def lengths(self, word: str) -> tuple[int, ...]:
-        """Return the lengths in words of the forms that begin with ``word``, longest first."""
-        ...
-
     def entries(self, phrase: str) -> list[NamedForm] | None:
         """Return the forms of these words, joined by spaces."""
         ...
@@ -88,18 +77,86 @@ class FormTable(Protocol):
         """Find forms as :func:`~trailhound.retrievers.words.phrases.find_phrases` does."""
         ...
 
+    def is_crowded(self, phrase: str) -> bool:
+        """Return whether a form of these words fits too many documents."""
+        ...
+
+
+class _TitleTables:
+    """The forms of several matchers, read as one table; fulfils ``FormTable``. See :meth:`TitleMatcher.over`."""
+
+    def __init__(
+        self, matchers: Sequence[TitleMatcher], offsets: Sequence[int], alive: NDArray[np.bool_], folded: bool
+    ) -> None:
+        self._matchers = matchers
+        self._offsets = offsets
+        self._alive = alive
+        self._whole = bool(alive.all())
+        self._folded = folded
+
+    @cached_property
+    def _tables(self) -> list[TitleTable]:  # made when first needed
+        return [matcher.single(self._folded) for matcher in self._matchers]
+
+    @cached_property
+    def _phrases(self) -> list[PhraseTable[NamedForm]]:
+        return [some for table in self._tables for some in (table, table.crowded) if len(some)]
+
+    def entries(self, phrase: str) -> list[NamedForm] | None:
+        """Return the forms of these words that name a living row."""
+        first = self._tables[0]
+        if self._whole and all(some is first or some.entries(phrase) is None for some in self._phrases):
+            return first.entries(phrase)
+        return [form for writings, crowded in self._forms(phrase) if not crowded for form in writings] or None
+
+    def is_crowded(self, phrase: str) -> bool:
+        """Return whether a form of these words fits too many documents that are alive."""
+        return any(crowded for _, crowded in self._forms(phrase))
+
+    def find(self, words: Sequence[str], accept: Accept[NamedForm]) -> list[tuple[int, int, list[NamedForm]]]:
+        """Find forms as :func:`~trailhound.retrievers.words.phrases.find_phrases` does."""
+        lengths: dict[str, tuple[int, ...]] = {}
+        for word in set(words):
+            found = {length for some in self._phrases for length in some.lengths(word)}
+            if found:
+                lengths[word] = tuple(sorted(found, reverse=True))
+        begins = [place for place, word in enumerate(words) if word in lengths]
+        return find_phrases(words, begins, lengths.__getitem__, self.entries, accept)
+
+    def _forms(self, phrase: str) -> Iterator[tuple[list[NamedForm], bool]]:
+        """Iterate over the forms of one key, with their living rows, and whether those are too many."""
+        named: dict[FormKey, dict[str, NamedForm]] = {}
+        for table, offset in zip(self._tables, self._offsets, strict=True):
+            for entry in (*(table.entries(phrase) or ()), *(table.crowded.entries(phrase) or ())):
+                rows = [row + offset for row in entry.rows if self._alive[row + offset]]
+                if rows:
+                    writings = named.setdefault((phrase, entry.kind, entry.exact), {})
+                    writings.setdefault(entry.text, NamedForm(entry.text, entry.kind, entry.exact, [])).rows.extend(
+                        rows
+                    )
+        for key, writings in named.items():
+            yield list(writings.values()), not _names(key, writings)
+
+
+def _names(key: FormKey, writings: Mapping[str, NamedForm]) -> bool:
+    """Return whether forms of one key fit few enough documents to name them."""
+    return len({row for entry in writings.values() for row in entry.rows}) <= most_rows(key[1])
+
 
 class TitleTable(PhraseTable[NamedForm]):
-    """The forms of many titles; fulfils ``FormTable``."""
+    """The forms of many titles; fulfils ``FormTable``.
+
+    Attributes:
+        crowded: forms that fit so many documents that they name none.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._crowded: set[FormKey] = set()
+        self.crowded: PhraseTable[NamedForm] = PhraseTable()
 
-    @property
-    def crowded(self) -> set[FormKey]:
-        """Forms that fit so many documents that they name none."""
-        return self._crowded
+    def is_crowded(self, phrase: str) -> bool:
+        """Return whether a form of these words fits too many documents."""
+        return self.crowded.entries(phrase) is not None
 
 
 def most_rows(kind: Kind) -> int:
@@ -113,68 +170,6 @@ def keyed_forms(title: str, folded: bool) -> Iterator[tuple[FormKey, str]]:
         words = words_of(form.text)
         key = " ".join([fold(word) for word in words] if folded else words)
         yield (key, form.kind, form.text == title.strip()), form.text
-
-
-def strip_parenthesis(title: str) -> str:
-    """Return ``title`` without a closing parenthesis: "Theodred II (Bishop of Elmham)" gives "Theodred II"."""
-    stripped = _PARENTHESIS.sub("", title.strip()).strip()
-    return stripped if words_of(stripped) else title.strip()
-
-
-def title_forms(title: str) -> list[TitleForm]:
-    """Return the ways of writing ``title``: itself, without its parenthesis, then aliases; each text once.
-
-    Aliases: "Maurice, Prince of Orange" gives "Maurice of Orange"; "Esme Stewart, 1st Duke of Lennox" gives
-    "Esme Stewart" and "1st Duke of Lennox"; "John F. Kennedy" and "John Fitzgerald Kennedy" give "John Kennedy";
-    "Al Gore Sr." gives "Al Gore"; "The Rolling Stones" gives "the Rolling Stones"; accents may be missing.
-    (Dots and spaces of initials need no alias: texts are compared word by word.)
-    """
-    whole, stripped = title.strip(), strip_parenthesis(title)
-    forms: dict[str, Kind] = {whole: "title", stripped: "title"}
-    for alias in (*_comma_aliases(stripped), *_name_aliases(stripped), *_article_aliases(stripped)):
-        forms.setdefault(alias, "alias")
-    for form in list(forms):
-        forms.setdefault(without_marks(form), "alias")
-    return [TitleForm(text, kind) for text, kind in forms.items() if words_of(text)]
-
-
-def _comma_aliases(title: str) -> list[str]:
-    """Return the aliases of "Name, Rank of Place"."""
-    name, comma, rest = title.partition(",")
-    name, rest = name.strip(), rest.strip()
-    if not comma or not rest or _SUFFIX.search(title):
-        return []
-    aliases = [name] if len(words_of(name)) >= 2 else []
-    place = _OF_PLACE.search(rest)
-    if place:
-        aliases.append(f"{name} {place.group(1)}")
-    if _ORDINAL.match(rest):
-        aliases.append(rest)
-    return aliases
-
-
-def _name_aliases(title: str) -> list[str]:
-    """Return the aliases of a person's name: without suffix, without middle initials, without one middle name."""
-    aliases = []
-    plain = _SUFFIX.sub("", title)
-    if plain != title and len(words_of(plain)) >= 2:
-        aliases.append(plain)
-    parts = plain.split()
-    if len(parts) < 3 or not all(part[0].isupper() for part in parts):
-        return aliases
-    middle = parts[1:-1]
-    if all(_INITIAL.match(part) for part in middle) or (len(parts) == 3 and _reads_as_names(parts)):
-        aliases.append(f"{parts[0]} {parts[-1]}")
-    return aliases
-
-
-def _reads_as_names(parts: Sequence[str]) -> bool:
-    return all(part.isalpha() and part.lower() not in STOP_WORDS and not part.isupper() for part in parts)
-
-
-def _article_aliases(title: str) -> list[str]:
-    """Return "the X Y" for "The X Y": running text writes the article small."""
-    return ["t" + title[1:]] if title.startswith("The ") and len(words_of(title)) >= 3 else []
 
 
 class TitleMatcher:
@@ -236,11 +231,21 @@ class TitleMatcher:
         return _mentions(table.find(words, accept), spans)
 
     @classmethod
-    def over(cls, cased: FormTable, folded: FormTable) -> TitleMatcher:
-        """Return a matcher that looks forms up in other tables: with case kept for passages, folded for questions."""
+    def over(cls, matchers: Sequence[TitleMatcher], offsets: Sequence[int], alive: NDArray[np.bool_]) -> TitleMatcher:
+        """Return a matcher over the titles of several others.
+
+        Args:
+            matchers: each of some documents.
+            offsets: what is added to the rows of each.
+            alive: bool [N], false for rows that no form names any more.
+        """
         matcher = cls([])
-        matcher._cased, matcher._folded = cased, folded
+        matcher._cased, matcher._folded = (_TitleTables(matchers, offsets, alive, folded) for folded in (False, True))
         return matcher
+
+    def is_crowded(self, text: str) -> bool:
+        """Return whether some form of these words, case kept, fits so many documents that it names none."""
+        return self.table(folded=False).is_crowded(" ".join(words_of(text)))
 
     def table(self, folded: bool) -> FormTable:
         """Return one of the two tables, made on first use."""
@@ -253,6 +258,13 @@ class TitleMatcher:
                 self._cased = self._table(folded=False)
             return self._cased
 
+    def single(self, folded: bool) -> TitleTable:
+        """Return one of the two tables of a matcher that is not over others."""
+        table = self.table(folded)
+        if not isinstance(table, TitleTable):
+            raise TypeError("a matcher over several others has no table of its own")
+        return table
+
     def _table(self, folded: bool) -> TitleTable:
         # Forms of the same words are counted together, but judged one by one: "Help!" and "Help" are two titles.
         named: dict[FormKey, dict[str, NamedForm]] = {}
@@ -262,11 +274,9 @@ class TitleMatcher:
                 writings.setdefault(text, NamedForm(text, key[1], key[2], [])).rows.append(row)
         table = TitleTable()
         for key, writings in named.items():
-            if len({row for entry in writings.values() for row in entry.rows}) <= most_rows(key[1]):
-                for entry in writings.values():
-                    table.add(key[0].split(" "), entry)
-            else:
-                table.crowded.add(key)
+            kept = table if _names(key, writings) else table.crowded
+            for entry in writings.values():
+                kept.add(key[0].split(" "), entry)
         return table
 
     def _first_rows(self) -> Iterator[tuple[int, str]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
+from trailhound import Index
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.records import Vectors
 from trailhound.retrievers.vectors.token_vectors import TokenVectors
@@ -51,3 +54,15 @@ def direction(stem: str, dimension: int) -> Vectors:
 @pytest.fixture
 def word_encoder() -> WordEncoder:
     return WordEncoder()
+
+
+@pytest.fixture
+def files_of() -> Callable[[Index], dict[str, Any]]:
+    """Returns size and hash of each file of an index of one segment; tantivy's are left out: their names are random."""
+
+    def listed(index: Index) -> dict[str, Any]:
+        (entry,) = index.manifest["segments"]
+        files = json.loads((index.path / "segments" / entry["name"] / "segment.json").read_text())["files"]
+        return {name: value for name, value in files.items() if not name.startswith("lexical/")}
+
+    return listed

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from trailhound.graph.knowledge_graph import KnowledgeGraph
 from trailhound.retrievers.compiling.chunking import chunk
 from trailhound.retrievers.compiling.masking import MASK
 from trailhound.retrievers.corpus.loading import read_corpus
-from trailhound.retrievers.folder import MANIFEST
+from trailhound.retrievers.folder import SEGMENTS
 from trailhound.retrievers.protocols import Encoder, Progress
 from trailhound.retrievers.records import Query, Vectors
 from trailhound.retrievers.store import FILE_NAME, StoreWriter
@@ -185,15 +185,15 @@ class TestContext:
         plain = Index.build(ARTICLES, place, settings=IndexSettings(chunk_tokens=8), encoder=encoder)
         assert plain.lexical.search(Query("gate"), 9).rows.tolist() == [3]
 
-    def test_terms_and_graph_are_of_what_the_passages_say(self, place: Path, hashing_encoder: Encoder) -> None:
+    def test_terms_and_graph_are_of_what_the_passages_say(
+        self, place: Path, hashing_encoder: Encoder, files_of: Callable[[Index], dict[str, Any]]
+    ) -> None:
         parts = {}
         for context in ("none", "corpus"):
             settings = IndexSettings(chunk_words=8, context=context)  # type: ignore[arg-type]
             index = Index.build(ARTICLES, place, settings=settings, encoder=hashing_encoder)
-            files = index.manifest["files"]
-            parts[context] = {
-                name: files[name]["sha256"] for name in files if name.startswith(("terms", "graph", "ev"))
-            }
+            files = files_of(index)
+            parts[context] = {name: files[name] for name in files if name.startswith(("terms", "graph", "ev"))}
             shutil.rmtree(place)
         assert parts["none"] == parts["corpus"]
 
@@ -247,15 +247,6 @@ class TestSettings:
             with pytest.raises(IndexFolderError, match="knowledge graph"):
                 Index.build([tmp_path / "graph.txt"], place, settings=settings)
 
-    def test_an_index_that_was_built_before_these_settings_opens(self, place: Path, hashing_encoder: Encoder) -> None:
-        Index.build(ARTICLES, place, encoder=hashing_encoder)
-        manifest = json.loads((place / MANIFEST).read_text())
-        del manifest["sha256"], manifest["compiler"]
-        assert set(manifest["settings"]) == {"encoder", "dense", "chunk_words"}
-        manifest["sha256"] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-        (place / MANIFEST).write_text(json.dumps(manifest))
-        assert Index.open(place, encoder=hashing_encoder).settings == IndexSettings()
-
     def test_with_default_settings_every_part_is_made_of_titles_and_texts_alone(
         self, place: Path, tmp_path: Path, hashing_encoder: Encoder, corpus_folder: Path
     ) -> None:
@@ -276,7 +267,7 @@ class TestSettings:
             tmp_path / "graph"
         )
         for name in (FILE_NAME, "terms.safetensors", "graph/edges.safetensors"):
-            assert (place / name).read_bytes() == (tmp_path / name).read_bytes()
+            assert (place / SEGMENTS / "s000001" / name).read_bytes() == (tmp_path / name).read_bytes()
         embedded = [embedding_text(title, text) for title, text in zip(titles, texts, strict=True)]
         np.testing.assert_array_equal(index.dense.vectors, hashing_encoder.encode(embedded))
         LexicalIndex.build(tmp_path / "lexical", zip(titles, texts, strict=True))

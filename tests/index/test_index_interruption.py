@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from trailhound import Document, Index
+from trailhound.retrievers.folder import MANIFEST
 from trailhound.retrievers.protocols import Encoder, Progress
 from trailhound.retrievers.records import Query, Vectors
 from trailhound.retrievers.vectors import vector_cache
@@ -134,7 +135,7 @@ def test_builders_side_by_side_leave_one_whole_index(place: Path, encoder: Encod
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        if place.exists():
+        if (place / MANIFEST).exists():
             assert len(Index.open(place, encoder=encoder)) in (10, 20, 30)
     assert failures == []
     assert len(Index.open(place, encoder=encoder)) in (10, 20, 30)

@@ -1,21 +1,55 @@
-"""An index folder appears whole or not at all, whoever is killed or builds beside it."""
+"""An index folder: what the manifest names is compared with its hashes, all else is garbage; one writer at a time."""
 
 from __future__ import annotations
 
-import ctypes
-import errno
+import hashlib
 import json
 import os
+import stat
 import subprocess
 import sys
-import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from trailhound.errors import DamagedIndexError, IndexFolderError
-from trailhound.retrievers import folder as folder_module
-from trailhound.retrievers.folder import FORMAT, MANIFEST, check_files, new_folder, publish, read_manifest
+from trailhound.errors import DamagedIndexError, IndexBusyError, IndexFolderError
+from trailhound.retrievers.folder import (
+    FORMAT,
+    LOCK,
+    MANIFEST,
+    SEGMENT,
+    SEGMENTS,
+    SegmentEntry,
+    building,
+    check_segment,
+    commit,
+    entries,
+    locked,
+    manifest_hash,
+    read_deletions,
+    read_manifest,
+    remove_garbage,
+    seal,
+    write_deletions,
+)
+
+ABOUT: dict[str, Any] = {"settings": {}, "compiler": [], "encoder": "letters"}
+ABOUT |= dict.fromkeys(("generation", "dimension", "documents", "passages", "serials"), 1)
+
+
+def publish(place: Path, *names: str) -> list[SegmentEntry]:
+    """Make an index of segments that hold two small files."""
+    found = []
+    for name in names or ("s000001",):
+        folder = place / SEGMENTS / name
+        (folder / "deep").mkdir(parents=True)
+        (folder / "one.bin").write_bytes(b"one")
+        (folder / "deep" / "two.bin").write_bytes(b"two")
+        found.append(SegmentEntry(name, seal(folder, {"dense": "exact"}), 3))
+    commit(place, ABOUT, found)
+    return found
 
 
 @pytest.fixture
@@ -23,284 +57,239 @@ def place(tmp_path: Path) -> Path:
     return tmp_path / "x.index"
 
 
-def put(place: Path, content: str) -> None:
-    with new_folder(place) as staging:
-        (staging / "evidence.sqlite").write_text(content)
-        (staging / "deep").mkdir()
-        (staging / "deep" / "er.bin").write_text(content * 2)
-        publish(staging, place, {"content": content})
-
-
-def content(place: Path) -> str:
+def test_a_manifest_reads_as_it_was_committed(place: Path) -> None:
+    segments = publish(place, "s000001", "s000002")
     manifest = read_manifest(place)
-    check_files(place, manifest)
-    return str(manifest["content"])
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def no_renameat2(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    """Let the kernel refuse as a file system does that cannot exchange."""
-
-    def refuse(*_: object) -> int:
-        ctypes.set_errno(code)
-        return -1
-
-    class Library:
-        def __init__(self, *_: Any, **__: Any) -> None:
-            self.renameat2 = refuse
-
-    monkeypatch.setattr(folder_module.ctypes, "CDLL", Library)
-
-
-def test_a_published_folder_lists_its_files(place: Path) -> None:
-    put(place, "one")
-    manifest = read_manifest(place)
-    assert manifest["format"] == FORMAT
-    assert {name: entry["size"] for name, entry in manifest["files"].items()} == {
-        "deep/er.bin": 6,
-        "evidence.sqlite": 3,
-    }
-    assert content(place) == "one"
-    assert names(place.parent) == ["x.index"]
+    assert entries(manifest) == segments
+    assert {name: manifest[name] for name in ABOUT} == ABOUT
+    assert check_segment(place, segments[1], verify=True)["files"].keys() == {"one.bin", "deep/two.bin"}
+    again = commit(place, {**manifest, "generation": 2}, segments[:1])
+    assert read_manifest(place) == again
+    assert sorted(os.listdir(place)) == [MANIFEST, SEGMENTS]
 
 
 def test_everybody_may_read_what_the_umask_allows(place: Path) -> None:
+    folder = place / SEGMENTS / "s000001"
+    folder.mkdir(parents=True)
+    (folder / "private").touch(0o600)
     before = os.umask(0o027)
     try:
-        put(place, "one")
+        seal(folder, {})
     finally:
         os.umask(before)
-    modes = {path.relative_to(place).as_posix(): path.stat().st_mode & 0o777 for path in place.rglob("*")}
-    assert modes == {"evidence.sqlite": 0o640, "deep": 0o750, "deep/er.bin": 0o640, MANIFEST: 0o640}
-    assert place.stat().st_mode & 0o777 == 0o750
+    assert stat.S_IMODE((folder / "private").stat().st_mode) == 0o640
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o750
 
 
-@pytest.mark.parametrize("exchange", [True, False])
-def test_publishing_replaces_the_old_index(place: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool) -> None:
-    if not exchange:
-        no_renameat2(monkeypatch, errno.EINVAL)
-    for version in ("one", "two", "three"):
-        put(place, version)
-        assert content(place) == version
-        assert names(place.parent) == ["x.index"]
+def test_what_the_manifest_does_not_name_is_removed(place: Path) -> None:
+    (kept,) = publish(place)
+    kept = SegmentEntry(kept.name, kept.sha256, 3, 4, write_deletions(place, kept.name, 4, np.ones(9, np.bool_)), 3)
+    write_deletions(place, kept.name, 3, np.ones(9, np.bool_))
+    (place / SEGMENTS / "s000002").mkdir()
+    (place / SEGMENTS / "s000002" / "half").touch()
+    (place / SEGMENTS / "link").symlink_to(place.parent)
+    (place / f".{MANIFEST}.123").touch()
+    remove_garbage(place, [kept])
+    assert sorted(os.listdir(place / SEGMENTS)) == ["s000001", "s000001.deleted-4"]
+    assert sorted(os.listdir(place)) == [MANIFEST, SEGMENTS]
+    assert read_deletions(place, kept, 9).all()
 
 
-def test_an_empty_folder_is_taken(place: Path) -> None:
-    place.mkdir()
-    put(place, "one")
-    assert content(place) == "one"
+@pytest.mark.parametrize("damage", [lambda c: c[:-1], lambda c: c + b"\0", lambda c: bytes([c[0] ^ 1]) + c[1:], None])
+def test_damaged_deletions_are_noticed(place: Path, damage: Callable[[bytes], bytes] | None) -> None:
+    publish(place)
+    deleted = np.arange(20) % 3 == 0
+    digest = write_deletions(place, "s000001", 7, deleted)
+    entry = SegmentEntry("s000001", "", 20, 7, digest, 7)
+    np.testing.assert_array_equal(read_deletions(place, entry, 20), deleted)
+    path = place / SEGMENTS / "s000001.deleted-7"
+    content = path.read_bytes()
+    path.unlink()
+    if damage is not None:
+        path.write_bytes(damage(content))
+    with pytest.raises(DamagedIndexError, match="deleted-7"):
+        read_deletions(place, entry, 20)
 
 
-def test_a_real_failure_of_the_exchange_is_not_hidden(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(place, "one")
-    no_renameat2(monkeypatch, errno.ENOSPC)
-    with pytest.raises(OSError, match="No space left"):
-        put(place, "two")
-    assert content(place) == "one"
-    assert names(place.parent) == ["x.index"]
-
-
-def test_a_failed_fallback_puts_the_old_index_back(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(place, "one")
-    no_renameat2(monkeypatch, errno.ENOSYS)
-    rename = Path.rename
-
-    def fail(self: Path, target: Path) -> Path:
-        if target == place and not self.name.endswith("-previous"):
-            raise OSError(errno.ENOTEMPTY if place.exists() else errno.EIO, "cannot")
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", fail)
-    with pytest.raises(OSError, match="cannot"):
-        put(place, "two")
-    monkeypatch.undo()
-    assert content(place) == "one"
-
-
-def test_an_index_moved_aside_by_a_killed_build_goes_back(place: Path) -> None:
-    put(place, "one")
-    place.rename(place.parent / ".x.index.building-abc-previous")
-    (place.parent / ".x.index.building-abc").mkdir()
-    with new_folder(place):
-        assert content(place) == "one"
-    assert names(place.parent) == ["x.index"]
-
-
-@pytest.mark.parametrize("name", ["x.index", "with [brackets]*?", "ünï cödé"])
-def test_left_overs_of_this_place_are_removed_and_of_no_other(tmp_path: Path, name: str) -> None:
-    place = tmp_path / name
-    (tmp_path / f".{name}.building-old" / "deep").mkdir(parents=True)
-    (tmp_path / ".other.building-old").mkdir()
-    put(place, "one")
-    assert names(tmp_path) == sorted([".other.building-old", name])
-
-
-def test_a_left_over_that_is_a_file_or_a_link_harms_nobody(place: Path) -> None:
-    precious = place.parent / "precious"
-    precious.mkdir()
-    (precious / "file").write_text("keep")
-    (place.parent / ".x.index.building-link").symlink_to(precious)
-    (place.parent / ".x.index.building-file").write_text("")
-    put(place, "one")
-    assert content(place) == "one"
-    assert (precious / "file").read_text() == "keep"
-
-
-def test_a_build_that_lives_is_left_alone(place: Path) -> None:
-    with new_folder(place) as first:
-        (first / "evidence.sqlite").write_text("first")
-        put(place, "second")
-        assert content(place) == "second"
-        publish(first, place, {"content": "first"})
-        assert content(place) == "first"
-    assert names(place.parent) == ["x.index"]
-
-
-def test_a_failed_build_leaves_nothing(place: Path) -> None:
-    def fail() -> None:
-        with new_folder(place) as staging:
-            (staging / "evidence.sqlite").write_text("two")
-            raise RuntimeError("broken")
-
-    put(place, "one")
-    with pytest.raises(RuntimeError, match="broken"):
-        fail()
-    assert content(place) == "one"
-    assert names(place.parent) == ["x.index"]
-
-
-@pytest.mark.parametrize("files", [["notes.txt"], [MANIFEST], [MANIFEST, "background.js"], ["evidence.sqlite"]])
-def test_a_foreign_folder_is_refused_and_untouched(place: Path, files: list[str]) -> None:
-    place.mkdir()
-    for name in files:
-        (place / name).write_text("mine")
-    with pytest.raises(IndexFolderError, match="is not an index"):
-        put(place, "one")
-    assert {path.name: path.read_text() for path in place.iterdir()} == dict.fromkeys(files, "mine")
-    assert names(place.parent) == ["x.index"]
-
-
-def test_a_file_in_the_way_is_refused(place: Path) -> None:
-    place.write_text("mine")
-    with pytest.raises(IndexFolderError, match="is not an index"):
-        put(place, "one")
-    assert place.read_text() == "mine"
-
-
-def test_a_foreign_folder_that_appears_during_the_build_is_untouched(place: Path) -> None:
-    with new_folder(place) as staging:
-        (staging / "evidence.sqlite").write_text("one")
-        place.mkdir()
-        (place / "notes.txt").write_text("mine")
-        with pytest.raises(IndexFolderError, match="is not an index"):
-            publish(staging, place, {"content": "one"})
-    assert names(place) == ["notes.txt"]
+def test_every_changed_character_of_a_manifest_is_noticed(place: Path) -> None:
+    publish(place)
+    path = place / MANIFEST
+    content = path.read_bytes()
+    for at in range(0, len(content), 3):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 0x01]) + content[at + 1 :])
+        with pytest.raises(IndexFolderError):
+            read_manifest(place)
+        path.write_bytes(content[:at])
+        with pytest.raises(IndexFolderError):
+            read_manifest(place)
 
 
 @pytest.mark.parametrize(
-    ("text", "error", "message"),
+    ("change", "message"),
     [
-        (None, IndexFolderError, "holds no index"),
-        ("", DamagedIndexError, "cannot be read"),
-        ("{", DamagedIndexError, "cannot be read"),
-        ("[]", IndexFolderError, "format None"),
-        ('{"format": 99}', IndexFolderError, "format 99"),
-        ('{"format": 1}', DamagedIndexError, "does not match its hash"),
-        (b"\xff\xfe", DamagedIndexError, "cannot be read"),
+        ({"segments": [{"name": "../other", "sha256": "", "passages": 1}]}, "names a segment .*other"),
+        ({"segments": [{"name": "/etc", "sha256": "", "passages": 1}]}, "names a segment"),
+        ({"segments": [{"name": "s000001", "sha256": "", "passages": -1}]}, "names a segment"),
+        ({"segments": [{"name": "s000001", "sha256": "", "passages": True}]}, "names a segment"),
+        ({"segments": [{"name": 3, "sha256": "", "passages": 1}]}, "names a segment"),
+        ({"segments": ["s000001"]}, "names a segment"),
+        ({"segments": [{"name": "s000001", "sha256": "", "passages": 1}] * 2}, "names a segment"),
+        ({"segments": []}, "names no segment"),
+        ({"segments": {}}, "says segments"),
+        ({"settings": []}, "says settings"),
+        ({"generation": "1"}, "says generation"),
+        ({"encoder": None}, "says encoder"),
+        ({"format": FORMAT + 1}, "this version reads"),
+        ({"format": None}, "this version reads"),
     ],
 )
-def test_a_manifest_that_cannot_be_used(
-    place: Path, text: str | bytes | None, error: type[Exception], message: str
-) -> None:
-    place.mkdir()
-    if text is not None:
-        (place / MANIFEST).write_bytes(text.encode() if isinstance(text, str) else text)
-    with pytest.raises(error, match=message):
+def test_a_manifest_that_cannot_be_is_refused(place: Path, change: dict[str, Any], message: str) -> None:
+    """Also one whose hash is right: somebody may have written it so."""
+    publish(place)
+    manifest = {**read_manifest(place), **change}
+    (place / MANIFEST).write_text(json.dumps({**manifest, "sha256": manifest_hash(manifest)}))
+    with pytest.raises(IndexFolderError, match=message):
+        read_manifest(place)
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"{", b"\xff", b"[" * 100_000, b"{}"])
+def test_a_manifest_that_is_none_is_refused(place: Path, content: bytes) -> None:
+    publish(place)
+    (place / MANIFEST).write_bytes(content)
+    with pytest.raises(IndexFolderError):
         read_manifest(place)
 
 
 def test_a_missing_index_says_how_to_make_one(place: Path) -> None:
-    with pytest.raises(IndexFolderError, match=r"is not there: make it with  trailhound index CORPUS --out"):
+    with pytest.raises(IndexFolderError, match="is not there: make it with  trailhound index CORPUS"):
+        read_manifest(place)
+    place.mkdir()
+    with pytest.raises(IndexFolderError, match="holds no index"):
         read_manifest(place)
 
 
-def test_every_changed_character_of_a_manifest_is_noticed(place: Path) -> None:
-    put(place, "one")
-    path = place / MANIFEST
-    whole, manifest = path.read_text(), read_manifest(place)
-    for at, character in enumerate(whole):
-        path.write_text(whole[:at] + chr(ord(character) ^ 1) + whole[at + 1 :])
-        try:
-            assert read_manifest(place) == manifest  # white space between the values
-        except IndexFolderError:
-            continue
-        assert character in " \n"
-
-
-@pytest.mark.parametrize("files", [None, {}, []])
-def test_a_manifest_without_files_is_damaged(place: Path, files: object) -> None:
-    with pytest.raises(DamagedIndexError, match="lists no files"):
-        check_files(place, {"files": files})
-
-
-@pytest.mark.parametrize("damage", ["missing", "folder", "longer", "shorter", "flipped"])
-def test_a_changed_file_is_noticed(place: Path, damage: str) -> None:
-    put(place, "one")
-    path = place / "deep" / "er.bin"
-    before = path.read_bytes()
-    path.unlink()
-    if damage == "folder":
+@pytest.mark.parametrize("name", [MANIFEST, f"{SEGMENTS}/s000001/{SEGMENT}", f"{SEGMENTS}/s000001/deep/two.bin"])
+@pytest.mark.parametrize("kind", ["fifo", "link", "folder"])
+def test_what_is_no_file_is_never_opened(place: Path, name: str, kind: str) -> None:
+    (entry,) = publish(place)
+    path = place / name
+    path.rename(place.parent / "moved")
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to(place.parent / "moved")
+    else:
         path.mkdir()
-    elif damage != "missing":
-        changed = {"longer": before + b"\0", "shorter": before[:-1], "flipped": b"O" + before[1:]}
-        path.write_bytes(changed[damage])
-    with pytest.raises(DamagedIndexError, match=r"er\.bin .*build the index again"):
-        check_files(place, read_manifest(place))
+    check = (lambda: read_manifest(place)) if name == MANIFEST else (lambda: check_segment(place, entry, verify=False))
+    with pytest.raises(DamagedIndexError, match=path.name):
+        check()
 
 
-def test_a_build_killed_while_it_holds_its_folder(place: Path) -> None:
-    put(place, "one")
-    script = (
-        "import os, sys\n"
-        "from pathlib import Path\n"
-        "from trailhound.retrievers.folder import new_folder\n"
-        "with new_folder(Path(sys.argv[1])) as staging:\n"
-        "    (staging / 'half').write_text('half')\n"
-        "    os.kill(os.getpid(), 9)\n"
-    )
-    killed = subprocess.run([sys.executable, "-c", script, str(place)], timeout=60)
-    assert killed.returncode == -9
-    assert len(names(place.parent)) == 2
-    assert content(place) == "one"
-    put(place, "two")
-    assert names(place.parent) == ["x.index"]
+def test_a_folder_that_is_a_link_is_refused(place: Path) -> None:
+    (entry,) = publish(place)
+    for folder in (place / SEGMENTS / entry.name / "deep", place / SEGMENTS / entry.name, place / SEGMENTS):
+        folder.rename(place.parent / "moved")
+        folder.symlink_to(place.parent / "moved")
+        with pytest.raises(DamagedIndexError):
+            check_segment(place, entry, verify=False)
+        folder.unlink()
+        (place.parent / "moved").rename(folder)
+    check_segment(place, entry, verify=True)
 
 
-def test_many_builders_side_by_side(place: Path) -> None:
-    versions = [str(number) for number in range(8)]
-    failures: list[BaseException] = []
-
-    def build(version: str) -> None:
-        try:
-            for _ in range(6):
-                put(place, version)
-                assert content_or_replaced(place) in versions
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=build, args=(version,)) for version in versions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
-    assert content(place) in versions
-    assert names(place.parent) == ["x.index"]
+@pytest.mark.parametrize("name", ["../../x", "/etc/passwd", "", "deep/../../one.bin", "a\0b"])
+def test_a_list_of_files_cannot_name_what_lies_outside(place: Path, name: str) -> None:
+    publish(place)
+    path = place / SEGMENTS / "s000001" / SEGMENT
+    content = json.dumps({"files": {name: {"size": 3, "sha256": ""}}}).encode()
+    path.write_bytes(content)
+    entry = SegmentEntry("s000001", hashlib.sha256(content).hexdigest(), 3)
+    with pytest.raises(DamagedIndexError, match=r"outside of it|not a file"):
+        check_segment(place, entry, verify=False)
 
 
-def content_or_replaced(place: Path) -> str:
-    """Read the manifest alone: the files may be another builder's by the time they are read."""
-    return str(json.loads((place / MANIFEST).read_text())["content"])
+def test_a_changed_file_is_noticed(place: Path) -> None:
+    (entry,) = publish(place)
+    path = place / SEGMENTS / entry.name / "one.bin"
+    for content, at_once in ((b"two", False), (b"ones", True), (b"", True)):
+        path.write_bytes(content)
+        with pytest.raises(DamagedIndexError, match=r"one\.bin"):
+            check_segment(place, entry, verify=True)
+        if at_once:
+            with pytest.raises(DamagedIndexError, match=r"one\.bin"):
+                check_segment(place, entry, verify=False)
+
+
+class TestLock:
+    def test_it_is_held_across_processes_and_says_by_whom(self, place: Path) -> None:
+        publish(place)
+        program = (
+            "import sys; from pathlib import Path; from trailhound.retrievers.folder import locked\n"
+            "with locked(Path(sys.argv[1])):\n"
+            "    print('held', flush=True); sys.stdin.read()\n"
+        )
+        waiting: list[str] = []
+        with subprocess.Popen(
+            [sys.executable, "-c", program, str(place)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            with (
+                pytest.raises(IndexBusyError, match=f"process {process.pid} has been changing {place}"),
+                locked(place, 0.1, waiting.append),
+            ):
+                raise AssertionError("two writers")
+            process.kill()
+        assert waiting == [f"waiting for process {process.pid}, which is changing {place}"]
+        with locked(place, 5):
+            assert (place / LOCK).read_text() == f"{os.getpid()}\n"
+
+    def test_there_must_be_an_index(self, place: Path) -> None:
+        with pytest.raises(IndexFolderError, match="cannot be locked"), locked(place):
+            pass
+
+    @pytest.mark.parametrize("kind", ["fifo", "link"])
+    def test_what_is_no_file_is_no_lock(self, place: Path, kind: str) -> None:
+        publish(place)
+        if kind == "fifo":
+            os.mkfifo(place / LOCK)
+        else:
+            (place / LOCK).symlink_to(place.parent / "victim")
+        with pytest.raises(IndexFolderError), locked(place):
+            pass
+        assert not (place.parent / "victim").exists()
+
+
+class TestBuilding:
+    def test_a_failed_first_build_leaves_nothing(self, place: Path) -> None:
+        with pytest.raises(FileExistsError), building(place, 1, None):
+            (place / SEGMENTS / "s000001" / "..").mkdir(parents=True)
+        assert not place.exists()
+
+    def test_a_failed_later_build_leaves_the_index(self, place: Path) -> None:
+        publish(place)
+        with pytest.raises(KeyError), building(place, 1, None):
+            raise KeyError
+        assert read_manifest(place)["generation"] == 1
+
+    @pytest.mark.parametrize("files", [["manifest.json"], ["notes.txt"], ["segments", "x"], ["evidence.sqlite"]])
+    def test_a_foreign_folder_is_refused_and_untouched(self, place: Path, files: list[str]) -> None:
+        place.mkdir()
+        for name in files:
+            (place / name).write_text("mine")
+        with pytest.raises(IndexFolderError, match="is there and is not an index"), building(place, 1, None):
+            pass
+        assert sorted(os.listdir(place)) == sorted(files)
+
+    def test_a_file_in_the_way_is_refused(self, place: Path) -> None:
+        place.write_text("mine")
+        with pytest.raises(IndexFolderError, match="not a folder"), building(place, 1, None):
+            pass
+        assert place.read_text() == "mine"
+
+    def test_what_a_killed_first_build_left_is_built_over(self, place: Path) -> None:
+        (place / SEGMENTS / "s000001").mkdir(parents=True)
+        (place / LOCK).touch()
+        with building(place, 1, None):
+            publish(place, "s000002")
+        assert read_manifest(place)

@@ -14,7 +14,7 @@ from trailhound.errors import QuestionsError
 from trailhound.learning.made_questions.making import LEAST, MadeQuestions, make_questions
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.questions.labelled import load_questions
-from trailhound.retrievers.words.titles import strip_parenthesis
+from trailhound.retrievers.words.title_forms import strip_parenthesis
 
 SYLLABLES = ("ba", "do", "ki", "lu", "me", "no", "ra", "si", "ta", "vu")
 

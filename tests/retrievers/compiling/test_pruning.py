@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from trailhound import Document
 from trailhound.demo.encyclopedia import Encyclopedia
 from trailhound.retrievers.compiling.chunking import chunk
-from trailhound.retrievers.compiling.pruning import ALIKE, MARKS, Dropped, Sieve, duplicates, mark_of
+from trailhound.retrievers.compiling.pruning import (
+    ALIKE,
+    Dropped,
+    DuplicateFilter,
+    KnownPassages,
+    MarkTable,
+    duplicates,
+    load_dropped,
+    mark_of,
+    save_dropped,
+)
 
 LONG = (
     "Brun Oller was an engineer who built the gate of the harbour at Vellmark in 1871 and, after a long quarrel with"
@@ -87,20 +97,32 @@ def test_near_means_the_shingles_in_common(texts: list[list[str]]) -> None:
         assert len(one & other) >= ALIKE * len(one | other)
 
 
-def test_a_sieve_writes_down_what_it_left_out_and_marks_of_the_rest(tmp_path: Path) -> None:
-    sieve = Sieve()
+def test_what_was_left_out_is_listed_and_the_rest_is_marked(tmp_path: Path) -> None:
+    found = DuplicateFilter()
     documents = [Document("a", "", LONG), Document("b", "", LONG.upper()), Document("c", "", "bread")]
-    kept = [passage.id for document in documents for passage in sieve.pass_through(chunk(document))]
+    kept = [passage.id for document in documents for passage in found.pass_through(chunk(document))]
     assert kept == ["a#0", "c#0"]
-    sieve.save(tmp_path)
-    assert Sieve.load(tmp_path) == [{"document": "b", "passage": "b#0", "reason": "equal", "found_as": "a#0"}]
-    marks = np.load(tmp_path / MARKS)
+    save_dropped(tmp_path, found.dropped, found.marks)
+    assert load_dropped(tmp_path) == [{"document": "b", "passage": "b#0", "reason": "equal", "found_as": "a#0"}]
+    marks = found.marks
     assert marks.shape == (2, 18)
     np.testing.assert_array_equal(marks[0], mark_of("", LONG).numbers)
     assert (mark_of("", LONG).numbers[:2] == mark_of("", LONG.upper()).numbers[:2]).all()
     near = mark_of("", LONG + " too").numbers
     assert not (marks[0][:2] == near[:2]).any()
     assert (marks[0][2:] == near[2:]).any()
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_additions_are_compared_with_the_living_passages_of_an_index(deleted: bool) -> None:
+    first = DuplicateFilter()
+    kept = [p for text in (LONG, "bread") for p in first.pass_through(chunk(Document(text[:3], "", text)))]
+    tables = [(MarkTable(first.marks[:1]), 0), (MarkTable(first.marks[1:]), 1)]
+    known = KnownPassages(tables, np.array([not deleted, True]), kept.__getitem__)
+    later = DuplicateFilter(known)
+    new = [p.id for text in (LONG + " too", "Bread!") for p in later.pass_through(chunk(Document(text[-3:], "", text)))]
+    assert new == (["too#0"] if deleted else [])
+    assert [entry["found_as"] for entry in later.dropped] == (["bre#0"] if deleted else ["Bru#0", "bre#0"])
 
 
 def test_empty_texts_are_equal() -> None:

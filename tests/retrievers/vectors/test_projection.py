@@ -55,7 +55,7 @@ def test_it_is_an_encoder_of_short_unit_vectors(hashing_encoder: Encoder, tmp_pa
     np.testing.assert_array_equal(short.encode(TEXTS[7:8])[0], found[7])
     np.testing.assert_array_equal(short.shortened(vectors), found)
     short.save(tmp_path)
-    again = ProjectedEncoder.load(hashing_encoder, tmp_path)
+    again = ProjectedEncoder.over(hashing_encoder, np.load(tmp_path / PROJECTION))
     assert again.name == short.name
     np.testing.assert_array_equal(again.encode(TEXTS[:3]), found[:3])
     other = ProjectedEncoder(hashing_encoder, learn_projection(vectors[:9], 16))
@@ -94,11 +94,7 @@ def test_longer_vectors_are_refused(hashing_encoder: Encoder, dimension: int) ->
         learn_projection(hashing_encoder.encode(TEXTS), dimension)
 
 
-@pytest.mark.parametrize("content", [b"", np.zeros((63, 8), np.float32), np.zeros((64, 8)), None])
-def test_a_damaged_map_is_noticed(hashing_encoder: Encoder, tmp_path: Path, content: bytes | Vectors | None) -> None:
-    if isinstance(content, bytes):
-        (tmp_path / PROJECTION).write_bytes(content)
-    elif content is not None:
-        np.save(tmp_path / PROJECTION, content)
+@pytest.mark.parametrize("projection", [np.zeros((63, 8), np.float32), np.zeros((64, 8)), np.zeros(64, np.float32)])
+def test_a_map_that_is_not_of_the_encoder_is_noticed(hashing_encoder: Encoder, projection: Vectors) -> None:
     with pytest.raises(DamagedIndexError, match="build the index again"):
-        ProjectedEncoder.load(hashing_encoder, tmp_path)
+        ProjectedEncoder.over(hashing_encoder, projection)

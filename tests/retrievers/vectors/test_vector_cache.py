@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from trailhound.errors import EncoderError
-from trailhound.retrievers.folder import new_folder, publish
+from trailhound.retrievers.folder import SEGMENTS, SegmentEntry, commit, seal
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.records import Vectors
 from trailhound.retrievers.vectors import vector_cache
 from trailhound.retrievers.vectors.dense import VECTORS
-from trailhound.retrievers.vectors.vector_cache import DENSE, KEYS, VectorCache, keys_of
+from trailhound.retrievers.vectors.vector_cache import DENSE, KEYS, VectorCache, clear_vectors
 
 TEXTS = [f"text number {n}" for n in range(23)]
 
@@ -58,7 +59,7 @@ def encoded(place: Path) -> list[str]:
     cache = VectorCache(place, encoder)
     _, vectors = cache.encode(TEXTS)
     np.testing.assert_array_equal(vectors, LetterEncoder().encode(TEXTS))
-    cache.clear()
+    clear_vectors(place)
     return encoder.encoded
 
 
@@ -66,14 +67,19 @@ def shards(place: Path) -> list[Path]:
     return sorted((place.parent / ".x.index.vectors").glob("*.npz"))
 
 
-def put_index(place: Path, encoder: str, keys: object, vectors: object, dense: str = "exact") -> None:
-    """Publish what the cache reads of an index."""
-    with new_folder(place) as staging:
-        (staging / "evidence.sqlite").write_bytes(b"")
-        (staging / DENSE).mkdir()
-        np.save(staging / DENSE / KEYS, keys)
-        np.save(staging / DENSE / VECTORS, vectors)
-        publish(staging, place, {"encoder": encoder, "settings": {"dense": dense}})
+def put_index(place: Path, encoder: str, keys: object, vectors: object, kept: str = VECTORS) -> None:
+    """Write what the cache reads of an index of two segments; the vectors are in the second."""
+    shutil.rmtree(place, ignore_errors=True)
+    segments = []
+    for name in ("s000001", "s000002"):
+        (folder := place / SEGMENTS / name / DENSE).mkdir(parents=True)
+        (folder / "other").touch()
+        if name == "s000002":
+            np.save(folder / KEYS, keys)
+            np.save(folder / kept, vectors)
+        segments.append(SegmentEntry(name, seal(folder.parent, {}), 23))
+    numbers = dict.fromkeys(("generation", "dimension", "documents", "passages", "serials"), 1)
+    commit(place, {"encoder": encoder, "settings": {}, "compiler": [], **numbers}, segments)
 
 
 def test_equal_texts_are_encoded_once_and_stand_in_order(place: Path) -> None:
@@ -94,7 +100,7 @@ def test_an_interrupted_encoding_goes_on_where_it_was(place: Path) -> None:
     _, vectors = cache.encode(TEXTS)
     assert encoder.encoded == TEXTS[15:]
     np.testing.assert_array_equal(vectors, LetterEncoder().encode(TEXTS))
-    cache.clear()
+    clear_vectors(place)
     assert list(place.parent.iterdir()) == []
 
 
@@ -164,25 +170,18 @@ def test_the_index_that_is_replaced_gives_its_vectors(place: Path) -> None:
     np.testing.assert_array_equal(again, LetterEncoder().encode([*TEXTS[5:12], "new"]))
 
 
-def test_a_compressed_index_gives_none(place: Path) -> None:
-    """Even where another program left vectors beside the codes."""
-    cache = VectorCache(place, LetterEncoder())
-    keys, vectors = cache.encode(TEXTS)
-    cache.clear()
-    put_index(place, "letters", keys, vectors, "opq")
+def test_codes_give_none_and_neither_do_another_encoder_or_damage(place: Path) -> None:
+    keys, vectors = VectorCache(place, LetterEncoder()).encode(TEXTS)
+    clear_vectors(place)
+    put_index(place, "letters", keys, vectors, "codes.npy")
     assert encoded(place) == TEXTS
-    put_index(place, "letters", keys, vectors, "hnsw")
-    assert encoded(place) == []
-
-
-def test_an_index_of_another_encoder_or_with_damage_gives_none(place: Path) -> None:
-    keys, vectors = VectorCache(place, LetterEncoder()).encode(TEXTS[:5])
     put_index(place, "other letters", keys, vectors)
     assert encoded(place) == TEXTS
     put_index(place, "letters", keys[1:], vectors)
     assert encoded(place) == TEXTS
     put_index(place, "letters", keys, vectors)
-    path = place / DENSE / VECTORS
+    assert encoded(place) == []
+    path = place / SEGMENTS / "s000002" / DENSE / VECTORS
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
     assert encoded(place) == TEXTS
 
@@ -203,21 +202,10 @@ def test_vectors_that_are_not_finite_are_not_kept(place: Path) -> None:
 
 
 def test_another_build_may_clear_the_cache_meanwhile(place: Path) -> None:
-    other = VectorCache(place, LetterEncoder())
-
     class ClearingEncoder(LetterEncoder):
         def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
-            other.clear()
+            clear_vectors(place)
             return super().encode(texts, progress)
 
     _, vectors = VectorCache(place, ClearingEncoder()).encode(TEXTS)
     np.testing.assert_array_equal(vectors, LetterEncoder().encode(TEXTS))
-
-
-def test_vectors_at_hand_are_not_encoded_again(place: Path) -> None:
-    encoder = LetterEncoder()
-    vectors = LetterEncoder().encode(TEXTS)
-    keys, found = VectorCache(place, encoder, dict(zip(TEXTS[:20], vectors, strict=False))).encode(TEXTS)
-    assert encoder.encoded == TEXTS[20:]
-    np.testing.assert_array_equal(found, vectors)
-    np.testing.assert_array_equal(keys, keys_of(encoder, TEXTS))

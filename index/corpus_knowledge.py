@@ -13,15 +13,19 @@ from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
-from ..compiling.context import Chunked, ContextFunction, ContextName, context_lines, corpus_lines
-from ..compiling.corpus_context import MOST_SECTIONS, DistinctiveTerms, Mentions, paths_of, sections_of_titles
-from ..compiling.markdown import Section, headings, sections
-from ..records import Passage
-from ..words.phrases import words_of
-from ..words.titles import title_forms
-from .live_lexical import LiveLexical
-from .live_store import LiveStore
-from .live_terms import LiveTerms
+from ..retrievers.compiling.context import Chunked, ContextFunction, ContextName, context_lines, corpus_lines
+from ..retrievers.compiling.corpus_context import (
+    MOST_SECTIONS,
+    DistinctiveTerms,
+    Mentions,
+    paths_of,
+    sections_of_titles,
+)
+from ..retrievers.compiling.markdown import Section, headings, sections
+from ..retrievers.records import Passage
+from ..retrievers.words.phrases import words_of
+from ..retrievers.words.title_forms import title_forms
+from .segments import Parts
 
 MOST_READ = 64
 """Passages with the words of a title that are read; a title that more have is taken for a kind of section."""
@@ -31,18 +35,18 @@ class CorpusKnowledge:
     """What an index knows of the subjects of documents that are to be added.
 
     It differs from what a build knows in three things: a title that more than ``MOST_READ`` passages have the words of
-    is no subject; terms are weighed by the passages that have them in place of the documents; and a passage speaks of
+    is no subject; terms are weighed by the passages that have them instead of the documents; and a passage speaks of
     the subject though the longer title of a third document stands there.
 
     Args:
-        store, lexical, terms: of the index.
+        parts: of the index.
         without: documents that the change removes.
     """
 
-    def __init__(self, store: LiveStore, lexical: LiveLexical, terms: LiveTerms, without: Collection[str]) -> None:
-        self._store = store
-        self._lexical = lexical
-        self._terms = terms
+    def __init__(self, parts: Parts, without: Collection[str]) -> None:
+        self._store = parts.store
+        self._lexical = parts.lexical
+        self._terms = parts.terms
         self._without = frozenset(without)
 
     def lines(self, chunked: Sequence[Chunked]) -> list[str]:
@@ -93,7 +97,7 @@ class CorpusKnowledge:
         for words in dict.fromkeys(tuple(words_of(text)) for text in texts):
             stems = self._lexical.stems(" ".join(words))
             if stems:
-                rows.update(self._lexical.mentioning(stems, field).tolist())
+                rows.update(self._lexical.with_phrase(stems, field).tolist())
         if len(rows) > MOST_READ:
             return None
         return [p for p in self._store.passages(sorted(rows)) if p.document_id not in self._without]
@@ -111,12 +115,3 @@ def lines_of_additions(
     if context == "none":
         return ()
     return tuple(knowledge.lines(chunked) if context == "corpus" else context_lines(chunked, context))
-
-
-def line_words(chunked: Chunked, context: ContextName) -> list[str]:
-    """Return, of a passage of the base, what its line certainly says: all of it, or of ``corpus`` the headings.
-
-    The line itself is not stored. Of a user's function nothing is known.
-    """
-    known: ContextName = "title" if context == "corpus" else "none" if context == "function" else context
-    return context_lines([chunked], known)

@@ -1,1 +1,0 @@
-"""An index that changes: the journal, and what came and went since the base was built."""
