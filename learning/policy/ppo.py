@@ -16,11 +16,13 @@ import torch
 from numpy.typing import NDArray
 from sb3_contrib import MaskablePPO
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from stable_baselines3.common.logger import Logger
 from torch import Tensor, nn
 
 from ...agent.network import PolicyNetwork, in_parts
 from ...envs.vector_env import SearchVecEnv
 from .paths import Path, Steps, distinct, path_loss, paths_from_beam, paths_from_labels
+from .recipe import BEAM_WIDTH, CLIP_RANGE, GAE_LAMBDA, VALUE_WEIGHT, WEIGHT_DECAY, Recipe
 from .supervision import AnswerSupervision
 from .workers import ALONE, Team
 
@@ -237,6 +239,40 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
 def _means(records: list[dict[str, float]]) -> dict[str, float]:
     names = {name for record in records for name in record}
     return {name: float(np.mean([record[name] for record in records if name in record])) for name in sorted(names)}
+
+
+def ppo_of(
+    recipe: Recipe,
+    env: SearchVecEnv,
+    network: PolicyNetwork,
+    stepped: Callable[[], None],
+    answers: AnswerSupervision | None,
+    team: Team,
+) -> SearchPPO:
+    """Return the learner of a recipe, see :class:`SearchPPO`; it logs nothing by itself."""
+    model = SearchPPO(
+        env,
+        recipe.beta,
+        stepped,
+        BEAM_WIDTH,
+        answers,
+        recipe.thorough,
+        team,
+        n_steps=recipe.ppo_steps,
+        batch_size=team.part(recipe.minibatch),
+        n_epochs=recipe.ppo_passes,
+        learning_rate=recipe.ppo_learning_rate,
+        gamma=1.0,
+        gae_lambda=GAE_LAMBDA,
+        clip_range=CLIP_RANGE,
+        ent_coef=recipe.entropy_weight,
+        vf_coef=VALUE_WEIGHT,
+        target_kl=recipe.target_kl,
+        device=network.device,
+        policy_kwargs={"network": network, "weight_decay": WEIGHT_DECAY},
+    )
+    model.set_logger(Logger(None, []))
+    return model
 
 
 class SearchPolicy(MaskableActorCriticPolicy):  # type: ignore[misc]

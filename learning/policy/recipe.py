@@ -15,9 +15,23 @@ from ...agent.network import NetworkSettings
 from ...envs.settings import EnvironmentSettings
 from ...errors import RecipeError
 
+AVERAGE_DECAY = 0.99
+"""Of the moving average of the weights, which is validated and kept."""
+
+WEIGHT_DECAY = 1e-2
+OWN_SHARE = 0.5
+"""Share of the actions of imitation that the policy draws itself from half of the epochs on."""
+
+CLIP_RANGE, VALUE_WEIGHT, GAE_LAMBDA = 0.2, 0.5, 0.95
+BEAM_WIDTH = 2
+"""Paths of a question that a beam search adds to those sampled."""
+
+MOST_REPEATS = 4
+"""How often a question of a small source may be repeated, so that several sources weigh more alike."""
+
 
 class Recipe(BaseModel):
-    """Everything that training may be told; a recipe file names what differs from these defaults."""
+    """What a training depends on beside its questions; a recipe file names what differs from these defaults."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -49,18 +63,13 @@ class Recipe(BaseModel):
     fact_dropout: float = Field(0.2, ge=0, lt=1)
     known_dropout: float = Field(0.5, ge=0, le=1)
 
-    # the weights that are validated and kept: see WeightAverage
-    average: float = Field(0.99, ge=0, lt=1)
-
     # warm start
     imitation_epochs: int = Field(9, ge=0)
     imitation_learning_rate: float = Field(2e-3, gt=0)
     imitation_lanes: int = Field(32, ge=1)
-    own_share: float = Field(0.5, ge=0, le=1)
     wide_share: float = Field(0.25, ge=0, le=1)
     wander: float = Field(0.2, ge=0, le=1)
     thorough: bool = False
-    weight_decay: float = Field(1e-2, ge=0)
 
     # PPO with marginal likelihood
     fresh_share: float = Field(0.4, ge=0, lt=1)
@@ -73,23 +82,15 @@ class Recipe(BaseModel):
     ppo_passes: int = Field(3, ge=1)
     minibatch: int = Field(512, ge=8)
     paths_per_question: int = Field(4, ge=1)
-    clip_range: float = Field(0.2, gt=0, lt=1)
     entropy_weight: float = Field(0.003, ge=0)
-    value_weight: float = Field(0.5, ge=0)
-    gae_lambda: float = Field(0.95, ge=0, le=1)
     target_kl: float = Field(0.05, gt=0)
     beta: float = Field(0.02, ge=0)
-    beam_width: int = Field(2, ge=0, le=16)
-    """Paths of a question that a beam search adds to those sampled."""
 
     # the reader
     reader_epochs: int = Field(7, ge=0)
     """Passes over the questions with answers that the built-in reader is trained with; 0 trains none."""
 
     # the questions
-    most_repeats: int = Field(4, ge=1)
-    """How often a question of a small source may be repeated, so that several sources weigh more alike."""
-
     epoch_questions: int = Field(0, ge=0)
     """Questions to an epoch of imitation at least: fewer are repeated until there are so many."""
 

@@ -15,7 +15,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from stable_baselines3.common.logger import Logger
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
@@ -35,8 +34,8 @@ from ..devices import device_called
 from ..run_folder import RunLog, claim
 from ..training_questions import TrainingSource, balanced, drawn_out
 from .imitation import imitate_epoch
-from .ppo import SearchPPO
-from .recipe import Recipe
+from .ppo import ppo_of
+from .recipe import AVERAGE_DECAY, MOST_REPEATS, OWN_SHARE, WEIGHT_DECAY, Recipe
 from .self_supervision import sources_beside
 from .supervision import Supervision, load_worlds
 from .validation import calibrate, validate
@@ -166,7 +165,7 @@ class _Run:
         self.validated = team.share(self.held_out)
         torch.manual_seed(seed)
         self.network = network_for(sources[0].index, recipe, device)
-        self.average = weight_average(self.network, recipe.average)
+        self.average = weight_average(self.network, AVERAGE_DECAY)
         self.progressed = Progressed()
 
     def finish(self) -> TrainingReport:
@@ -197,9 +196,9 @@ class _Run:
         imitated, fresh = self._split(worlds)
         if min(len(imitated), len(fresh or imitated)) < team.size:
             raise QuestionsError(f"{len(worlds)} questions are too few for {team.size} workers: use fewer workers")
-        repeats = max(1, -(-recipe.epoch_questions // len(balanced(imitated, recipe.most_repeats))))
-        self.worlds = balanced(team.share(imitated), recipe.most_repeats) * repeats
-        self.fresh = balanced(team.share(fresh), recipe.most_repeats) if fresh else self.worlds
+        repeats = max(1, -(-recipe.epoch_questions // len(balanced(imitated, MOST_REPEATS))))
+        self.worlds = balanced(team.share(imitated), MOST_REPEATS) * repeats
+        self.fresh = balanced(team.share(fresh), MOST_REPEATS) if fresh else self.worlds
 
     def _split(self, worlds: list[QuestionWorld]) -> tuple[list[QuestionWorld], list[QuestionWorld]]:
         """Return the questions of the warm start, and those that it leaves to PPO."""
@@ -235,7 +234,7 @@ class _Run:
     def _imitate(self, log: RunLog | None) -> None:
         recipe = self.recipe
         optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=recipe.imitation_learning_rate, weight_decay=recipe.weight_decay
+            self.network.parameters(), lr=recipe.imitation_learning_rate, weight_decay=WEIGHT_DECAY
         )
         if 0 < self.progressed.rounds < recipe.imitation_epochs:
             load_checkpoint(self._checkpoint, self.network, optimizer)
@@ -251,7 +250,7 @@ class _Run:
                 optimizer,
                 self.settings,
                 self.supervision.drawn([self.worlds[k] for k in generator.permutation(len(self.worlds))], generator),
-                recipe.own_share * min(1.0, 2 * share),
+                OWN_SHARE * min(1.0, 2 * share),
                 generator,
                 self.team.part(recipe.imitation_lanes),
                 recipe.wide_share,
@@ -268,7 +267,10 @@ class _Run:
         last = recipe.imitation_epochs + recipe.ppo_iterations
         if self.progressed.rounds >= last:
             return
-        model = self._ppo()
+        lanes = self.team.part(recipe.ppo_lanes)
+        dimension = self.network.settings.question_dimension
+        env = SearchVecEnv(self.fresh, self.settings, dimension, lanes, recipe.paths_per_question)
+        model = ppo_of(recipe, env, self.network, self._average, self.supervision.answers, self.team)
         if self.progressed.rounds > recipe.imitation_epochs:
             load_checkpoint(self._checkpoint, self.network, model.policy.optimizer)
         elif recipe.imitation_epochs:
@@ -285,39 +287,6 @@ class _Run:
                 int(self._seeded(number).integers(2**31)), (last - number) / recipe.ppo_iterations
             )
             self._end_round("ppo", statistics, model.policy.optimizer, started, log)
-
-    def _ppo(self) -> SearchPPO:
-        recipe = self.recipe
-        env = SearchVecEnv(
-            self.fresh,
-            self.settings,
-            self.network.settings.question_dimension,
-            self.team.part(recipe.ppo_lanes),
-            recipe.paths_per_question,
-        )
-        model = SearchPPO(
-            env,
-            recipe.beta,
-            self._average,
-            recipe.beam_width,
-            self.supervision.answers,
-            recipe.thorough,
-            self.team,
-            n_steps=recipe.ppo_steps,
-            batch_size=self.team.part(recipe.minibatch),
-            n_epochs=recipe.ppo_passes,
-            learning_rate=recipe.ppo_learning_rate,
-            gamma=1.0,
-            gae_lambda=recipe.gae_lambda,
-            clip_range=recipe.clip_range,
-            ent_coef=recipe.entropy_weight,
-            vf_coef=recipe.value_weight,
-            target_kl=recipe.target_kl,
-            device=self.network.device,
-            policy_kwargs={"network": self.network, "weight_decay": recipe.weight_decay},
-        )
-        model.set_logger(Logger(None, []))
-        return model
 
     def _end_round(
         self,

@@ -64,7 +64,6 @@ def test_overrides_come_as_text_and_win(tmp_path: Path) -> None:
         ("max_steps", "0"),
         ("dropout", "1"),
         ("dropout", "-0.1"),
-        ("clip_range", "0"),
         ("held_out", "0.95"),
         ("price_per_ms", "-1"),
         ("expand_everything", "perhaps"),

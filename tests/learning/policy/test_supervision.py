@@ -118,7 +118,7 @@ def test_what_cannot_be_is_refused(kind: str, reader: str | None, epochs: int, s
 
 @pytest.fixture(scope="module")
 def answers_recipe(tiny_recipe: Recipe) -> Recipe:
-    return tiny_recipe.model_copy(update={"reader_epochs": 2, "imitation_epochs": 2, "beam_width": 2})
+    return tiny_recipe.model_copy(update={"reader_epochs": 2, "imitation_epochs": 2})
 
 
 @pytest.fixture(scope="module")
