@@ -11,8 +11,7 @@ from torch import Tensor
 
 from ..envs.batch import Lane, SearchBatch
 from ..envs.fact_world import FactWorld
-from ..envs.features import FOUND_BY, PAIR, STATIC
-from ..envs.settings import SUB_INDEXES
+from ..envs.settings import FOUND_BY, PAIR, STATIC, SUB_INDEXES
 from ..graph.knowledge_graph import GROUPS
 from ..retrievers.knowledge.facts import Facts
 from .network import PolicyNetwork

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..envs.fact_world import KNOWN_ANSWER
-from ..envs.features import DYNAMIC, STATIC
+from ..envs.settings import DYNAMIC, STATIC
 from ..graph.encoder import QuestionConditionedGNN
 from ..graph.facts import FactTable
 

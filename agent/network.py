@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..envs.features import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC
-from ..envs.settings import OPTIONAL, SUB_INDEXES, TO_BE_LEARNED
+from ..envs.settings import BUDGET, DYNAMIC, OPERATOR, OPTIONAL, PAIR, STATIC, SUB_INDEXES, TO_BE_LEARNED
 from ..graph.encoder import QuestionConditionedGNN, TypedLinks
 from ..graph.facts import FactTable
 from ..graph.knowledge_graph import GROUPS, Relation

@@ -12,8 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from ..envs.features import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC
-from ..envs.settings import EnvironmentSettings
+from ..envs.settings import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC, EnvironmentSettings
 from ..errors import PolicyError
 from ..retrievers.atomic_file import write_atomically
 from ..retrievers.hashed_files import fingerprint, read_listed, read_sealed_json, write_sealed_json

@@ -20,8 +20,7 @@ from trailhound.agent.reader.protocol import AnsweringReader, exact_match, f1_sc
 from trailhound.agent.systems import PolicySystem
 from trailhound.envs.question_set import QuestionSet
 from trailhound.learning.policy.recipe import Recipe
-from trailhound.learning.reader.examples import reading_example
-from trailhound.learning.reader.reader_training import ReadingExample, train_reader
+from trailhound.learning.reader.reader_training import ReadingExample, reading_example, train_reader
 
 TRAINED_ON = ("2wiki-train", "hotpotqa", "musique")
 MEASURED_ON = (("2wiki", "dev"), ("hotpotqa", "dev"), ("musique", "dev"))

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from ..graph.knowledge_graph import GROUPS
 from ..retrievers.records import Rows
-from .features import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC
-from .settings import SUB_INDEXES, ActionLayout, EnvironmentSettings
+from .settings import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC, SUB_INDEXES, ActionLayout, EnvironmentSettings
 from .world import QuestionWorld
 
 Observation = dict[str, NDArray[np.generic]]

@@ -11,8 +11,8 @@ from ..graph.knowledge_graph import Links, Relation
 from ..index.index import Index
 from ..retrievers.records import Rows
 from ..retrievers.words.terms import among, term_hashes
-from .features import PAIR
 from .question_view import QuestionView, similarity
+from .settings import PAIR
 
 _AT = {name: k for k, name in enumerate(PAIR)}
 

@@ -10,9 +10,8 @@ from ..graph.knowledge_graph import GROUPS, Relation
 from ..index.index import Index
 from ..retrievers.knowledge.facts import FactQuery, Facts
 from ..retrievers.records import Query, Rows
-from .features import PAIR, STATIC
 from .question_view import QuestionView, similarity
-from .settings import SUB_INDEXES, EnvironmentSettings
+from .settings import PAIR, STATIC, SUB_INDEXES, EnvironmentSettings
 from .world import QuestionWorld
 
 KNOWN_ANSWER = 1 << 5

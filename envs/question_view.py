@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..index.index import Index
 from ..retrievers.records import Rows, Vectors
 from ..retrievers.words.terms import among, term_hashes
-from .features import STATIC
+from .settings import STATIC
 
 
 def similarity(index: Index, rows: Rows, vector: Vectors) -> NDArray[np.float32]:

@@ -21,9 +21,8 @@ from ..retrievers.protocols import Encoder, SubIndex
 from ..retrievers.records import Passage, Query, Rows
 from ..retrievers.words.terms import term_hashes
 from .evidence_pairs import PairFeatures
-from .features import STATIC
 from .question_view import QuestionView, similarity
-from .settings import SUB_INDEXES, EnvironmentSettings
+from .settings import STATIC, SUB_INDEXES, EnvironmentSettings
 
 
 class Judge(Protocol):

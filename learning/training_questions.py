@@ -1,4 +1,4 @@
-"""The questions of a training run: where they come from, which are set aside, and how often each is repeated."""
+"""The questions of a training run: where they come from, which are set aside, how often each is repeated."""
 
 from __future__ import annotations
 

@@ -12,33 +12,27 @@ SHIPPED = Path(__file__).parents[1] / "shipped"
 
 
 def open_reader(name: str) -> Reader:
-    """Open a reader: ``builtin``, a folder, or the address of an endpoint.
+    """Open a reader.
 
     Args:
         name: ``builtin`` is the reader that comes with the package; a folder holds one that ``trailhound train`` wrote,
-            or a causal or sequence-to-sequence model that transformers can load; an ``http://`` or ``https://``
-            address is an OpenAI-compatible endpoint, with the model's name after ``#`` (see :class:`EndpointReader`).
+            or a causal or sequence-to-sequence model that transformers can load.
 
     Raises:
         PolicyError: when there is no such reader, or it cannot be used.
     """
     if name == "builtin":
         return load_reader(SHIPPED)
-    if name.startswith(("http://", "https://")):
-        from ..reader.language_models import EndpointReader
-
-        address, _, model = name.partition("#")
-        return EndpointReader(address, model)
     folder = Path(name)
     if has_reader(folder):
         return load_reader(folder)
     if (folder / "config.json").is_file():
-        from ..reader.language_models import LanguageModelReader
+        from .language_models import LanguageModelReader
 
         return LanguageModelReader(folder)
     raise PolicyError(
-        f"there is no reader {name!r}: give builtin, coverage, a folder with reader.json or with a transformers model"
-        " (config.json), or the http address of an endpoint"
+        f"there is no reader {name!r}: give builtin, coverage, or a folder with reader.json or with config.json"
+        " (a model of transformers)"
     )
 
 

@@ -29,9 +29,7 @@ from ...retrievers.hashed_files import read_sealed_json, write_sealed_json
 from ...retrievers.protocols import Encoder, Progress
 from ...retrievers.records import Vectors
 from ..queries.evidence_sets import EvidenceSet, evidence_sets, shared_posteriors
-from ..reader.examples import reading_example
-from ..reader.judge import ReaderJudge
-from ..reader.reader_training import ReadingExample, calibrate, train_reader
+from ..reader.reader_training import ReaderJudge, ReadingExample, calibrate, reading_example, train_reader
 from ..training_questions import TrainingSource
 from .workers import Team
 

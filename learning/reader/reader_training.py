@@ -1,8 +1,8 @@
-"""Trains the built-in reader on questions with answers."""
+"""Trains the built-in reader on questions with answers, and lets any reader judge the evidence of a question."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,9 @@ from ...agent.reader.extractive import (
     standing_for,
 )
 from ...agent.reader.passage_analysis import PassageAnalyser
-from ...retrievers.records import Passage
+from ...agent.reader.protocol import Reader, ReadingTask
+from ...envs.world import QuestionWorld
+from ...retrievers.records import Passage, Query
 
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 1e-2
@@ -154,3 +156,71 @@ def _targets(answer: str, candidates: AnswerCandidates) -> NDArray[np.bool_]:
     if not right.any():
         right[-1] = True
     return right
+
+
+_OTHERS = 4
+"""Passages beside the evidence that are kept for an example."""
+
+
+def reading_example(world: QuestionWorld, evidence: Collection[int]) -> ReadingExample | None:
+    """Return the example of a question and the rows of its evidence; None when the question has no answer.
+
+    The evidence comes in the order in which it would be found: first what the question names, then the rest. Beside
+    it stands what the lexical index takes for evidence wrongly.
+    """
+    answer = world.answer
+    if answer is None:
+        return None
+    index = world.index
+    ordered = sorted(evidence, key=lambda row: (row not in world.view.named, row))
+    found = index.lexical.search(Query(world.view.text), _OTHERS + len(ordered)).rows.tolist()
+    others = [row for row in found if row not in evidence][:_OTHERS]
+    passages = index.store.passages(ordered), index.store.passages(others)
+    return ReadingExample(world.view.text, answer, tuple(passages[0]), tuple(passages[1]))
+
+
+WORST = -2.0
+LEAST_DOUBT = 0.5
+"""Nats of doubt before any evidence that a gain is measured against at least: a question that gives its answer away
+should not make much of little."""
+
+
+class ReaderJudge:
+    """Judges evidence by ``log p(y | z, q)``, each sequence of rows once.
+
+    Args:
+        reader: any reader.
+        world: of a question with an answer.
+        rewards: whether the judge also rewards episodes, in place of recall.
+    """
+
+    def __init__(self, reader: Reader, world: QuestionWorld, rewards: bool = True) -> None:
+        if world.answer is None:
+            raise ValueError(f"the question {world.view.text!r} has no answer to judge evidence by")
+        self.rewards = rewards
+        self._reader = reader
+        self._world = world
+        self._answer = world.answer
+        self._known: dict[tuple[int, ...], float] = {}
+
+    def log_likelihood(self, rows: tuple[int, ...]) -> float:
+        """Return log p(y | z, q) of a path that took ``rows`` in this order; at most 0."""
+        if rows not in self._known:
+            self.read_all([rows])
+        return self._known[rows]
+
+    def read_all(self, sequences: Sequence[tuple[int, ...]]) -> None:
+        """Read several sequences of rows in one batch."""
+        new = [rows for rows in dict.fromkeys(sequences) if rows not in self._known]
+        tasks = [self._task(rows) for rows in new]
+        self._known.update(zip(new, self._reader.log_likelihoods(tasks).tolist(), strict=True))
+
+    def value(self, rows: tuple[int, ...]) -> float:
+        """Return the share of the doubt without evidence that ``rows`` take away: 1 for all of it, WORST at least."""
+        doubt = -self.log_likelihood(())
+        gain = doubt + self.log_likelihood(rows)
+        return max(gain / max(doubt, LEAST_DOUBT), WORST)
+
+    def _task(self, rows: tuple[int, ...]) -> ReadingTask:
+        passages = tuple(self._world.index.store.passages(list(rows)))
+        return ReadingTask(self._world.view.text, self._answer, passages)

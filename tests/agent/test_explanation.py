@@ -8,9 +8,8 @@ import pytest
 from trailhound import Document, EnvironmentSettings, Index, IndexSettings
 from trailhound.agent.explanation import explain
 from trailhound.envs.batch import SearchBatch
-from trailhound.envs.features import FOUND_BY, STATIC
 from trailhound.envs.question_view import QuestionView
-from trailhound.envs.settings import SUB_INDEXES
+from trailhound.envs.settings import FOUND_BY, STATIC, SUB_INDEXES
 from trailhound.envs.world import QuestionWorld
 from trailhound.graph.knowledge_graph import GROUPS
 from trailhound.retrievers.protocols import Encoder

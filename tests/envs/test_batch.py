@@ -13,10 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trailhound import EnvironmentSettings, Index, Question
 from trailhound.envs.batch import Lane, SearchBatch
-from trailhound.envs.features import DYNAMIC, FOUND_BY, STATIC
 from trailhound.envs.question_set import QuestionSet
 from trailhound.envs.search_env import observation_space
-from trailhound.envs.settings import SUB_INDEXES
+from trailhound.envs.settings import DYNAMIC, FOUND_BY, STATIC, SUB_INDEXES
 from trailhound.envs.world import QuestionWorld
 from trailhound.graph.knowledge_graph import GROUPS
 from trailhound.retrievers.records import Query

@@ -7,9 +7,9 @@ from gymnasium.utils.env_checker import check_env
 from trailhound import EnvironmentSettings, Index
 from trailhound.envs.batch import SearchBatch
 from trailhound.envs.fact_world import KNOWN_ANSWER, FactWorld, fact_world
-from trailhound.envs.features import PAIR, STATIC
 from trailhound.envs.question_set import QuestionSet
 from trailhound.envs.search_env import SearchEnv
+from trailhound.envs.settings import PAIR, STATIC
 from trailhound.errors import EncoderError, QuestionsError, UpdateError
 from trailhound.graph.knowledge_graph import GROUPS, Relation
 

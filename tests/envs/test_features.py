@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from trailhound import Document, EnvironmentSettings, Index
 from trailhound.envs.evidence_pairs import PairFeatures
-from trailhound.envs.features import PAIR, STATIC
 from trailhound.envs.question_view import QuestionView
+from trailhound.envs.settings import PAIR, STATIC
 from trailhound.envs.world import QuestionWorld, conditioned_query
 from trailhound.graph.knowledge_graph import GROUPS
 from trailhound.retrievers.compiling.chunking import sentence_spans

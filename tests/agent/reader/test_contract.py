@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from trailhound.agent.reader.extractive import ExtractiveReader
-from trailhound.agent.reader.language_models import EndpointReader, LanguageModelReader
+from trailhound.agent.reader.language_models import LanguageModelReader
 from trailhound.agent.reader.protocol import Reader, ReadingTask
 from trailhound.learning.reader.reader_training import ReadingExample
 
-KINDS = ("extractive", "causal", "sequence to sequence", "endpoint")
+KINDS = ("extractive", "causal", "sequence to sequence")
 
 
 @pytest.fixture(params=KINDS)
@@ -21,12 +20,9 @@ def reader(
     small_reader: ExtractiveReader,
     causal_model: Path,
     sequence_model: Path,
-    completions: Any,
 ) -> Reader:
     if request.param == "extractive":
         return small_reader
-    if request.param == "endpoint":
-        return EndpointReader(completions.address, "tiny")
     return LanguageModelReader(causal_model if request.param == "causal" else sequence_model)
 
 

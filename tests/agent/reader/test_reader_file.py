@@ -66,7 +66,6 @@ def test_weights_that_are_not_finite_are_refused(
 
 def test_readers_are_opened_by_what_they_are_called(folder: Path, tmp_path: Path) -> None:
     assert open_reader("builtin").name == open_reader(str(folder)).name
-    assert open_reader("http://localhost:1/v1#tiny").name == "tiny at http://localhost:1/v1"
     with pytest.raises(PolicyError, match=r"no reader 'nowhere'.*builtin"):
         open_reader("nowhere")
     (tmp_path / "config.json").write_text("{}")
