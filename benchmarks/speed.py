@@ -2,6 +2,7 @@
 
     python benchmarks/speed.py --corpus ../shared/data/2wiki --questions ../shared/data/2wiki --split dev
     python benchmarks/speed.py --policy runs/2wiki --json runs/speed.json
+    python benchmarks/speed.py --messages    # the graph neural network alone, in seconds
 
 Side by side in one run, so that a busy machine slows everything alike. The comparison with sentence-transformers
 needs that package; without it the row says so.
@@ -21,11 +22,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import torch
 from inputs import arguments, parse
 from table import by_figure, show, write
+from torch import nn
 from trailhound import EnvironmentSettings, Index, SearchAgent, evaluate
 from trailhound.envs.batch import SearchBatch
 from trailhound.envs.question_set import QuestionSet
+from trailhound.graph.encoder import QuestionConditionedGNN, TypedLinks
 from trailhound.learning.policy.imitation import expert_actions
 from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.vectors.encoder import embedding_text, load_encoder
@@ -156,6 +160,43 @@ def steps(folder: Path, questions: Path, split: str) -> Figures:
     return {"random": walked, "replayed": replay(episodes, 200_000)}
 
 
+def messages() -> Figures:
+    """Return milliseconds of the graph neural network on random links, two and six to a candidate.
+
+    Once for one search of 64 candidates, and for a gradient step over 64 searches of 100 candidates.
+    """
+    torch.set_num_threads(1)
+    network = QuestionConditionedGNN(64, 8, 24)
+    figures = {}
+    for name, searches, nodes, degree, training in (
+        ("search", 1, 64, 2, False),
+        ("search_dense", 1, 64, 6, False),
+        ("step", LANES, 100, 2, True),
+        ("step_dense", LANES, 100, 6, True),
+    ):
+        generator = torch.Generator().manual_seed(0)
+        count = searches * nodes * degree
+        ends = torch.randint(nodes, (2, count), generator=generator)
+        kinds = torch.randint(8, (count,), generator=generator)
+        links = TypedLinks(*ends, kinds, torch.randint(searches, (count,), generator=generator))
+        states = torch.randn(searches, nodes, 64, generator=generator)
+        evidence, question = torch.rand(searches, nodes, generator=generator) < 0.1, torch.randn(searches, 24)
+        network.train(training)
+
+        once = partial(_pass_messages, network, states, evidence, links, question)
+        once()
+        figures[f"messages_ms_{name}"] = 1000 * min(timed(once) for _ in range(20))
+    return figures
+
+
+def _pass_messages(network: nn.Module, *inputs: object) -> None:
+    """Compute new states, and the gradient of their mean square where the network trains."""
+    with torch.set_grad_enabled(network.training):
+        out = network(*inputs)
+    if network.training:
+        out.square().mean().backward()
+
+
 def recall(corpus: Path, questions: Path, split: str, folder: Path) -> Figures:
     """Compare the dense index over the built-in int8 encoder with the same weights in fp32."""
     Index.build([corpus], folder / "fp32.index", encoder=load_encoder(str(model_folder())))
@@ -173,7 +214,11 @@ def main() -> None:
     parser = arguments(__doc__, "questions", "split", "policy", questions=wiki)
     parser.add_argument("--corpus", type=Path, default=wiki)
     parser.add_argument("--steps", type=Path, default=None, metavar="INDEX", help="only step, and print rates")
+    parser.add_argument("--messages", action="store_true", help="only pass messages")
     parsed = parse(parser)
+    if parsed.messages:
+        show("speed", by_figure([messages()], digits=2), parsed)
+        return
     if parsed.steps is not None:
         print(json.dumps(steps(parsed.steps, parsed.questions, parsed.split)))
         return
@@ -185,6 +230,7 @@ def main() -> None:
         figures |= searching(index, [question.text for question in asked], parsed.policy)
         figures |= starting(place, asked[0].text, parsed.policy)
         figures |= stepping(place, parsed.questions, parsed.split)
+        figures |= messages()
         figures |= recall(parsed.corpus, parsed.questions, parsed.split, Path(folder))
     show("speed", by_figure([figures], digits=2), parsed)
     write(figures, parsed)
