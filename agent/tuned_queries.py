@@ -10,7 +10,6 @@ the mean vectors of what passage i mentions. All of it is differentiable retriev
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from textwrap import shorten
 
@@ -21,10 +20,10 @@ from torch import Tensor, nn
 from ..errors import EncoderError, PolicyError, UpdateError
 from ..index.index import Index
 from ..index.mentioned_vectors import mentioned_vectors
-from ..retrievers.atomic_file import write_atomically
 from ..retrievers.differentiable.learned_fusion import FILE as FUSION_FILE
 from ..retrievers.differentiable.learned_fusion import LearnedFusion
 from ..retrievers.differentiable.operators import AttentionMemory
+from ..retrievers.hashed_files import about_tensors, read_sealed_tensors, write_sealed_tensors
 from ..retrievers.records import Query
 from ..retrievers.vectors.adapter import load_adapter
 from ..retrievers.vectors.encoder import BUILT_IN, MiniLMEncoder
@@ -101,7 +100,7 @@ def save_memory(folder: Path, memory: AttentionMemory) -> None:
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in memory.state_dict().items()}
     about = {"most": memory.most, "operator": memory.operator}
-    write_atomically(folder / MEMORY_FILE, save(tensors, metadata={"about": json.dumps(about)}))
+    write_sealed_tensors(folder / MEMORY_FILE, save(tensors, metadata=about_tensors(about)))
 
 
 def load_memory(folder: Path, index: Index) -> AttentionMemory | None:
@@ -110,19 +109,19 @@ def load_memory(folder: Path, index: Index) -> AttentionMemory | None:
     Raises:
         PolicyError: when it is damaged.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
+    from safetensors.torch import load
 
     path = folder / MEMORY_FILE
     if not path.is_file():
         return None
+    content, about = read_sealed_tensors(path, PolicyError, "tune the queries again")
     try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads(file.metadata()["about"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        tensors = load(content)
         memory = memory_over(index, int(about["most"]), 1.0, 1.0, str(about["operator"]))
         memory.load_state_dict(tensors)
         if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
             raise ValueError("weights that are not finite")
-    except (SafetensorError, OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+    except (SafetensorError, KeyError, RuntimeError, ValueError, TypeError) as error:
         raise PolicyError(f"{path} is damaged ({shorten(str(error), 200)}): tune the queries again") from error
     return memory.eval().requires_grad_(False)

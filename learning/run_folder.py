@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PolicyError
-from ..retrievers.atomic_file import write_atomically, write_json
+from ..retrievers.atomic_file import storing, write_atomically, write_json
 
 _RUN = "run.json"
 
@@ -63,12 +63,17 @@ class RunLog:
         self._writer = SummaryWriter(str(curves), purge_step=rounds)
 
     def write(self, number: int, phase: str, figures: Mapping[str, float]) -> None:
-        """Log one round."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"round": number, "phase": phase, **figures}) + "\n")
-        for name, value in figures.items():
-            self._writer.add_scalar(f"{phase}/{name}", value, number)
-        self._writer.flush()
+        """Log one round.
+
+        Raises:
+            StorageError: when the disk is full or cannot be written.
+        """
+        with storing(self._path):
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"round": number, "phase": phase, **figures}) + "\n")
+            for name, value in figures.items():
+                self._writer.add_scalar(f"{phase}/{name}", value, number)
+            self._writer.flush()
 
     def close(self) -> None:
         """Close the TensorBoard file."""

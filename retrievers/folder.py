@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from ..errors import DamagedIndexError, IndexBusyError, IndexFolderError
 from .atomic_file import storing, synchronise, write_json
+from .hashed_files import fingerprint
 
 FORMAT = 3
 MANIFEST = "manifest.json"
@@ -142,7 +143,7 @@ def commit(place: Path, description: Mapping[str, Any], segments: list[SegmentEn
 def seal(folder: Path, about: Mapping[str, Any]) -> str:
     """Write down what a segment's files are, bring everything to the disk, and return the hash of that list."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    listed = {path.relative_to(folder).as_posix(): _fingerprint(path) for path in files}
+    listed = {path.relative_to(folder).as_posix(): fingerprint(path) for path in files}
     content = json.dumps({**about, "files": listed}, indent=1, sort_keys=True).encode()
     (folder / SEGMENT).write_bytes(content)
     mask = _umask()
@@ -351,7 +352,7 @@ def _check_file(folder: Path, name: str, listed: object, verify: bool) -> None:
         raise DamagedIndexError(f"{path} is missing or is not a file: build the index again")
     try:
         size = path.stat().st_size
-        same = isinstance(listed, dict) and listed.get("size") == size and (not verify or listed == _fingerprint(path))
+        same = isinstance(listed, dict) and listed.get("size") == size and (not verify or listed == fingerprint(path))
     except OSError as error:
         raise DamagedIndexError(f"{path} cannot be read ({error}): build the index again") from error
     if not same:
@@ -376,12 +377,6 @@ def _json(path: Path, content: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DamagedIndexError(f"{path} holds {type(value).__name__}, not an object: build the index again")
     return value
-
-
-def _fingerprint(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return {"size": os.fstat(file.fileno()).st_size, "sha256": digest}
 
 
 def _umask() -> int:

@@ -5,7 +5,6 @@ A feature is a number from 0 to 1, or the log of a rank. None depends on the ord
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from ...envs.question_view import QuestionView, similarity
 from ...errors import PolicyError
 from ...graph.pagerank import PageRank
 from ...index.index import Index
-from ...retrievers.atomic_file import write_json
+from ...retrievers.hashed_files import read_sealed_json, write_sealed_json
 from ...retrievers.protocols import Reranker
 from ...retrievers.records import Candidates, Passage, Query, Rows, SupportingSentence
 from .sentences import agreeing_sentences
@@ -169,7 +168,7 @@ def save_reranker(folder: Path, reranker: LinearReranker, training: Mapping[str,
     """Write a re-ranker into ``folder``, which exists."""
     weights = dict(zip(NAMES[reranker.name], reranker.weights.tolist(), strict=True))
     description = {"format": FORMAT, "kind": reranker.name, "weights": weights, "training": dict(training)}
-    write_json(folder / DESCRIPTION, description)
+    write_sealed_json(folder / DESCRIPTION, description)
 
 
 def open_reranker(folder: Path, index: Index) -> LinearReranker:
@@ -185,11 +184,11 @@ def open_reranker(folder: Path, index: Index) -> LinearReranker:
         raise PolicyError(
             f"{folder} holds no re-ranker (no {DESCRIPTION}): give the folder that `trailhound tune-reranker` wrote"
         )
+    description = read_sealed_json(path, PolicyError, "tune the re-ranker again")
     try:
-        description = json.loads(path.read_text("utf-8"))
         if description["format"] != FORMAT:
             raise PolicyError(f"{path} was made by another version of Trailhound: tune the re-ranker again")
         kind, weights = str(description["kind"]), description["weights"]
         return LinearReranker(index, kind, [float(weights[name]) for name in NAMES[kind]])
-    except (OSError, TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError) as error:
         raise PolicyError(f"{path} is damaged ({error!r}): tune the re-ranker again") from error

@@ -12,7 +12,6 @@ arXiv:2210.11934).
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,8 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...errors import PolicyError, RecipeError
-from ..atomic_file import write_json
 from ..fusion import K
+from ..hashed_files import read_sealed_json, write_sealed_json
 from ..records import Hits, Rows
 
 FILE = "fusion.json"
@@ -95,7 +94,7 @@ class LearnedFusion(nn.Module):
     def save(self, folder: Path) -> None:
         """Write the weights into ``folder``, which exists."""
         weights = self.weights.detach().reshape(len(self.names), PER_RANKING).tolist()
-        write_json(
+        write_sealed_json(
             folder / FILE,
             {"weights": dict(zip(self.names, weights, strict=True)), "temperature": self.log_temperature.exp().item()},
         )
@@ -108,13 +107,13 @@ class LearnedFusion(nn.Module):
             PolicyError: when it is missing or damaged.
         """
         path = folder / FILE
+        stored = read_sealed_json(path, PolicyError, "train the fusion again")
         try:
-            stored = json.loads(path.read_text("utf-8"))
             weights = np.array(list(stored["weights"].values()), np.float32)
             fusion = cls(list(stored["weights"]), float(stored["temperature"]))
             if weights.shape != (len(fusion.names), PER_RANKING) or not np.isfinite(weights).all():
                 raise ValueError(f"weights of shape {weights.shape}")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecipeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecipeError) as error:
             raise PolicyError(
                 f"{path} cannot be used as the weights of a fusion ({shorten(str(error), 200)}): train it again"
             ) from error

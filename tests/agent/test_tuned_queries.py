@@ -40,3 +40,8 @@ def test_a_folder_without_a_memory_has_none_and_a_damaged_one_is_refused(small_i
     save_memory(tmp_path, memory)
     with pytest.raises(PolicyError, match="not finite"):
         load_memory(tmp_path, small_index)
+    content = bytearray((tmp_path / MEMORY_FILE).read_bytes())
+    content[-1] ^= 1
+    (tmp_path / MEMORY_FILE).write_bytes(content)
+    with pytest.raises(PolicyError, match=f"{MEMORY_FILE} is damaged.*tune the queries again"):
+        load_memory(tmp_path, small_index)

@@ -20,6 +20,7 @@ from trailhound.errors import EncoderError, PolicyError, QuestionsError
 from trailhound.learning.reranker import SHRINKAGE, Listed, fit, listed_as, questions_ranked_by, tune_reranker
 from trailhound.measuring.evaluation import evaluate
 from trailhound.retrievers.compiling.chunking import sentence_spans
+from trailhound.retrievers.hashed_files import write_sealed_json
 
 
 @pytest.fixture(scope="module")
@@ -122,12 +123,15 @@ def test_a_search_says_the_best_sentence_of_every_passage(small_index: Index, tm
     assert [evidence.sentence for evidence in plain.evidence] == [None, None, None]
 
 
-@pytest.mark.parametrize(
-    "content", ["{", "[]", '{"format": 1}', '{"format": 1, "kind": "graph", "weights": {"first_stage": 1}}']
-)
-def test_a_damaged_folder_is_an_error(content: str, small_index: Index, tmp_path: Path) -> None:
-    (tmp_path / DESCRIPTION).write_text(content)
+@pytest.mark.parametrize("content", [{"format": 1}, {"format": 1, "kind": "graph", "weights": {"first_stage": 1}}])
+def test_a_damaged_folder_is_an_error(content: dict[str, object], small_index: Index, tmp_path: Path) -> None:
+    write_sealed_json(tmp_path / DESCRIPTION, content)
     with pytest.raises(PolicyError, match="damaged"):
+        open_reranker(tmp_path, small_index)
+    save_reranker(tmp_path, LinearReranker(small_index, "graph", [1.0, 0.0, 0.0, 0.0]), {})
+    written = (tmp_path / DESCRIPTION).read_text()
+    (tmp_path / DESCRIPTION).write_text(written.replace("1.0", "1.5", 1))
+    with pytest.raises(PolicyError, match=f"{DESCRIPTION} is damaged.*tune the re-ranker again"):
         open_reranker(tmp_path, small_index)
 
 
@@ -137,7 +141,7 @@ def test_a_folder_without_a_re_ranker_says_how_to_make_one(small_index: Index, t
 
 
 def test_another_version_is_an_error(small_index: Index, tmp_path: Path) -> None:
-    (tmp_path / DESCRIPTION).write_text('{"format": 99, "kind": "graph", "weights": {}}')
+    write_sealed_json(tmp_path / DESCRIPTION, {"format": 99, "kind": "graph", "weights": {}})
     with pytest.raises(PolicyError, match="another version"):
         open_reranker(tmp_path, small_index)
 

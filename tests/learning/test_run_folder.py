@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from trailhound.errors import StorageError
 from trailhound.learning.run_folder import RunLog
 
 
@@ -71,3 +72,11 @@ def test_nothing_done_yet_keeps_nothing(tmp_path: Path) -> None:
     log(tmp_path, 0, 1, value=7.0)
     assert [(line["round"], line["score"]) for line in logged(tmp_path)] == [(0, 7.0)]
     assert shown(tmp_path, "ppo/score") == [(0, 7.0)]
+
+
+def test_a_full_disk_is_an_error_that_names_the_file_and_the_disk(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, 0)
+    (tmp_path / "log.jsonl").symlink_to("/dev/full")  # every write to it fails as on a full disk
+    with pytest.raises(StorageError, match=r"log\.jsonl cannot be written: there is no space left \(disk "):
+        log.write(0, "imitation", {"loss": 1.0})
+    log.close()

@@ -10,6 +10,7 @@ from trailhound.errors import PolicyError, RecipeError
 from trailhound.retrievers.differentiable.learned_fusion import FILE, LearnedFusion, fusion_features
 from trailhound.retrievers.differentiable.objectives import listwise
 from trailhound.retrievers.fusion import reciprocal_rank_fusion
+from trailhound.retrievers.hashed_files import write_sealed_json
 from trailhound.retrievers.records import Hits
 
 
@@ -91,14 +92,22 @@ def test_weights_survive_their_file(tmp_path: Path) -> None:
     assert loaded.log_temperature.item() == pytest.approx(fusion.log_temperature.item())
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "[]", '{"weights": {"a": [1, 2]}, "temperature": 1}', '{"weights": {"a": [1, 2, NaN]}, "temperature": 1}'],
-)
-def test_a_damaged_file_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / FILE).write_text(text)
+@pytest.mark.parametrize("weights", [{"a": [1, 2]}, {"a": [1, 2, float("nan")]}, [1, 2, 3]])
+def test_weights_that_cannot_be_used_are_refused(tmp_path: Path, weights: object) -> None:
+    write_sealed_json(tmp_path / FILE, {"weights": weights, "temperature": 1})
     with pytest.raises(PolicyError, match="train it again"):
         LearnedFusion.load(tmp_path)
+
+
+def test_a_damaged_or_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match=f"{FILE} is missing"):
+        LearnedFusion.load(tmp_path)
+    LearnedFusion(("lexical", "dense")).save(tmp_path)
+    content = (tmp_path / FILE).read_bytes()
+    for damaged in (b"", content[:-5], content.replace(b"1.0", b"1.5", 1)):
+        (tmp_path / FILE).write_bytes(damaged)
+        with pytest.raises(PolicyError, match=f"{FILE} is damaged"):
+            LearnedFusion.load(tmp_path)
 
 
 def test_rankings_must_be_those_it_was_learned_for() -> None:
