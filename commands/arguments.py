@@ -50,6 +50,17 @@ def command_parser(
     return parser
 
 
+def add_lock_timeout(parser: argparse.ArgumentParser) -> None:
+    """Let a command that changes an index say how long it waits for another."""
+    parser.add_argument(
+        "--lock-timeout",
+        type=float,
+        default=600.0,
+        metavar="S",
+        help="seconds to wait for another process that is changing the index (default: 600)",
+    )
+
+
 def positive(text: str) -> int:
     """Read a whole number from 1 on."""
     if not text.isdecimal() or int(text) < 1:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..console import ProgressBar
-from .arguments import command_parser
+from .arguments import add_lock_timeout, command_parser
 from .opening import open_index
 
 
@@ -21,11 +21,12 @@ def add(subcommands: Any) -> None:
         "  trailhound compact my-docs.index",
     )
     parser.add_argument("index", type=Path, metavar="INDEX")
+    add_lock_timeout(parser)
 
 
 def run(parsed: argparse.Namespace) -> None:
     """Compact an index."""
-    index = open_index(parsed.index, parsed.threads)
+    index = open_index(parsed.index, parsed.threads, lock_timeout=parsed.lock_timeout)
     with ProgressBar(parsed.quiet) as bar:
         folded = index.compact(progress=bar.report)
     if not folded:

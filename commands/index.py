@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..console import ProgressBar
-from .arguments import add_mask_patterns, command_parser, mask_patterns, positive
+from .arguments import add_lock_timeout, add_mask_patterns, command_parser, mask_patterns, positive
 
 
 def add(subcommands: Any) -> None:
@@ -69,6 +69,7 @@ def add(subcommands: Any) -> None:
         " beside it (neighbours), or those and who in the corpus speaks of its subject (corpus); default: none",
     )
     _add_masking(parser)
+    add_lock_timeout(parser)
 
 
 def _add_masking(parser: argparse.ArgumentParser) -> None:
@@ -110,6 +111,7 @@ def run(parsed: argparse.Namespace) -> None:
             warn=bar.warn,
             progress=bar.report,
             mask_patterns=patterns,
+            lock_timeout=parsed.lock_timeout,
         )
     if index.facts is not None:
         relations = len(index.facts.relations)

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from ..learning.training_questions import TrainingSource
 
 
-def open_index(path: Path, threads: int | None, router: Path | None = None, shards: int = 2) -> Index:
+def open_index(
+    path: Path, threads: int | None, router: Path | None = None, shards: int = 2, lock_timeout: float = 600.0
+) -> Index:
     """Open an index, with its router where one is given."""
     from ..index.index import Index
 
-    return Index.open(path, threads=threads, router=router, shards=shards)
+    return Index.open(path, threads=threads, router=router, shards=shards, lock_timeout=lock_timeout)
 
 
 def set_threads(threads: int) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..console import ProgressBar
 from ..errors import QuestionsError
-from .arguments import WrongUseError, add_mask_patterns, command_parser, mask_patterns
+from .arguments import WrongUseError, add_lock_timeout, add_mask_patterns, command_parser, mask_patterns
 from .opening import open_index
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def add(subcommands: Any) -> None:
     parser.add_argument(
         "--questions", type=Path, default=None, metavar="FILE", help="recent questions, one a line, to measure drift by"
     )
+    add_lock_timeout(parser)
     add_mask_patterns(
         parser, "the patterns that the index was built with, every one again: it does not store them; may be repeated"
     )
@@ -78,7 +79,7 @@ def run(parsed: argparse.Namespace) -> None:
         raise WrongUseError("nothing to do: name a CORPUS to add, or documents to --delete")
     questions = [] if parsed.questions is None else _question_lines(parsed.questions)
     patterns = mask_patterns(parsed)
-    index = open_index(parsed.index, parsed.threads)
+    index = open_index(parsed.index, parsed.threads, lock_timeout=parsed.lock_timeout)
     reports = []
     with ProgressBar(parsed.quiet) as bar:
         gone = list(parsed.delete)

@@ -24,7 +24,7 @@ from ...retrievers.router.docid_descriptors import describe_prefixes
 from ...retrievers.router.docids import NONE
 from ...retrievers.router.routed import build_lexical_shards
 from ...retrievers.router.router import Router
-from ...retrievers.router.router_file import read_about, read_parts, save_router
+from ...retrievers.router.router_file import read_about, read_parts, record_files, save_router
 from .docid_pairs import TrainingPair, made_pairs
 from .examples import Examples, encoded, examples_of
 from .making import measured
@@ -65,6 +65,7 @@ def write_router(
     described = describe_prefixes(router.tree, parts.terms, (f"{title}\n{text}" for title, text in texts))
     named = {".".join(map(str, prefix)): list(words) for prefix, words in sorted(described.items())}
     write_json(out / "prefixes.json", named)
+    record_files(out)
 
 
 def refresh_router(

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,6 @@ from ..array_file import load_arrays
 from ..atomic_file import write_atomically, write_json
 from .clues import Corpus
 from .decoder import DecoderSettings, DocidDecoder
-from .docids import ARRAYS as DOCID_ARRAYS
-from .docids import SETTINGS as DOCID_SETTINGS
 from .docids import DocidTree
 from .network import PlanNetwork, ShardNetwork
 from .router import Networks, Router, Temperatures
@@ -27,8 +25,7 @@ from .shards import Partition
 
 SETTINGS = "router.json"
 ARRAYS = "router.safetensors"
-_FORMAT = 2
-_PARTS = (ARRAYS, DOCID_ARRAYS, DOCID_SETTINGS)
+_FORMAT = 3
 
 
 def save_router(folder: Path, router: Router, about: Mapping[str, Any] | None = None) -> None:
@@ -61,9 +58,19 @@ def save_router(folder: Path, router: Router, about: Mapping[str, Any] | None = 
         "choices": list(networks.choices),
         "temperatures": asdict(router.temperatures),
         "about": dict(about or {}),
-        "files": {name: _digest(folder / name) for name in _PARTS},
     }
-    write_json(folder / SETTINGS, settings)
+    _write_settings(folder, settings)
+
+
+def record_files(folder: Path) -> None:
+    """List every file that is in a router's folder by now, with its hash: all of them are checked when it is read."""
+    _write_settings(folder, read_about(folder))
+
+
+def _write_settings(folder: Path, settings: dict[str, Any]) -> None:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != SETTINGS]
+    settings["files"] = {path.relative_to(folder).as_posix(): _digest(path) for path in files}
+    write_json(folder / SETTINGS, {**settings, "sha256": _hash(settings)})
 
 
 def read_about(folder: Path) -> dict[str, Any]:
@@ -81,7 +88,9 @@ def read_about(folder: Path) -> dict[str, Any]:
         settings = json.loads(path.read_text("utf-8"))
         if settings["format"] != _FORMAT:
             raise RouterError(f"{path} has format {settings['format']}, this version reads {_FORMAT}: tune it again")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if settings.pop("sha256", None) != _hash(settings):
+            raise RouterError(f"{path} does not match its hash: tune the router again")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RouterError(f"{path} cannot be read ({error}): tune the router again") from error
     return dict(settings)
 
@@ -133,6 +142,8 @@ def read_parts(folder: Path | str) -> RouterParts:
     settings = read_about(folder)
     try:
         for name, digest in settings["files"].items():
+            if ".." in PurePosixPath(name).parts or name.startswith("/") or not _is_file(folder / name):
+                raise RouterError(f"{folder / name} is missing or is not a file: tune the router again")
             if _digest(folder / name) != digest:
                 raise RouterError(f"{folder / name} is not the file that was written: tune the router again")
         arrays = load_arrays(folder / ARRAYS)
@@ -159,6 +170,14 @@ def _networks(arrays: Mapping[str, NDArray[Any]], settings: Mapping[str, Any], s
             network.load_state_dict({key: torch.from_numpy(array.copy()) for key, array in mine.items()})
             network.eval()
     return networks
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _hash(settings: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(path: Path) -> str:

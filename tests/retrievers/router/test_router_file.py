@@ -10,7 +10,14 @@ from trailhound.errors import RouterError
 from trailhound.learning.router.examples import Examples
 from trailhound.retrievers.router.clues import Corpus
 from trailhound.retrievers.router.router import Router
-from trailhound.retrievers.router.router_file import ARRAYS, SETTINGS, load_router, read_about, save_router
+from trailhound.retrievers.router.router_file import (
+    ARRAYS,
+    SETTINGS,
+    load_router,
+    read_about,
+    record_files,
+    save_router,
+)
 
 
 def test_a_saved_router_answers_the_same(
@@ -34,6 +41,27 @@ def test_there_is_no_router_until_the_last_file(router: Router, corpus: Corpus, 
         load_router(tmp_path, corpus)
 
 
+def test_every_file_of_the_folder_is_checked(router: Router, corpus: Corpus, tmp_path: Path) -> None:
+    save_router(tmp_path, router)
+    (tmp_path / "lexical").mkdir()
+    more = tmp_path / "lexical" / "words"
+    more.write_bytes(b"words")
+    record_files(tmp_path)
+    load_router(tmp_path, corpus)
+    for path in [*tmp_path.glob("*.*"), more]:
+        whole = path.read_bytes()
+        flipped = bytearray(whole)
+        flipped[len(whole) // 2] ^= 4
+        path.write_bytes(flipped)
+        with pytest.raises(RouterError, match=path.name):
+            load_router(tmp_path, corpus)
+        path.write_bytes(whole)
+    more.unlink()
+    more.symlink_to(tmp_path / SETTINGS)
+    with pytest.raises(RouterError, match="words is missing or is not a file"):
+        load_router(tmp_path, corpus)
+
+
 @pytest.mark.parametrize("damage", ["arrays", "pickle", "settings", "format", "another index", "temperature"])
 def test_what_cannot_be_used_is_refused(router: Router, corpus: Corpus, tmp_path: Path, damage: str) -> None:
     save_router(tmp_path, router)
@@ -54,6 +82,7 @@ def test_what_cannot_be_used_is_refused(router: Router, corpus: Corpus, tmp_path
         expected = "has format 99"
     elif damage == "temperature":
         (tmp_path / SETTINGS).write_text(json.dumps(settings | {"temperatures": {"unknown": 1}}))
+        expected = "does not match its hash"
     else:
         corpus = Corpus(np.ascontiguousarray(corpus.vectors[:, :32]), corpus.terms, corpus.entity)
         expected = "tune a router for this index"
