@@ -44,11 +44,11 @@ def add(subcommands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Explain what is missed."""
-    from ..measuring.evaluation import hold_folders
+    from ..measuring.evaluation import check_folders
     from ..measuring.misses import explain_misses, write_misses
     from ..retrievers.atomic_file import write_json
 
-    hold_folders(parsed.json, parsed.svg)
+    check_folders(parsed.json, parsed.svg)
     set_threads(parsed.threads or 1)
     index = open_index(parsed.index, parsed.threads or 1, parsed.router, parsed.shards)
     with ProgressBar(parsed.quiet) as bar:

@@ -94,7 +94,7 @@ def run(parsed: argparse.Namespace) -> None:
     """Train a policy."""
     from ..learning.policy.workers import run_team
 
-    _hold_supervision(parsed)
+    _check_supervision(parsed)
     report = run_team(parsed.workers, _train, parsed)
     figures = ", ".join(f"{name} {value:.3f}" for name, value in report.metrics.items() if name != "kept_round")
     print(f"{parsed.out}: {figures} on validation, {report.seconds:.0f} s")
@@ -144,7 +144,7 @@ def _hop_encoder(chosen: Path | None) -> Path | None:
     return folder
 
 
-def _hold_supervision(parsed: argparse.Namespace) -> None:
+def _check_supervision(parsed: argparse.Namespace) -> None:
     """Refuse questions where none are wanted, and none where some are."""
     given = bool(parsed.questions or parsed.split or parsed.validation)
     if parsed.supervision == "none" and given:

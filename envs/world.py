@@ -32,7 +32,7 @@ class Judge(Protocol):
     """
 
     rewards: bool
-    """Whether ``value`` rewards episodes in place of recall; a judge of paths alone leaves the reward to the labels."""
+    """Whether ``value`` rewards episodes instead of recall; a judge of paths alone leaves the reward to the labels."""
 
     def log_likelihood(self, rows: tuple[int, ...]) -> float:
         """Return log p(y | z, q) of a path that took ``rows`` in this order; at most 0."""
@@ -83,7 +83,7 @@ class QuestionWorld:
         view: the analysed question.
         settings: sizes of pages and hops.
         gold: rows of the supporting passages, where they are known.
-        hop_encoder: encodes queries in place of the index's encoder; tuned to read them with the evidence.
+        hop_encoder: encodes queries instead of the index's encoder; tuned to read them with the evidence.
         answer: to the question, where it is known.
     """
 
@@ -103,7 +103,7 @@ class QuestionWorld:
         self.gold = gold
         self.answer = answer
         self.judge: Judge | None = None
-        """Rewards episodes in place of the labels, where it is set."""
+        """Rewards episodes instead of the labels, where it is set."""
         self._place: dict[int, int] = {}
         self._count = 0
         self._rows = np.zeros(64, np.int64)

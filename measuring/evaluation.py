@@ -96,8 +96,8 @@ def evaluate(
         run_file: where to write the rankings in TREC's format.
         json_file: where to write :meth:`Evaluation.to_json`.
         reliability_file: where to draw the reliability diagram of the system's confidence, as SVG.
-        warn: hears of labels that the index does not have, and of question ids that were left out as ambiguous.
-        progress: hears of every question.
+        warn: called with each warning: labels that the index lacks, ambiguous question ids.
+        progress: called with (stage, done, total).
 
     Raises:
         QuestionsError: when the split cannot be read, the index has none of the passages it names, or the folder of
@@ -105,10 +105,10 @@ def evaluate(
         PolicyError: when a reliability diagram is asked for, and the system does not say how sure it is.
     """
     opened = index if isinstance(index, Index) else Index.open(index)
-    hold_folders(run_file, json_file, reliability_file)
+    check_folders(run_file, json_file, reliability_file)
     folder = Path(questions)
     asked, qrels = load_questions(folder, split, warn)
-    _hold_labels(opened, qrels, folder, warn)
+    _check_labels(opened, qrels, folder, warn)
     folders = (None if place is None else Path(place) for place in (policy, reranker, query_encoder))
     chosen = open_system(opened, system, *folders)
     if opened.facts is None:
@@ -141,7 +141,7 @@ def _write(
         write_run(Path(run_file), evaluation.run, "trailhound")
 
 
-def hold_folders(*files: Path | str | None) -> None:
+def check_folders(*files: Path | str | None) -> None:
     """Refuse files in folders that are not there, before any question is answered."""
     for file in files:
         if file is not None and not Path(file).parent.is_dir():
@@ -239,7 +239,7 @@ def _summary(per_question: dict[str, dict[str, float]]) -> dict[str, float]:
     return figures
 
 
-def _hold_labels(index: Index, qrels: Qrels, folder: Path, warn: Callable[[str], None] | None) -> None:
+def _check_labels(index: Index, qrels: Qrels, folder: Path, warn: Callable[[str], None] | None) -> None:
     """Warn of labelled passages that the index lacks.
 
     Raises:

@@ -131,8 +131,8 @@ def explain_misses(
         policy: the folder of a trained policy; the shipped one when None.
         reranker: the folder of a re-ranker, for the last step.
         reachable: what a router leaves of the index for a question; the shards of the index's own router when None.
-        warn: hears of question ids that were left out as ambiguous.
-        progress: hears of every question.
+        warn: called with each warning: ambiguous question ids are left out.
+        progress: called with (stage, done, total).
 
     Raises:
         QuestionsError: when the split cannot be read, or the index has nothing that its labels name.
@@ -149,7 +149,7 @@ def explain_misses(
     labels = {item.id: [name for name, label in qrels[item.id].items() if label > 0] for item in asked}
     reachable = _within_shards(opened) if reachable is None else reachable
     explainer = _Explainer(opened, system, opened_reranker, answering_reader(chosen), reachable)
-    explainer.hold_labels([name for names in labels.values() for name in names], Path(questions))
+    explainer.check_labels([name for names in labels.values() for name in names], Path(questions))
     misses: list[Miss] = []
     for number, question in enumerate(asked, start=1):
         misses += explainer.misses(question, labels[question.id])
@@ -182,7 +182,7 @@ class _Explainer:
         self._reachable = reachable
         self.judged_answers = 0
 
-    def hold_labels(self, names: Sequence[str], questions: Path) -> None:
+    def check_labels(self, names: Sequence[str], questions: Path) -> None:
         """Refuse labels that speak of another corpus.
 
         Raises:

@@ -107,7 +107,7 @@ def documents_never_retrieved(index: Index, runs: Sequence[Path]) -> list[str]:
         QuestionsError: when there is no run, one cannot be read, ranks nothing or ranks a passage that the index lacks.
     """
     if not runs:
-        raise QuestionsError("no run file was given: of no search nothing can be said")
+        raise QuestionsError("no run file was given: give at least one")
     retrieved: set[int] = set()
     for path in runs:
         names = {name for ranking in read_run(path).values() for name in ranking}

@@ -37,6 +37,7 @@ FEATURES = (*KIND, *BASE, *SPAN, *CHOICE, *CLOSED, *GLOBAL)
 SLOTS = ("left", "right", "inside", "link")
 """Word vectors of a candidate; ``link`` is where an earlier passage mentions the title of the candidate's own."""
 
+_SPAN = {name: k for k, name in enumerate(SPAN)}
 _SPAN_AT = len(KIND)
 _CHOICE_AT = _SPAN_AT + len(BASE) + len(SPAN)
 _CLOSED_AT = _CHOICE_AT + len(CHOICE)
@@ -147,26 +148,26 @@ def _span_candidates(
         earlier = [set(t.split()) for j, t in enumerate(titles) if j != k and t]
         agreement = np.array([_share(question.content, sentence) for sentence in passage.sentences])
         names_earlier = np.array([any(t <= sentence for t in earlier) for sentence in passage.sentences], np.float32)
-        span[:, 0] = [question.words.issuperset(answer.split()) for answer in passage.answers]
+        span[:, _SPAN["in_question"]] = [question.words.issuperset(answer.split()) for answer in passage.answers]
         if n:
-            span[:, 1] = agreement[passage.sentence_of]
-            span[:, 12] = names_earlier[passage.sentence_of]
-        span[:, 2] = _share(question.content, frozenset[str]().union(*passage.sentences))
-        span[:, 3] = 1 / (1 + k)
-        span[:, 4] = k == len(passages) - 1
-        span[:, 5:8] = links.depth[k] == np.arange(3)
-        span[:, 8] = links.backwards[k]
+            span[:, _SPAN["sentence_agreement"]] = agreement[passage.sentence_of]
+            span[:, _SPAN["sentence_names_earlier"]] = names_earlier[passage.sentence_of]
+        span[:, _SPAN["passage_agreement"]] = _share(question.content, frozenset[str]().union(*passage.sentences))
+        span[:, _SPAN["rank"]] = 1 / (1 + k)
+        span[:, _SPAN["last_taken"]] = k == len(passages) - 1
+        span[:, _SPAN["named"] : _SPAN["two_links_away"] + 1] = links.depth[k] == np.arange(3)
+        span[:, _SPAN["link_backwards"]] = links.backwards[k]
         others = {title: j for j, title in enumerate(titles) if j != k}
         for row, answer in enumerate(passage.answers):
             other = others.get(answer)
             if other is not None:
-                span[row, 9] = 1
-                span[row, 10] = links.depth[other] in (1, 2)
-        span[:, 11] = links.depth[k] == deepest
+                span[row, _SPAN["evidence_title"]] = 1
+                span[row, _SPAN["title_of_linked"]] = links.depth[other] in (1, 2)
+        span[:, _SPAN["deepest"]] = links.depth[k] == deepest
         features.append(np.concatenate((passage.base, span), axis=1))
         around = np.zeros((n, len(SLOTS), DIMENSION), np.float16)
         around[:, :3] = passage.around
-        around[:, 3] = _link_words(k, passages, links)
+        around[:, SLOTS.index("link")] = _link_words(k, passages, links)
         words.append(around)
         places.append(np.array([(k, c.start, c.end) for c in passage.candidates], np.int64).reshape(-1, 3))
     width = len(BASE) + len(SPAN)

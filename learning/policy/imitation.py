@@ -132,7 +132,7 @@ def imitate_epoch(
         lanes: episodes side by side: states in a gradient step.
         wide_share: share of the episodes in which everything that can be asked is asked, 0 to 1: there a choice is
             made among many more candidates than the expert would bring.
-        wander: probability of an operator drawn at random in place of any other action, so that choices are also
+        wander: probability of an operator drawn at random instead of any other action, so that choices are also
             made among a few more candidates than are needed.
         thorough: the expert asks before it takes, see :func:`expert_actions`.
         stepped: called after every gradient step.
@@ -213,7 +213,7 @@ def _draw(
 def _wander(
     actions: NDArray[np.int64], operators: NDArray[np.bool_], probability: float, generator: np.random.Generator
 ) -> None:
-    """Put a legal operator drawn at random in place of some ``actions``; ``operators`` [n, 1 + o] begins with STOP."""
+    """Put a legal operator drawn at random instead of some ``actions``; ``operators`` [n, 1 + o] begins with STOP."""
     noise = generator.random(operators.shape) * operators
     noise[:, 0] = 0
     chosen = (generator.random(len(actions)) < probability) & noise.any(axis=1)

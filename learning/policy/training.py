@@ -85,8 +85,8 @@ def train(
         resume: go on with an interrupted run; otherwise an unfinished run in ``out`` is an error.
         device: where the network computes, see :func:`.devices.device_called`; everything else is done by the CPU.
         team: whoever trains this policy together; all of them call this with the same arguments.
-        warn: hears of question ids that were left out as ambiguous; without it they are errors.
-        progress: told of every stage.
+        warn: called with each warning: ambiguous question ids are left out; without it they are errors.
+        progress: called with (stage, done, total).
 
     Raises:
         QuestionsError: when there is nothing to learn from, or the indexes do not share an encoder.

@@ -191,7 +191,7 @@ class ReaderJudge:
     Args:
         reader: any reader.
         world: of a question with an answer.
-        rewards: whether the judge also rewards episodes, in place of recall.
+        rewards: whether the judge also rewards episodes, instead of recall.
     """
 
     def __init__(self, reader: Reader, world: QuestionWorld, rewards: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""A judge rewards in place of the labels; copied lanes go their own ways."""
+"""A judge rewards instead of the labels; copied lanes go their own ways."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def test_vectors_are_kept_as_given(tmp_path: Path, kind: DenseKind) -> None:
 def test_codes_take_the_place_of_vectors(tmp_path: Path, kind: DenseKind) -> None:
     vectors = clustered(2000)
     index = built(tmp_path, vectors, kind)
-    with pytest.raises(IndexFolderError, match="codes in place of vectors"):
+    with pytest.raises(IndexFolderError, match="codes instead of vectors"):
         _ = index.vectors
     sizes = {"sq8": 24, "pq": 6, "opq": 6, "ivfpq": 6 + 16, "lsh": 6}
     memory = index.memory()
