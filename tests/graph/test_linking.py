@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from trailhound.graph.edges import Edges, Relation
 from trailhound.graph.linking import (
-    STRONGEST,
     frequency_cap,
     key_phrases,
     link_neighbours,
@@ -86,8 +85,8 @@ def test_neighbours_in_a_document_adjoin() -> None:
     assert len(link_neighbours([])) == 0
 
 
-def test_twenty_thousand_passages_are_each_linked_to_the_one_they_name() -> None:
-    count, generator = 20_000, random.Random(0)
+def test_four_thousand_passages_are_each_linked_to_the_one_they_name() -> None:
+    count, generator = 4_000, random.Random(0)
     titles = [f"{generator.choice('ABCDEFGH')}name{number} Family{number % 977}" for number in range(count)]
     named = [generator.randrange(count) for _ in titles]
     texts = [f"some words with {titles[other]} and more" for other in named]
@@ -185,7 +184,7 @@ def by_brute_force(texts: list[str]) -> dict[tuple[int, int], float]:
             other: sum(idf.get(p, 0.0) for p in has[row] & has[other]) for other in range(len(texts)) if other != row
         }
         order = sorted((other for other in weights if weights[other] > 0), key=lambda o: (-round(weights[o], 4), o))
-        for other in order[:STRONGEST]:
+        for other in order[:10]:
             pairs[min(row, other), max(row, other)] = weights[other]
     return pairs
 
@@ -214,7 +213,7 @@ def test_each_pair_once_from_the_smaller_row() -> None:
 
 def test_a_passage_asks_for_its_strongest_and_no_more() -> None:
     edges = shares(texts_of(500, 3))
-    assert len(edges) <= 500 * STRONGEST
+    assert len(edges) <= 500 * 10
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["", ""], ["!", "alone here"]])
