@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from trailhound import Index, TrainingSource, evaluate
-from trailhound.learning.queries.downstream_tuning import DownstreamSettings, tune_downstream
+from trailhound.learning.queries.downstream_tuning import DownstreamSettings, tune_query
 from trailhound.learning.queries.hop_encoder import TuningSettings, tune
 from trailhound.retrievers.differentiable.objectives import OBJECTIVES
 from trailhound.retrievers.differentiable.operators import OPERATORS
@@ -58,7 +58,7 @@ def rows_of(index: Index, folder: Path, epochs: int) -> dict[str, Row]:
     def operator(name: str, most: int) -> Row:
         def trained(out: Path, seed: int) -> dict[str, float]:
             chosen = DownstreamSettings(epochs=epochs, learning_rate=3e-3, operator=name, memory=most, fusion=False)
-            tune_downstream([source], out, settings=chosen, seed=seed, device="cpu")
+            tune_query([source], out, settings=chosen, seed=seed, device="cpu")
             figures = evaluate(index, folder, "validation", system="dense", query_encoder=out).figures
             return {name: figures[name] for name in ("recall@5", "recall@10")}
 

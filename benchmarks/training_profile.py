@@ -27,17 +27,18 @@ from trailhound.learning.policy import ppo, training
 STAGES = ("warm start", "PPO", "paths", "validation", "rest")
 FUNCTIONS = {
     "encoding queries": [
-        ("retrievers/encoders/encoder.py", "encode"),
+        ("retrievers/vectors/encoder.py", "encode"),
         ("retrievers/knowledge/fact_encoder.py", "encode"),
     ],
     "searching sub-indexes": [
         ("retrievers/words/lexical.py", "search"),
-        ("retrievers/memories/dense.py", "search"),
+        ("retrievers/words/entity.py", "search"),
+        ("retrievers/vectors/dense.py", "search"),
     ],
     "features and environment": [
         ("envs/batch.py", "start"),
         ("envs/batch.py", "act"),
-        ("agent/learning/expert.py", "expert_actions"),
+        ("learning/policy/imitation.py", "expert_actions"),
         ("envs/question_view.py", "of"),
     ],
     "network forward": [("agent/network.py", "scores")],
@@ -46,7 +47,7 @@ FUNCTIONS = {
         ("torch/optim/adamw.py", "step"),
         ("torch/optim/adam.py", "step"),
         ("torch/nn/utils/clip_grad.py", "clip_grad_norm_"),
-        ("agent/learning/averaging.py", "update"),
+        ("torch/optim/swa_utils.py", "update_parameters"),
     ],
 }
 """What is counted as what: functions, by the end of their file's path, none of which calls another of its kind."""

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError, RouterError
-from ..atomic_file import load_arrays, write_atomically, write_json
+from ..array_file import load_arrays
+from ..atomic_file import write_atomically, write_json
 from .clues import Corpus
 from .decoder import DecoderSettings, DocidDecoder
 from .docids import DocidTree

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import EncoderError, IndexFolderError
-from ..atomic_file import HEADERS, map_array, storing
+from ..array_file import HEADERS, map_array
+from ..atomic_file import storing
 from ..folder import SEGMENTS, check_segment, entries, read_manifest
 from ..protocols import Encoder, Progress
 from ..records import Vectors

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound import EnvironmentSettings, Index, Question
 from trailhound.envs.batch import Lane, SearchBatch
@@ -111,7 +111,7 @@ def check_state(chosen: EnvironmentSettings, batch: SearchBatch, lane: int, stat
 
 
 @pytest.mark.parametrize("chosen", SETTINGS)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None)
 @given(number=st.integers(0, 11), choices=st.lists(st.integers(0, 10**6), max_size=40), seed=st.integers(0, 3))
 def test_any_sequence_of_actions_keeps_the_promises(
     worlds: Worlds, chosen: EnvironmentSettings, number: int, choices: Actions, seed: int
@@ -326,7 +326,7 @@ def all_same(first: list[Any], second: list[Any]) -> bool:
 
 
 @pytest.mark.parametrize("chosen", SETTINGS)
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None)
 @given(
     number=st.integers(0, 11),
     choices=st.lists(st.integers(0, 10**6), min_size=1, max_size=15),

@@ -2,8 +2,9 @@ import networkx as nx
 import numpy as np
 import pytest
 from trailhound.graph.edges import Edges, Relation
+from trailhound.graph.export import draw_neighbourhood, to_networkx
 from trailhound.graph.knowledge_graph import KnowledgeGraph
-from trailhound.graph.overview import draw_neighbourhood, neighbourhood, overview, to_networkx
+from trailhound.graph.overview import neighbourhood, overview
 
 
 def random_graph(seed: int) -> KnowledgeGraph:

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 from trailhound.errors import QuestionsError
-from trailhound.retrievers.questions.labelled import has_fact_questions, known_answers, load_questions
+from trailhound.retrievers.questions.fact_questions import has_fact_questions, known_answers
+from trailhound.retrievers.questions.labelled import load_questions
 
 
 @pytest.fixture

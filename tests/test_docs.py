@@ -1,0 +1,77 @@
+"""The documentation says what is there: a page for every command, every option on its page, every public name."""
+
+import importlib.util
+import re
+import shlex
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+import trailhound
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = sorted((DOCS / "commands").glob("*.md"))
+
+
+def parsers() -> dict[str, ArgumentParser]:
+    """Return the parser of every command, as the script finds it that writes the tables."""
+    spec = importlib.util.spec_from_file_location("docs_options", DOCS / "options.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: dict[str, ArgumentParser] = module.commands()
+    return found
+
+
+COMMANDS = parsers()
+
+
+def options_of(command: str) -> set[str]:
+    return {option for action in COMMANDS[command]._actions for option in action.option_strings if option[:2] == "--"}
+
+
+def test_every_command_has_a_page_and_every_page_a_command() -> None:
+    assert {page.stem for page in PAGES} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_option_is_on_the_page_of_its_command(page: Path) -> None:
+    table = page.read_text(encoding="utf-8").partition("## Options\n")[2]
+    named = set(re.findall(r"^\| `(--[\w-]+)", table, re.MULTILINE))
+    assert named == options_of(page.stem) - {"--help"}, "run  python docs/options.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_says_what_it_is_for_and_shows_an_example(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith(f"# trailhound {page.stem}\n\n")
+    shown = text.partition("## Example\n")[2]
+    assert re.search(rf"```\n\$ trailhound {page.stem}\b", shown)
+
+
+@pytest.mark.parametrize("page", [*PAGES, DOCS / "learning.md", DOCS / "glossary.md"], ids=lambda page: page.stem)
+def test_documents_name_no_option_that_is_gone(page: Path) -> None:
+    everything = set().union(*map(options_of, COMMANDS)) | {"--version"}
+    assert set(re.findall(r"(?<![\w-])--[a-z][\w-]*", page.read_text(encoding="utf-8"))) - everything == set()
+
+
+@pytest.mark.parametrize("page", [*PAGES, DOCS / "learning.md"], ids=lambda page: page.stem)
+def test_command_lines_in_documents_are_understood(page: Path) -> None:
+    lines = re.findall(
+        r"^(?:\$ | {4})trailhound ((?:[^\n]*\\\n)*[^\n]*)", page.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    for line in lines:
+        command, *arguments = shlex.split(line.replace("\\\n", " "), comments=True)
+        COMMANDS[command].parse_args(arguments)
+
+
+def test_files_that_documents_name_are_there() -> None:
+    named = {name for page in DOCS.glob("*.md") for name in re.findall(r"`(\w+/[\w/]+\.py)`", page.read_text("utf-8"))}
+    assert [name for name in sorted(named) if not (DOCS.parent / name).exists()] == []
+
+
+def test_python_in_documents_imports_public_names() -> None:
+    for page in [*PAGES, *DOCS.glob("*.md")]:
+        for names in re.findall(r"^from trailhound import (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+            assert set(names.split(", ")) <= set(trailhound.__all__), page.name
