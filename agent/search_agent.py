@@ -14,7 +14,7 @@ from ..index.index import Index
 from ..retrievers.corpus.normalise import normalise
 from ..retrievers.records import Passage, SupportingSentence
 from .fixed_systems import Ranked
-from .reader.opening import answering_reader
+from .reader.language_models import answering_reader
 from .reader.protocol import Answer, cited_numbers, cited_passage
 from .rollout import Decision
 from .systems import RerankedSystem, open_system

@@ -20,7 +20,7 @@ from ..retrievers.vectors.late_interaction import LATE
 from .explanation import FactExplanation, explain
 from .fixed_systems import FIXED, FixedSystem, Ranked
 from .policy_file import LoadedPolicy, load_policy
-from .reranking.linear import CANDIDATES, new_order, open_reranker
+from .reranking import CANDIDATES, new_order, open_reranker
 from .rollout import Explain, search_worlds
 from .tuned_queries import TunedQueries
 

@@ -1,193 +1,188 @@
-"""Random SIGKILLs over `trailhound index`: is what is left always one whole index?
+"""Random SIGKILLs over everything that changes an index: is all that was acknowledged there, and does it open?
 
-python benchmarks/kill_index.py --kills 200 --json kill_index.json
+python benchmarks/kill_index.py --kills 500 --json kill_index.json
 
-Two small encyclopedias are indexed in turn into one place, with the built-in encoder and their vectors at hand, so
-that every build really changes what is there. Each is killed after a delay drawn from the whole duration of a build,
-half of the delays from around the instant at which builds were seen to publish. After each kill the index is opened
-with every file held against its hash, must be exactly one of the two, and answers a search.
+A process changes an index of twins: adds, replaces and deletes them, compacts, and builds the whole index anew; small
+segments are merged as they come. It says what it did only after it was acknowledged. It is killed at a random moment,
+half of the time within a few milliseconds after an acknowledgement, when the next change is being written. After each
+kill the index is opened with every file compared with its hash; it must be the acknowledged state or the one after.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
-import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
-from trailhound import Index
-from trailhound.demo.encyclopedia import generate, write_beir
+import numpy as np
+from trailhound import Document, Index
 from trailhound.errors import TrailhoundError
-from trailhound.retrievers.vectors import vector_cache
-from trailhound.retrievers.vectors.encoder import MiniLMEncoder, embedding_text
+from trailhound.retrievers.protocols import Progress
+from trailhound.retrievers.records import Query, Vectors
 
-ARTICLES = 150
-TIMED_BUILDS = 3
-AROUND_PUBLICATION_S = 0.15
+KEPT = [Document("kept", "Kept", "this one stays", atomic=True)]
+State = dict[str, str]
 
 
-@dataclass(frozen=True)
-class Timing:
-    """Seconds from the start of the process until the new index was seen, and until the process ended."""
+class HashedWords:
+    """Hashed words instead of an encoder's vectors: what is killed is the writing, not the encoding."""
 
-    published: float
-    ended: float
+    name = "hashed-32"
+    dimension = 32
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        """Encode ``texts``, float32 [n, 32]."""
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        for row, text in enumerate(texts):
+            for word in text.split():
+                vectors[row, zlib.crc32(word.encode()) % self.dimension] += 1
+        return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), np.float32)
+
+
+def steps(seed: int) -> Iterator[tuple[str, State]]:
+    """Iterate without end over (what is done, the documents that are there afterwards)."""
+    random, number = Random(seed), 0
+    state: State = {}
+    while True:
+        number += 1
+        names = [f"t{random.randrange(12)}" for _ in range(2)]
+        kind = random.choices(("put", "delete", "compact", "build"), (10, 5, 1, 1))[0]
+        if kind == "put":
+            state = {**state, **{name: f"twin {name} has {number} gates" for name in names}}
+        elif kind == "delete":
+            state = {name: text for name, text in state.items() if name not in names}
+        yield kind, state
+
+
+def write(place: Path, seed: int, first: int) -> None:
+    """Do the steps from ``first`` on, and say each once it is done."""
+    index = Index.open(place, encoder=HashedWords())
+    before: State = {}
+    for number, (kind, state) in enumerate(steps(seed)):
+        if number >= first:
+            documents = [Document(name, f"Twin {name}", text, atomic=True) for name, text in state.items()]
+            if kind == "put":
+                index.add([d for d in documents if before.get(d.id) != d.text], replace=True)
+            elif kind == "delete":
+                index.delete([name for name in before if name not in state])
+            elif kind == "compact":
+                index.compact()
+            else:
+                index = Index.build([*KEPT, *documents], place, encoder=HashedWords())
+            os.write(1, f"{number}\n".encode())
+        before = state
 
 
 def main() -> None:
-    """Kill, check, count; exits with 1 when an index was unusable or half-built."""
+    """Kill, check, count; exits with 1 when something was lost or refused."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parsed = parser.parse_args()
+    if parsed.serve:
+        serve()
+        return
     with tempfile.TemporaryDirectory(prefix="trailhound-kill-") as folder:
-        figures = kill_builds(Path(folder), parsed.kills, Random(parsed.seed))
+        figures = kill_writers(Path(folder) / "x.index", parsed.kills, parsed.seed)
     figures |= {"seed": parsed.seed, "machine": platform.platform()}
     for name, value in figures.items():
         print(f"{name:<36}{value}")
     if parsed.json is not None:
         parsed.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
-    raise SystemExit(figures["unusable"] != 0 or figures["half_built"] != 0)
+    raise SystemExit(bool(figures["lost"] or figures["refused"]))
 
 
-def kill_builds(folder: Path, kills: int, random: Random) -> dict[str, object]:
-    """Build and kill in ``folder``; returns what was seen."""
-    corpora = [write_corpus(folder / f"corpus-{seed}", seed) for seed in (1, 2)]
-    encoder = MiniLMEncoder()
-    place = folder / "x.index"
-    expected = [contents(Index.build([corpus], place, encoder=encoder)) for corpus in corpora]
-    if expected[0] == expected[1]:
-        raise SystemExit("the two corpora are equal: nothing can be told apart")
-    keep_vectors(folder, corpora, encoder)
-    timings = [time_build(corpora[number % 2], place) for number in range(TIMED_BUILDS)]
+def kill_writers(place: Path, kills: int, seed: int) -> dict[str, object]:
+    """Kill a writer again and again; each next one goes on from what is there."""
+    random = Random(seed + 1)
+    Index.build(KEPT, place, encoder=HashedWords())
     outcomes: Counter[str] = Counter()
-    killed = attempts = 0
-    while killed < kills:  # a build that was through before its kill does not count
-        attempts += 1
-        if attempts % 25 == 0:  # the machine may have become faster or slower
-            timings = [*timings[1:], time_build(corpora[attempts % 2], place)]
-        before = contents(Index.open(place, encoder=encoder))
-        corpus = corpora[1 - expected.index(before)]
-        killed += build_and_kill(corpus, place, draw_delay(random, timings))
-        outcome = judge(place, encoder, expected, before)
+    states: list[State] = []
+    kinds: list[str] = []
+    coming = steps(seed)
+    done = 0
+    command = [sys.executable, __file__, "--serve"]
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    for kill in range(kills):
+        acknowledged = kill_one(server, place, seed, done, random)
+        while len(states) <= acknowledged + 2:
+            kind, state = next(coming)
+            kinds.append(kind)
+            states.append(state)
+        outcome, done = judge(place, states, max(acknowledged, done - 1))
         outcomes[outcome] += 1
-        if outcome in ("unusable", "half_built"):
-            kept = Path(tempfile.mkdtemp(prefix=f"kill-{attempts}-")) / "found"
-            shutil.copytree(folder, kept, symlinks=True)
-            print(f"kept for inspection: {kept}")
-            Index.build([corpora[0]], place, encoder=encoder)
+        outcomes[f"killed while: {kinds[min(acknowledged + 1, len(kinds) - 1)]}"] += 1
         if sys.stderr.isatty():
-            sys.stderr.write(f"\r{killed}/{kills} {dict(outcomes)}")
-    left = count_left_overs(folder)
-    time_build(corpora[0], place)
-    return {
-        "kills_of_a_running_build": killed,
-        "builds_through_before_their_kill": attempts - killed,
-        "unusable": outcomes["unusable"],
-        "half_built": outcomes["half_built"],
-        "previous_index": outcomes["previous"],
-        "new_index": outcomes["new"],
-        "left_overs_before_next_build": left,
-        "left_overs_after_next_build": count_left_overs(folder),
-        "seconds_to_publication": round(statistics.median(timing.published for timing in timings), 2),
-        "seconds_to_end": round(statistics.median(timing.ended for timing in timings), 2),
-    }
+            sys.stderr.write(f"\r{kill + 1}/{kills} {dict(outcomes)}")
+    server.communicate()
+    left = sorted(path.name for path in place.parent.iterdir() if path.name not in (place.name, "told"))
+    found = {name: count for name, count in sorted(outcomes.items()) if name.startswith("killed")}
+    counts = {name: outcomes[name] for name in ("lost", "refused", "acknowledged", "one step further")}
+    return {"kills": kills, "changes": done, **counts, **found, "left beside the index": left}
 
 
-def write_corpus(folder: Path, seed: int) -> Path:
-    """Write an encyclopedia."""
-    write_beir(generate(articles=ARTICLES, questions=20, seed=seed), folder)
-    return folder / "corpus.jsonl"
+def serve() -> None:
+    """Fork a writer for every line of stdin, and say its number: imports take a second, and are needed once."""
+    for line in sys.stdin:
+        place, seed, first, told = line.rstrip("\n").split("\t")
+        writer = os.fork()
+        if writer == 0:
+            os.dup2(os.open(told, os.O_WRONLY), 1)
+            write(Path(place), int(seed), int(first))
+        print(writer, flush=True)
+        os.waitpid(writer, 0)
 
 
-def contents(index: Index) -> list[tuple[str, str]]:
-    """Return id and text of every passage; each is held against its hash."""
-    return [(passage.id, passage.text) for passage in index.store]
+def kill_one(server: subprocess.Popen[str], place: Path, seed: int, first: int, random: Random) -> int:
+    """Let a writer make some changes and kill it; returns the last step that it acknowledged."""
+    assert server.stdin is not None
+    assert server.stdout is not None
+    told = place.parent / "told"
+    told.unlink(missing_ok=True)
+    os.mkfifo(told)
+    server.stdin.write(f"{place}\t{seed}\t{first}\t{told}\n")
+    server.stdin.flush()
+    writer, acknowledged = int(server.stdout.readline()), first - 1
+    with told.open() as lines:
+        for _ in range(random.randint(1, 6)):
+            acknowledged = int(lines.readline())
+        time.sleep(random.uniform(0, 0.01) if random.random() < 0.5 else random.uniform(0, 0.1))
+        os.kill(writer, signal.SIGKILL)
+        return max([acknowledged, *map(int, lines.read().split())])
 
 
-def keep_vectors(folder: Path, corpora: list[Path], encoder: MiniLMEncoder) -> None:
-    """Make the vectors of both corpora as an interrupted build keeps them, to be put beside the index."""
-    texts = []
-    for corpus in corpora:
-        index = Index.build([corpus], folder / "texts.index", encoder=encoder)
-        texts += [embedding_text(passage.title, passage.text) for passage in index.store]
-    vector_cache.SHARD = len(texts) // 2  # only what takes several shards is kept
-    vector_cache.VectorCache(folder / "kept", encoder).encode(texts)
-
-
-def start(corpus: Path, place: Path) -> subprocess.Popen[bytes]:
-    """Start a build by the command line, with the vectors at hand: a build that was through has cleared them."""
-    if not (cache := place.parent / f".{place.name}.vectors").exists():
-        shutil.copytree(place.parent / ".kept.vectors", cache)
-    command = [sys.executable, "-m", "trailhound", "index", str(corpus), "--out", str(place)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-
-
-def time_build(corpus: Path, place: Path) -> Timing:
-    """Let one build run through."""
-    before = (place / "manifest.json").stat().st_ino
-    process = start(corpus, place)
-    began = time.monotonic()
-    published = 0.0
-    while process.poll() is None:
-        if not published and (place / "manifest.json").stat().st_ino != before:
-            published = time.monotonic() - began
-        time.sleep(0.002)
-    ended = time.monotonic() - began
-    _, complaint = process.communicate()
-    if process.returncode:
-        raise SystemExit(f"a build that nobody killed failed: {complaint.decode(errors='replace')}")
-    return Timing(published or ended, ended)
-
-
-def draw_delay(random: Random, timings: list[Timing]) -> float:
-    """Draw seconds from the whole duration of a build, half of the time from around its publication."""
-    if random.random() < 0.5:
-        return random.uniform(0, 1.1 * max(timing.ended for timing in timings))
-    published = random.choice(timings).published
-    return max(0.0, published + random.uniform(-AROUND_PUBLICATION_S, AROUND_PUBLICATION_S))
-
-
-def build_and_kill(corpus: Path, place: Path, delay: float) -> bool:
-    """Start a build, kill it after ``delay`` seconds; returns whether it was still running."""
-    process = start(corpus, place)
-    time.sleep(delay)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    return process.returncode == -signal.SIGKILL
-
-
-def judge(place: Path, encoder: MiniLMEncoder, expected: list[list[tuple[str, str]]], before: object) -> str:
-    """Open what is at ``place``, compare and search it."""
+def judge(place: Path, states: Sequence[State], acknowledged: int) -> tuple[str, int]:
+    """Open what is there; returns what it is, and the step from which to go on."""
     try:
-        index = Index.open(place, encoder=encoder)
-        found = contents(index)
-        _, text = found[len(found) // 2]
-        query = index.query(text)
-        first = [index.sub_indexes[name].search(query, 3).rows.tolist() for name in ("lexical", "dense")]
-    except (TrailhoundError, OSError) as error:
-        print(f"unusable: {error}")
-        return "unusable"
-    if found not in expected or any(len(found) // 2 not in rows for rows in first):
-        print("half-built: what was found is neither of the two corpora")
-        return "half_built"
-    return "previous" if found == before else "new"
-
-
-def count_left_overs(folder: Path) -> int:
-    """Count hidden folders of builds beside the index."""
-    return sum(1 for path in folder.iterdir() if path.name.startswith(".x.index.building-"))
+        index = Index.open(place, encoder=HashedWords())
+        found = {passage.document_id: passage.text for passage in index.store}
+        for name, text in found.items():
+            hits = index.lexical.search(Query(text), 5).rows.tolist()
+            assert any(passage.document_id == name for passage in index.store.passages(hits))
+    except (TrailhoundError, OSError, AssertionError) as error:
+        print(f"refused: {error!r}")
+        return "refused", acknowledged + 1
+    there = {name: text for name, text in found.items() if name != "kept"}
+    after = {} if acknowledged < 0 else states[acknowledged]
+    if there == after:
+        return "acknowledged", acknowledged + 1
+    if there == states[acknowledged + 1]:
+        return "one step further", acknowledged + 2
+    print(f"lost: {there} instead of {after}")
+    return "lost", acknowledged + 1
 
 
 if __name__ == "__main__":

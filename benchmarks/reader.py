@@ -15,12 +15,12 @@ import numpy as np
 from inputs import arguments, open_index, parse
 from table import by_system, show, write
 from trailhound.agent.policy_file import load_policy
-from trailhound.agent.reader.opening import SHIPPED, answering_reader
+from trailhound.agent.reader.language_models import SHIPPED, answering_reader
 from trailhound.agent.reader.protocol import AnsweringReader, exact_match, f1_score
 from trailhound.agent.systems import PolicySystem
 from trailhound.envs.question_set import QuestionSet
 from trailhound.learning.policy.recipe import Recipe
-from trailhound.learning.reader.reader_training import ReadingExample, reading_example, train_reader
+from trailhound.learning.reader import ReadingExample, reading_example, train_reader
 
 TRAINED_ON = ("2wiki-train", "hotpotqa", "musique")
 MEASURED_ON = (("2wiki", "dev"), ("hotpotqa", "dev"), ("musique", "dev"))

@@ -22,7 +22,7 @@ from inputs import arguments, label_lines, open_index, parse, write_split
 from numpy.typing import NDArray
 from table import Column, by_system, show, write
 from trailhound import Index, TrainingSource
-from trailhound.agent.reranking.linear import NAMES, features_of
+from trailhound.agent.reranking import NAMES, features_of
 from trailhound.learning.reranker import RankedQuestion, decide, fit, listed_as, questions_ranked_by
 from trailhound.measuring.metrics import evaluate_run, mean
 from trailhound.retrievers.records import Query

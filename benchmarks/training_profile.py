@@ -32,7 +32,6 @@ FUNCTIONS = {
     ],
     "searching sub-indexes": [
         ("retrievers/words/lexical.py", "search"),
-        ("retrievers/words/entity.py", "search"),
         ("retrievers/vectors/dense.py", "search"),
     ],
     "features and environment": [

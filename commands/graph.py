@@ -57,7 +57,7 @@ def run(parsed: argparse.Namespace) -> None:
         bar.report("opening the index", 0, 0)
         index = open_index(parsed.index, parsed.threads)
         if parsed.graphml is not None:
-            from ..graph.export import write_graphml
+            from ..graph.overview import write_graphml
 
             titles, documents = index.store.columns()
             write_graphml(parsed.graphml, index.graph, titles, documents, index.store.rows(), bar.report)
@@ -116,8 +116,7 @@ def _show_passage(index: Index, parsed: argparse.Namespace, bar: ProgressBar) ->
     links = {group: index.graph.neighbours(row, group).rows.tolist() for group in _GROUPS}
     passage = index.store.passages([row])[0]
     if parsed.svg is not None:
-        from ..graph.export import draw_neighbourhood
-        from ..graph.overview import neighbourhood
+        from ..graph.overview import draw_neighbourhood, neighbourhood
         from ..retrievers.atomic_file import write_atomically
 
         bar.report("drawing", 0, 0)

@@ -42,7 +42,7 @@ def add(subcommands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Tune a re-ranker."""
-    from ..agent.reranking.linear import NAMES
+    from ..agent.reranking import NAMES
     from ..learning.reranker import tune_reranker
     from ..learning.training_questions import TrainingSource
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DamagedIndexError
-from ..retrievers.array_file import load_arrays
+from ..retrievers.atomic_file import load_arrays
 from ..retrievers.records import Rows
 
 

@@ -186,7 +186,7 @@ class KnowledgeGraph:
         documents: Sequence[str] | None = None,
         rows: Sequence[int] | Rows | None = None,
     ) -> networkx.MultiDiGraph[int]:
-        """Return the graph as networkx's: see :func:`~trailhound.graph.export.to_networkx`."""
-        from .export import to_networkx
+        """Return the graph as networkx's: see :func:`~trailhound.graph.overview.to_networkx`."""
+        from .overview import to_networkx
 
         return to_networkx(self, titles, documents, rows)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..retrievers.atomic_file import storing
+from ..retrievers.protocols import Progress
 from ..retrievers.records import Rows
+from ..retrievers.svg import printable, svg_picture
 from .edges import GROUPS, SYMMETRIC, Edges, Links, Relation
 from .pagerank import WalkedGraph
+
+if TYPE_CHECKING:
+    import networkx
+
 
 PERCENTILES = (10, 50, 90, 99, 100)
 
@@ -165,3 +175,179 @@ def edges_among(edges: Edges, rows: Sequence[int] | Rows, count: int) -> Edges:
     inside = np.zeros(count, np.bool_)
     inside[np.asarray(rows, np.int64)] = True
     return edges.where(inside[edges.source] & inside[edges.target])
+
+
+_COLOURS = {
+    Relation.TITLE_MENTION: "#4c78a8",
+    Relation.ALIAS_MENTION: "#9ec5e8",
+    Relation.SHARES: "#e0a030",
+    Relation.ADJACENT: "#79706e",
+}
+_WORDS = {
+    Relation.TITLE_MENTION: "mentions the title",
+    Relation.ALIAS_MENTION: "mentions another name",
+    Relation.SHARES: "shares rare phrases",
+    Relation.ADJACENT: "adjoins in its document",
+}
+_SIDE, _MARGIN, _HEAD, _RADIUS = 640, 110, 64, 7
+_GRAPHML = (
+    "<?xml version='1.0' encoding='utf-8'?>\n"
+    '<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n'
+    '<key id="title" for="node" attr.name="title" attr.type="string"/>\n'
+    '<key id="document" for="node" attr.name="document" attr.type="string"/>\n'
+    '<key id="row" for="node" attr.name="row" attr.type="long"/>\n'
+    '<key id="relation" for="edge" attr.name="relation" attr.type="string"/>\n'
+    '<key id="weight" for="edge" attr.name="weight" attr.type="double"/>\n'
+    '<key id="start" for="edge" attr.name="start" attr.type="long"/>\n'
+    '<key id="end" for="edge" attr.name="end" attr.type="long"/>\n'
+    '<graph edgedefault="directed">\n'
+)
+_LINES_AT_ONCE = 50_000
+
+
+def to_networkx(
+    graph: WalkedGraph,
+    titles: Sequence[str] | None = None,
+    documents: Sequence[str] | None = None,
+    rows: Sequence[int] | Rows | None = None,
+) -> networkx.MultiDiGraph[int]:
+    """Return a graph as networkx's, for analysis and drawing.
+
+    Nodes are rows, with the attributes ``row``, and ``title`` and ``document`` where these are given. Edges have
+    ``relation`` (its name, also the key), ``weight``, ``start`` and ``end``. Symmetric relations stand both ways.
+
+    Args:
+        graph: as a whole, or as it is after changes.
+        titles: the title of every row.
+        documents: the document id of every row.
+        rows: the passages to keep, with the edges among them; all rows when None.
+    """
+    import networkx as nx
+
+    result: Any = nx.MultiDiGraph()
+    kept = range(len(graph)) if rows is None else [int(row) for row in rows]
+    named = [(name, column) for name, column in (("title", titles), ("document", documents)) if column is not None]
+    result.add_nodes_from((row, {"row": row, **{name: column[row] for name, column in named}}) for row in kept)
+    edges = graph.edges if rows is None else edges_among(graph.edges, kept, len(graph))
+    result.add_edges_from(
+        (source, target, relation, {"relation": relation, "start": start, "end": end, "weight": weight})
+        for source, target, relation, start, end, weight in _both_ways(edges)
+    )
+    return result  # type: ignore[no-any-return]
+
+
+def write_graphml(
+    path: Path,
+    graph: WalkedGraph,
+    titles: Sequence[str],
+    documents: Sequence[str],
+    rows: Rows,
+    progress: Progress | None = None,
+) -> None:
+    """Write what :func:`to_networkx` returns as GraphML, which networkx, Gephi and Cytoscape read.
+
+    networkx has a writer of its own, but that needs minutes and gigabytes for 100,000 passages.
+
+    Args:
+        path: of the file.
+        graph: as a whole, or as it is after changes.
+        titles, documents: of every row; characters that XML cannot hold become U+FFFD.
+        rows: the passages to write, int64 [N].
+        progress: called with (stage, done, total).
+
+    Raises:
+        StorageError: when the disk is full or cannot be written; a file that was there stays.
+    """
+    edges = edges_among(graph.edges, rows, len(graph))
+    total = len(rows) + len(edges) + int(np.isin(edges.relation, SYMMETRIC).sum())
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    with storing(path):
+        try:
+            with unfinished.open("w", encoding="utf-8") as file:
+                file.write(_GRAPHML)
+                for done, line in enumerate(_graphml_lines(edges, titles, documents, rows)):
+                    file.write(line)
+                    if progress is not None and done % _LINES_AT_ONCE == 0:
+                        progress("writing GraphML", done, total)
+                file.write("</graph>\n</graphml>\n")
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def _graphml_lines(edges: Edges, titles: Sequence[str], documents: Sequence[str], rows: Rows) -> Iterator[str]:
+    for row in rows.tolist():
+        title, document = escape(printable(titles[row])), escape(printable(documents[row]))
+        yield (
+            f'<node id="{row}"><data key="title">{title}</data><data key="document">{document}</data>'
+            f'<data key="row">{row}</data></node>\n'
+        )
+    for source, target, relation, start, end, weight in _both_ways(edges):
+        yield (
+            f'<edge source="{source}" target="{target}" id="{relation}"><data key="relation">{relation}</data>'
+            f'<data key="weight">{weight!r}</data><data key="start">{start}</data><data key="end">{end}</data></edge>\n'
+        )
+
+
+def _both_ways(edges: Edges) -> Iterator[tuple[int, int, str, int, int, float]]:
+    """Iterate over (source, target, relation, start, end, weight); symmetric relations come both ways."""
+    names = [relation.name.lower() for relation in Relation]
+    symmetric = edges.where(np.isin(edges.relation, SYMMETRIC))
+    for part in (edges, symmetric.reversed()):
+        for source, target, relation, start, end, weight in zip(*(a.tolist() for a in part.arrays), strict=True):
+            yield source, target, names[relation], start, end, weight
+
+
+def draw_neighbourhood(graph: WalkedGraph, rows: Sequence[int], titles: Sequence[str]) -> str:
+    """Return an SVG picture of some passages and the edges among them.
+
+    The layout is that of Kamada and Kawai (1989), as networkx computes it.
+
+    Args:
+        graph: as a whole, or as it is after changes.
+        rows: the passages; the first is the one that is asked about, and is drawn filled.
+        titles: of ``rows``, in their order.
+    """
+    import networkx as nx
+
+    drawn = to_networkx(graph, rows=rows)
+    layout = nx.kamada_kawai_layout(nx.Graph(drawn), weight=None) if len(rows) > 1 else {rows[0]: (0.0, 0.0)}
+    span = _SIDE / 2 - _RADIUS
+    at = {
+        row: (_MARGIN + _SIDE / 2 + span * float(x), _HEAD + _SIDE / 2 + span * float(y))
+        for row, (x, y) in layout.items()
+    }
+    name = printable(titles[0])
+    parts = [f'<text x="20" y="26" font-size="14" font-weight="bold">{escape(name)} and what it is linked to</text>']
+    for number, relation in enumerate(Relation):
+        left = 20 + number * 200
+        parts.append(f'<path d="M{left} 44 h24" stroke="{_COLOURS[relation]}" stroke-width="3"/>')
+        parts.append(f'<text x="{left + 30}" y="48" fill="#555">{_WORDS[relation]}</text>')
+    for source, target, relation in drawn.edges(keys=True):
+        kind = Relation[relation.upper()]
+        if kind not in SYMMETRIC or source < target:
+            parts.append(_line(at[source], at[target], kind))
+    for number, (row, title) in enumerate(zip(rows, titles, strict=True)):
+        x, y = at[row]
+        fill = "#d1605e" if number == 0 else "#fff"
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{_RADIUS}" fill="{fill}" stroke="#444"/>')
+        parts.append(f'<text x="{x:.1f}" y="{y - 11:.1f}" text-anchor="middle">{escape(_shortened(title))}</text>')
+    return svg_picture(_SIDE + 2 * _MARGIN, _HEAD + _SIDE + 40, parts, font_size=11)
+
+
+def _line(start: tuple[float, float], end: tuple[float, float], relation: Relation) -> str:
+    """Return an edge from one circle to another, with an arrow head where it holds one way only."""
+    (x0, y0), (x1, y1) = start, end
+    length = max(float(np.hypot(x1 - x0, y1 - y0)), 1e-9)
+    dx, dy = (x1 - x0) / length, (y1 - y0) / length
+    x0, y0, x1, y1 = x0 + _RADIUS * dx, y0 + _RADIUS * dy, x1 - _RADIUS * dx, y1 - _RADIUS * dy
+    path = f"M{x0:.1f} {y0:.1f} L{x1:.1f} {y1:.1f}"
+    if relation not in SYMMETRIC:
+        for side in (1, -1):
+            path += f" M{x1:.1f} {y1:.1f} L{x1 - 7 * dx + side * 3 * dy:.1f} {y1 - 7 * dy - side * 3 * dx:.1f}"
+    return f'<path d="{path}" stroke="{_COLOURS[relation]}" stroke-width="1.5" fill="none"/>'
+
+
+def _shortened(title: str, width: int = 28) -> str:
+    text = printable(" ".join(title.split()))
+    return text if len(text) <= width else f"{text[: width - 1]}…"

@@ -22,10 +22,9 @@ from ..retrievers.protocols import SubIndex
 from ..retrievers.store import EvidenceStore
 from ..retrievers.vectors.dense import DenseIndex
 from ..retrievers.vectors.late_interaction import LateInteractionIndex
-from ..retrievers.words.entity import EntityIndex
 from ..retrievers.words.lexical import LexicalIndex, LinksFolder
 from ..retrievers.words.terms import TermIndex
-from ..retrievers.words.titles import TitleMatcher
+from ..retrievers.words.titles import EntityIndex, TitleMatcher
 from .segment_views import SegmentedDense, SegmentedLate, SegmentedStore, SegmentedTerms
 from .segmented_graph import SegmentedGraph
 from .segments import Parts, Segment, WordPieces, open_segment, parts_of

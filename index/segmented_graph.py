@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from ..errors import DamagedIndexError
 from ..graph.edges import SYMMETRIC, Edges, Relation
-from ..graph.export import to_networkx
 from ..graph.knowledge_graph import GROUPS, KnowledgeGraph, Links
-from ..retrievers.array_file import load_arrays
+from ..graph.overview import to_networkx
+from ..retrievers.atomic_file import load_arrays
 from ..retrievers.records import Rows
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class SegmentedGraph:
         documents: Sequence[str] | None = None,
         rows: Sequence[int] | Rows | None = None,
     ) -> networkx.MultiDiGraph[int]:
-        """Return the graph as networkx's: see :func:`~trailhound.graph.export.to_networkx`."""
+        """Return the graph as networkx's: see :func:`~trailhound.graph.overview.to_networkx`."""
         return to_networkx(self, titles, documents, rows)
 
     @cached_property

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import DamagedIndexError
 from ..graph.knowledge_graph import KnowledgeGraph
-from ..retrievers.array_file import map_array
+from ..retrievers.atomic_file import map_array
 from ..retrievers.compiling.pruning import DUPLICATES, MARKS, Entry, MarkTable, load_dropped
 from ..retrievers.folder import SEGMENT, SEGMENTS, SegmentEntry, check_segment
 from ..retrievers.knowledge.fact_encoder import FactEncoder
@@ -25,10 +25,9 @@ from ..retrievers.vectors.dense import KINDS, DenseIndex
 from ..retrievers.vectors.late_interaction import LATE, LateInteractionIndex
 from ..retrievers.vectors.projection import PROJECTION
 from ..retrievers.vectors.vector_cache import DENSE
-from ..retrievers.words.entity import EntityIndex
 from ..retrievers.words.lexical import LexicalIndex, LinksFolder
 from ..retrievers.words.terms import TermIndex
-from ..retrievers.words.titles import TitleMatcher
+from ..retrievers.words.titles import EntityIndex, TitleMatcher
 from .segment_views import Column, SegmentedDense, SegmentedLate, SegmentedStore, SegmentedTerms
 from .segmented_graph import SegmentedGraph, SegmentGraph
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agent.fixed_systems import FixedSystem
-from ..agent.reranking.linear import CANDIDATES, NAMES, Features, LinearReranker, features_of, save_reranker
+from ..agent.reranking import CANDIDATES, NAMES, Features, LinearReranker, features_of, save_reranker
 from ..envs.question_set import QuestionSet
 from ..envs.question_view import QuestionView
 from ..envs.settings import EnvironmentSettings

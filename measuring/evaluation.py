@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agent.fixed_systems import Ranked
-from ..agent.reader.opening import answering_reader
+from ..agent.reader.language_models import answering_reader
 from ..agent.reader.protocol import exact_match, f1_score
 from ..agent.search_agent import READ
 from ..agent.systems import PolicySystem, System, open_system
@@ -25,11 +25,9 @@ from ..retrievers.atomic_file import write_json
 from ..retrievers.calibration import brier_score, calibration_error
 from ..retrievers.knowledge.facts import Facts
 from ..retrievers.protocols import Progress
-from ..retrievers.questions.fact_questions import known_answers
-from ..retrievers.questions.labelled import load_questions
+from ..retrievers.questions.labelled import known_answers, load_questions
 from ..retrievers.records import Qrels, Question, Rows, Run
-from .metrics import evaluate_run, mean, recall
-from .reliability_diagram import write_reliability
+from .metrics import evaluate_run, mean, recall, write_reliability
 from .run_file import write_run
 
 DEPTH = 100

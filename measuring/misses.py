@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ..agent.fixed_systems import Ranked
 from ..agent.reader.extractive import ExtractiveReader
-from ..agent.reader.opening import answering_reader
-from ..agent.reranking.linear import new_order, open_reranker
+from ..agent.reader.language_models import answering_reader
+from ..agent.reranking import new_order, open_reranker
 from ..agent.search_agent import READ
 from ..agent.systems import PolicySystem, open_system
 from ..errors import PolicyError, QuestionsError

@@ -41,6 +41,8 @@ LOCK_TIMEOUT = 600.0
 """Seconds that a writer waits for another."""
 
 _POLL = 0.02
+_SOON = 1.0
+"""Seconds of waiting that are not worth a word."""
 _NAME = re.compile(r"s\d{6,12}")
 _MOST_BYTES = 1 << 28
 """Of a manifest or a segment's list of files: more is no such file."""
@@ -237,7 +239,7 @@ def locked(place: Path, timeout: float = LOCK_TIMEOUT, waiting: Callable[[str], 
     Args:
         place: the folder, which is there.
         timeout: seconds to wait.
-        waiting: called once with whom it waits for.
+        waiting: called once with whom it waits for, when that takes more than a moment.
 
     Raises:
         IndexFolderError: when there is no such folder.
@@ -246,7 +248,8 @@ def locked(place: Path, timeout: float = LOCK_TIMEOUT, waiting: Callable[[str], 
     """
     import fcntl
 
-    path, until, noted = place / LOCK, time.monotonic() + timeout, False
+    began, noted = time.monotonic(), False
+    path, until = place / LOCK, began + timeout
     while True:
         handle = _lock_file(path)
         try:
@@ -259,7 +262,7 @@ def locked(place: Path, timeout: float = LOCK_TIMEOUT, waiting: Callable[[str], 
                         f"process {holder} has been changing {place} for more than {timeout:g} s: wait for it, or give"
                         " it more time (--lock-timeout, lock_timeout=)"
                     ) from None
-                if waiting is not None and not noted:
+                if waiting is not None and not noted and time.monotonic() - began > min(_SOON, timeout / 2):
                     waiting(f"waiting for process {holder}, which is changing {place}")
                     noted = True
                 time.sleep(_POLL)

@@ -14,7 +14,8 @@ from torch import Tensor
 from ...errors import PolicyError
 from ...retrievers.records import Passage
 from ...retrievers.vectors.minilm import quiet_transformers
-from .protocol import ReadingTask, cited_passage
+from .extractive import ExtractiveReader, has_reader, load_reader
+from .protocol import Reader, ReadingTask, cited_passage
 
 INSTRUCTION = "Answer the question from the passages, in a few words."
 
@@ -108,3 +109,37 @@ def _load(folder: Path) -> tuple[Any, Any, bool]:
             f" ({sorted(info['missing_keys'])[0]}, ...): its config.json belongs to another model"
         )
     return tokenizer, model.float().eval(), encoder_decoder
+
+
+SHIPPED = Path(__file__).parents[1] / "shipped"
+
+
+def open_reader(name: str) -> Reader:
+    """Open a reader.
+
+    Args:
+        name: ``builtin`` is the reader that comes with the package; a folder holds one that ``trailhound train`` wrote,
+            or a causal or sequence-to-sequence model that transformers can load.
+
+    Raises:
+        PolicyError: when there is no such reader, or it cannot be used.
+    """
+    if name == "builtin":
+        return load_reader(SHIPPED)
+    folder = Path(name)
+    if has_reader(folder):
+        return load_reader(folder)
+    if (folder / "config.json").is_file():
+        return LanguageModelReader(folder)
+    raise PolicyError(
+        f"there is no reader {name!r}: give builtin, coverage, or a folder with reader.json or with config.json"
+        " (a model of transformers)"
+    )
+
+
+def answering_reader(policy: Path | None) -> ExtractiveReader | None:
+    """Return the reader that answers beside a policy: its own, or the one that ships, if there is one."""
+    for folder in (policy, SHIPPED):
+        if folder is not None and has_reader(folder):
+            return load_reader(folder)
+    return None

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...agent.reader.extractive import ExtractiveReader, has_reader, load_reader, save_reader
-from ...agent.reader.opening import open_reader
+from ...agent.reader.language_models import open_reader
 from ...agent.reader.passage_analysis import PassageAnalyser
 from ...agent.reader.protocol import Reader
 from ...envs.question_set import QuestionSet
@@ -29,7 +29,7 @@ from ...retrievers.hashed_files import read_sealed_json, write_sealed_json
 from ...retrievers.protocols import Encoder, Progress
 from ...retrievers.records import Vectors
 from ..queries.evidence_sets import EvidenceSet, evidence_sets, shared_posteriors
-from ..reader.reader_training import ReaderJudge, ReadingExample, calibrate, reading_example, train_reader
+from ..reader import ReaderJudge, ReadingExample, calibrate, reading_example, train_reader
 from ..training_questions import TrainingSource
 from .workers import Team
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...agent.reader.opening import open_reader
+from ...agent.reader.language_models import open_reader
 from ...agent.tuned_queries import TunedQueries, check_tunable, memory_over, moved, save_memory
 from ...envs.question_set import QuestionSet
 from ...envs.settings import EnvironmentSettings

@@ -25,7 +25,7 @@ from torch.nn.functional import softplus
 
 from ...agent.reader.protocol import Reader
 from ...envs.world import QuestionWorld
-from ..reader.reader_training import ReaderJudge
+from ..reader import ReaderJudge
 from .evidence_sets import evidence_sets, shared_posteriors
 
 _HAIR = 1e-6

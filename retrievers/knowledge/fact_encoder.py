@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError
-from ..array_file import load_arrays
+from ..atomic_file import load_arrays
 from ..protocols import Progress
 from ..records import Vectors
 from .facts import FactQuery, Facts

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import CorpusError, DamagedIndexError, QuestionsError
-from ..array_file import load_arrays
-from ..atomic_file import write_json
+from ..atomic_file import load_arrays, write_json
 from ..corpus.json_records import LocatedError, decode, read_file
 from ..corpus.normalise import Complaints, Place
 from ..records import Document, Rows

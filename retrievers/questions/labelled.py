@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from ..atomic_file import write_atomically, write_json_lines
 from ..corpus.json_records import Record, decode, json_type, read_file, read_json_lines
 from ..corpus.multihop import multihop_records, supporting_ids
 from ..corpus.normalise import Complaints, Place, normalise
+from ..knowledge.facts import GRAPH_FILE, Triple, read_triples
 from ..records import Qrels, Question
-from .fact_questions import has_fact_questions, load_fact_questions
 
 _HEADER = "query-id<TAB>corpus-id<TAB>score"
 _QUERIES = "queries.jsonl"
@@ -203,3 +204,57 @@ def _optional(record: Record, values: dict[str, Any], name: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise record.fail(f"the field {name!r} must be a string, not {json_type(value)}")
     return None if value is None else normalise(value).text
+
+
+def has_fact_questions(folder: Path) -> bool:
+    """Return whether a folder holds triples: it has a ``graph.txt``, or ``.txt`` files and no ``queries.jsonl``."""
+    if (folder / "queries.jsonl").exists() or not folder.is_dir():
+        return False
+    return (folder / GRAPH_FILE).exists() or any(folder.glob("*.txt"))
+
+
+def load_fact_questions(folder: Path, split: str) -> tuple[list[Question], Qrels]:
+    """Load the questions of ``SPLIT.txt``, one a line; only tails are asked for, as MINERVA does.
+
+    A question's text is ``head relation``, its answer the tail, its id ``SPLIT:LINE``.
+
+    Raises:
+        QuestionsError: when there is no such split, a line is malformed, or there is none.
+    """
+    path = folder / f"{split}.txt"
+    if not path.is_file():
+        there = ", ".join(sorted(found.stem for found in folder.glob("*.txt"))) or "none"
+        raise QuestionsError(f"there is no split {split!r} (SPLIT.txt of triples); there are: {there}", folder)
+    triples = read_triples(path, QuestionsError)
+    if not triples:
+        raise QuestionsError(f"the split {split!r} has no triples: expected head<TAB>relation<TAB>tail", path)
+    questions = [_fact_question(split, triple) for triple in triples]
+    return questions, {q.id: {t.tail: 1} for q, t in zip(questions, triples, strict=True)}
+
+
+def known_answers(folder: Path, warn: Callable[[str], None] | None = None) -> dict[str, set[str]]:
+    """Return the text of every question that the folder's triples answer, with all its answers.
+
+    What any ``.txt`` there states is true, so a ranking is not blamed for it (the filtered setting of Bordes et al.
+    2013, "Translating Embeddings for Modeling Multi-relational Data", section 4.1). Files that do not hold triples
+    are passed over with a warning.
+    """
+    answers: dict[str, set[str]] = defaultdict(set)
+    for path in sorted(folder.glob("*.txt")):
+        try:
+            triples = read_triples(path, QuestionsError)
+        except QuestionsError as error:
+            if warn is not None:
+                warn(f"{error}: the file is not used to filter rankings")
+            continue
+        for triple in triples:
+            answers[_text(triple)].add(triple.tail)
+    return dict(answers)
+
+
+def _fact_question(split: str, triple: Triple) -> Question:
+    return Question(f"{split}:{triple.line}", _text(triple), triple.tail)
+
+
+def _text(triple: Triple) -> str:
+    return f"{triple.head} {triple.relation}"

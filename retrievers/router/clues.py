@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ...errors import EncoderError
 from ..records import Query, Rows, Vectors
-from ..words.entity import EntityIndex
 from ..words.terms import TermHashes, TermIndex, among, term_hashes
+from ..words.titles import EntityIndex
 
 MOST_NAMED = 20
 

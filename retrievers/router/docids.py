@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError
-from ..array_file import load_arrays
-from ..atomic_file import write_atomically, write_json
+from ..atomic_file import load_arrays, write_atomically, write_json
 from ..records import Rows, Vectors
 from .balanced import balanced_clusters
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from ...errors import RouterError
 from ..records import Hits, Query, Rows
-from ..words.entity import EntityIndex
 from ..words.terms import TermIndex
+from ..words.titles import EntityIndex
 from .clues import Clues, Corpus
 from .decoder import DecoderSettings, averaged
 from .routed import best

@@ -14,8 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError, RouterError
-from ..array_file import load_arrays
-from ..atomic_file import write_atomically, write_json
+from ..atomic_file import load_arrays, write_atomically, write_json
 from .clues import Corpus
 from .decoder import DecoderSettings, DocidDecoder
 from .docids import DocidTree

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError, EncoderError, IndexFolderError
-from ..array_file import map_array
+from ..atomic_file import map_array
 from ..records import Hits, Query, Rows, Vectors
 from .quantisers import COMPRESSED, KINDS, LSH_BITS, DenseKind, faiss_index
 

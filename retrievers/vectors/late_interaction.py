@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError, EncoderError
-from ..array_file import map_array
+from ..atomic_file import map_array
 from ..protocols import Progress
 from ..records import Hits, Query, Rows
 from .residual_codes import BITS, Coded, CodedTexts, PieceTables, ResidualCodec

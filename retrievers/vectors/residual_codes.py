@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError
-from ..array_file import load_arrays
+from ..atomic_file import load_arrays
 from ..records import Vectors
 
 BITS = (1, 2, 4)

@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import EncoderError, IndexFolderError
-from ..array_file import HEADERS, map_array
-from ..atomic_file import storing
+from ..atomic_file import HEADERS, map_array, storing
 from ..folder import SEGMENTS, check_segment, entries, read_manifest
 from ..protocols import Encoder, Progress
 from ..records import Vectors

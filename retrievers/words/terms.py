@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError
-from ..array_file import load_arrays
+from ..atomic_file import load_arrays
 from ..protocols import Progress
 from .phrases import words_of
 

@@ -2,9 +2,8 @@ import networkx as nx
 import numpy as np
 import pytest
 from trailhound.graph.edges import Edges, Relation
-from trailhound.graph.export import draw_neighbourhood, to_networkx
 from trailhound.graph.knowledge_graph import KnowledgeGraph
-from trailhound.graph.overview import neighbourhood, overview
+from trailhound.graph.overview import draw_neighbourhood, neighbourhood, overview, to_networkx
 
 
 def random_graph(seed: int) -> KnowledgeGraph:

@@ -78,7 +78,7 @@ TEXTS = [GATE, GATE + " It leaks.", GATE.replace("long ", ""), BREAD, f"{GATE} {
 STEPS = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from([*TEXTS, None])), min_size=1, max_size=8)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=4), STEPS)
 def test_it_is_always_what_a_build_of_the_same_documents_lets_through(
     tmp_path: Path, word_encoder: Encoder, base: list[str], steps: list[tuple[str, str | None]]

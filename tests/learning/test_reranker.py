@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound import Index, TrainingSource
-from trailhound.agent.reranking.linear import (
+from trailhound.agent.reranking import (
     DESCRIPTION,
     HYBRID,
     LinearReranker,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from trailhound import Document, Index, IndexSettings
 from trailhound.agent.reader.protocol import Answer
-from trailhound.agent.reranking.linear import LinearReranker, save_reranker
+from trailhound.agent.reranking import LinearReranker, save_reranker
 from trailhound.errors import PolicyError, QuestionsError
 from trailhound.measuring import misses as module
 from trailhound.measuring.evaluation import Evaluation, evaluate

@@ -16,8 +16,8 @@ from trailhound.retrievers.vectors.encoder import MiniLMEncoder, embedding_text
 from trailhound.retrievers.vectors.late_interaction import LateInteractionIndex
 from trailhound.retrievers.vectors.residual_codes import BITS
 from trailhound.retrievers.vectors.token_vectors import TokenEncoder
-from trailhound.retrievers.words.entity import EntityIndex
 from trailhound.retrievers.words.lexical import LexicalIndex
+from trailhound.retrievers.words.titles import EntityIndex
 
 if TYPE_CHECKING:
     from trailhound.index.index import Index

@@ -9,7 +9,7 @@ import pytest
 from trailhound.agent.reader.extractive import ExtractiveReader
 from trailhound.agent.reader.language_models import LanguageModelReader
 from trailhound.agent.reader.protocol import Reader, ReadingTask
-from trailhound.learning.reader.reader_training import ReadingExample
+from trailhound.learning.reader import ReadingExample
 
 KINDS = ("extractive", "causal", "sequence to sequence")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from trailhound.agent.reader.extractive import UNREAD, ExtractiveReader, standing_for
 from trailhound.agent.reader.protocol import ReadingTask, exact_match
-from trailhound.learning.reader.reader_training import ReadingExample
+from trailhound.learning.reader import ReadingExample
 
 
 def test_it_answers_unseen_questions_of_every_kind(

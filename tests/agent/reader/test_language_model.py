@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from trailhound.agent.reader.language_models import LanguageModelReader, prompt_for
 from trailhound.agent.reader.protocol import ReadingTask
 from trailhound.errors import PolicyError
-from trailhound.learning.reader.reader_training import ReadingExample
+from trailhound.learning.reader import ReadingExample
 
 
 def task_of(example: ReadingExample) -> ReadingTask:

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound.agent.reader.extractive import ExtractiveReader, has_reader, load_reader, save_reader
-from trailhound.agent.reader.opening import SHIPPED, answering_reader, open_reader
+from trailhound.agent.reader.language_models import SHIPPED, answering_reader, open_reader
 from trailhound.agent.reader.passage_analysis import PassageAnalyser
 from trailhound.agent.reader.protocol import ReadingTask
 from trailhound.errors import PolicyError
-from trailhound.learning.reader.reader_training import ReadingExample
+from trailhound.learning.reader import ReadingExample
 from trailhound.retrievers.hashed_files import read_sealed_json, write_sealed_json
 
 

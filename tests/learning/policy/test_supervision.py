@@ -16,7 +16,7 @@ from trailhound.envs.world import QuestionWorld
 from trailhound.errors import PolicyError, RecipeError
 from trailhound.learning.policy.supervision import FOLDS, AnswerSupervision, Supervision
 from trailhound.learning.queries.evidence_sets import evidence_sets, shared_posteriors
-from trailhound.learning.reader.reader_training import ReaderJudge
+from trailhound.learning.reader import ReaderJudge
 from trailhound.retrievers.hashed_files import write_sealed_json
 from trailhound.retrievers.questions.labelled import load_questions
 

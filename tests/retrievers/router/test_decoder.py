@@ -8,8 +8,8 @@ from trailhound.retrievers.router.clues import Clues, Corpus, clues_of
 from trailhound.retrievers.router.decoder import DecoderSettings, DocidDecoder, averaged
 from trailhound.retrievers.router.docids import DocidSettings, DocidTree
 from trailhound.retrievers.router.tree_view import TreeView
-from trailhound.retrievers.words.entity import EntityIndex
 from trailhound.retrievers.words.terms import TermIndex
+from trailhound.retrievers.words.titles import EntityIndex
 
 WORDS = ["apple", "pear", "plum", "quince", "fig", "olive", "melon"]
 COUNT = 60

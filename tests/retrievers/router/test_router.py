@@ -12,8 +12,8 @@ from trailhound.retrievers.records import Query
 from trailhound.retrievers.router.clues import Corpus
 from trailhound.retrievers.router.ensemble import local_corpus
 from trailhound.retrievers.router.router import DocidIndex, Router
-from trailhound.retrievers.words.entity import EntityIndex
 from trailhound.retrievers.words.terms import TermIndex
+from trailhound.retrievers.words.titles import EntityIndex
 
 
 def test_shard_probabilities_add_up_and_the_best_come_first(router: Router, dev_examples: Examples) -> None:

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from trailhound.retrievers.protocols import SubIndex
 from trailhound.retrievers.records import Query
-from trailhound.retrievers.words.entity import EntityIndex
-from trailhound.retrievers.words.titles import TitleMatcher
+from trailhound.retrievers.words.titles import EntityIndex, TitleMatcher
 
 TITLES = ["Paris", "Paris, Texas", "Mercury (planet)", "Mercury (element)", "John F. Kennedy", "", "Mercury", "Rome"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trailhound.agent.reranking.linear import LinearReranker
+from trailhound.agent.reranking import LinearReranker
 from trailhound.index.index import Index
 from trailhound.retrievers.compiling.chunking import sentence_spans
 from trailhound.retrievers.protocols import Reranker

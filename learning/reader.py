@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ...agent.reader.candidate_features import AnswerCandidates
-from ...agent.reader.extractive import (
+from ..agent.reader.candidate_features import AnswerCandidates
+from ..agent.reader.extractive import (
     UNREAD,
     ExtractiveReader,
     ReaderNetwork,
@@ -21,10 +21,10 @@ from ...agent.reader.extractive import (
     log_sum_by_owner,
     standing_for,
 )
-from ...agent.reader.passage_analysis import PassageAnalyser
-from ...agent.reader.protocol import Reader, ReadingTask
-from ...envs.world import QuestionWorld
-from ...retrievers.records import Passage, Query
+from ..agent.reader.passage_analysis import PassageAnalyser
+from ..agent.reader.protocol import Reader, ReadingTask
+from ..envs.world import QuestionWorld
+from ..retrievers.records import Passage, Query
 
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 1e-2

@@ -8,7 +8,7 @@ import torch
 from trailhound.agent.reader.extractive import UNREAD, ExtractiveReader
 from trailhound.agent.reader.passage_analysis import PassageAnalyser
 from trailhound.agent.reader.protocol import ReadingTask
-from trailhound.learning.reader.reader_training import TEMPERATURES, ReadingExample, calibrate, train_reader
+from trailhound.learning.reader import TEMPERATURES, ReadingExample, calibrate, train_reader
 
 
 def weights(reader: ExtractiveReader) -> dict[str, torch.Tensor]:
