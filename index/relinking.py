@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import log1p
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..graph.edges import Edges, Relation
 from ..graph.linking import (
@@ -158,7 +157,11 @@ def _texts(parts: Parts, rows: Sequence[int]) -> Iterator[tuple[int, str]]:
 
 def _asks(parts: Parts, row: int, weight: float) -> bool:
     """Return whether a link of this weight would be among the strongest of an older passage."""
-    strongest = parts.graph.share_weights(row)
+    graph = parts.graph
+    strongest = graph.own_share_weights(row) if isinstance(graph, SegmentedGraph) else graph.share_weights(row)
+    if len(strongest) >= STRONGEST and weight <= float(strongest[STRONGEST - 1]):
+        return False  # most are, and later links only raise what is asked for
+    strongest = graph.share_weights(row)
     return len(strongest) < STRONGEST or weight > float(strongest[STRONGEST - 1])
 
 
@@ -200,11 +203,14 @@ def _with_rare_phrase(parts: Parts, phrase: str, cap: int, in_context: bool) -> 
     """Return the passages that have a phrase, unless they are clearly more than ``cap``."""
     lexical = parts.lexical
     stems = [stem for word in phrase.split(" ") for stem in lexical.stems(word)]
-    frequencies: NDArray[np.float64] = np.array([lexical.frequency("text", stem) for stem in stems], np.float64)
-    passages = max(len(parts.store), 1)
-    by_chance = float(np.prod(frequencies / passages) * passages)
-    # A word that only this passage has is shared with nobody.
-    if not len(stems) or frequencies.min() < LEAST_FREQUENCY or by_chance > _HARDLY_RARE * cap:
+    passages = max(len(parts.alive), 1)
+    by_chance = float(passages)
+    for stem in stems:
+        frequency = lexical.frequency("text", stem)
+        if frequency < LEAST_FREQUENCY:
+            return []  # a word that only this passage has is shared with nobody
+        by_chance *= frequency / passages
+    if not stems or by_chance > _HARDLY_RARE * cap:
         return []
     between = _BETWEEN if len(stems) == 2 else 0
     found: list[int] = lexical.with_phrase(stems, "text", between, _HARDLY_RARE * cap).tolist()

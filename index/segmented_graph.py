@@ -7,6 +7,7 @@ have changed, a later segment holds all of them anew, and the older list no long
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -151,6 +152,7 @@ class SegmentedGraph:
         own = [part.own for part in parts[1:] if part.own is not None]
         self._later = np.concatenate([np.zeros(0, np.int64), *own])
         self._base = parts[0].passages
+        self._begins: list[int] = self._offsets[:-1].tolist()
 
     def __len__(self) -> int:
         """Return the number of rows, deleted ones among them."""
@@ -191,6 +193,11 @@ class SegmentedGraph:
         """Return the weight of each link of ``row`` in the group *shares*, float32 [k], strongest first."""
         weights = self._links(row, "shares")[1] if self._alive[row] else np.zeros(0, np.float32)
         return np.sort(weights)[::-1]
+
+    def own_share_weights(self, row: int) -> NDArray[np.float32]:
+        """Return the weights of *shares* that came with a row's own segment, deleted ones among them."""
+        home = bisect_right(self._begins, row) - 1
+        return self._parts[home].graph.share_weights(row - self._begins[home])
 
     def links_between(self, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8]]:
         """Return every edge among ``rows``, int64 [k], all different: see :meth:`KnowledgeGraph.links_between`."""
@@ -303,13 +310,13 @@ class SegmentedGraph:
 
     def _links(self, row: int, group: str) -> tuple[Links, NDArray[np.float32]]:
         """Return the living neighbours of a living row, and the weights of its shares."""
-        serial = int(self.serials(np.array([row]))[0])
-        home = int(np.searchsorted(self._offsets, row, side="right")) - 1
+        serial = row if row < self._base else int(self._later[row - self._base])
+        home = bisect_right(self._begins, row) - 1
         found: list[Links] = []
         weights = [np.zeros(0, np.float32)]
         for number in range(len(self._parts) - 1, home - 1, -1):
             part = self._parts[number]
-            node = row - int(self._offsets[home]) if number == home else part.node_of.get(serial)
+            node = row - self._begins[home] if number == home else part.node_of.get(serial)
             if node is None or (group == "mentions" and number != home and serial not in part.replaces):
                 continue
             links = part.graph.neighbours(node, group)
