@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ["commands", "agent", "envs", "graph", "retrievers"]
+ROOMS = ["agent", "commands", "demo", "envs", "graph", "index", "learning", "measuring", "retrievers"]
 NOT_SOURCE = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "*.index")
 
 
@@ -43,7 +43,7 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 def expected() -> set[str]:
     files = [*ROOT.glob("*.py"), ROOT / "py.typed", *(ROOT / "runs" / "recipes").glob("*.toml")]
     for room in ROOMS:
-        files += (ROOT / room).rglob("*.py")
+        files += [*(ROOT / room).rglob("*.py"), *(ROOT / room).rglob("*.toml")]
     files += [path for path in (ROOT / "agent" / "shipped").glob("*") if path.is_file()]
     return {f"trailhound/{path.relative_to(ROOT).as_posix()}" for path in files}
 
