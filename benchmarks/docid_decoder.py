@@ -22,10 +22,9 @@ from table import Figures, by_figure, report, show
 from trailhound.learning.router.examples import Examples, joined
 from trailhound.learning.router.training import RouterTraining, train_decoder
 from trailhound.retrievers.router.clues import Corpus, stacked
-from trailhound.retrievers.router.decoder import DecoderSettings, DocidDecoder
+from trailhound.retrievers.router.decoder import DecoderSettings, DocidDecoder, TreeView
 from trailhound.retrievers.router.docids import DocidTree
 from trailhound.retrievers.router.router import BEAM
-from trailhound.retrievers.router.tree_view import TreeView
 
 FOLDS = 5
 SLICE = 64
@@ -65,7 +64,7 @@ def trained(sources: list[tuple[TreeView, Examples]], words: bool, seed: int) ->
     torch.manual_seed(seed)
     depth = max(view.depth for view, _ in sources)
     decoder = DocidDecoder(DecoderSettings(sources[0][0].corpus.vectors.shape[1], depth, words=words))
-    train_decoder(decoder, sources, RouterTraining(), np.random.default_rng(seed))
+    train_decoder(decoder, sources, RouterTraining(), seed)
     return decoder
 
 

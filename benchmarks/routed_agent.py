@@ -1,12 +1,12 @@
 """The whole agent within the shards of a router, against searching everything: recall, calls, and passages in reach.
 
     python benchmarks/routed_agent.py --index hotpotqa.index --questions ../shared/data/hotpotqa --work runs/routed
-    python benchmarks/routed_agent.py --index w.index --questions w --shards 8 --most 2 --seeds 0 --policy runs/w
+    python benchmarks/routed_agent.py --index w.index --questions w --shards 8 --seeds 0 --policy runs/w
     python benchmarks/routed_agent.py --index hotpotqa.index --questions ../shared/data/hotpotqa --train hotpotqa \\
         --set imitation_epochs=3 --set ppo_iterations=6 --work runs/routed
 
 Tunes one router for each seed on the train split (kept in --work and used again), and evaluates the same policy on the
-dev split with all shards and with --most of them. With --train RECIPE two policies are trained for each seed, one with
+dev split with all shards and within --shard-mass of them. With --train RECIPE two policies are trained for each seed, one with
 the router and one without, alike otherwise. The share of passages is that of the shards that are searched for a
 question; the policy's hops and the titles that a question names are look-ups, and score nothing; docids compare some
 nine in a hundred passages and centroids more where they are asked for (HotpotQA).
@@ -56,7 +56,7 @@ def trained(parsed: argparse.Namespace, kind: str, seed: int, extra: list[object
 
 def share_searched(parsed: argparse.Namespace, router: Path) -> float:
     """Return the mean share of passages in the shards that are searched for a dev question."""
-    index = Index.open(parsed.index, threads=1, router=router, shards=parsed.most)
+    index = Index.open(parsed.index, threads=1, router=router, shard_mass=parsed.shard_mass)
     routing = index.routing
     if routing is None:
         raise SystemExit("the index was opened without its router")
@@ -67,11 +67,11 @@ def share_searched(parsed: argparse.Namespace, router: Path) -> float:
 
 def measure(parsed: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     """Return the figures of every row, one for each seed."""
-    within = f"{parsed.most} of {parsed.shards}"
+    within = f"{parsed.shard_mass} of {parsed.shards} shards' mass"
     rows: dict[str, list[dict[str, float]]] = {}
     for seed in parsed.seeds:
         router = tuned_router(parsed, seed)
-        routed = ["--router", router, "--shards", parsed.most]
+        routed = ["--router", router, "--shard-mass", parsed.shard_mass]
         share = {"share": share_searched(parsed, router)}
         policies = {"policy": parsed.policy}
         if parsed.train:
@@ -95,7 +95,7 @@ def main() -> None:
     parser.add_argument("--train", default=None, metavar="RECIPE", help="train policies with and without the router")
     parser.add_argument("--learn", type=Path, metavar="DIR", help="what they learn from (default: --questions)")
     parser.add_argument("--shards", type=int, default=8)
-    parser.add_argument("--most", type=int, default=2)
+    parser.add_argument("--shard-mass", type=float, default=0.9)
     parsed = parse(parser)
     results = measure(parsed)
     show(f"{parsed.questions.name}, {parsed.split}", by_system(results, SHOWN, "searched"), parsed)

@@ -75,10 +75,9 @@ def measure(parsed: argparse.Namespace, index: Index, seed: int) -> dict[str, fl
         test = labelled(index, corpus, parsed.data / parsed.set, "dev", parsed.work)
     examples = joined(train, made(index, corpus, parsed.made, parsed.work)) if parsed.made else train
     start = time.process_time()
-    sub_indexes = [index.lexical, index.dense, index.entity]
-    result = make_router(corpus, examples, RouterSettings(parsed.shards), seed, mentions(index), sub_indexes)
+    result = make_router(corpus, examples, RouterSettings(parsed.shards), seed, mentions(index))
     seconds = time.process_time() - start
-    figures = measured(result.router, test, sub_indexes)
+    figures = measured(result.router, test)
     folder = parsed.work / f"{parsed.set}-lexical-{seed}-{parsed.shards}-{time.time_ns()}"
     figures |= searched(result.router, index, test, folder)
     return figures | {"training s": seconds}

@@ -19,7 +19,7 @@ from table import Figures, by_figure, report, show
 from trailhound.index.index import Index
 from trailhound.learning.router.examples import Examples, joined
 from trailhound.learning.router.making import RouterSettings, make_router, measured
-from trailhound.learning.router.refreshing import RefreshSettings, refresh
+from trailhound.learning.router.router_folder import RefreshSettings, refresh
 from trailhound.retrievers.records import Rows
 from trailhound.retrievers.router.clues import Corpus, clues_of
 from trailhound.retrievers.router.ensemble import local_corpus
@@ -32,9 +32,7 @@ def reordered(examples: Examples, place: Rows, corpus: Corpus) -> Examples:
     """Return examples over a corpus in which row r stands at ``place[r]``, 0 or more for every wanted row."""
     wanted = np.where(examples.wanted < 0, -1, place[np.maximum(examples.wanted, 0)])
     clues = [clues_of(query, corpus) for query in examples.queries]
-    return Examples(
-        examples.queries, clues, wanted, examples.rewards, examples.in_shards, examples.weights, examples.labelled
-    )
+    return Examples(examples.queries, clues, wanted, examples.weights, examples.labelled)
 
 
 def measure(parsed: argparse.Namespace, index: Index, seed: int) -> dict[str, float]:

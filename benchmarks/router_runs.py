@@ -9,8 +9,7 @@ import inputs
 import numpy as np
 from trailhound.graph.edges import Relation
 from trailhound.index.index import Index
-from trailhound.learning.router.docid_pairs import TrainingPair, labelled_pairs, made_pairs
-from trailhound.learning.router.examples import Examples, encoded, examples_of
+from trailhound.learning.router.examples import Examples, TrainingPair, encoded, examples_of, labelled_pairs, made_pairs
 from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.records import Rows, Vectors
 from trailhound.retrievers.router.clues import Corpus

@@ -73,6 +73,17 @@ def count(text: str) -> int:
     return 0 if text == "0" else positive(text)
 
 
+def share(text: str) -> float:
+    """Read a number above 0, at most 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, not {text!r}")
+    return value
+
+
 def add_sources(parser: argparse.ArgumentParser, required: bool) -> None:
     """Add what the commands that learn learn from."""
     parser.add_argument("--index", type=Path, action="append", required=True, metavar="INDEX", help="may be repeated")
@@ -108,7 +119,12 @@ def add_router(parser: argparse.ArgumentParser, several: bool = False) -> None:
         + (": one for each --index" if several else " (default: search everything)"),
     )
     parser.add_argument(
-        "--shards", type=positive, default=2, metavar="N", help="with --router, most shards to a question (default: 2)"
+        "--shard-mass",
+        type=share,
+        default=0.9,
+        metavar="P",
+        help="with --router, search its likeliest shards until they hold so much of the probability, at most four;"
+        " 1: all of them (default: 0.9)",
     )
 
 

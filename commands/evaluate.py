@@ -53,7 +53,7 @@ def run(parsed: argparse.Namespace) -> None:
     from ..measuring.evaluation import evaluate
 
     set_threads(parsed.threads or 1)
-    index = open_index(parsed.index, parsed.threads or 1, parsed.router, parsed.shards)
+    index = open_index(parsed.index, parsed.threads or 1, parsed.router, parsed.shard_mass)
     with ProgressBar(parsed.quiet) as bar:
         evaluation = evaluate(
             index,

@@ -50,7 +50,7 @@ def run(parsed: argparse.Namespace) -> None:
 
     check_folders(parsed.json, parsed.svg)
     set_threads(parsed.threads or 1)
-    index = open_index(parsed.index, parsed.threads or 1, parsed.router, parsed.shards)
+    index = open_index(parsed.index, parsed.threads or 1, parsed.router, parsed.shard_mass)
     with ProgressBar(parsed.quiet) as bar:
         report = explain_misses(
             index,

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def open_index(
-    path: Path, threads: int | None, router: Path | None = None, shards: int = 2, lock_timeout: float = 600.0
+    path: Path, threads: int | None, router: Path | None = None, shard_mass: float = 0.9, lock_timeout: float = 600.0
 ) -> Index:
     """Open an index, with its router where one is given."""
     from ..index.index import Index
 
-    return Index.open(path, threads=threads, router=router, shards=shards, lock_timeout=lock_timeout)
+    return Index.open(path, threads=threads, router=router, shard_mass=shard_mass, lock_timeout=lock_timeout)
 
 
 def set_threads(threads: int) -> None:
@@ -54,7 +54,7 @@ def labelled(parsed: argparse.Namespace, threads: int | None) -> tuple[list[Inde
     if len(routers) != len(parsed.index):
         raise WrongUseError(f"{len(parsed.index)} --index and {len(routers)} --router: give one for each, or none")
     indexes = [
-        open_index(path, threads, router, getattr(parsed, "shards", 2))
+        open_index(path, threads, router, getattr(parsed, "shard_mass", 0.9))
         for path, router in zip(parsed.index, routers, strict=True)
     ]
     pairs = zip(indexes, parsed.questions, strict=True)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .arguments import SYSTEMS, add_query_encoder, add_reranker, add_router, command_parser, positive
+from .arguments import SYSTEMS, WrongUseError, add_query_encoder, add_reranker, add_router, command_parser, positive
 from .opening import open_index, set_threads
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ def add(subcommands: Any) -> None:
     add_reranker(parser)
     add_query_encoder(parser)
     add_router(parser)
+    parser.add_argument(
+        "--explain-router", action="store_true", help="with --router, say which shards and docids it leads to"
+    )
     parser.add_argument("--limit", type=positive, default=5, metavar="N", help="passages to show (default: 5)")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -49,7 +52,13 @@ def run(parsed: argparse.Namespace) -> None:
     from ..retrievers.svg import printable, printable_json, printable_lines
 
     set_threads(parsed.threads or 1)
-    index = open_index(parsed.index, parsed.threads or 1, parsed.router, parsed.shards)
+    index = open_index(parsed.index, parsed.threads or 1, parsed.router, parsed.shard_mass)
+    if parsed.explain_router:
+        if index.routing is None:
+            raise WrongUseError("--explain-router needs a router to explain: give --router")
+        for line in index.routing.explained(index.query(parsed.question)):
+            print(printable(line))
+        print()
     agent = SearchAgent(
         index,
         parsed.policy,

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..console import ProgressBar
 from .arguments import WrongUseError, command_parser, positive
-from .opening import open_index, policy_or_shipped, set_threads
+from .opening import open_index, set_threads
 
 
 def add(subcommands: Any) -> None:
@@ -18,9 +18,8 @@ def add(subcommands: Any) -> None:
         subcommands,
         "tune-router",
         run,
-        "train the router of an index: shards, docids, and which sub-index to ask first",
+        "train the router of an index: which shards to search for a question, and docids",
         "  trailhound tune-router --index w.index --questions data/w --split train --out runs/w-router\n"
-        "  trailhound tune-router --index w.index --questions data/w --split train --policy runs/w --out runs/w-r\n"
         "  trailhound tune-router --index docs.index --shards 16 --out runs/docs-router\n"
         "Routers that are tuned apart, each on the index of its own passages, are joined by lying in one folder:\n"
         "  trailhound tune-router --index a.index --out runs/peers/a\n"
@@ -41,27 +40,6 @@ def add(subcommands: Any) -> None:
     parser.add_argument(
         "--made", type=positive, default=2000, metavar="N", help="pairs made of the passages (default: 2000)"
     )
-    _add_objective(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the router")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
-
-
-def _add_objective(parser: argparse.ArgumentParser) -> None:
-    """Add what the router is to be good at."""
-    parser.add_argument(
-        "--policy",
-        type=Path,
-        default=None,
-        metavar="RUN|shipped",
-        help="learn from what this policy's searches of the questions earn: a router need not lead to what it looks up"
-        " by titles and links (default: from the labels alone)",
-    )
-    parser.add_argument(
-        "--objective",
-        choices=("likelihood", "reward"),
-        default="likelihood",
-        help="of shards: the likelihood of those of the passages wanted (default), or the expected reward itself",
-    )
     parser.add_argument(
         "--balance",
         type=weight,
@@ -69,6 +47,10 @@ def _add_objective(parser: argparse.ArgumentParser) -> None:
         metavar="W",
         help="weight of how far the shards are from being asked in proportion to their sizes (default: 0.02)",
     )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="RUN", help="folder of the router; goes on if interrupted"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
 
 
 def weight(text: str) -> float:
@@ -86,23 +68,17 @@ def run(parsed: argparse.Namespace) -> None:
     """Train a router."""
     from ..learning.router.router_tuning import RouterTuning, tune_router
 
-    if parsed.policy is not None and parsed.questions is None:
-        raise WrongUseError(f"--policy {parsed.policy} needs questions to search: give --questions and --split")
     if (parsed.questions is None) != (parsed.split is None):
         raise WrongUseError("--questions and --split belong together: give both, or neither")
-    policy = parsed.policy
-    if policy is not None:
-        policy = policy_or_shipped(None if policy == Path("shipped") else policy)
     set_threads(parsed.threads or 1)
     index = open_index(parsed.index, parsed.threads)
     with ProgressBar(parsed.quiet) as bar:
         figures = tune_router(
             index,
             parsed.out,
-            RouterTuning(parsed.shards, parsed.made, parsed.objective, parsed.balance, parsed.seed),
+            RouterTuning(parsed.shards, parsed.made, parsed.balance, parsed.seed),
             questions=parsed.questions,
             split=parsed.split,
-            policy=policy,
             warn=bar.warn,
             progress=bar.report,
         )

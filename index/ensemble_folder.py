@@ -14,7 +14,7 @@ from ..retrievers.records import Rows
 from ..retrievers.router.clues import Corpus
 from ..retrievers.router.ensemble import Member, RouterEnsemble, local_corpus
 from ..retrievers.router.routed import LexicalShard, open_lexical_shards
-from ..retrievers.router.router_file import SETTINGS, load_router, read_about
+from ..retrievers.router.router import SETTINGS, load_router, read_about
 from .segments import PassageParts
 
 ENCODER = "encoder"

@@ -44,7 +44,7 @@ class Index(OpenFolder):
         verify: compare every file with its hash first (about a second for each gigabyte).
         router: folder that ``trailhound tune-router`` wrote, or a folder of such folders, each of a router that was
             tuned on a part of the corpus; then questions are searched in their shards alone.
-        shards: at most how many of them for a question.
+        shard_mass: they are searched until they hold so much of the router's probability; 1 for all of them.
         lock_timeout: seconds that a change waits for another process that is changing the index.
 
     Attributes:
@@ -70,14 +70,14 @@ class Index(OpenFolder):
         threads: int | None = None,
         verify: bool = True,
         router: Path | str | None = None,
-        shards: int = 2,
+        shard_mass: float = 0.9,
         lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
         self._threads = threads
         self._given = encoder
         self._lock = Lock()
         self._router = None if router is None else Path(router).absolute()
-        self._shards = shards
+        self._shard_mass = shard_mass
         self._routing: Routing | None = None
         self.encoder_name = ""
         super().__init__(path, verify, lock_timeout)
@@ -105,11 +105,11 @@ class Index(OpenFolder):
         threads: int | None = None,
         verify: bool = True,
         router: Path | str | None = None,
-        shards: int = 2,
+        shard_mass: float = 0.9,
         lock_timeout: float = LOCK_TIMEOUT,
     ) -> Index:
         """Open an index: see the class."""
-        return cls(path, encoder, threads, verify, router, shards, lock_timeout)
+        return cls(path, encoder, threads, verify, router, shard_mass, lock_timeout)
 
     @classmethod
     def build(
@@ -268,7 +268,7 @@ class Index(OpenFolder):
 
     def __reduce__(self) -> tuple[Callable[..., Index], tuple[object, ...]]:
         """Pickle as the folder's path: whoever unpickles opens it."""
-        return type(self), (self.path, self._given, self._threads, False, self._router, self._shards)
+        return type(self), (self.path, self._given, self._threads, False, self._router, self._shard_mass)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Index:
         """Return itself: threads share an index."""
@@ -322,7 +322,7 @@ class Index(OpenFolder):
 
             base, digest = self.parts.base, base_hash(self.manifest)
             if self._routing is None or self._routing.base is not base:
-                self._routing = Routing(self._router, base, digest, self.encoder_name, self._shards)
+                self._routing = Routing(self._router, base, digest, self.encoder_name, self._shard_mass)
             return self._routing
 
     def sub_indexes_for(self, question: Query) -> Mapping[str, SubIndex]:

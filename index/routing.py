@@ -14,8 +14,7 @@ from ..retrievers.protocols import SubIndex
 from ..retrievers.records import Hits, Query, Rows
 from ..retrievers.router.clues import Corpus
 from ..retrievers.router.routed import best, dense_shards, open_lexical_shards
-from ..retrievers.router.router import Choice, DocidIndex, Router
-from ..retrievers.router.router_file import load_router, read_about
+from ..retrievers.router.router import Choice, DocidIndex, Router, explained, load_router, read_about
 from ..retrievers.router.shards import Partition
 from ..retrievers.vectors.late_interaction import LATE
 from .ensemble_folder import LEXICAL_SHARDS, member_folders, open_ensemble
@@ -37,7 +36,7 @@ class Routes(Protocol):
         """Return what it sees of a question."""
         ...
 
-    def shards(self, query: Any, most: int = 2) -> Choice:
+    def shards(self, query: Any, mass: float = 0.9) -> Choice:
         """Return the most probable shards."""
         ...
 
@@ -58,17 +57,18 @@ class Routing:
         base: the index that it was tuned on; or the index of all parts.
         base_hash: of that index's first segment.
         encoder: the name of its encoder.
-        shards: at most how many are searched for a question.
+        mass: shards are searched for a question until they hold so much of the probability; 1 for all of them.
 
     Raises:
         RouterError: when there is no router, or it is another index's.
     """
 
-    def __init__(self, folder: Path, base: PassageParts, base_hash: str, encoder: str, shards: int) -> None:
-        if shards < 1:
-            raise RouterError(f"{shards} shards cannot be searched: ask for 1 or more")
+    def __init__(self, folder: Path, base: PassageParts, base_hash: str, encoder: str, mass: float) -> None:
+        if not 0 < mass <= 1:
+            raise RouterError(f"the shard mass must be above 0 and at most 1, not {mass}")
         self.base = base
-        self._shards = shards
+        self._folder = folder
+        self.mass = mass
         self.router: Routes
         lexical: Sequence[SubIndex]
         vectors = base.dense.reconstruct(np.arange(len(base.store)))
@@ -88,7 +88,7 @@ class Routing:
             parts: the index as it is now.
         """
         clues = self.router.clues(question)
-        chosen = self.router.shards(clues, self._shards).numbers
+        chosen = self.router.shards(clues, self.mass).numbers
         routed: dict[str, SubIndex] = dict(parts.sub_indexes)
         for name, shards in self._parts.items():
             routed[name] = _Within(name, [shards[number] for number in chosen.tolist()])
@@ -100,14 +100,22 @@ class Routing:
                 routed[name] = _Current(routed[name], parts)
         return routed
 
+    def explained(self, question: Query) -> list[str]:
+        """Return in words where the router leads a question: shards, and what its likely docids are about."""
+        if isinstance(self.router, Router):
+            return explained(self._folder, self.router, question, self.mass)
+        chosen = self.router.shards(question, self.mass)
+        shares = ", ".join(f"{n} ({p:.2f})" for n, p in zip(chosen.numbers, chosen.probabilities, strict=True))
+        return [f"shards searched: {shares} of {len(self.router.partition)}"]
+
     def passages_searched(self, question: Query) -> int:
         """Return how many passages lie in the shards of a question."""
-        chosen = self.router.shards(question, self._shards).numbers
+        chosen = self.router.shards(question, self.mass).numbers
         return int(self.router.partition.sizes[chosen].sum())
 
     def reachable(self, question: Query, rows: int) -> NDArray[np.bool_]:
         """Return whether each of the index's ``rows`` is searched for a question, bool [rows]: what came later is."""
-        chosen = self.router.shards(question, self._shards).numbers
+        chosen = self.router.shards(question, self.mass).numbers
         there = np.ones(rows, np.bool_)
         there[: len(self.router.partition.shard)] = np.isin(self.router.partition.shard, chosen)
         return there

@@ -1,21 +1,41 @@
-"""What a router learns from: queries' clues, the passages they should lead to, and what each is worth."""
+"""What a router learns from: queries with the passages that they should lead to, labelled or made from passages."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...retrievers.protocols import Encoder, Progress
-from ...retrievers.records import Query, Rows, Vectors
+from ...retrievers.records import Passage, Qrels, Query, Question, Rows, Vectors
 from ...retrievers.router.clues import Clues, Corpus, clues_of
 from ...retrievers.router.docids import NONE
-from .docid_pairs import TrainingPair
+from ...retrievers.words.terms import TermIndex, term_hashes
+from ...retrievers.words.title_forms import strip_parenthesis
+
+PairKind = Literal["labelled", "title", "lead", "sentence", "question"]
+MADE_KINDS: tuple[PairKind, ...] = ("title", "lead", "sentence", "question")
+
+_SHORTEST = 4
+"""Words of a sentence that says enough to be looked for."""
+
+_LEAD = re.compile(r"\b(was|were|is|are)\s+((?:an?|the|one)\s+.+)", re.DOTALL)
 
 MADE_WEIGHT = 0.3
 """What a made pair counts for beside a person's question."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPair:
+    """A query, the rows it should lead to, and where it comes from."""
+
+    query: str
+    rows: tuple[int, ...]
+    kind: PairKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +46,6 @@ class Examples:
         queries: texts with vectors.
         clues: of each of n queries.
         wanted: int64 [n, g], rows, NONE for none.
-        rewards: float32 [n, g], what leading to each is worth; 0 for none.
-        in_shards: float32 [n, g], what it is worth to search the shard of each: the same, or what a policy's searches
-            earned by finding it there. All 0 for a query that needs no shard.
         weights: float32 [n], what each query counts for.
         labelled: bool [n], whether people asked it.
     """
@@ -36,8 +53,6 @@ class Examples:
     queries: list[Query]
     clues: list[Clues]
     wanted: NDArray[np.int64]
-    rewards: NDArray[np.float32]
-    in_shards: NDArray[np.float32]
     weights: NDArray[np.float32]
     labelled: NDArray[np.bool_]
 
@@ -52,8 +67,6 @@ class Examples:
             [self.queries[place] for place in where],
             [self.clues[place] for place in where],
             self.wanted[where],
-            self.rewards[where],
-            self.in_shards[where],
             self.weights[where],
             self.labelled[where],
         )
@@ -74,21 +87,13 @@ class Examples:
         return np.flatnonzero(inside.all(axis=1))
 
 
-def examples_of(
-    pairs: Sequence[TrainingPair],
-    vectors: Vectors,
-    corpus: Corpus,
-    rewards: Sequence[Sequence[float]] | None = None,
-    in_shards: Sequence[Sequence[float]] | None = None,
-) -> Examples:
+def examples_of(pairs: Sequence[TrainingPair], vectors: Vectors, corpus: Corpus) -> Examples:
     """Gather the clues of training pairs.
 
     Args:
         pairs: n of them.
         vectors: float32 [n, d], of their queries.
         corpus: what they are asked of.
-        rewards: what each row of each pair is worth, above 0; 1 when None.
-        in_shards: what it is worth to search the shard of each row, 0 or more; the rewards when None.
 
     Raises:
         ValueError: when there are no pairs, or the numbers differ.
@@ -97,15 +102,12 @@ def examples_of(
         raise ValueError(f"{len(pairs)} training pairs with {len(vectors)} vectors: give at least one, one of each")
     width = max(len(pair.rows) for pair in pairs)
     wanted = np.full((len(pairs), width), NONE, np.int64)
-    worth, there = (np.zeros((len(pairs), width), np.float32) for _ in range(2))
     for place, pair in enumerate(pairs):
         wanted[place, : len(pair.rows)] = pair.rows
-        worth[place, : len(pair.rows)] = 1 if rewards is None else rewards[place]
-        there[place, : len(pair.rows)] = worth[place, : len(pair.rows)] if in_shards is None else in_shards[place]
     queries = [Query(pair.query, vector) for pair, vector in zip(pairs, vectors, strict=True)]
     labelled = np.array([pair.kind == "labelled" for pair in pairs])
     weights = np.where(labelled, 1, MADE_WEIGHT).astype(np.float32)
-    return Examples(queries, [clues_of(query, corpus) for query in queries], wanted, worth, there, weights, labelled)
+    return Examples(queries, [clues_of(query, corpus) for query in queries], wanted, weights, labelled)
 
 
 def encoded(pairs: Sequence[TrainingPair], encoder: Encoder, progress: Progress | None = None) -> Vectors:
@@ -122,18 +124,13 @@ def joined(first: Examples, second: Examples) -> Examples:
     """Return both one after the other."""
     width = max(first.wanted.shape[1], second.wanted.shape[1])
 
-    def wide(values: NDArray[np.int64], fill: int) -> NDArray[np.int64]:
-        return np.pad(values, ((0, 0), (0, width - values.shape[1])), constant_values=fill)
-
-    def wide_rewards(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.pad(values, ((0, 0), (0, width - values.shape[1])))
+    def wide(values: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.pad(values, ((0, 0), (0, width - values.shape[1])), constant_values=NONE)
 
     return Examples(
         first.queries + second.queries,
         first.clues + second.clues,
-        np.concatenate([wide(first.wanted, NONE), wide(second.wanted, NONE)]),
-        np.concatenate([wide_rewards(first.rewards), wide_rewards(second.rewards)]),
-        np.concatenate([wide_rewards(first.in_shards), wide_rewards(second.in_shards)]),
+        np.concatenate([wide(first.wanted), wide(second.wanted)]),
         np.concatenate([first.weights, second.weights]),
         np.concatenate([first.labelled, second.labelled]),
     )
@@ -154,8 +151,110 @@ def local_examples(examples: Examples, rows: Rows, corpus: Corpus) -> Examples |
         taken.queries,
         [clues_of(query, corpus) for query in taken.queries],
         np.where(inside[mine], place[mine], NONE),
-        np.where(inside[mine], taken.rewards, 0).astype(np.float32),
-        np.where(inside[mine], taken.in_shards, 0).astype(np.float32),
         taken.weights,
         taken.labelled,
     )
+
+
+def labelled_pairs(questions: Iterable[Question], qrels: Qrels, row_of: Callable[[str], int]) -> list[TrainingPair]:
+    """Return every question with the rows of its supporting passages; questions without any are left out.
+
+    Args:
+        questions: of one split.
+        qrels: its labels.
+        row_of: a passage's row, as the evidence store knows it; its KeyError is not caught.
+    """
+    pairs = []
+    for question in questions:
+        rows = tuple(row_of(passage) for passage, score in qrels.get(question.id, {}).items() if score > 0)
+        if rows:
+            pairs.append(TrainingPair(question.text, rows, "labelled"))
+    return pairs
+
+
+def made_pairs(
+    passages: Sequence[Passage],
+    terms: TermIndex,
+    rng: np.random.Generator,
+    most: int | None = None,
+    kinds: Sequence[PairKind] = MADE_KINDS,
+) -> list[TrainingPair]:
+    """Make one query of a passage, for every passage in turn, until there are ``most``; then a second one, and so on.
+
+    A query is the title, the first sentence, the most distinctive other sentence, or a question put to the first
+    sentence (Tay et al. 2022, arXiv:2202.06991, section 3.1, index by document text; Zhuang et al. 2022,
+    arXiv:2206.10128, replaces that by questions).
+
+    Args:
+        passages: all of a corpus, in row order.
+        terms: their terms.
+        rng: draws the order of passages, and of each passage's queries.
+        most: how many pairs; all that there are when None.
+        kinds: which to make.
+    """
+    order = rng.permutation(len(passages)).tolist()
+    waiting: dict[int, list[TrainingPair]] = {}
+    pairs: list[TrainingPair] = []
+    turn = 0
+    while order and (most is None or len(pairs) < most):
+        going_on = []
+        for row in order:
+            if most is not None and len(pairs) >= most:
+                break
+            if turn == 0:
+                made = [pair for pair in _made(passages[row], row, terms) if pair.kind in kinds]
+                waiting[row] = [made[place] for place in rng.permutation(len(made))]
+            if waiting[row]:
+                pairs.append(waiting[row].pop())
+                going_on.append(row)
+        order, turn = going_on, turn + 1
+    return pairs
+
+
+def question_forms(title: str, lead: str) -> list[str]:
+    """Return questions that a first sentence answers: one that hides the title, and one that names it.
+
+    "Teutberga was a queen of Lotharingia." gives "Who or what was a queen of Lotharingia?" and "What was Teutberga?".
+    """
+    name = strip_parenthesis(title)
+    found = _LEAD.search(lead)
+    forms = []
+    if found:
+        stated = found.group(2).rstrip(" .!?\n")
+        forms.append(f"Who or what {found.group(1)} {stated}?")
+        if name:
+            forms.append(f"What {found.group(1)} {name}?")
+    elif name:
+        forms.append(f"What is known about {name}?")
+    return forms
+
+
+def distinctive_sentence(sentences: Sequence[str], terms: TermIndex) -> int | None:
+    """Return the place of the sentence whose distinct terms sum to the most idf per square root of their number.
+
+    None when no sentence has a term.
+    """
+    best, place = 0.0, None
+    for number, sentence in enumerate(sentences):
+        hashes = term_hashes(sentence)
+        if len(hashes):
+            weight = float(terms.idf(hashes).sum()) / len(hashes) ** 0.5
+            if weight > best:
+                best, place = weight, number
+    return place
+
+
+def _made(passage: Passage, row: int, terms: TermIndex) -> Iterator[TrainingPair]:
+    """Yield every query that can be made of a passage."""
+    sentences = [passage.text[start:end].strip() for start, end in passage.sentences]
+    sentences = [sentence for sentence in sentences if len(sentence.split()) >= _SHORTEST]
+    if passage.title.strip():
+        yield TrainingPair(passage.title.strip(), (row,), "title")
+    if not sentences:
+        return
+    yield TrainingPair(sentences[0], (row,), "lead")
+    place = distinctive_sentence(sentences[1:], terms)
+    if place is not None:
+        yield TrainingPair(sentences[1 + place], (row,), "sentence")
+    for form in question_forms(passage.title, sentences[0]):
+        yield TrainingPair(form, (row,), "question")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,16 @@ from ...index.segments import PassageParts
 from ...retrievers.atomic_file import write_json
 from ...retrievers.folder import base_hash
 from ...retrievers.protocols import Progress
-from ...retrievers.records import Rows
+from ...retrievers.records import Rows, Vectors
 from ...retrievers.router.clues import Corpus
 from ...retrievers.router.docid_descriptors import describe_prefixes
-from ...retrievers.router.docids import NONE
+from ...retrievers.router.docids import NONE, DocidTree
 from ...retrievers.router.routed import build_lexical_shards
-from ...retrievers.router.router import Router
-from ...retrievers.router.router_file import read_about, read_parts, record_files, save_router
-from .docid_pairs import TrainingPair, made_pairs
-from .examples import Examples, encoded, examples_of
+from ...retrievers.router.router import PREFIXES, Router, read_about, read_parts, save_router
+from ...retrievers.router.shards import Partition
+from .examples import Examples, TrainingPair, encoded, examples_of, joined, made_pairs
 from .making import measured
-from .refreshing import RefreshSettings, carried_over, refresh
+from .training import RouterTraining, train_decoder, train_shards
 
 _HELD_OUT = 0.2
 _SHOWN = ("shards@2", "docid_hits@1")
@@ -55,17 +55,84 @@ def write_router(
 ) -> None:
     """Write a router with the lexical index of every shard, the ids of its passages and what its prefixes are about."""
     parts = settled(index)
-    save_router(out, router, {**about, BASE: base_hash(index.manifest), ENCODER: index.encoder_name})
-    _say(progress, "indexing the shards")
+    _report(progress, "indexing the shards")
     shutil.rmtree(out / LEXICAL_SHARDS, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
     texts = [(passage.title, passage.text) for passage in index.store]
     build_lexical_shards(out / LEXICAL_SHARDS, texts, router.partition)
     write_json(out / PASSAGES, [passage.id for passage in index.store])
-    _say(progress, "describing docids")
+    _report(progress, "describing docids")
     described = describe_prefixes(router.tree, parts.terms, (f"{title}\n{text}" for title, text in texts))
     named = {".".join(map(str, prefix)): list(words) for prefix, words in sorted(described.items())}
-    write_json(out / "prefixes.json", named)
-    record_files(out)
+    write_json(out / PREFIXES, named)
+    lexical = sorted(path for path in (out / LEXICAL_SHARDS).rglob("*") if path.is_file())
+    stated = {**about, BASE: base_hash(index.manifest), ENCODER: index.encoder_name}
+    save_router(out, router, stated, [*lexical, out / PASSAGES, out / PREFIXES])
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshSettings:
+    """How a router is refreshed.
+
+    Attributes:
+        replay: old pairs that are trained on again, for each new pair.
+        distillation: weight of the distance to the former decoder's query vectors.
+        training: of the networks.
+    """
+
+    replay: float = 1.0
+    distillation: float = 1.0
+    training: RouterTraining = field(default_factory=lambda: RouterTraining(decoder_epochs=2, shard_epochs=10))
+
+
+def carried_over(partition: Partition, tree: DocidTree, place: Rows, vectors: Vectors) -> tuple[Partition, DocidTree]:
+    """Return shards and docids of a corpus that was changed and built anew; passages that stayed keep theirs.
+
+    Args:
+        partition, tree: of the former corpus.
+        place: int64 [former rows], the new row of each passage, NONE for one that is gone.
+        vectors: float32 [N, d], of the new corpus; those of new passages say where they belong.
+
+    Raises:
+        ValueError: when every docid is taken: tune the router again.
+    """
+    new = np.setdiff1d(np.arange(len(vectors)), place)
+    shard = np.concatenate([place, new])
+    grown = partition.with_added(vectors[new])
+    there = shard != NONE
+    shards = np.zeros(len(vectors), np.int64)
+    shards[shard[there]] = grown.shard[there]
+    with_new = tree.without(np.flatnonzero(place == NONE)).with_added(vectors[new])
+    return replace(grown, shard=shards), with_new.renumbered(shard, len(vectors))
+
+
+def refresh(
+    router: Router, corpus: Corpus, new: Examples, old: Examples, settings: RefreshSettings, seed: int
+) -> Router:
+    """Return a router of the grown corpus that has learned new pairs; the given router does not change.
+
+    Until then the new passages are reached all the same: they have docids and shards by their vectors, and the explicit
+    sub-indexes hold them. Training replays a sample of the old pairs (experience replay, Rolnick et al. 2019,
+    arXiv:1811.11682; DSI++, Mehta et al. 2022, arXiv:2212.09744) and holds the decoder near its former self.
+
+    Args:
+        router: the former one.
+        corpus: the old passages, in the old order, and the new ones after them.
+        new: pairs of the new passages, with clues of ``corpus``.
+        old: pairs that the router was trained on, with clues of ``corpus``; a sample is drawn.
+        settings: how.
+        seed: of everything random.
+    """
+    rng = np.random.default_rng(seed)
+    count = min(round(settings.replay * len(new)), len(old))
+    sample = old.take(np.sort(rng.permutation(len(old))[:count]))
+    examples = joined(new, sample)
+    networks = deepcopy(router.networks)
+    grown = Router(corpus, router.partition, router.tree, networks, router.temperatures)
+    training = replace(settings.training, distillation=settings.distillation)
+    train_shards(networks.shards, grown.statistics, grown.partition, examples, training, seed)
+    train_decoder(networks.decoder, [(grown.view, examples)], training, seed, teacher=router.networks.decoder)
+    return grown
 
 
 def refresh_router(
@@ -86,7 +153,7 @@ def refresh_router(
         pairs: labelled questions, of old passages or new ones.
         made: most pairs that are made of new passages, and of old ones.
         seed: of everything random.
-        progress: hears of the stages.
+        progress: called with (stage, done, total) at every stage.
 
     Returns:
         Shares of passages that are new and that are gone; held-out figures of old and of new pairs, before and after.
@@ -104,10 +171,10 @@ def refresh_router(
     partition, tree = carried_over(known.partition, known.tree, place, corpus.vectors)
     before = Router(corpus, partition, tree, known.networks, known.temperatures)
     rng = np.random.default_rng(seed)
-    _say(progress, "making training pairs")
+    _report(progress, "making training pairs")
     old, new = _examples(index, corpus, pairs, fresh, made, rng, progress)
     (old, old_test), (new, new_test) = old.parted(_HELD_OUT, rng), new.parted(_HELD_OUT, rng)
-    _say(progress, "refreshing the router")
+    _report(progress, "refreshing the router")
     after = refresh(before, corpus, new, old, RefreshSettings(), seed)
     figures = {"new passages": len(fresh) / len(corpus), "gone": float((place == NONE).mean())}
     for kind, held_out in (("old", old_test), ("new", new_test)):
@@ -156,6 +223,6 @@ def _made(index: Index, rows: Rows, most: int, rng: np.random.Generator) -> list
     return [replace(pair, rows=tuple(int(rows[place]) for place in pair.rows)) for pair in made]
 
 
-def _say(progress: Progress | None, stage: str) -> None:
+def _report(progress: Progress | None, stage: str) -> None:
     if progress is not None:
         progress(stage, 0, 0)

@@ -1,29 +1,23 @@
-"""Tunes the router of an index: from labels, from what a policy's searches earn, from pairs made of the passages."""
+"""Tunes the router of an index: from labelled questions, and from pairs made of the passages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ...agent.policy_file import load_policy
-from ...agent.systems import shipped_policy
 from ...errors import RouterError
 from ...graph.edges import Relation
 from ...index.index import Index
 from ...retrievers.protocols import Progress
 from ...retrievers.questions.labelled import load_questions
-from ..training_questions import TrainingSource
-from .docid_pairs import TrainingPair, labelled_pairs, made_pairs
-from .examples import encoded, examples_of
+from ..epochs import write_metrics
+from .examples import TrainingPair, encoded, examples_of, labelled_pairs, made_pairs
+from .making import RouterSettings, make_router
 from .router_folder import corpus_of, settled, write_router
-from .router_rewards import Earning, of_labels, policy_earnings
-
-if TYPE_CHECKING:
-    from .making import Made
+from .training import Place, RouterTraining
 
 Warn = Callable[[str], None]
 
@@ -35,14 +29,12 @@ class RouterTuning:
     Attributes:
         shards: how many.
         made: most pairs that are made of passages.
-        objective: of the shards, see :class:`...retrievers.router.training.RouterTraining`.
         balance: weight of how far the shards are from being asked in proportion to their sizes.
         seed: of everything random.
     """
 
     shards: int = 8
     made: int = 2000
-    objective: Literal["likelihood", "reward"] = "likelihood"
     balance: float = 0.02
     seed: int = 0
 
@@ -54,11 +46,12 @@ def tune_router(
     *,
     questions: Path | None = None,
     split: str | None = None,
-    policy: Path | None = None,
     warn: Warn | None = None,
     progress: Progress | None = None,
 ) -> dict[str, float]:
     """Tune a router for an index and write it into ``out``; the same arguments give the same one.
+
+    An interrupted run goes on when it is called again with the same arguments.
 
     Args:
         index: as it was built; a changed one is compacted first.
@@ -66,64 +59,62 @@ def tune_router(
         tuning: how.
         questions: labelled questions; without them all is learned from pairs that are made of the passages.
         split: of the questions.
-        policy: folder of a policy; then shards learn from what its searches of the questions earn there.
-        warn: hears of what is left out.
-        progress: hears of the stages.
+        warn: called with each warning: what is left out.
+        progress: called with (stage, done, total).
 
     Returns:
-        Figures on held-out pairs (shares from 0 to 1), see :func:`...retrievers.router.making.measured`.
+        Figures on held-out pairs (shares from 0 to 1), see :func:`.making.measured`; ``metrics.json`` has them too.
 
     Raises:
-        RouterError: when there is too little to learn from, there are more shards than passages, the labels are
-            another index's, or a policy has no questions to search.
-        PolicyError: when the policy cannot be read.
+        RouterError: when there is too little to learn from, there are more shards than passages, or the labels are
+            another index's.
+        PolicyError: when ``out`` holds a run of other settings.
     """
     tuning = tuning or RouterTuning()
-    settled(index)
+    parts = settled(index)
     if tuning.shards > len(index):
         raise RouterError(f"{len(index)} passages cannot be parted into {tuning.shards} shards: ask for fewer")
-    lessons = _lessons(index, tuning, questions, split, policy, warn, progress)
-    made = _made(index, lessons, tuning, progress)
-    about = {
-        "index": str(index.path),
-        "questions": None if questions is None else str(questions),
+    pairs = _pairs(index, tuning, questions, split, warn, progress)
+    described = {
+        "command": "tune-router",
+        **asdict(tuning),
+        "questions": None if questions is None else Path(questions).name,
         "split": split,
-        "policy": None if policy is None else ("shipped" if policy == shipped_policy() else str(policy)),
-        "objective": tuning.objective,
-        "balance": tuning.balance,
-        "seed": tuning.seed,
-        "pairs": len(lessons),
-        "figures": dict(made.figures),
+        "passages": len(index),
+        "pairs": len(pairs),
     }
-    write_router(index, made.router, out, about, progress)
-    return dict(made.figures)
+    corpus, edges = corpus_of(parts), index.graph.edges
+    linked = edges.relation == Relation.TITLE_MENTION
+    made = make_router(
+        corpus,
+        examples_of(pairs, encoded(pairs, index.encoder, progress), corpus),
+        RouterSettings(tuning.shards, training=RouterTraining(balance=tuning.balance)),
+        tuning.seed,
+        (edges.source[linked], edges.target[linked]),
+        Place(out, described, progress),
+    )
+    figures = dict(made.figures)
+    write_router(index, made.router, out, {**described, "index": str(index.path), "figures": figures}, progress)
+    write_metrics(out, asdict(tuning), figures)
+    return figures
 
 
-def _lessons(
+def _pairs(
     index: Index,
     tuning: RouterTuning,
     questions: Path | None,
     split: str | None,
-    policy: Path | None,
     warn: Warn | None,
     progress: Progress | None,
-) -> list[Earning]:
-    """Return what to learn from: pairs of questions, if there are any, and of passages, with their worth."""
-    lessons: list[Earning] = []
-    if questions is not None and split is not None:
-        if policy is not None:
-            lessons = policy_earnings(TrainingSource(index, questions, split), load_policy(policy), warn, progress)
-        else:
-            lessons = of_labels(labelled_of(index, questions, split, warn))
-    elif policy is not None:
-        raise RouterError(f"the policy {policy} needs questions to search: give them with their split")
+) -> list[TrainingPair]:
+    """Return what to learn from: pairs of questions, if there are any, and of passages."""
+    pairs = labelled_of(index, questions, split, warn) if questions is not None and split is not None else []
     if progress is not None:
         progress("making training pairs", 0, 0)
-    made = made_pairs(list(index.store), settled(index).terms, np.random.default_rng(tuning.seed), tuning.made)
-    lessons += of_labels(made)
-    if len(lessons) < 2:
-        raise RouterError(f"{index.path} gives {len(lessons)} training pairs: a router needs two, better hundreds")
-    return lessons
+    pairs += made_pairs(list(index.store), settled(index).terms, np.random.default_rng(tuning.seed), tuning.made)
+    if len(pairs) < 2:
+        raise RouterError(f"{index.path} gives {len(pairs)} training pairs: a router needs two, better hundreds")
+    return pairs
 
 
 def labelled_of(index: Index, questions: Path, split: str, warn: Warn | None = None) -> list[TrainingPair]:
@@ -152,25 +143,3 @@ def labelled_of(index: Index, questions: Path, split: str, warn: Warn | None = N
         for question in asked
     }
     return labelled_pairs(asked, own, index.store.row_of)
-
-
-def _made(index: Index, lessons: Sequence[Earning], tuning: RouterTuning, progress: Progress | None) -> Made:
-    from .making import RouterSettings, make_router
-    from .training import RouterTraining
-
-    parts = settled(index)
-    corpus = corpus_of(parts)
-    pairs = [lesson.pair for lesson in lessons]
-    rewards, in_shards = ([getattr(lesson, name) for lesson in lessons] for name in ("rewards", "in_shards"))
-    examples = examples_of(pairs, encoded(pairs, index.encoder, progress), corpus, rewards, in_shards)
-    edges = index.graph.edges
-    linked = edges.relation == Relation.TITLE_MENTION
-    return make_router(
-        corpus,
-        examples,
-        RouterSettings(tuning.shards, training=RouterTraining(objective=tuning.objective, balance=tuning.balance)),
-        tuning.seed,
-        (edges.source[linked], edges.target[linked]),
-        list(index.sub_indexes.values()),
-        progress,
-    )

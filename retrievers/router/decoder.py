@@ -6,17 +6,122 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as functional
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .clues import Clues, stacked
-from .tree_view import NODE_CLUES, PASSAGE_CLUES, TreeView, wanted_children_of
+from .clues import Clues, Corpus, Postings, named_share, stacked
+from .docids import NONE, DocidTree
+
+NODE_CLUES = 6
+"""Of an inner node: what :class:`Postings` and :func:`named_share` say of what lies below."""
+
+PASSAGE_CLUES = 4
+"""Of a passage: two shares of the query's terms, whether the query names it, and its share of what is named."""
 
 _NEVER = -1e9
 _FORCED = 1e6
 _SHARPNESS = 20.0
 """What cosines are multiplied with at first; learned."""
+
+
+class TreeView:
+    """The tables that a decoder walks; they follow the corpus and are not stored.
+
+    Args:
+        tree: docids of the corpus' rows.
+        corpus: what they are docids of.
+
+    Raises:
+        ValueError: when the tree has docids of rows that the corpus lacks.
+    """
+
+    def __init__(self, tree: DocidTree, corpus: Corpus) -> None:
+        if tree.rows > len(corpus):
+            raise ValueError(f"the docids are of {tree.rows} passages, the corpus has {len(corpus)}: make them again")
+        self.tree = tree
+        self.corpus = corpus
+        nodes, last = len(tree.levels), tree.levels == tree.depth - 1
+        children = np.where(tree.open_children(), tree.children, NONE)
+        self.children = torch.from_numpy(children)  # [M, branching]: nodes, or rows below the last level
+        # Vectors of nodes and passages in one table: a child's place in it.
+        self.vectors = torch.from_numpy(np.concatenate([tree.centroids, corpus.vectors[: tree.rows]]))
+        self.places = torch.from_numpy(np.maximum(children + np.where(last, nodes, 0)[:, None], 0))
+        self.place_in_level = torch.from_numpy(_place_in_level(tree.levels))
+        levels = [place_of_rows(tree, level) for level in range(1, tree.depth)]
+        missing = np.full(len(corpus) - tree.rows, NONE, np.int64)
+        self._groups = [(np.concatenate([group, missing]), count) for group, count in levels]
+        self._postings = [Postings(corpus.terms, group, count) for group, count in self._groups]
+
+    @property
+    def depth(self) -> int:
+        """Codes to a docid."""
+        return self.tree.depth
+
+    def node_clues(self, clues: Sequence[Clues]) -> list[Tensor]:
+        """Return what the queries say of the nodes of levels 1 to depth - 1, each float32 [b, nodes, NODE_CLUES]."""
+        levels = []
+        for (group, count), postings in zip(self._groups, self._postings, strict=True):
+            found = [np.hstack([postings.evidence(one), named_share(one, group, count)]) for one in clues]
+            levels.append(torch.from_numpy(np.stack(found)))
+        return levels
+
+    def passage_clues(self, clues: Sequence[Clues], rows: NDArray[np.int64]) -> Tensor:
+        """Return what each query says of its candidates [b, m] (NONE for none), float32 [b, m, PASSAGE_CLUES]."""
+        found = np.zeros((*rows.shape, PASSAGE_CLUES), np.float32)
+        found[..., :2] = _overlaps(clues, rows, self.corpus)
+        for place, one in enumerate(clues):
+            total = max(float(one.specificity.sum()), 1e-6)
+            for row, specificity in zip(one.named.tolist(), one.specificity.tolist(), strict=True):
+                found[place, rows[place] == row, 2:] = specificity, specificity / total
+        return torch.from_numpy(found)
+
+
+def place_of_rows(tree: DocidTree, level: int) -> tuple[NDArray[np.int64], int]:
+    """Return the place of every row's node among the nodes of ``level`` (NONE for a deleted row), and their number."""
+    nodes = tree.nodes_of(level)
+    place = _place_in_level(tree.levels)
+    return np.where(nodes == NONE, NONE, place[np.maximum(nodes, 0)]), int((tree.levels == level).sum())
+
+
+def wanted_children_of(tree: DocidTree, wanted: NDArray[np.int64], levels: int) -> NDArray[np.int64]:
+    """Return what leads to the wanted rows (NONE for none) after ``levels`` codes: nodes, or the rows at the end."""
+    if levels == tree.depth:
+        return wanted
+    nodes = tree.nodes_of(levels)
+    return np.where(wanted == NONE, NONE, nodes[np.maximum(wanted, 0)])
+
+
+def _place_in_level(levels: NDArray[np.int64]) -> NDArray[np.int64]:
+    place = np.zeros(len(levels), np.int64)
+    for level in range(int(levels.max()) + 1):
+        there = levels == level
+        place[there] = np.arange(there.sum())
+    return place
+
+
+def _overlaps(clues: Sequence[Clues], rows: NDArray[np.int64], corpus: Corpus) -> NDArray[np.float32]:
+    """Return the share of each query's terms that its candidates have, by idf and by its cube, float32 [b, m, 2]."""
+    batch, width = rows.shape
+    flat = np.flatnonzero(rows.ravel() != NONE)
+    sizes = [len(one.terms) for one in clues]
+    found = np.zeros((batch * width, 2), np.float32)
+    if not len(flat) or not sum(sizes):
+        return found.reshape(batch, width, 2)
+    # One key for query and term, so that one search finds the shared terms of the whole batch.
+    known = np.concatenate([one.terms for one in clues]).astype(np.int64)
+    known |= np.repeat(np.arange(batch), sizes) << 32
+    weights = np.concatenate([one.idf / max(float(one.idf.sum()), 1e-6) for one in clues])
+    cubed = np.concatenate([one.idf**3 / max(float((one.idf**3).sum()), 1e-6) for one in clues])
+    hashes, owner = corpus.terms.terms_of(rows.ravel()[flat])
+    key = hashes.astype(np.int64) | (flat[owner] // width) << 32
+    place = np.minimum(np.searchsorted(known, key), len(known) - 1)
+    shared = known[place] == key
+    for column, kind in enumerate((weights, cubed)):
+        found[:, column] = np.bincount(flat[owner[shared]], kind[place[shared]], batch * width)
+    return found.reshape(batch, width, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +230,16 @@ class DocidDecoder(nn.Module):
         found = step.children.gather(1, best.indices)
         return Decoded(found, best.values, passages, nodes)
 
-    def losses(self, view: TreeView, clues: Sequence[Clues], wanted: Tensor, rewards: Tensor, beam: int) -> Tensor:
+    def losses(self, view: TreeView, clues: Sequence[Clues], wanted: Tensor, beam: int) -> Tensor:
         """Return the loss of every query and level, float32 [b, depth].
 
-        ``- log sum_c r_c p(c)`` over what the decoder's own beam holds, where ``r_c`` is the largest reward below
-        ``c``: with rewards of 1, any of the wanted passages will do. The wanted paths are kept in the beam.
+        ``- log sum_c p(c)`` over what the decoder's own beam holds, for the codes ``c`` that lead to a wanted passage:
+        any of them will do. The wanted paths are kept in the beam.
 
         Args:
             view: the tree.
             clues: of b queries.
             wanted: int64 [b, g], rows, NONE for none.
-            rewards: float32 [b, g], above 0.
             beam: how many nodes to follow.
         """
         query, state, node_clues = self._begin(view, clues)
@@ -144,11 +248,10 @@ class DocidDecoder(nn.Module):
             step = self._step(view, clues, node_clues, query, state, level)
             targets = torch.from_numpy(wanted_children_of(view.tree, wanted.numpy(), level + 1))
             matches = (step.children[:, :, None] == targets[:, None, :]) & (targets >= 0)[:, None, :]
-            weights = (matches * rewards[:, None, :]).amax(dim=2)  # [b, k B]
-            shares = step.scores.log_softmax(dim=1) + weights.clamp(min=1e-9).log()
-            losses.append(-shares.masked_fill(weights <= 0, _NEVER).logsumexp(dim=1))
+            right = matches.any(dim=2)  # [b, k B]
+            losses.append(-step.scores.log_softmax(dim=1).masked_fill(~right, _NEVER).logsumexp(dim=1))
             if level < view.depth - 1:
-                kept = step.scores.detach() + _FORCED * (weights > 0)
+                kept = step.scores.detach() + _FORCED * right
                 best = kept.topk(min(beam, kept.shape[1]), dim=1).indices
                 state = self._follow(step, best, state, view.tree.branching)
         return torch.stack(losses, dim=1)

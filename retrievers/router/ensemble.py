@@ -19,7 +19,7 @@ from ..words.titles import EntityIndex
 from .clues import Clues, Corpus
 from .decoder import DecoderSettings, averaged
 from .routed import best
-from .router import Choice, Router
+from .router import SHARD_MASS, Choice, Router, enough_shards
 from .shards import Partition
 
 BEAM = 64
@@ -43,8 +43,8 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What the members say of a query.
+class MemberAnswers:
+    """What the members answer to a query.
 
     Attributes:
         clues: what each sees of it.
@@ -94,7 +94,7 @@ class RouterEnsemble:
         self.partition = _joined([member.router.partition for member in members], members, passages)
         self._beam = max(_LEAST_BEAM, beam // len(members))
 
-    def clues(self, query: Query) -> Heard:
+    def clues(self, query: Query) -> MemberAnswers:
         """Ask every member; several questions to the ensemble may share the answers."""
         clues, odds, compared = [], [], 0
         for member in self.members:
@@ -102,32 +102,30 @@ class RouterEnsemble:
             found, passages = member.router.docid_odds(clues[-1], self._beam)
             odds.append(Hits(member.rows[found.rows], found.scores))
             compared += passages
-        return Heard(tuple(clues), tuple(odds), compared)
+        return MemberAnswers(tuple(clues), tuple(odds), compared)
 
-    def shards(self, query: Query | Heard, most: int = 2, mass: float = 1.0) -> Choice:
-        """Return the most probable shards of all members: at most ``most``, and no more than add up to ``mass``.
+    def shards(self, query: Query | MemberAnswers, mass: float = SHARD_MASS) -> Choice:
+        """Return the most probable shards of all members, no more than add up to ``mass``.
 
         p(shard | q) = p(member | q) p(shard | q, member); a member's share is the probability that the best docid that
         it finds is right.
         """
-        heard = self._heard(query)
+        answers = self._answers(query)
         shares = []
-        for member, clues, odds in zip(self.members, heard.clues, heard.odds, strict=True):
+        for member, clues, odds in zip(self.members, answers.clues, answers.odds, strict=True):
             trust = 1 / (1 + np.exp(-float(odds.scores.max()))) if len(odds) else 0.0
             shares.append(trust * member.router.shard_probabilities(clues))
         joined = np.concatenate(shares)
         joined = np.asarray(joined / max(float(joined.sum()), 1e-30), np.float32)
-        order = np.argsort(-joined, kind="stable")[: max(most, 1)]
-        enough = int(np.searchsorted(np.cumsum(joined[order]), mass)) + 1
-        return Choice(order[:enough], joined[order[:enough]])
+        return enough_shards(joined, mass)
 
-    def docids(self, query: Query | Heard, limit: int = 10) -> Hits:
+    def docids(self, query: Query | MemberAnswers, limit: int = 10) -> Hits:
         """Return at most ``limit`` of the passages that the beams hold, with log-odds, best first, ties by row."""
-        odds = self._heard(query).odds
+        odds = self._answers(query).odds
         return best(np.concatenate([one.rows for one in odds]), np.concatenate([one.scores for one in odds]), limit)
 
-    def _heard(self, query: Query | Heard) -> Heard:
-        return query if isinstance(query, Heard) else self.clues(query)
+    def _answers(self, query: Query | MemberAnswers) -> MemberAnswers:
+        return query if isinstance(query, MemberAnswers) else self.clues(query)
 
 
 def _on_one_scale(members: Sequence[Member]) -> tuple[Member, ...]:

@@ -14,7 +14,7 @@ from ..protocols import SubIndex
 from ..records import Hits, Query, Rows, Vectors
 from ..words.lexical import LexicalIndex
 from .clues import Clues
-from .router import Router
+from .router import SHARD_MASS, Router
 from .shards import Partition
 
 _NOTHING = Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
@@ -77,17 +77,15 @@ class RoutedIndex:
     Args:
         router: that chooses.
         parts: the sub-index of every shard, each returning rows of the whole corpus.
-        shards: at most how many to ask.
-        mass: no more than hold this much of the probability.
+        mass: no more shards are asked than hold this much of the probability.
     """
 
-    def __init__(self, router: Router, parts: Sequence[SubIndex], shards: int = 2, mass: float = 1.0) -> None:
+    def __init__(self, router: Router, parts: Sequence[SubIndex], mass: float = SHARD_MASS) -> None:
         if len(parts) != len(router.partition):
             raise ValueError(f"{len(parts)} sub-indexes for {len(router.partition)} shards: give one for each")
         self.name = parts[0].name
         self._router = router
         self._parts = parts
-        self._shards = shards
         self._mass = mass
         self._sizes = router.partition.sizes
 
@@ -97,7 +95,7 @@ class RoutedIndex:
 
     def search_counted(self, query: Query, limit: int, clues: Clues | None = None) -> RoutedHits:
         """Return :meth:`search` with its cost; ``clues`` saves gathering them again."""
-        chosen = self._router.shards(clues if clues is not None else query, self._shards, self._mass).numbers
+        chosen = self._router.shards(clues if clues is not None else query, self._mass).numbers
         found = [self._parts[shard].search(query, limit) for shard in chosen.tolist()]
         rows = np.concatenate([hits.rows for hits in found])
         scores = np.concatenate([hits.scores for hits in found])

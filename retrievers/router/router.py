@@ -1,20 +1,42 @@
-"""The router: p(shard | q), p(docid prefix | q), a shortlist of docids, and which sub-index to ask first."""
+"""The router: p(shard | q), p(docid prefix | q) and a shortlist of docids; and its files, none of them a pickle."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from ...errors import DamagedIndexError, RouterError
+from ..atomic_file import load_arrays, write_atomically
 from ..calibration import Scores, softmax
+from ..hashed_files import fingerprint, read_listed, read_sealed_json, write_sealed_json
 from ..records import Hits, Query, Rows
 from .clues import Clues, Corpus, clues_of
-from .decoder import DocidDecoder
-from .docids import NONE, Docid, DocidTree
-from .network import PlanNetwork, ShardNetwork, plan_clues, shard_inputs
-from .shards import Partition, ShardStatistics
-from .tree_view import TreeView
+from .decoder import DecoderSettings, DocidDecoder, TreeView
+from .docids import ARRAYS as DOCID_ARRAYS
+from .docids import NONE, DocidTree
+from .docids import SETTINGS as DOCID_SETTINGS
+from .shards import Partition, ShardNetwork, ShardStatistics, shard_inputs
+
+PREFIXES = "prefixes.json"
+"""Words that set every docid prefix apart, in a router's folder."""
+
+SETTINGS = "router.json"
+ARRAYS = "router.safetensors"
+_FORMAT = 3
+_REMEDY = "tune the router again"
+
+SHARD_MASS = 0.9
+"""Shards are searched until so much of the probability lies in them."""
+
+MOST_SHARDS = 4
+"""Shards that are searched at most, however unsure the router is."""
 
 BEAM = 48
 """Nodes that decoding follows."""
@@ -33,6 +55,19 @@ class Choice:
     probabilities: Scores
 
 
+def enough_shards(probabilities: Scores, mass: float) -> Choice:
+    """Return the most probable shards that together hold ``mass`` of the probability, at most ``MOST_SHARDS``.
+
+    Args:
+        probabilities: float32 [S].
+        mass: above 0; 1 or more for all shards.
+    """
+    order = np.argsort(-probabilities, kind="stable")
+    if mass < 1:
+        order = order[: min(int(np.searchsorted(np.cumsum(probabilities[order]), mass)) + 1, MOST_SHARDS)]
+    return Choice(order, probabilities[order])
+
+
 @dataclass(frozen=True, slots=True)
 class Networks:
     """The learned parts of a router.
@@ -40,14 +75,10 @@ class Networks:
     Attributes:
         shards: of the partition.
         decoder: of docids.
-        plan: of sub-indexes, None for a router that has learned none.
-        choices: names of the sub-indexes that a plan chooses from.
     """
 
     shards: ShardNetwork
     decoder: DocidDecoder
-    plan: PlanNetwork | None
-    choices: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +86,7 @@ class Temperatures:
     """What makes probabilities of scores; fitted on held-out queries.
 
     Attributes:
-        shards, prefixes, docids, plan: what scores are divided by, as shares of what was scored together.
+        shards, prefixes, docids: what scores are divided by, as shares of what was scored together.
         slope, offset: of the log-odds that a docid with a score is right, whatever else was scored: those of several
             routers can be compared.
     """
@@ -63,7 +94,6 @@ class Temperatures:
     shards: float = 1.0
     prefixes: float = 1.0
     docids: float = 1.0
-    plan: float = 1.0
     slope: float = 1.0
     offset: float = 0.0
 
@@ -115,28 +145,24 @@ class Router:
             scores = self.networks.shards(vectors, known)[0].numpy()
         return softmax(scores, self.temperatures.shards)
 
-    def shards(self, query: Query | Clues, most: int = 2, mass: float = 1.0) -> Choice:
-        """Return the most probable shards: at most ``most``, and no more than add up to ``mass``."""
-        shares = self.shard_probabilities(query)
-        order = np.argsort(-shares, kind="stable")[: max(most, 1)]
-        enough = int(np.searchsorted(np.cumsum(shares[order]), mass)) + 1
-        return Choice(order[:enough], shares[order[:enough]])
+    def shards(self, query: Query | Clues, mass: float = SHARD_MASS) -> Choice:
+        """Return the most probable shards, no more than add up to ``mass``, see :func:`enough_shards`."""
+        return enough_shards(self.shard_probabilities(query), mass)
 
-    def prefixes(self, query: Query | Clues, most: int = 8, length: int = 1) -> list[tuple[Docid, float]]:
-        """Return the most probable docid prefixes of a length, with p(prefix | q) over those that the beam holds.
+    def prefixes(self, query: Query | Clues, most: int = 8) -> list[tuple[int, float]]:
+        """Return the most probable first codes of docids, with p(code | q) over those that the beam holds.
 
-        Raises:
-            ValueError: when no docid has such a prefix.
+        Nothing where docids have one code: there is no prefix of it.
         """
-        if not 1 <= length < self.tree.depth:
-            raise ValueError(f"prefixes have 1 to {self.tree.depth - 1} codes, not {length}")
+        if self.tree.depth < 2:
+            return []
         with torch.no_grad():
-            found = self.networks.decoder.decode(self.view, [self._seen(query)], max(BEAM, most), length)
+            found = self.networks.decoder.decode(self.view, [self._seen(query)], max(BEAM, most), 1)
         there = found.found[0].numpy() != NONE
         shares = softmax(found.scores[0].numpy()[there], self.temperatures.prefixes)
-        paths = self._prefixes_of(length)
-        nodes = found.found[0].numpy()[there]
-        return [(paths[node], float(share)) for node, share in zip(nodes.tolist(), shares, strict=True)][:most]
+        codes = dict(zip(self.tree.children[0].tolist(), range(self.tree.branching), strict=True))
+        nodes = found.found[0].numpy()[there].tolist()
+        return [(codes[node], float(share)) for node, share in zip(nodes, shares, strict=True)][:most]
 
     def docids(self, query: Query | Clues, limit: int = 10, beam: int = BEAM) -> Hits:
         """Return the passages of the best docids, with log p(docid | q) over what the beam holds; ties by row."""
@@ -146,7 +172,7 @@ class Router:
         """Return :meth:`docids`, and how many passages and how many nodes were compared with the query."""
         if limit < 1 or not len(self.tree):
             return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32)), 0, 0
-        held, passages, nodes = self._spelled(query, max(beam, limit))
+        held, passages, nodes = self._decoded(query, max(beam, limit))
         logarithms = np.log(np.maximum(softmax(held.scores, self.temperatures.docids), 1e-30)).astype(np.float32)
         order = np.lexsort((held.rows, -logarithms))[:limit]
         return Hits(held.rows[order], logarithms[order]), passages, nodes
@@ -155,22 +181,11 @@ class Router:
         """Return all passages that a beam holds, with the log-odds that each is right, and how many were compared."""
         if not len(self.tree):
             return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32)), 0
-        held, passages, _ = self._spelled(query, beam)
+        held, passages, _ = self._decoded(query, beam)
         odds = self.temperatures.slope * held.scores + self.temperatures.offset
         return Hits(held.rows, odds.astype(np.float32)), passages
 
-    def plan(self, query: Query | Clues) -> list[tuple[str, float]]:
-        """Return the sub-indexes with p(ask it first | q), best first; nothing when no plan was learned."""
-        if self.networks.plan is None:
-            return []
-        seen = self._seen(query)
-        with torch.no_grad():
-            scores = self.networks.plan(torch.from_numpy(seen.vector[None]), plan_clues([seen]))[0].numpy()
-        shares = softmax(scores, self.temperatures.plan)
-        order = np.argsort(-shares, kind="stable").tolist()
-        return [(self.networks.choices[place], float(shares[place])) for place in order]
-
-    def _spelled(self, query: Query | Clues, beam: int) -> tuple[Hits, int, int]:
+    def _decoded(self, query: Query | Clues, beam: int) -> tuple[Hits, int, int]:
         """Return what a beam holds with its scores, and how many passages and nodes were compared."""
         with torch.no_grad():
             found = self.networks.decoder.decode(self.view, [self._seen(query)], beam)
@@ -179,11 +194,6 @@ class Router:
 
     def _seen(self, query: Query | Clues) -> Clues:
         return query if isinstance(query, Clues) else self.clues(query)
-
-    def _prefixes_of(self, length: int) -> dict[int, Docid]:
-        nodes, rows = np.unique(self.tree.nodes_of(length), return_index=True)
-        paths = map(tuple, self.tree.codes[rows, :length].tolist())
-        return dict(zip(nodes.tolist(), paths, strict=True))
 
 
 class DocidIndex:
@@ -203,3 +213,163 @@ class DocidIndex:
     def search(self, query: Query, limit: int) -> Hits:
         """Return at most ``limit`` passages, most probable docid first, ties by row."""
         return self._router.docids(query, limit, self._beam)
+
+
+def save_router(
+    folder: Path, router: Router, about: Mapping[str, Any] | None = None, beside: Sequence[Path] = ()
+) -> None:
+    """Write a router into ``folder``, which is made; until the last file is there, the folder is refused.
+
+    Args:
+        folder: of the router.
+        router: to write.
+        about: what it was trained on and its figures, JSON values.
+        beside: other files of the folder that are read with it: their hashes are kept too.
+    """
+    from safetensors.numpy import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    networks = router.networks
+    arrays: dict[str, NDArray[Any]] = {
+        "partition.shard": router.partition.shard,
+        "partition.centroids": router.partition.centroids,
+        "partition.regions": router.partition.regions,
+    }
+    for name, network in (("shards", networks.shards), ("decoder", networks.decoder)):
+        arrays |= {f"{name}.{key}": value.numpy() for key, value in network.state_dict().items()}
+    write_atomically(folder / ARRAYS, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+    router.tree.save(folder)
+    parts = [folder / name for name in (ARRAYS, DOCID_ARRAYS, DOCID_SETTINGS)]
+    settings = {
+        "format": _FORMAT,
+        "passages": len(router.partition.shard),
+        "dimension": router.corpus.vectors.shape[1],
+        "decoder": asdict(networks.decoder.settings),
+        "temperatures": asdict(router.temperatures),
+        "about": dict(about or {}),
+        "files": {path.relative_to(folder).as_posix(): fingerprint(path) for path in (*parts, *beside)},
+    }
+    write_sealed_json(folder / SETTINGS, settings)
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """Return everything that a router's settings file says.
+
+    Raises:
+        RouterError: when there is no router, one of another format, or it is damaged.
+    """
+    path = Path(folder) / SETTINGS
+    if not path.is_file():
+        raise RouterError(
+            f"{folder} holds no router (no {SETTINGS}): give a folder that `trailhound tune-router` wrote"
+        )
+    settings = read_sealed_json(path, RouterError, _REMEDY)
+    if settings.get("format") != _FORMAT:
+        raise RouterError(
+            f"{path} has format {settings.get('format')}, this version reads {_FORMAT}: tune the router again"
+        )
+    return settings
+
+
+def check_router(folder: Path) -> dict[str, Any]:
+    """Return what :func:`read_about` does, once every file that is read with a router is found to be as it was written.
+
+    Raises:
+        RouterError: when a file is missing, cut or changed, with its name.
+    """
+    settings = read_about(folder)
+    listed = settings.get("files")
+    if not isinstance(listed, dict):
+        raise RouterError(f"{folder / SETTINGS} does not list the router's files: {_REMEDY}")
+    for name, stated in listed.items():
+        if ".." in PurePosixPath(name).parts or name.startswith("/") or (folder / name).is_symlink():
+            raise RouterError(f"{folder / SETTINGS} names {name!r}, which is no file of this folder: {_REMEDY}")
+        read_listed(folder / name, stated, RouterError, _REMEDY)
+    return settings
+
+
+def load_router(folder: Path | str, corpus: Corpus) -> Router:
+    """Read a router for the index that it was trained on, or for one that has grown since.
+
+    Args:
+        folder: that :func:`save_router` wrote.
+        corpus: the index' parts.
+
+    Raises:
+        RouterError: when it is missing, damaged, or of another index.
+    """
+    parts = read_parts(folder)
+    known, dimension = len(parts.partition.shard), parts.partition.centroids.shape[1]
+    if known > len(corpus) or dimension != corpus.vectors.shape[1]:
+        raise RouterError(
+            f"the router of {folder} is of {known} passages with vectors of {dimension} numbers, the index has"
+            f" {len(corpus)} of {corpus.vectors.shape[1]}: tune a router for this index"
+        )
+    return Router(corpus, parts.partition, parts.tree, parts.networks, parts.temperatures)
+
+
+@dataclass(frozen=True, slots=True)
+class RouterParts:
+    """What a router's folder holds.
+
+    Attributes:
+        partition: shards.
+        tree: docids.
+        networks: the learned parts.
+        temperatures: of its probabilities.
+    """
+
+    partition: Partition
+    tree: DocidTree
+    networks: Networks
+    temperatures: Temperatures
+
+
+def read_parts(folder: Path | str) -> RouterParts:
+    """Read a router without its corpus.
+
+    Raises:
+        RouterError: when it is missing or damaged.
+    """
+    folder = Path(folder)
+    settings = check_router(folder)
+    try:
+        arrays = load_arrays(folder / ARRAYS)
+        parts = Partition(*(arrays[f"partition.{name}"] for name in ("shard", "centroids", "regions")))
+        temperatures = Temperatures(**{name: float(value) for name, value in settings["temperatures"].items()})
+        networks = _networks(arrays, settings, len(parts))
+        return RouterParts(parts, DocidTree.load(folder), networks, temperatures)
+    except (OSError, DamagedIndexError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise RouterError(f"the router of {folder} cannot be read ({error}): tune the router again") from error
+
+
+def _networks(arrays: Mapping[str, NDArray[Any]], settings: Mapping[str, Any], shards: int) -> Networks:
+    decoder = DecoderSettings(**settings["decoder"])
+    networks = Networks(ShardNetwork(decoder.dimension, shards), DocidDecoder(decoder))
+    for name, network in (("shards", networks.shards), ("decoder", networks.decoder)):
+        mine = {key.removeprefix(f"{name}."): array for key, array in arrays.items() if key.startswith(f"{name}.")}
+        network.load_state_dict({key: torch.from_numpy(array.copy()) for key, array in mine.items()})
+        network.eval()
+    return networks
+
+
+def explained(folder: Path, router: Router, query: Query, mass: float = SHARD_MASS) -> list[str]:
+    """Return in words where a router leads a query: the shards with their probabilities, and likely docid prefixes.
+
+    Args:
+        folder: of the router, which says what its prefixes are about.
+        router: that was read from it.
+        query: with its vector.
+        mass: of the shards that are searched.
+
+    Raises:
+        RouterError: when the folder is damaged.
+    """
+    clues = router.clues(query)
+    chosen = router.shards(clues, mass)
+    shards = ", ".join(f"{n} ({p:.2f})" for n, p in zip(chosen.numbers, chosen.probabilities, strict=True))
+    lines = [f"shards searched: {shards} of {len(router.partition)}"]
+    words = json.loads(read_listed(folder / PREFIXES, read_about(folder)["files"][PREFIXES], RouterError, _REMEDY))
+    for code, probability in router.prefixes(clues, 3):
+        lines.append(f"docids beginning with {code} ({probability:.2f}): {', '.join(words.get(str(code), []))}")
+    return lines

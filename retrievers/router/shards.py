@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from ..records import Rows, Vectors
 from .balanced import SLACK, balanced_clusters
-from .clues import Clues, Corpus, Postings, named_share
+from .clues import Clues, Corpus, Postings, named_share, stacked
 
 REGIONS = 32
 """Parts of a shard whose centroids a query is compared with, so that a shard of many subjects is seen as that."""
@@ -134,3 +137,51 @@ class ShardStatistics:
             near.mean(axis=1, keepdims=True),
         )
         return np.hstack(columns).astype(np.float32)
+
+
+class ShardNetwork(nn.Module):
+    """Scores shards: what is known of each for the query, by weights they share, and a head over the query's vector.
+
+    Letters: b queries, S shards, f = SHARD_CLUES, d dimension.
+
+    Args:
+        dimension: d.
+        shards: S.
+        hidden: numbers in each hidden layer.
+    """
+
+    def __init__(self, dimension: int, shards: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.mean: Tensor
+        self.spread: Tensor
+        self.register_buffer("mean", torch.zeros(SHARD_CLUES))
+        self.register_buffer("spread", torch.ones(SHARD_CLUES))
+        self.judge = nn.Sequential(nn.Linear(2 * SHARD_CLUES, hidden // 2), nn.ReLU(), nn.Linear(hidden // 2, 1))
+        self.head = nn.Sequential(
+            nn.Dropout(0.3), nn.Linear(dimension, hidden), nn.ReLU(), nn.Dropout(0.3), nn.Linear(hidden, shards)
+        )
+        # The vectors' numbers are about 1/sqrt(d) each, the clues' about 1.
+        self._scale = dimension**0.5 / 2
+        last = self.head[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+
+    def measure(self, known: Tensor) -> None:
+        """Take mean and spread of the clues [n, S, f], so that they come in one scale."""
+        self.mean.copy_(known.mean(dim=(0, 1)))
+        self.spread.copy_(known.std(dim=(0, 1)).clamp(min=1e-3))
+
+    def forward(self, vectors: Tensor, known: Tensor) -> Tensor:
+        """Return scores [b, S] for query vectors [b, d] and what is known of the shards [b, S, f]."""
+        known = (known - self.mean) / self.spread
+        beside = known - known.mean(dim=1, keepdim=True)
+        judged = self.judge(torch.cat([known, beside], dim=2)).squeeze(-1)
+        scores: Tensor = judged + self.head(vectors * self._scale)
+        return scores
+
+
+def shard_inputs(statistics: ShardStatistics, clues: Sequence[Clues]) -> tuple[Tensor, Tensor]:
+    """Return what is known of the shards [n, S, f] and the query vectors [n, d]."""
+    known = torch.from_numpy(np.stack([statistics.clues(one) for one in clues]))
+    return known, torch.from_numpy(stacked(clues))

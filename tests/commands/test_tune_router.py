@@ -8,7 +8,7 @@ import pytest
 from trailhound.cli import main
 from trailhound.index.index import Index
 from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.router_file import load_router
+from trailhound.retrievers.router.router import load_router
 
 Capture = pytest.CaptureFixture[str]
 
@@ -48,21 +48,6 @@ def test_it_learns_from_questions_or_from_the_passages_alone(
     assert last <= set(described)
 
 
-def test_it_learns_from_what_a_policy_earns(built: Path, corpus_folder: Path, tmp_path: Path, capsys: Capture) -> None:
-    few = ["tune-router", "--shards", "3", "--made", "30", "--index", str(built), "--quiet"]
-    asked = [*few, "--questions", str(corpus_folder), "--split", "validation"]
-    earned = ["--policy", "shipped", "--objective", "reward", "--balance", "0"]
-    assert main([*asked, *earned, "--out", str(tmp_path / "earned")]) == 0
-    assert "docid_hits@1" in capsys.readouterr().out
-    about = json.loads((tmp_path / "earned" / "router.json").read_text())["about"]
-    told = {name: about[name] for name in ("policy", "objective", "balance")}
-    assert told == {"policy": "shipped", "objective": "reward", "balance": 0.0}
-    assert main([*asked, "--out", str(tmp_path / "labels")]) == 0
-    assert json.loads((tmp_path / "labels" / "router.json").read_text())["about"]["pairs"] == about["pairs"]
-    weights = [(tmp_path / name / "router.safetensors").read_bytes() for name in ("earned", "labels")]
-    assert weights[0] != weights[1]
-
-
 @pytest.mark.parametrize("value", ["-1", "much", "inf", "nan"])
 def test_a_weight_is_a_number_from_0_on(value: str, built: Path, tmp_path: Path, capsys: Capture) -> None:
     with pytest.raises(SystemExit):
@@ -74,8 +59,6 @@ def test_wrong_use_is_said(built: Path, corpus_folder: Path, tmp_path: Path, cap
     out = ["--index", str(built), "--out", str(tmp_path / "r"), "--quiet"]
     assert main(["tune-router", *out, "--split", "train"]) == 2
     assert "--questions and --split belong together" in capsys.readouterr().err
-    assert main(["tune-router", *out, "--policy", "shipped"]) == 2
-    assert "--policy shipped needs questions to search" in capsys.readouterr().err
     assert main(["tune-router", *out, "--shards", "100000"]) == 1
     assert "cannot be parted into 100000 shards" in capsys.readouterr().err
     foreign = tmp_path / "foreign"

@@ -14,7 +14,7 @@ from trailhound.cli import main
 from trailhound.demo.encyclopedia import generate, write_beir
 from trailhound.errors import RouterError
 from trailhound.retrievers.router.ensemble import RouterEnsemble
-from trailhound.retrievers.router.router_file import SETTINGS, _hash, record_files
+from trailhound.retrievers.router.router import SETTINGS
 
 PEERS = ("east", "west")
 
@@ -35,8 +35,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def opened(house: Path, routers: Path | None = None, shards: int = 1) -> Index:
-    return Index.open(house / "w.index", threads=1, router=routers or house / "routers", shards=shards)
+def opened(house: Path, routers: Path | None = None, mass: float = 0.01) -> Index:
+    return Index.open(house / "w.index", threads=1, router=routers or house / "routers", shard_mass=mass)
 
 
 def question_of(house: Path) -> str:
@@ -55,7 +55,7 @@ def test_a_shard_is_searched_in_the_index_of_everything(house: Path) -> None:
     assert isinstance(routing.router, RouterEnsemble)
     assert len(routing.router.partition) == 4
     question = index.query(question_of(house))
-    (shard,) = routing.router.shards(question, 1).numbers.tolist()
+    (shard,) = routing.router.shards(question, 0.01).numbers.tolist()
     inside = set(routing.router.partition.rows(np.array([shard])).tolist())
     assert {index.store.passage(row).id in ids(house, PEERS[shard // 2]) for row in inside} == {True}
     everywhere = index.dense.search(question, len(index)).rows.tolist()
@@ -71,7 +71,7 @@ def ids(house: Path, name: str) -> set[str]:
 
 
 def test_a_members_lexical_shard_finds_the_passage_that_says_it(house: Path) -> None:
-    index = opened(house, shards=4)
+    index = opened(house, mass=1)
     for row in (0, 41, 82, 123, 159):
         passage = index.store.passage(row)
         question = index.query(f"{passage.title} {passage.text}")
@@ -80,7 +80,7 @@ def test_a_members_lexical_shard_finds_the_passage_that_says_it(house: Path) -> 
 
 
 def test_it_is_used_like_any_router(house: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    over = ["--router", str(house / "routers"), "--shards", "2", "--quiet"]
+    over = ["--router", str(house / "routers"), "--shard-mass", "0.9", "--quiet"]
     figures = tmp_path / "figures.json"
     asked = ["--questions", str(house / "corpus"), "--split", "dev", "--json", str(figures)]
     assert main(["evaluate", "--index", str(house / "w.index"), *asked, *over]) == 0

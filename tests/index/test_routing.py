@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import shutil
 from pathlib import Path
 
@@ -32,8 +33,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def routed(house: Path, shards: int = 1, index: str = "w.index") -> Index:
-    return Index.open(house / index, threads=1, router=house / "router", shards=shards)
+def routed(house: Path, mass: float = 0.01, index: str = "w.index") -> Index:
+    return Index.open(house / index, threads=1, router=house / "router", shard_mass=mass)
 
 
 def first_question(house: Path) -> str:
@@ -45,7 +46,7 @@ def test_lexical_and_dense_search_within_the_shards_of_the_question(house: Path)
     question = index.query(first_question(house))
     routing = index.routing
     assert routing is not None
-    (shard,) = routing.router.shards(question, 1).numbers.tolist()
+    (shard,) = routing.router.shards(question, 0.01).numbers.tolist()
     inside = set(routing.router.partition.rows(np.array([shard])).tolist())
     assert routing.passages_searched(question) == len(inside) < len(index) / 2
     for name in ("lexical", "dense"):
@@ -62,7 +63,7 @@ def test_late_interaction_finds_the_best_of_the_shards(house: Path) -> None:
     Index.build(house / "corpus", place, threads=1, settings=IndexSettings(late_interaction=2))
     arguments = ["tune-router", "--index", str(place), "--shards", "4", "--made", "60", "--quiet"]
     assert main([*arguments, "--out", str(house / "late-router")]) == 0
-    index = Index.open(place, threads=1, router=house / "late-router", shards=1)
+    index = Index.open(place, threads=1, router=house / "late-router", shard_mass=0.01)
     question = index.query(first_question(house))
     assert index.routing is not None
     assert index.late is not None
@@ -80,7 +81,7 @@ def test_late_interaction_finds_the_best_of_the_shards(house: Path) -> None:
 
 
 def test_all_shards_together_are_the_whole_dense_index(house: Path) -> None:
-    index = routed(house, shards=4)
+    index = routed(house, mass=1)
     question = index.query(first_question(house))
     here, there = index.sub_indexes_for(question)["dense"].search(question, 30), index.dense.search(question, 30)
     assert here.rows.tolist() == there.rows.tolist()
@@ -117,7 +118,7 @@ def test_the_environment_asks_for_docids_where_there_is_a_router(with_router: bo
 def test_a_policy_learns_to_ask_for_docids(house: Path, tmp_path: Path) -> None:
     """From the command line, within the shards: the expert of ``thorough`` asks everything that is there."""
     over = ["--index", str(house / "w.index"), "--questions", str(house / "corpus"), "--quiet"]
-    router = ["--router", str(house / "router"), "--shards", "2"]
+    router = ["--router", str(house / "router"), "--shard-mass", "0.9"]
     few = ["thorough=true", "imitation_epochs=6", "imitation_learning_rate=5e-3", "imitation_lanes=8", "width=24"]
     few += ["ppo_iterations=0", "reader_epochs=0", "expand_docid_ms=1"]
     short = [part for setting in few for part in ("--set", setting)]
@@ -134,15 +135,16 @@ def test_a_policy_learns_to_ask_for_docids(house: Path, tmp_path: Path) -> None:
 
 
 def test_a_pickled_index_keeps_its_router(house: Path) -> None:
-    index = pickle.loads(pickle.dumps(routed(house, shards=3)))
+    index = pickle.loads(pickle.dumps(routed(house, mass=0.75)))
     assert index.routing is not None
     question = index.query(first_question(house))
-    assert len(index.routing.router.shards(question, 3).numbers) == 3
+    assert index.routing.mass == 0.75
+    assert len(index.sub_indexes_for(question)["docid"].search(question, 3)) == 3
 
 
 def test_what_is_added_is_found_and_what_is_deleted_is_not(house: Path, tmp_path: Path) -> None:
     shutil.copytree(house / "w.index", tmp_path / "w.index")
-    index = Index.open(tmp_path / "w.index", threads=1, router=house / "router", shards=1)
+    index = Index.open(tmp_path / "w.index", threads=1, router=house / "router", shard_mass=0.01)
     question = index.query(first_question(house))
     before = index.sub_indexes_for(question)["lexical"].search(question, 3).rows.tolist()
     index.add([Document("new", "", question.text)])
@@ -161,8 +163,8 @@ def test_the_router_of_another_index_is_refused(house: Path, tmp_path: Path) -> 
 
 
 def test_no_shards_at_all_are_refused(house: Path) -> None:
-    with pytest.raises(RouterError, match="0 shards cannot be searched"):
-        routed(house, shards=0).sub_indexes_for(Index.open(house / "w.index", threads=1).query("one"))
+    with pytest.raises(RouterError, match="must be above 0 and at most 1, not 0"):
+        routed(house, mass=0).sub_indexes_for(Index.open(house / "w.index", threads=1).query("one"))
 
 
 def test_what_is_reachable_is_what_is_searched(house: Path) -> None:
@@ -178,7 +180,7 @@ def test_what_is_reachable_is_what_is_searched(house: Path) -> None:
 
 
 def test_what_no_page_of_a_routed_index_holds_is_beyond_the_pages(house: Path) -> None:
-    index = routed(house, shards=4)
+    index = routed(house, mass=1)
     settings = EnvironmentSettings(expand_size=1, pages=1)
     world = QuestionSet.load(index, house / "corpus", "train", settings, lambda message: None).world(0)
     batch, trace = SearchBatch(settings, 1, index.encoder.dimension), SearchTrace()
@@ -196,8 +198,35 @@ def test_a_miss_outside_the_shards_is_one_of_routing(house: Path, tmp_path: Path
     report = tmp_path / "misses.json"
     assert main(["explain-misses", *arguments, "--json", str(report)]) == 0
     everywhere = json.loads(report.read_text())["misses"]
-    routing = ["--router", str(house / "router"), "--shards", "1"]
+    routing = ["--router", str(house / "router"), "--shard-mass", "0.01"]
     assert main(["explain-misses", *arguments, *routing, "--json", str(report)]) == 0
     in_shards = json.loads(report.read_text())["misses"]
     assert not any(miss["cause"] == "outside the shards" for miss in everywhere)
     assert any(miss["stage"] == "routing" and miss["cause"] == "outside the shards" for miss in in_shards)
+
+
+def test_a_search_explains_where_the_router_leads(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["search", str(house / "w.index"), first_question(house), "--explain-router", "--quiet"]
+    assert main([*asked, "--router", str(house / "router")]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].startswith("shards searched: ")
+    assert shown[1].startswith("docids beginning with ")
+    assert main(asked) == 2
+    assert "--router" in capsys.readouterr().err
+
+
+def test_every_file_of_a_router_is_checked(house: Path, tmp_path: Path) -> None:
+    """Whatever is flipped, cut or missing is named: the lexical index of a shard too."""
+    question = Index.open(house / "w.index", threads=1).query("one")
+    folder = tmp_path / "router"
+    shutil.copytree(house / "router", folder)
+    listed = json.loads((folder / "router.json").read_text())["files"]
+    assert any("lexical" in name for name in listed)
+    for path in (folder / name for name in ("router.json", *listed)):
+        whole, half = path.read_bytes(), path.stat().st_size // 2
+        for damaged in (whole[:-1], whole[:half] + bytes([whole[half] ^ 1]) + whole[half + 1 :]):
+            path.write_bytes(damaged)
+            with pytest.raises(RouterError, match=re.escape(path.name)):
+                Index.open(house / "w.index", threads=1, router=folder, verify=False).sub_indexes_for(question)
+        path.write_bytes(whole)
+    Index.open(house / "w.index", threads=1, router=folder).sub_indexes_for(question)

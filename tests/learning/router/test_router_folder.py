@@ -14,7 +14,7 @@ from trailhound.demo.encyclopedia import generate, write_beir
 from trailhound.errors import RouterError
 from trailhound.learning.router.router_folder import PASSAGES, refresh_router
 from trailhound.retrievers.router.docids import NONE, DocidSettings, DocidTree
-from trailhound.retrievers.router.router_file import read_parts
+from trailhound.retrievers.router.router import read_parts
 
 NEW = [
     Document("x1", "Quern", "The Quern is a mill stone of basalt. It was found in Oldport in 1903.", atomic=True),
@@ -71,7 +71,7 @@ def test_passages_that_stayed_keep_docid_and_shard(house: Path, refreshed: Path)
 
 
 def test_a_refreshed_router_finds_what_is_new(house: Path, refreshed: Path) -> None:
-    index = Index.open(house / "w.index", threads=1, router=refreshed, shards=1)
+    index = Index.open(house / "w.index", threads=1, router=refreshed, shard_mass=0.01)
     routing = index.routing
     assert routing is not None
     assert len(routing.router.tree) == len(index) == 161

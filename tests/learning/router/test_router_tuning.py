@@ -30,8 +30,8 @@ def test_the_same_arguments_give_the_same_router(small_index: Index, corpus_fold
     assert (tmp_path / "one" / "router.safetensors").read_bytes() == (
         tmp_path / "other" / "router.safetensors"
     ).read_bytes()
-    assert "training the docid decoder" in stages
-    routed = Index.open(small_index.path, encoder=small_index.encoder, router=tmp_path / "one", shards=2)
+    assert any(stage.startswith("training the docid decoder, epoch") for stage in stages)
+    routed = Index.open(small_index.path, encoder=small_index.encoder, router=tmp_path / "one")
     question = routed.query("Who founded it?")
     assert set(routed.sub_indexes_for(question)) >= {"lexical", "dense", "docid"}
 
@@ -40,8 +40,6 @@ def test_what_cannot_be_is_said_and_nothing_is_written(small_index: Index, corpu
     out = tmp_path / "router"
     with pytest.raises(RouterError, match="cannot be parted into 100000 shards"):
         tune_router(small_index, out, RouterTuning(shards=100_000))
-    with pytest.raises(RouterError, match="needs questions to search"):
-        tune_router(small_index, out, TUNING, policy=tmp_path / "policy")
     assert not out.exists()
 
 

@@ -5,9 +5,8 @@ import pytest
 import torch
 from trailhound.retrievers.records import Query, Vectors
 from trailhound.retrievers.router.clues import Clues, Corpus, clues_of
-from trailhound.retrievers.router.decoder import DecoderSettings, DocidDecoder, averaged
+from trailhound.retrievers.router.decoder import DecoderSettings, DocidDecoder, TreeView, averaged
 from trailhound.retrievers.router.docids import DocidSettings, DocidTree
-from trailhound.retrievers.router.tree_view import TreeView
 from trailhound.retrievers.words.terms import TermIndex
 from trailhound.retrievers.words.titles import EntityIndex
 
@@ -106,12 +105,11 @@ def test_a_query_is_decoded_alone_as_in_a_batch_and_a_beam_bounds_the_cost() -> 
 def test_the_loss_is_the_likelihood_of_the_wanted_paths() -> None:
     made, view = decoder(), TreeView(TREE, CORPUS)
     wanted = torch.tensor([[3, 9]] * len(CLUES))
-    rewards = torch.tensor([[1.0, 0.5]] * len(CLUES))
-    losses = made.losses(view, CLUES, wanted, rewards, COUNT)
+    losses = made.losses(view, CLUES, wanted, COUNT)
     for place, clues in enumerate(CLUES):
         scores = torch.tensor([score_by_walking(made, view, clues, TREE.docid(row)) for row in range(COUNT)])
         shares = scores.softmax(dim=0)
-        by_hand = -torch.log(shares[3] + 0.5 * shares[9])
+        by_hand = -torch.log(shares[3] + shares[9])
         assert float(losses[place, -1].detach()) == pytest.approx(float(by_hand), rel=1e-3)
     assert torch.isfinite(losses).all()
     losses.sum().backward()  # type: ignore[no-untyped-call]
@@ -121,7 +119,7 @@ def test_the_loss_is_the_likelihood_of_the_wanted_paths() -> None:
 def test_wanted_paths_stay_in_a_narrow_beam() -> None:
     made, view = decoder(), TreeView(TREE, CORPUS)
     every = torch.arange(COUNT)[:, None]
-    losses = made.losses(view, [CLUES[0]] * COUNT, every, torch.ones(COUNT, 1), 1)
+    losses = made.losses(view, [CLUES[0]] * COUNT, every, 1)
     assert float(losses.detach().max()) < 100  # a path that had fallen out would cost 1e9
 
 

@@ -64,7 +64,6 @@ def test_a_shard_learns_from_pairs_of_its_own_passages(
         if ((wanted >= 0) & (wanted % 2 == 1)).any()
     ]
     assert [rows[wanted[wanted >= 0]].tolist() for wanted in pairs.wanted] == expected
-    assert (pairs.rewards > 0).sum() == sum(map(len, expected))
     assert local_examples(train_examples.take([0]), np.array([-5]), own) is None
 
 
@@ -129,7 +128,7 @@ def test_the_shards_of_all_members_are_one_partition(ensemble: RouterEnsemble, a
 
 def test_shards_are_likely_as_their_members_are(ensemble: RouterEnsemble, dev_examples: Examples) -> None:
     query = dev_examples.queries[1]
-    joined = ensemble.shards(query, 6, mass=2)
+    joined = ensemble.shards(query, mass=1)
     shares: list[float] = []
     for member in ensemble.members:
         best = member.router.docid_odds(query, 21)[0].scores.max()  # 64 nodes for three of them
@@ -137,7 +136,7 @@ def test_shards_are_likely_as_their_members_are(ensemble: RouterEnsemble, dev_ex
     expected = np.array(shares) / sum(shares)
     assert joined.numbers.tolist() == np.argsort(-expected, kind="stable").tolist()
     np.testing.assert_allclose(joined.probabilities, np.sort(expected)[::-1], rtol=1e-5)
-    assert len(ensemble.shards(query, 6, mass=float(joined.probabilities[0]) / 2).numbers) == 1
+    assert len(ensemble.shards(query, mass=float(joined.probabilities[0]) / 2).numbers) == 1
 
 
 def test_passages_of_several_members_or_of_none_are_refused(apart: list[Member], corpus: Corpus) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from trailhound.learning.router.docid_pairs import distinctive_sentence, labelled_pairs, made_pairs, question_forms
+from trailhound.learning.router.examples import distinctive_sentence, labelled_pairs, made_pairs, question_forms
 from trailhound.retrievers.compiling.chunking import sentence_spans
 from trailhound.retrievers.records import Passage, Question
 from trailhound.retrievers.words.terms import TermIndex
