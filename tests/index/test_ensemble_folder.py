@@ -13,8 +13,9 @@ from trailhound import Index
 from trailhound.cli import main
 from trailhound.demo.encyclopedia import generate, write_beir
 from trailhound.errors import RouterError
+from trailhound.retrievers.hashed_files import fingerprint, write_sealed_json
 from trailhound.retrievers.router.ensemble import RouterEnsemble
-from trailhound.retrievers.router.router import SETTINGS
+from trailhound.retrievers.router.router import SETTINGS, read_about
 
 PEERS = ("east", "west")
 
@@ -104,13 +105,14 @@ def test_what_does_not_fit_together_is_refused(house: Path, tmp_path: Path, dama
         expected = "is known to the routers of .*north and .*west: leave one of them out"
     elif damage == "foreign":
         (routers / "west" / "passages.json").write_text(json.dumps(["unheard", *names[1:]]))
-        record_files(routers / "west")
+        settings = read_about(routers / "west")
+        settings["files"]["passages.json"] = fingerprint(routers / "west" / "passages.json")
+        write_sealed_json(routers / "west" / SETTINGS, settings)
         expected = "knows the passage 'unheard', which the index does not hold"
     elif damage == "encoder":
-        settings = json.loads((routers / "west" / SETTINGS).read_text())
+        settings = read_about(routers / "west")
         settings["about"]["encoder"] = "another"
-        settings["sha256"] = _hash({name: value for name, value in settings.items() if name != "sha256"})
-        (routers / "west" / SETTINGS).write_text(json.dumps(settings))
+        write_sealed_json(routers / "west" / SETTINGS, settings)
         expected = "was tuned with the encoder 'another'"
     else:
         (routers / "west" / "passages.json").unlink()
