@@ -6,9 +6,9 @@
         --set imitation_epochs=3 --set ppo_iterations=6 --work runs/routed
 
 Tunes one router for each seed on the train split (kept in --work and used again), and evaluates the same policy on the
-dev split with all shards and within those of --shard-mass. With --train RECIPE two policies are trained for each
-seed, one with the router and one without, alike otherwise. The share of passages is that of the shards that are searched for a
-question; the policy's hops and the titles that a question names are look-ups, and score nothing; docids compare some
+dev split with all shards and within those of --shard-mass. With --train RECIPE two policies are trained for each seed,
+one with the router and one without, alike otherwise. The share of passages is that of the shards that are searched for
+a question; the policy's hops and the titles that a question names are look-ups, and score nothing; docids compare some
 nine in a hundred passages and centroids more where they are asked for (HotpotQA).
 """
 

@@ -198,7 +198,9 @@ def test_a_miss_outside_the_shards_is_one_of_routing(house: Path, tmp_path: Path
     report = tmp_path / "misses.json"
     assert main(["explain-misses", *arguments, "--json", str(report)]) == 0
     everywhere = json.loads(report.read_text())["misses"]
-    routing = ["--router", str(house / "router"), "--shard-mass", "0.01"]
+    small = ["--index", str(house / "w.index"), "--shards", "20", "--made", "20", "--quiet"]
+    assert main(["tune-router", *small, "--out", str(tmp_path / "router")]) == 0
+    routing = ["--router", str(tmp_path / "router"), "--shard-mass", "0.01"]
     assert main(["explain-misses", *arguments, *routing, "--json", str(report)]) == 0
     in_shards = json.loads(report.read_text())["misses"]
     assert not any(miss["cause"] == "outside the shards" for miss in everywhere)
