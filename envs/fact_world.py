@@ -86,7 +86,7 @@ class FactWorld(QuestionWorld):
     def may_take(self) -> NDArray[np.bool_]:
         """Whether each entity may be taken, bool [N]: known answers may not."""
         allowed = np.ones(self._count, np.bool_)
-        allowed[self.known[self.known != self.asked.head]] = False
+        allowed[self.known] = False
         return allowed
 
     @property

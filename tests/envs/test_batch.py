@@ -377,6 +377,17 @@ def test_links_and_adjacency_are_those_of_the_graph(worlds: Worlds) -> None:
     np.testing.assert_array_equal(batch.observation["adjacency"][0, :count, :count], expected)
 
 
+def test_evidence_is_numbered_in_the_order_in_which_it_was_taken(worlds: Worlds) -> None:
+    chosen = EnvironmentSettings(max_candidates=60, max_evidence=4)
+    batch = started(chosen, worlds.fresh(7, chosen))
+    for action in (1, batch.layout.take + 3, batch.layout.take):
+        batch.act(0, action)
+    candidates = batch.observation["candidates"][0]
+    assert candidates[:5, FEATURE["taken_order"]].tolist() == [2 / 4, 0, 0, 1 / 4, 0]
+    assert candidates[:5, FEATURE["taken"]].tolist() == [1, 0, 0, 1, 0]
+    assert batch.observation["evidence"][0].tolist() == [3, 0, -1, -1]
+
+
 def test_new_coverage_is_what_only_the_candidate_would_add(worlds: Worlds) -> None:
     chosen = EnvironmentSettings(max_candidates=60)
     world = worlds.fresh(7, chosen)

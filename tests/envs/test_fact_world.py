@@ -101,6 +101,8 @@ def test_the_asked_fact_is_hidden_from_hops_features_and_links(index: Index) -> 
     assert open_.pair(fritz)[dora, PAIR.index("mentioned")] == 1
     assert asked.pair(fritz)[dora].sum() == asked.pair(dora)[fritz].sum() == 0
     assert asked.adjacency[fritz, dora] == 0
+    assert open_.adjacency[fritz, dora] & (1 << Relation.TITLE_MENTION)
+    assert open_.adjacency[dora, fritz] == 0, "who states a fact links, who is named in it does not"
     assert asked.hop_degrees(fritz).tolist() == [0, 0, 0, 0]
     assert asked.hop_degrees(dora).tolist() == [0, 2, 0, 0]
     assert not np.allclose(asked.view.vector, open_.view.vector), "its vector is that of its fold"
@@ -123,6 +125,16 @@ def test_known_answers_are_marked_and_cannot_be_taken(index: Index) -> None:
     assert marked.tolist() == [[anna, emil]]
     assert world.adjacency[anna, emil] & (1 << Relation.TITLE_MENTION)
     assert world.gold == {anna, dora}
+
+
+def test_of_equally_near_entities_those_come_first_that_agree_with_the_question(index: Index) -> None:
+    world = fact_world(index, "anna grandmother_of", None, EnvironmentSettings(hop_size=20, hop_depth=1))
+    anna = row(index, "anna")
+    reached = world.hop(anna, MENTIONS)
+    closeness = index.dense.reconstruct(reached) @ world.view.vector
+    assert len(reached) == 4
+    assert closeness.tolist() == sorted(closeness.tolist(), reverse=True)
+    assert world.static[reached, STATIC.index("dense")] == pytest.approx(closeness, abs=1e-6)
 
 
 def test_degrees_tell_what_an_entity_states_from_what_is_stated_about_it(index: Index) -> None:

@@ -91,6 +91,30 @@ def test_degrees_tell_what_mentions_a_passage_from_what_it_mentions(hashing_enco
         assert row["out_degree"] == pytest.approx(log1p(mentions) / 4)
 
 
+def test_a_mention_that_begins_a_sentence_agrees_as_that_sentence_does(
+    hashing_encoder: Encoder, tmp_path: Path
+) -> None:
+    documents = [
+        Document("person", "Ada Marl", "She was born here.", atomic=True),
+        Document("note", "", "Nothing is known. Ada Marl saw the kite.", atomic=True),
+        Document("other", "", "It is late.", atomic=True),
+    ]
+    index = Index.build(documents, tmp_path / "x.index", encoder=hashing_encoder)
+    view = QuestionView.of(index, "Who saw the kite?")
+    person, _, other = pairs(index, view, 1)
+    assert person["mention_agreement"] == pytest.approx(1, abs=1e-6)
+    assert other["same_title"] == 0, "two passages without a title do not have the same one"
+
+
+def test_a_page_is_full_though_the_evidence_is_what_agrees_most(small_index: Index) -> None:
+    view = QuestionView.of(small_index, small_index.store.passage(0).text)
+    world = QuestionWorld(small_index, view, EnvironmentSettings(pages=1, expand_size=5))
+    held = world.expand(0, (), 0)[:1]
+    found = world.expand(0, tuple(held.tolist()), 0)
+    assert len(found) == 5
+    assert not set(found.tolist()) & set(held.tolist())
+
+
 def test_pair_features_by_hand(towns: Index, view: QuestionView) -> None:
     beside_film = pairs(towns, view, 0)
     person, town, bare = beside_film[1:]
