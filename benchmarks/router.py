@@ -3,7 +3,7 @@
     python benchmarks/router.py --data ../shared/data --indexes INDEXES --work runs/router --json runs/router.json
 
 Trains a router of 8 shards on a train split and on pairs made from the passages, and measures it on dev: the share of
-supporting passages that lie in the first shards; recall@5 of each sub-index within the first two shards beside all of
+supporting passages that lie in the first shards; recall@5 of each sub-index within the likeliest shards beside all of
 them. `--choose` measures on a held-out fifth of the train questions instead of dev: so the settings were chosen.
 """
 
@@ -22,7 +22,7 @@ from trailhound.learning.router.examples import Examples, joined
 from trailhound.learning.router.making import RouterSettings, make_router, measured
 from trailhound.retrievers.fusion import reciprocal_rank_fusion
 from trailhound.retrievers.records import Hits
-from trailhound.retrievers.router.routed import RoutedIndex, build_lexical_shards, dense_shards
+from trailhound.retrievers.router.routed import WithinShards, build_lexical_shards, dense_shards
 from trailhound.retrievers.router.router import Router
 
 PAGE = 20
@@ -39,10 +39,10 @@ def recall(hits: list[Hits], examples: Examples, limit: int = 5) -> float:
 
 
 def searched(router: Router, index: Index, examples: Examples, folder: Path) -> dict[str, float]:
-    """Return recall@5 of the sub-indexes over all shards and within the first two, and the passages in reach."""
+    """Return recall@5 of the sub-indexes over all shards and within the likeliest shards, and the passages in reach."""
     passages = ((passage.title, passage.text) for passage in index.store)
-    lexical = RoutedIndex(router, build_lexical_shards(folder, passages, router.partition))
-    dense = RoutedIndex(router, dense_shards(router.corpus.vectors, router.partition))
+    lexical = build_lexical_shards(folder, passages, router.partition)
+    dense = dense_shards(router.corpus.vectors, router.partition)
     found: dict[str, list[Hits]] = {name: [] for name in ("lexical", "dense", "hybrid")}
     everything: dict[str, list[Hits]] = {name: [] for name in found}
     reached, clock = [], {"all": 0.0, "routed": 0.0}
@@ -51,10 +51,11 @@ def searched(router: Router, index: Index, examples: Examples, folder: Path) -> 
         whole = [index.lexical.search(query, PAGE), index.dense.search(query, PAGE)]
         clock["all"] += time.perf_counter() - start
         start = time.perf_counter()
-        parts = [routed.search_counted(query, PAGE, clues) for routed in (lexical, dense)]
+        chosen = router.shards(clues).numbers
+        parts = [WithinShards([shards[n] for n in chosen]).search(query, PAGE) for shards in (lexical, dense)]
         clock["routed"] += time.perf_counter() - start
-        reached.append(parts[1].passages / len(index))
-        for kind, rankings in ((everything, whole), (found, [part.hits for part in parts])):
+        reached.append(router.partition.sizes[chosen].sum() / len(index))
+        for kind, rankings in ((everything, whole), (found, parts)):
             kind["lexical"].append(rankings[0])
             kind["dense"].append(rankings[1])
             kind["hybrid"].append(reciprocal_rank_fusion(rankings, PAGE))

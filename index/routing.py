@@ -13,7 +13,7 @@ from ..errors import RouterError
 from ..retrievers.protocols import SubIndex
 from ..retrievers.records import Hits, Query, Rows
 from ..retrievers.router.clues import Corpus
-from ..retrievers.router.routed import best, dense_shards, open_lexical_shards
+from ..retrievers.router.routed import WithinShards, best, dense_shards, open_lexical_shards
 from ..retrievers.router.router import Choice, DocidIndex, Router, explained, load_router, read_about
 from ..retrievers.router.shards import Partition
 from ..retrievers.vectors.late_interaction import LATE
@@ -91,7 +91,7 @@ class Routing:
         chosen = self.router.shards(clues, self.mass).numbers
         routed: dict[str, SubIndex] = dict(parts.sub_indexes)
         for name, shards in self._parts.items():
-            routed[name] = _Within(name, [shards[number] for number in chosen.tolist()])
+            routed[name] = WithinShards([shards[number] for number in chosen.tolist()])
         routed["docid"] = _RoutedDocids(self.router, clues)
         if LATE in routed:
             routed[LATE] = _Filtered(routed[LATE], np.isin(self.router.partition.shard, chosen))
@@ -130,19 +130,6 @@ def _open_router(folder: Path, corpus: Corpus, base_hash: str) -> tuple[Router, 
         )
     router = load_router(folder, corpus)
     return router, open_lexical_shards(folder / LEXICAL_SHARDS, router.partition)
-
-
-class _Within:
-    """A sub-index within some shards; fulfils ``SubIndex``."""
-
-    def __init__(self, name: str, shards: Sequence[SubIndex]) -> None:
-        self.name = name
-        self._shards = shards
-
-    def search(self, query: Query, limit: int) -> Hits:
-        found = [shard.search(query, limit) for shard in self._shards]
-        rows = np.concatenate([hits.rows for hits in found])
-        return best(rows, np.concatenate([hits.scores for hits in found]), limit)
 
 
 class _Filtered:

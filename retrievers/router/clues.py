@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,11 +129,6 @@ def named_share(clues: Clues, group: NDArray[np.int64], groups: int) -> NDArray[
     np.maximum.at(found[:, 0], where[there], clues.specificity[there])
     np.add.at(found[:, 1], where[there], clues.specificity[there] / max(float(clues.specificity.sum()), 1e-6))
     return found
-
-
-def gather(queries: Iterable[Query], corpus: Corpus) -> list[Clues]:
-    """Gather the clues of several queries."""
-    return [clues_of(query, corpus) for query in queries]
 
 
 def stacked(clues: Sequence[Clues]) -> Vectors:

@@ -1,11 +1,10 @@
-"""Routed search: a sub-index that asks only the shards which the router chooses, and says what that cost."""
+"""The sub-indexes of single shards, and one that asks some of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,19 +12,9 @@ from ...errors import EncoderError
 from ..protocols import SubIndex
 from ..records import Hits, Query, Rows, Vectors
 from ..words.lexical import LexicalIndex
-from .clues import Clues
-from .router import SHARD_MASS, Router
 from .shards import Partition
 
 _NOTHING = Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
-
-
-class RoutedHits(NamedTuple):
-    """What a routed search found, the shards it asked, and how many passages lie in them."""
-
-    hits: Hits
-    shards: Rows
-    passages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,35 +60,22 @@ class LexicalShard:
         return best(self.rows[hits.rows], hits.scores, limit)
 
 
-class RoutedIndex:
-    """Asks one sub-index within the shards that the router chooses for a query; fulfils ``SubIndex``.
+class WithinShards:
+    """A sub-index within some shards; fulfils ``SubIndex``.
 
     Args:
-        router: that chooses.
-        parts: the sub-index of every shard, each returning rows of the whole corpus.
-        mass: no more shards are asked than hold this much of the probability.
+        shards: the sub-index of each, returning rows of the whole corpus.
     """
 
-    def __init__(self, router: Router, parts: Sequence[SubIndex], mass: float = SHARD_MASS) -> None:
-        if len(parts) != len(router.partition):
-            raise ValueError(f"{len(parts)} sub-indexes for {len(router.partition)} shards: give one for each")
-        self.name = parts[0].name
-        self._router = router
-        self._parts = parts
-        self._mass = mass
-        self._sizes = router.partition.sizes
+    def __init__(self, shards: Sequence[SubIndex]) -> None:
+        self.name = shards[0].name
+        self._shards = shards
 
     def search(self, query: Query, limit: int) -> Hits:
-        """Return at most ``limit`` passages of the chosen shards, best first, ties by row."""
-        return self.search_counted(query, limit).hits
-
-    def search_counted(self, query: Query, limit: int, clues: Clues | None = None) -> RoutedHits:
-        """Return :meth:`search` with its cost; ``clues`` saves gathering them again."""
-        chosen = self._router.shards(clues if clues is not None else query, self._mass).numbers
-        found = [self._parts[shard].search(query, limit) for shard in chosen.tolist()]
+        """Return at most ``limit`` passages of the shards, best first, ties by row."""
+        found = [shard.search(query, limit) for shard in self._shards]
         rows = np.concatenate([hits.rows for hits in found])
-        scores = np.concatenate([hits.scores for hits in found])
-        return RoutedHits(best(rows, scores, limit), chosen, int(self._sizes[chosen].sum()))
+        return best(rows, np.concatenate([hits.scores for hits in found]), limit)
 
 
 def dense_shards(vectors: Vectors, partition: Partition) -> list[DenseShard]:

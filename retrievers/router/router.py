@@ -166,31 +166,27 @@ class Router:
 
     def docids(self, query: Query | Clues, limit: int = 10, beam: int = BEAM) -> Hits:
         """Return the passages of the best docids, with log p(docid | q) over what the beam holds; ties by row."""
-        return self.docids_counted(query, limit, beam)[0]
-
-    def docids_counted(self, query: Query | Clues, limit: int = 10, beam: int = BEAM) -> tuple[Hits, int, int]:
-        """Return :meth:`docids`, and how many passages and how many nodes were compared with the query."""
         if limit < 1 or not len(self.tree):
-            return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32)), 0, 0
-        held, passages, nodes = self._decoded(query, max(beam, limit))
+            return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
+        held, _ = self._decoded(query, max(beam, limit))
         logarithms = np.log(np.maximum(softmax(held.scores, self.temperatures.docids), 1e-30)).astype(np.float32)
         order = np.lexsort((held.rows, -logarithms))[:limit]
-        return Hits(held.rows[order], logarithms[order]), passages, nodes
+        return Hits(held.rows[order], logarithms[order])
 
     def docid_odds(self, query: Query | Clues, beam: int = BEAM) -> tuple[Hits, int]:
         """Return all passages that a beam holds, with the log-odds that each is right, and how many were compared."""
         if not len(self.tree):
             return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32)), 0
-        held, passages, _ = self._decoded(query, beam)
+        held, passages = self._decoded(query, beam)
         odds = self.temperatures.slope * held.scores + self.temperatures.offset
         return Hits(held.rows, odds.astype(np.float32)), passages
 
-    def _decoded(self, query: Query | Clues, beam: int) -> tuple[Hits, int, int]:
-        """Return what a beam holds with its scores, and how many passages and nodes were compared."""
+    def _decoded(self, query: Query | Clues, beam: int) -> tuple[Hits, int]:
+        """Return what a beam holds with its scores, and how many passages were compared."""
         with torch.no_grad():
             found = self.networks.decoder.decode(self.view, [self._seen(query)], beam)
         rows, scores = found.found[0].numpy(), found.scores[0].numpy()
-        return Hits(rows[rows != NONE], scores[rows != NONE]), int(found.passages[0]), int(found.nodes[0])
+        return Hits(rows[rows != NONE], scores[rows != NONE]), int(found.passages[0])
 
     def _seen(self, query: Query | Clues) -> Clues:
         return query if isinstance(query, Clues) else self.clues(query)

@@ -11,7 +11,7 @@ from trailhound.retrievers.protocols import SubIndex
 from trailhound.retrievers.records import Query
 from trailhound.retrievers.router.routed import (
     LexicalShard,
-    RoutedIndex,
+    WithinShards,
     best,
     build_lexical_shards,
     dense_shards,
@@ -29,43 +29,34 @@ def lexical(router: Router, small_index: Index, tmp_path_factory: pytest.TempPat
 
 
 def test_within_the_shards_dense_search_is_exact(router: Router, small_index: Index, dev_examples: Examples) -> None:
-    routed = RoutedIndex(router, dense_shards(router.corpus.vectors, router.partition))
-    assert isinstance(routed, SubIndex)
-    assert routed.name == "dense"
+    shards = dense_shards(router.corpus.vectors, router.partition)
     for query in dev_examples.queries:
-        found = routed.search_counted(query, 5)
+        chosen = router.shards(query).numbers
+        within = WithinShards([shards[number] for number in chosen])
+        assert isinstance(within, SubIndex)
+        assert within.name == "dense"
         whole = small_index.dense.search(query, len(small_index))
-        inside = [row for row in whole.rows.tolist() if router.partition.shard[row] in found.shards]
-        assert found.hits.rows.tolist() == inside[:5]
-        assert found.shards.tolist() == router.shards(query).numbers.tolist()
-        assert found.passages == len(inside) <= len(small_index)
-        assert routed.search(query, 5).rows.tolist() == inside[:5]
+        inside = [row for row in whole.rows.tolist() if router.partition.shard[row] in chosen]
+        assert within.search(query, 5).rows.tolist() == inside[:5]
 
 
 def test_asking_every_shard_is_asking_the_whole(router: Router, small_index: Index, dev_examples: Examples) -> None:
-    routed = RoutedIndex(router, dense_shards(router.corpus.vectors, router.partition), mass=1)
+    within = WithinShards(dense_shards(router.corpus.vectors, router.partition))
     for query in dev_examples.queries[:5]:
-        whole = small_index.dense.search(query, 9)
-        found = routed.search_counted(query, 9)
-        assert found.hits.rows.tolist() == whole.rows.tolist()
-        np.testing.assert_allclose(found.hits.scores, whole.scores, rtol=1e-5)
-        assert found.passages == len(small_index)
+        whole, found = small_index.dense.search(query, 9), within.search(query, 9)
+        assert found.rows.tolist() == whole.rows.tolist()
+        np.testing.assert_allclose(found.scores, whole.scores, rtol=1e-5)
 
 
 def test_lexical_shards_find_what_shares_words_in_them(
     router: Router, lexical: list[LexicalShard], small_index: Index, dev_examples: Examples
 ) -> None:
-    routed = RoutedIndex(router, lexical)
     for query in dev_examples.queries[:10]:
-        found = routed.search_counted(query, len(small_index))
+        chosen = router.shards(query).numbers
+        found = WithinShards([lexical[number] for number in chosen]).search(query, len(small_index))
         whole = set(small_index.lexical.search(query, len(small_index)).rows.tolist())
-        assert set(found.hits.rows.tolist()) == {row for row in whole if router.partition.shard[row] in found.shards}
-    assert len(routed.search(Query("?", dev_examples.clues[0].vector), 5)) == 0
-
-
-def test_one_sub_index_for_each_shard(router: Router, lexical: list[LexicalShard]) -> None:
-    with pytest.raises(ValueError, match="3 sub-indexes for 4 shards"):
-        RoutedIndex(router, lexical[:3])
+        assert set(found.rows.tolist()) == {row for row in whole if router.partition.shard[row] in chosen}
+    assert len(WithinShards(lexical).search(Query("?", dev_examples.clues[0].vector), 5)) == 0
 
 
 def test_a_shard_asked_without_a_vector_says_so(router: Router) -> None:
