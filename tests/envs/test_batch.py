@@ -377,6 +377,16 @@ def test_links_and_adjacency_are_those_of_the_graph(worlds: Worlds) -> None:
     np.testing.assert_array_equal(batch.observation["adjacency"][0, :count, :count], expected)
 
 
+@pytest.mark.parametrize(("room", "legal"), [(60, True), (5, False)])
+def test_no_hop_is_legal_once_the_frontier_is_full(worlds: Worlds, room: int, legal: bool) -> None:
+    chosen = EnvironmentSettings(max_candidates=room, expand_size=5)
+    batch = started(chosen, worlds.fresh(7, chosen))
+    for action in (1, batch.layout.take):
+        batch.act(0, action)
+    assert batch.lane(0).count == 5
+    assert bool(batch.mask[0, batch.layout.hop : batch.layout.take].any()) is legal
+
+
 def test_evidence_is_numbered_in_the_order_in_which_it_was_taken(worlds: Worlds) -> None:
     chosen = EnvironmentSettings(max_candidates=60, max_evidence=4)
     batch = started(chosen, worlds.fresh(7, chosen))
