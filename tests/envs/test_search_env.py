@@ -132,6 +132,17 @@ def test_an_episode_by_hand(small_index: Index) -> None:
     assert (reward, terminated) == (0.0, True)
 
 
+def test_recall_is_a_share_of_the_supporting_passages_and_not_of_what_was_taken(small_index: Index) -> None:
+    passages = small_index.store.passages([5, 6])
+    question = Question("q", f"What is known of {passages[0].title}?")
+    env = SearchEnv(small_index, [question], {"q": {passage.id: 1 for passage in passages}})
+    layout = env._batch.layout
+    env.reset()
+    observation, *_ = env.step(layout.expand + 2)
+    *_, info = env.step(layout.take + observation["candidate_rows"].tolist().index(5))
+    assert info["recall"] == 0.5
+
+
 def test_seeds_decide_the_questions(env: SearchEnv) -> None:
     first = [env.reset(seed=7)[1]["question"], *(env.reset()[1]["question"] for _ in range(20))]
     second = [env.reset(seed=7)[1]["question"], *(env.reset()[1]["question"] for _ in range(20))]
