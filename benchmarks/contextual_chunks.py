@@ -107,7 +107,7 @@ def main() -> None:
         work=Path("runs/contextual-chunks"),
     )
     parser.add_argument("--passages", type=int, default=None, help="from the beginning of the corpus (default: all)")
-    parser.add_argument("--contexts", nargs="+", default=["none", "title", "neighbours", "corpus"])
+    parser.add_argument("--contexts", nargs="+", default=["none", "corpus"])
     parser.add_argument("--chunk-tokens", type=int, default=100)
     parser.add_argument("--k", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)

@@ -23,6 +23,7 @@ from trailhound.index.index import Index
 from trailhound.retrievers.records import Query, Vectors
 from trailhound.retrievers.vectors.dense import KINDS, DenseIndex, DenseKind
 from trailhound.retrievers.vectors.projection import ProjectedEncoder, learn_projection
+from trailhound.retrievers.vectors.quantisers import PIECE
 
 LIMIT = 20
 
@@ -68,6 +69,12 @@ def ask(dense: DenseIndex, vectors: Vectors) -> tuple[list[set[int]], list[float
     return found, milliseconds
 
 
+def code_bytes(kind: DenseKind, dimension: int) -> float:
+    """Return what one passage's vector or code takes; of cells with its row, of codes in them with its place too."""
+    whole, piece = 4.0 * dimension, dimension / PIECE
+    return {"sq8": float(dimension), "pq": piece, "opq": piece, "lsh": piece, "ivfpq": piece + 16}.get(kind, whole)
+
+
 def measure(corpus: str, name: str, kind: DenseKind, vectors: Vectors, asked: Asked, exact: list[set[int]]) -> Row:
     """Build one index, ask it, and compare."""
     with tempfile.TemporaryDirectory() as folder:
@@ -75,6 +82,7 @@ def measure(corpus: str, name: str, kind: DenseKind, vectors: Vectors, asked: As
         DenseIndex.build(Path(folder) / "dense", vectors, kind)
         seconds = time.process_time() - started
         dense = DenseIndex(Path(folder) / "dense", kind)
+        size = sum(path.stat().st_size for path in Path(folder).rglob("*.*")) / len(dense)
         found, milliseconds = ask(dense, asked.vectors)
     pairs = zip(found, asked.supporting, strict=True)
     return Row(
@@ -84,8 +92,8 @@ def measure(corpus: str, name: str, kind: DenseKind, vectors: Vectors, asked: As
         100 * float(np.mean([len(rows & best) / len(best) for rows, best in zip(found, exact, strict=True)]))
         if exact
         else 100.0,
-        dense.memory().passage_bytes,
-        dense.memory().bytes_per_passage,
+        code_bytes(kind, dense.dimension),
+        size,
         seconds,
         *np.percentile(milliseconds, [50, 95]).tolist(),
     )

@@ -125,7 +125,7 @@ def compare(place: Path, folder: Path, split: str, bits: list[int], work: Path, 
             started = time.thread_time()
             found.append(late.search(Query(text), SHOWN[-1]).rows)
             milliseconds.append(1000 * (time.thread_time() - started))
-        size = late.memory().bytes_per_passage
+        size = sum(path.stat().st_size for path in codes.iterdir()) / len(index)
         timing = np.percentile(milliseconds, [50, 95]).tolist()
         result = figures(found, wanted, exact)
         rows.append(Row(folder.name, f"{count} bits", *result, size, whole / len(index) / size, seconds, *timing))

@@ -106,7 +106,7 @@ def build(folder: Path, dense: Any) -> dict[str, Any]:
     )
     stages.report("publishing and opening", 0, 0)
     files = [path for path in index.path.rglob("*") if path.is_file()]
-    memory = index.dense.memory()
+    kept = [path for path in files if path.parent.name == "dense" and path.name != "keys.npy"]
     return {
         "passages": len(index),
         "links": len(index.graph.edges),
@@ -115,8 +115,7 @@ def build(folder: Path, dense: Any) -> dict[str, Any]:
         "wall_seconds": time.perf_counter() - started,
         "peak_gib": resident(),
         "disk_bytes_per_passage": sum(path.stat().st_size for path in files) / len(index),
-        "dense_bytes_per_passage": memory.bytes_per_passage,
-        "dense_code_bytes": memory.passage_bytes,
+        "dense_bytes_per_passage": sum(path.stat().st_size for path in kept) / len(index),
     }
 
 

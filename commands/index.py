@@ -63,10 +63,10 @@ def add(subcommands: Any) -> None:
     budget.add_argument("--chunk-tokens", type=positive, default=None, metavar="N", help="or the encoder's tokens")
     parser.add_argument(
         "--context",
-        choices=("none", "title", "neighbours", "corpus"),
+        choices=("none", "corpus"),
         default="none",
-        help="what is put before a passage's text to find it by: the headings above it (title), those and what stands"
-        " beside it (neighbours), or those and who in the corpus speaks of its subject (corpus); default: none",
+        help="what is put before a passage's text to find it by: the headings above it and who in the corpus speaks"
+        " of its subject (corpus); default: none",
     )
     _add_masking(parser)
     add_lock_timeout(parser)

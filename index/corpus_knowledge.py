@@ -1,9 +1,8 @@
 """The lines before the passages of added documents: what the index knows of their subjects, without a walk over it.
 
-Where a context is made from the document alone (``title``, ``neighbours``, a user's function), an addition gets the
-line that a build gives it. For ``corpus`` a build walks over all documents; here the lexical index is asked who speaks
-of the subjects of the added documents, and only those passages are read (``CorpusKnowledge``). Passages that are there
-already keep their lines.
+Of a user's function an addition gets the line that a build gives it. For ``corpus`` a build walks over all documents;
+here the lexical index is asked who speaks of the subjects of the added documents, and only those passages are read
+(``CorpusKnowledge``). Passages that are there already keep their lines.
 """
 
 from __future__ import annotations

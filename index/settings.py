@@ -23,8 +23,8 @@ class IndexSettings:
         dense: how vectors are kept, one of :data:`KINDS`.
         chunk_words: words to a passage, for documents that do not come as passages.
         chunk_tokens: tokens of the encoder to a passage, special ones excluded; instead of ``chunk_words``.
-        context: what is put before a passage's text for embedding and lexical indexing: ``none``, ``title``,
-            ``neighbours`` or ``corpus``; ``function`` where :meth:`Index.build` was given one.
+        context: what is put before a passage's text for embedding and lexical indexing: ``none`` or
+            ``corpus``; ``function`` where :meth:`Index.build` was given one.
         mask: kinds of private data that are masked before anything is stored, ``all`` for every kind.
         late_interaction: bits to a number of the word pieces' codes (1, 2 or 4); 0 for no late-interaction sub-index.
         dimension: numbers to a vector, fewer than the encoder's: a map is learned from the corpus; 0 for the encoder's.

@@ -9,7 +9,6 @@ The title of the document stands before the line in any case, see ``encoder.embe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import chain
 from typing import Literal
 
 from ...errors import CorpusError
@@ -18,19 +17,16 @@ from ..words.terms import analyse
 from .corpus_context import DistinctiveTerms, Mentions
 from .markdown import Section, sections
 
-ContextName = Literal["none", "title", "neighbours", "corpus", "function"]
+ContextName = Literal["none", "corpus", "function"]
 """``function`` stands in an index's settings where a user's own function gave the context."""
 
-CONTEXTS: tuple[ContextName, ...] = ("none", "title", "neighbours", "corpus", "function")
+CONTEXTS: tuple[ContextName, ...] = ("none", "corpus", "function")
 
 ContextFunction = Callable[[Document, Passage, Sequence[Passage]], str]
 """A user's own: given a document, one of its passages and all of them, returns the line, "" for none."""
 
 Chunked = tuple[Document, Sequence[Passage]]
 """A document and the passages that it was cut into."""
-
-NEIGHBOUR_WORDS = 12
-"""Words that are taken from the end of the passage before, and from the beginning of the one after."""
 
 LACKING_TERMS = 3
 """Terms of a document without headings that a passage is told because it lacks them."""
@@ -43,10 +39,8 @@ def context_lines(chunked: Sequence[Chunked], context: ContextName | ContextFunc
 
     Args:
         chunked: a whole corpus.
-        context: ``title``: the headings that a passage stands under. ``neighbours``: those, the headings before and
-            after, and the words before and after the passage. ``corpus``: the headings, or where there are none the
-            terms that distinguish the document and that the passage lacks (``distinctive_terms.py``), and what else
-            in the corpus speaks of the passage's subject (``corpus_context.py``). Or a user's own function.
+        context: ``corpus``: the headings above, or where there are none the terms that distinguish the document and
+            that the passage lacks, and what else in the corpus speaks of its subject. Or a user's own function.
 
     Raises:
         CorpusError: a user's function gave something else than a string.
@@ -60,11 +54,8 @@ def context_lines(chunked: Sequence[Chunked], context: ContextName | ContextFunc
     if context == "none":
         return [""] * sum(len(passages) for _, passages in chunked)
     located = [sections(document, passages) for document, passages in chunked]
-    if context == "corpus":
-        terms = DistinctiveTerms(document.text for document, _ in chunked)
-        return corpus_lines(chunked, located, Mentions(chunked, located), terms)
-    one = _title if context == "title" else _neighbours
-    return list(chain.from_iterable(one(*pair, where) for pair, where in zip(chunked, located, strict=True)))
+    terms = DistinctiveTerms(document.text for document, _ in chunked)
+    return corpus_lines(chunked, located, Mentions(chunked, located), terms)
 
 
 def in_context(line: str, text: str) -> str:
@@ -78,26 +69,6 @@ def name_of(context: ContextName | ContextFunction) -> str:
         return context
     name = getattr(context, "__qualname__", type(context).__qualname__)
     return f"{getattr(context, '__module__', type(context).__module__)}.{name}"
-
-
-def _title(document: Document, passages: Sequence[Passage], where: Sequence[Section]) -> list[str]:
-    return [_above(document, section) for section in where]
-
-
-def _neighbours(document: Document, passages: Sequence[Passage], where: Sequence[Section]) -> list[str]:
-    words = [_words(passage.text) for passage in passages]
-    lines = []
-    for place, section in enumerate(where):
-        before = words[place - 1][-NEIGHBOUR_WORDS:] if place else []
-        after = words[place + 1][:NEIGHBOUR_WORDS] if place + 1 < len(words) else []
-        beside = ", ".join(filter(None, (section.before, section.after)))
-        lines.append(_joined([_above(document, section), beside, " ".join(before), " ".join(after)]))
-    return lines
-
-
-def _words(text: str) -> list[str]:
-    """Return the words of a text without marks that stand alone (those of headings and list items)."""
-    return [word for word in text.split() if any(map(str.isalnum, word))]
 
 
 def corpus_lines(

@@ -78,13 +78,10 @@ class Section:
     Attributes:
         path: titles of the headings that it stands under or begins with, outermost first.
         inside: how many of them, from the last backwards, are in the passage's own text.
-        before, after: the heading before and the one after its innermost one, "" where there is none.
     """
 
     path: tuple[str, ...]
     inside: int
-    before: str
-    after: str
 
     @property
     def above(self) -> tuple[str, ...]:
@@ -110,14 +107,8 @@ def sections(document: Document, passages: Sequence[Passage]) -> list[Section]:
                 open_headings.pop()
             open_headings.append(heading)
             place += 1
-        found.append(
-            Section(
-                tuple(heading.title for heading in open_headings),
-                sum(heading.start >= passage.start for heading in open_headings),
-                outline[place - 2].title if place > 1 else "",
-                outline[place].title if place < len(outline) else "",
-            )
-        )
+        inside = sum(heading.start >= passage.start for heading in open_headings)
+        found.append(Section(tuple(heading.title for heading in open_headings), inside))
     return found
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,49 +79,43 @@ WHOLE = 2
 """Numbers of a mark that stand for the whole text; those after them are its bands."""
 
 
-class Known(Protocol):
-    """Passages that were let through before, by an index that is being changed; their rows are below ``rows``."""
-
-    rows: int
-
-    def equal(self, mark: Mark) -> int | None:
-        """Return the first passage that is equal but for its writing."""
-        ...
-
-    def meeting(self, mark: Mark) -> list[int]:
-        """Return the passages that share a band."""
-        ...
-
-    def shingles(self, row: int) -> frozenset[int]:
-        """Return the shingles of a passage."""
-        ...
-
-    def id_of(self, row: int) -> str:
-        """Return the id of a passage."""
-        ...
-
-
-class PassageComparison:
-    """Sees passages one after the other, and says which of them repeat one that it has let through.
+class DuplicateFilter:
+    """Lets through the passages of a corpus that repeat none, document by document, and lists the others.
 
     Near duplicates are found by MinHash (Broder 1997) over shingles of ``SHINGLE`` words in bands (Leskovec, Rajaraman
     and Ullman, "Mining of Massive Datasets", section 3.4), and then compared shingle by shingle. Two passages that
     differ in their title, a number, a capitalised word or a negation are different however alike they are: "born in
-    1971" is not "born in 1972". Memory is a mark, and a number for each word, of what was let through.
+    1971" is not "born in 1972". It keeps a mark, and a number for each word, of what was let through.
 
     Args:
-        known: what was let through before.
+        known: what was let through before, by an index that is being changed.
 
     Attributes:
-        marks: the numbers of every passage's mark that was let through, uint64 [18] each.
+        dropped: what was left out: see :func:`load_dropped`.
     """
 
-    def __init__(self, known: Known | None = None) -> None:
+    def __init__(self, known: KnownPassages | None = None) -> None:
         self._known = known
-        self.marks: list[NDArray[np.uint64]] = []
+        self._first = 0 if known is None else known.rows
+        self._ids: list[str] = []
+        self.dropped: list[dict[str, str]] = []
+        self._marks: list[NDArray[np.uint64]] = []
         self._equal: dict[bytes, int] = {}
         self._bands: dict[tuple[int, int], list[int]] = {}
         self._shingles: dict[int, frozenset[int]] = {}
+
+    def pass_through(self, passages: Iterable[Passage]) -> list[Passage]:
+        """Return the new ones among the passages of the next document."""
+        new: list[Passage] = []
+        for passage in passages:
+            twin = self.check(self._first + len(self._ids), passage.title, passage.text)
+            if twin is None:
+                self._ids.append(passage.id)
+                new.append(passage)
+                continue
+            entry = {"document": passage.document_id, "passage": passage.id, "reason": twin.reason}
+            self.dropped.append({**entry, "found_as": self._id_of(twin.kept)})
+        return new
 
     def check(self, row: int, title: str, text: str) -> Dropped | None:
         """Return why the passage can be dropped, or None, when it is let through."""
@@ -140,49 +134,12 @@ class PassageComparison:
             others = known.shingles(other) if known is not None and other < known.rows else self._shingles[other]
             if len(mark.shingles & others) >= ALIKE * len(mark.shingles | others):
                 return Dropped(row, "near", other)
-        self.marks.append(mark.numbers)
+        self._marks.append(mark.numbers)
         self._equal[whole] = row
         self._shingles[row] = mark.shingles
         for band in bands:
             self._bands.setdefault(band, []).append(row)
         return None
-
-
-class DuplicateFilter:
-    """Lets through the passages of a corpus that repeat none, document by document, and lists the others.
-
-    Args:
-        known: what was let through before, by an index that is being changed.
-
-    Attributes:
-        dropped: what was left out: see :func:`load_dropped`.
-    """
-
-    def __init__(self, known: Known | None = None) -> None:
-        self._known = known
-        self._first = 0 if known is None else known.rows
-        self._compared = PassageComparison(known)
-        self._ids: list[str] = []
-        self.dropped: list[dict[str, str]] = []
-
-    def pass_through(self, passages: Iterable[Passage]) -> list[Passage]:
-        """Return the new ones among the passages of the next document."""
-        new: list[Passage] = []
-        for passage in passages:
-            dropped = self._compared.check(self._first + len(self._ids), passage.title, passage.text)
-            if dropped is None:
-                self._ids.append(passage.id)
-                new.append(passage)
-                continue
-            self.dropped.append(
-                {
-                    "document": passage.document_id,
-                    "passage": passage.id,
-                    "reason": dropped.reason,
-                    "found_as": self._id_of(dropped.kept),
-                }
-            )
-        return new
 
     def _id_of(self, row: int) -> str:
         if self._known is not None and row < self._first:
@@ -192,7 +149,7 @@ class DuplicateFilter:
     @property
     def marks(self) -> NDArray[np.uint64]:
         """By what further passages are compared with those that were let through, uint64 [n, 18]."""
-        return np.array(self._compared.marks, np.uint64).reshape(-1, WHOLE + _BANDS)
+        return np.array(self._marks, np.uint64).reshape(-1, WHOLE + _BANDS)
 
 
 def save_dropped(folder: Path, dropped: Sequence[Entry], marks: NDArray[np.uint64]) -> None:
@@ -249,7 +206,7 @@ class MarkTable:
 
 
 class KnownPassages:
-    """The living passages of an index, for a :class:`DuplicateFilter` that additions pass through; fulfils ``Known``.
+    """The living passages of an index, for a :class:`DuplicateFilter` that additions pass through.
 
     Args:
         tables: marks of each segment, with the row of its first passage.
@@ -317,13 +274,6 @@ def _factors() -> NDArray[np.uint64]:
     return np.random.default_rng(0).integers(1, _PRIME >> 32, (2, _BANDS * _ROWS), np.uint64)
 
 
-def duplicates(titles: Sequence[str], texts: Sequence[str]) -> list[Dropped]:
-    """Return the passages that repeat an earlier one, in the order of their rows."""
-    seen = PassageComparison()
-    checked = (seen.check(row, *both) for row, both in enumerate(zip(titles, texts, strict=True)))
-    return [dropped for dropped in checked if dropped is not None]
-
-
 def _words(text: str) -> list[str]:
     return words_of(unicodedata.normalize("NFKC", text))
 
@@ -333,7 +283,7 @@ def _plain(word: str) -> str:
 
 
 def _is_telling(word: str) -> bool:
-    return word[0].isupper() or any(char.isdigit() for char in word) or word in _NEGATIONS
+    return word[0].isupper() or any(map(str.isdigit, word)) or word in _NEGATIONS
 
 
 def _shingles(words: Sequence[str]) -> frozenset[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +13,13 @@ from ..atomic_file import map_array
 from ..records import Hits, Query, Rows, Vectors
 from .quantisers import COMPRESSED, KINDS, LSH_BITS, DenseKind, faiss_index
 
-__all__ = ["COMPRESSED", "FAISS", "KINDS", "VECTORS", "DenseIndex", "DenseKind", "DenseMemory"]
+__all__ = ["COMPRESSED", "FAISS", "KINDS", "VECTORS", "DenseIndex", "DenseKind"]
 
 VECTORS = "vectors.npy"
 FAISS = "faiss.index"
 
 _TIES = 8
 """How many passages more than asked for are fetched at first, so that equal scores at the end are cut by row."""
-
-
-@dataclass(frozen=True, slots=True)
-class DenseMemory:
-    """What a dense memory takes while it is searched.
-
-    Attributes:
-        kind: of the memory.
-        passages: N.
-        passage_bytes: what every further passage takes: vector or code, its place in a cell, its links.
-        learned_bytes: what the memory takes besides, however many passages there are: codebooks, rotation; the
-            centres of cells.
-    """
-
-    kind: DenseKind
-    passages: int
-    passage_bytes: float
-    learned_bytes: int
-
-    @property
-    def bytes_per_passage(self) -> float:
-        """Everything, shared out over the passages."""
-        return self.passage_bytes + self.learned_bytes / self.passages
 
 
 class DenseIndex:
@@ -109,7 +85,7 @@ class DenseIndex:
         """
         if self._vectors is None:
             raise IndexFolderError(
-                f"dense {self.kind} keeps codes in place of vectors: ask reconstruct(rows) for what they say,"
+                f"dense {self.kind} keeps codes instead of vectors: ask reconstruct(rows) for what they say,"
                 " or build the index with exact, hnsw or ivf"
             )
         return self._vectors
@@ -128,20 +104,6 @@ class DenseIndex:
         if self.kind == "lsh":  # the sides of hyperplanes say a direction only
             vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return vectors
-
-    def memory(self) -> DenseMemory:
-        """Return what the memory takes."""
-        import faiss
-
-        count, code = len(self), 4.0 * self.dimension
-        whole = int(count * code) if self.kind == "exact" else faiss.serialize_index(self._faiss).nbytes
-        if self.kind == "hnsw":
-            return DenseMemory(self.kind, count, whole / count, 0)
-        if self.kind in ("ivf", "ivfpq"):  # beside the code the passage's row, and of codes their place by row
-            code = faiss.extract_index_ivf(self._faiss).code_size + (8.0 if self.kind == "ivf" else 16.0)
-        elif self.kind != "exact":
-            code = float(self._faiss.sa_code_size())
-        return DenseMemory(self.kind, count, code, whole - int(count * code))
 
     def search(self, query: Query, limit: int) -> Hits:
         """Return the ``limit`` passages nearest to the query's vector, best first, ties by row.

@@ -7,7 +7,6 @@ the greatest inner product with one of its own ("MaxSim"). Word pieces are kept 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,28 +43,6 @@ NOTHING = Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 TokenReader = Callable[[str], NDArray[np.float16]]
 """Turns a query into the vectors of its word pieces, float16 [l, d]."""
-
-
-@dataclass(frozen=True, slots=True)
-class LateMemory:
-    """What a late-interaction index takes.
-
-    Attributes:
-        passages: N.
-        tokens: word pieces of all passages.
-        token_bytes: codes and cells, and the lists of passages by centre.
-        learned_bytes: centres and buckets.
-    """
-
-    passages: int
-    tokens: int
-    token_bytes: int
-    learned_bytes: int
-
-    @property
-    def bytes_per_passage(self) -> float:
-        """Everything, shared out over the passages."""
-        return (self.token_bytes + self.learned_bytes) / self.passages
 
 
 class LateInteractionIndex:
@@ -161,14 +138,6 @@ class LateInteractionIndex:
     def __len__(self) -> int:
         """Return the number of passages."""
         return len(self._offsets) - 1
-
-    def memory(self) -> LateMemory:
-        """Return what the index takes."""
-        codec = self.codec
-        learned = codec.centres.size * 2 + codec.books.nbytes + self._begins.nbytes
-        coded = self._coded
-        kept = coded.cells.nbytes + coded.codes.nbytes + coded.lengths.nbytes
-        return LateMemory(len(self), len(coded), kept + self._postings.nbytes + self._offsets.nbytes, learned)
 
     def search(self, query: Query, limit: int) -> Hits:
         """Return at most ``limit`` passages that fit the query's word pieces best, best first, ties by row."""

@@ -28,12 +28,10 @@ NOVAK = Document(
 SHIP = Document("s", "Ship", "The ship lay at the quay. It was Jana Novak who named it.")
 CHUNKED: dict[str, Any] = {"chunk_words": 8}
 KINDS = {
-    "title": IndexSettings(context="title", **CHUNKED),
-    "neighbours": IndexSettings(context="neighbours", **CHUNKED),
     "corpus": IndexSettings(context="corpus", **CHUNKED),
     "late": IndexSettings(late_interaction=2, **CHUNKED),
     "tokens": IndexSettings(chunk_tokens=8),
-    "late in context": IndexSettings(late_interaction=4, context="title", chunk_tokens=8),
+    "late in context": IndexSettings(late_interaction=4, context="corpus", chunk_tokens=8),
     "compressed late": IndexSettings(late_interaction=1, dense="sq8"),
     "masked": IndexSettings(mask=("email",), context="corpus"),
 }
@@ -99,9 +97,7 @@ def test_word_pieces_of_additions_are_found_beside_those_of_the_base(
         assert not {"3#0", "33#0"} & set(found(index, text)["late"])
 
 
-@pytest.mark.parametrize(
-    ("context", "question"), [("title", "years"), ("neighbours", "daughter"), ("corpus", "mill")], ids=lambda text: text
-)
+@pytest.mark.parametrize(("context", "question"), [("corpus", "mill")], ids=lambda text: text)
 def test_an_added_passage_is_found_by_what_stands_before_it(
     context: Any, question: str, tmp_path: Path, word_encoder: Encoder
 ) -> None:
@@ -151,7 +147,7 @@ class TestContextByAFunction:
         assert_equal(index, anew, files_of)
 
     def test_an_index_without_one_takes_none(self, tmp_path: Path, word_encoder: Encoder) -> None:
-        index = Index.build(NOTES, tmp_path / "x", settings=IndexSettings(context="title"), encoder=word_encoder)
+        index = Index.build(NOTES, tmp_path / "x", settings=IndexSettings(context="corpus"), encoder=word_encoder)
         with pytest.raises(UpdateError, match="built with the context 'title', not by a function: leave context out"):
             index.add([NOVAK], context=self.numbered)
 

@@ -243,7 +243,7 @@ class TestSettings:
 
     def test_a_knowledge_graph_is_neither_masked_nor_put_in_context(self, place: Path, tmp_path: Path) -> None:
         (tmp_path / "graph.txt").write_text("a\tknows\tb\n")
-        for settings in (IndexSettings(mask=("email",)), IndexSettings(context="title")):
+        for settings in (IndexSettings(mask=("email",)), IndexSettings(context="corpus")):
             with pytest.raises(IndexFolderError, match="knowledge graph"):
                 Index.build([tmp_path / "graph.txt"], place, settings=settings)
 

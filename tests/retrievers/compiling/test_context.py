@@ -33,25 +33,9 @@ def test_none_says_nothing() -> None:
     assert context_lines(CHUNKED, "none") == ["", "", "", ""]
 
 
-def test_title_is_the_path_of_headings_that_the_passage_lacks() -> None:
-    assert context_lines(CHUNKED, "title") == ["", "", "Films", ""]
+def test_the_line_has_the_path_of_headings_that_the_passage_lacks() -> None:
     deep = Document("d", "T", "# A\n\n## B\n\n### C\n\none two three.\n\nfour five six.")
-    assert context_lines([(deep, chunk(deep, 6))], "title")[-1] == "A > B > C"
-
-
-def test_neighbours_are_the_headings_and_words_beside_it() -> None:
-    assert context_lines(CHUNKED, "neighbours") == [
-        "Films. Films The first was silent and short",
-        "Ada Brun. Ada Brun She was born in Torl. The second had Lena Marsk",
-        "Films. Ada Brun. Films The first was silent and short",
-        "",
-    ]
-
-
-def test_neighbours_take_a_few_words_only() -> None:
-    long = Document("d", "T", " ".join(f"w{n}" for n in range(90)))
-    lines = context_lines([(long, chunk(long, 30))], "neighbours")
-    assert lines[1].split() == [f"w{n}" for n in range(18, 30)][:-1] + ["w29."] + [f"w{n}" for n in range(60, 72)]
+    assert context_lines([(deep, chunk(deep, 6))], "corpus")[-1] == "A > B > C"
 
 
 def test_corpus_says_who_speaks_of_the_subject() -> None:
@@ -92,7 +76,7 @@ class TestFunction:
         ]
         assert name_of(place) == f"{__name__}.{place.__qualname__}"
         assert name_of(context_lines) == "trailhound.retrievers.compiling.context.context_lines"
-        assert name_of("title") == "title"
+        assert name_of("corpus") == "corpus"
 
     def test_what_it_gives_must_be_a_string(self) -> None:
         with pytest.raises(CorpusError, match="gave None for the passage 'a#0'"):

@@ -52,12 +52,12 @@ def test_each_passage_knows_where_it_stands() -> None:
         "```",
     ]
     assert sections(document, passages) == [
-        Section((), 0, "", "Ada Brun"),
-        Section(("Ada Brun",), 1, "", "Life"),
-        Section(("Ada Brun",), 0, "", "Life"),
-        Section(("Ada Brun", "Life", "Early"), 2, "Life", "Films"),
-        Section(("Ada Brun", "Films"), 1, "Early", ""),
-        Section(("Ada Brun", "Films"), 0, "Early", ""),
+        Section((), 0),
+        Section(("Ada Brun",), 1),
+        Section(("Ada Brun",), 0),
+        Section(("Ada Brun", "Life", "Early"), 2),
+        Section(("Ada Brun", "Films"), 1),
+        Section(("Ada Brun", "Films"), 0),
     ]
     assert [section.above for section in sections(document, passages)] == [
         (),
@@ -73,5 +73,5 @@ def test_a_heading_in_the_middle_of_a_passage_counts_from_the_next_one_on() -> N
     """Only a passage of many headings and nothing else has one in it that it does not begin with."""
     document = Document("d", "T", "intro\n\n# A\n\n# B\n\ntext text text text")
     whole = chunk(Document("d", "T", document.text, atomic=True))
-    assert sections(document, whole) == [Section((), 0, "", "A")]
+    assert sections(document, whole) == [Section((), 0)]
     assert [section.path for section in sections(document, chunk(document, 5))] == [(), ("B",), ("B",)]

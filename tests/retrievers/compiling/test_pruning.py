@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,6 @@ from trailhound.retrievers.compiling.pruning import (
     DuplicateFilter,
     KnownPassages,
     MarkTable,
-    duplicates,
     load_dropped,
     mark_of,
     save_dropped,
@@ -27,6 +27,12 @@ LONG = (
     "Brun Oller was an engineer who built the gate of the harbour at Vellmark in 1871 and, after a long quarrel with"
     " the owners of the quay, went back to the small town in the hills where he was born, and where he is buried"
 )
+
+
+def duplicates(titles: Sequence[str], texts: Sequence[str]) -> list[Dropped]:
+    seen = DuplicateFilter()
+    checked = (seen.check(row, *both) for row, both in enumerate(zip(titles, texts, strict=True)))
+    return [repeated for repeated in checked if repeated is not None]
 
 
 def dropped(*texts: str) -> list[Dropped]:

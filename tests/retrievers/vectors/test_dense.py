@@ -114,11 +114,8 @@ def test_codes_take_the_place_of_vectors(tmp_path: Path, kind: DenseKind) -> Non
     index = built(tmp_path, vectors, kind)
     with pytest.raises(IndexFolderError, match="codes instead of vectors"):
         _ = index.vectors
-    sizes = {"sq8": 24, "pq": 6, "opq": 6, "ivfpq": 6 + 16, "lsh": 6}
-    memory = index.memory()
-    assert memory.passage_bytes == sizes[kind]
     on_disk = sum(path.stat().st_size for path in tmp_path.iterdir())
-    assert memory.bytes_per_passage * 2000 == pytest.approx(on_disk + (2000 * 8 if kind == "ivfpq" else 0), rel=0.05)
+    assert on_disk < 2000 * {"sq8": 25, "ivfpq": 24}.get(kind, 16)  # of 96 bytes
 
 
 @pytest.mark.parametrize(("kind", "cosine"), [("sq8", 0.9999), ("pq", 0.9), ("opq", 0.9), ("ivfpq", 0.9), ("lsh", 0.7)])

@@ -102,15 +102,6 @@ def test_blocks_and_samples_change_nothing(
         assert path.read_bytes() == (tmp_path / "blocks" / path.name).read_bytes()
 
 
-def test_memory_is_that_of_the_files(tmp_path: Path, texts: list[str], word_vectors: TokenEncoder) -> None:
-    index = built(tmp_path / "late", texts, word_vectors, 2)
-    memory = index.memory()
-    assert memory.tokens == len(word_vectors.encode_tokens(texts).vectors)
-    on_disk = sum(path.stat().st_size for path in (tmp_path / "late").iterdir())
-    assert memory.bytes_per_passage * len(texts) == pytest.approx(on_disk, rel=0.02)
-    assert memory.token_bytes < memory.tokens * (16 + 2 + 2 + 4) + 9 * len(texts)
-
-
 @pytest.mark.parametrize(("tokens", "centres"), [(0, 16), (1, 16), (100, 128), (65_536, 4096), (1_000_000, 8192)])
 def test_the_number_of_centres(tokens: int, centres: int) -> None:
     assert centres_for(tokens) == centres
