@@ -17,8 +17,8 @@ from ..errors import PolicyError
 from ..retrievers.atomic_file import write_atomically
 from ..retrievers.hashed_files import fingerprint, read_listed, read_sealed_json, write_sealed_json
 from ..retrievers.protocols import Encoder
-from ..retrievers.vectors.adapter import Adapter, load_adapter, save_adapter
 from ..retrievers.vectors.encoder import MiniLMEncoder
+from ..retrievers.vectors.minilm import Adapter, load_adapter, save_adapter
 from .network import NetworkSettings, PolicyNetwork
 from .rollout import Confidence
 

@@ -25,8 +25,8 @@ from ..retrievers.differentiable.learned_fusion import LearnedFusion
 from ..retrievers.differentiable.operators import AttentionMemory
 from ..retrievers.hashed_files import about_tensors, read_sealed_tensors, write_sealed_tensors
 from ..retrievers.records import Query
-from ..retrievers.vectors.adapter import load_adapter
 from ..retrievers.vectors.encoder import BUILT_IN, MiniLMEncoder
+from ..retrievers.vectors.minilm import load_adapter
 
 MEMORY_FILE = "query_memory.safetensors"
 

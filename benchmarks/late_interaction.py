@@ -21,11 +21,10 @@ from inputs import add_corpora, arguments, corpora, parse, supporting
 from numpy.typing import NDArray
 from table import markdown, show, write
 from trailhound.index.index import Index
-from trailhound.retrievers.protocols import Progress
+from trailhound.retrievers.protocols import Progress, TokenVectors
 from trailhound.retrievers.records import Query
 from trailhound.retrievers.vectors.encoder import MiniLMEncoder, embedding_text
 from trailhound.retrievers.vectors.late_interaction import LateInteractionIndex
-from trailhound.retrievers.vectors.token_vectors import TokenVectors
 
 SHOWN = (5, 20)
 _BLOCK = 64

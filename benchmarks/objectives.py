@@ -78,8 +78,8 @@ def recall_given_evidence(index: Index, folder: Path, out: Path) -> dict[str, fl
     from trailhound.envs.question_set import QuestionSet
     from trailhound.envs.settings import EnvironmentSettings
     from trailhound.learning.queries.hop_encoder import TuningQuestion
-    from trailhound.retrievers.vectors.adapter import load_adapter
     from trailhound.retrievers.vectors.encoder import MiniLMEncoder
+    from trailhound.retrievers.vectors.minilm import load_adapter
 
     encoder = MiniLMEncoder(threads=1, adapter=load_adapter(out) if out.exists() else None)
     questions = QuestionSet.load(index, folder, "validation", EnvironmentSettings())

@@ -25,9 +25,8 @@ from ..retrievers.protocols import Encoder, Progress
 from ..retrievers.records import Document
 from ..retrievers.store import FILE_NAME, StoreWriter
 from ..retrievers.vectors.dense import COMPRESSED, DenseIndex
-from ..retrievers.vectors.encoder import embedding_text, load_encoder
+from ..retrievers.vectors.encoder import ProjectedEncoder, embedding_text, learn_projection, load_encoder
 from ..retrievers.vectors.late_interaction import LATE, LateInteractionIndex, check_tokens
-from ..retrievers.vectors.projection import ProjectedEncoder, learn_projection
 from ..retrievers.vectors.vector_cache import DENSE, KEYS, VectorCache, clear_vectors, keys_of
 from ..retrievers.words.lexical import LexicalIndex
 from ..retrievers.words.terms import TermIndex

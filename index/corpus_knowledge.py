@@ -12,11 +12,15 @@ from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
-from ..retrievers.compiling.context import Chunked, ContextFunction, ContextName, context_lines, corpus_lines
-from ..retrievers.compiling.corpus_context import (
+from ..retrievers.compiling.context import (
     MOST_SECTIONS,
+    Chunked,
+    ContextFunction,
+    ContextName,
     DistinctiveTerms,
     Mentions,
+    context_lines,
+    corpus_lines,
     paths_of,
     sections_of_titles,
 )

@@ -19,9 +19,8 @@ from ..retrievers.folder import LOCK_TIMEOUT, base_hash, building
 from ..retrievers.knowledge.fact_encoder import FactEncoder
 from ..retrievers.protocols import Encoder, Progress, SubIndex
 from ..retrievers.records import Document, Query
-from ..retrievers.vectors.encoder import load_encoder
+from ..retrievers.vectors.encoder import ProjectedEncoder, load_encoder
 from ..retrievers.vectors.late_interaction import check_tokens
-from ..retrievers.vectors.projection import ProjectedEncoder
 from .additions import Additions, context_of, masker_of, masker_of_masked
 from .build import BuildPlan, documents_of, graph_of
 from .open_folder import OpenFolder

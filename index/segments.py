@@ -22,8 +22,8 @@ from ..retrievers.knowledge.facts import Facts
 from ..retrievers.protocols import SubIndex
 from ..retrievers.store import FILE_NAME, EvidenceStore
 from ..retrievers.vectors.dense import KINDS, DenseIndex
+from ..retrievers.vectors.encoder import PROJECTION
 from ..retrievers.vectors.late_interaction import LATE, LateInteractionIndex
-from ..retrievers.vectors.projection import PROJECTION
 from ..retrievers.vectors.vector_cache import DENSE
 from ..retrievers.words.lexical import LexicalIndex, LinksFolder
 from ..retrievers.words.terms import TermIndex

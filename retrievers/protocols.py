@@ -1,8 +1,9 @@
-"""The seams: what every encoder, every sub-index and every re-ranker offers."""
+"""The seams: what a sub-index, an encoder and a re-ranker must offer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -76,4 +77,40 @@ class Reranker(Protocol):
 
     def sentences(self, query: Query, passages: Sequence[Passage]) -> list[SupportingSentence | None]:
         """Return the best sentence of every passage, [n]; None where a passage has none."""
+        ...
+
+
+Offsets = NDArray[np.int64]
+"""Where each text's vectors begin, [n+1]: those of text ``i`` are ``[offsets[i], offsets[i+1])``."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenVectors:
+    """The vectors of texts, one after the other.
+
+    Attributes:
+        offsets: int64 [n+1].
+        vectors: float16 [t, d], rows of length 1 (three digits: more than late interaction can tell apart).
+    """
+
+    offsets: Offsets
+    vectors: NDArray[np.float16]
+
+    def __len__(self) -> int:
+        """Return the number of texts."""
+        return len(self.offsets) - 1
+
+    def of(self, text: int) -> NDArray[np.float16]:
+        """Return the vectors of one text, float16 [l, d]."""
+        return self.vectors[self.offsets[text] : self.offsets[text + 1]]
+
+
+@runtime_checkable
+class TokenEncoder(Protocol):
+    """Turns texts into unit vectors of their word pieces."""
+
+    name: str
+
+    def encode_tokens(self, texts: Sequence[str], progress: Progress | None = None) -> TokenVectors:
+        """Encode ``texts``; a text's vectors do not depend on what it is encoded together with."""
         ...

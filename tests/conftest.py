@@ -12,9 +12,8 @@ from hypothesis import HealthCheck, settings
 from trailhound.demo.encyclopedia import Encyclopedia, generate, write_beir
 from trailhound.index.index import Index
 from trailhound.index.settings import IndexSettings
-from trailhound.retrievers.protocols import Progress
+from trailhound.retrievers.protocols import Progress, TokenVectors
 from trailhound.retrievers.records import Vectors
-from trailhound.retrievers.vectors.token_vectors import TokenVectors
 from trailhound.retrievers.words.terms import analyse
 
 # Nothing is timed: a busy machine takes as long as it takes.

@@ -19,7 +19,7 @@ from trailhound.demo.encyclopedia import generate, write_beir
 from trailhound.errors import IndexFolderError
 from trailhound.measuring.run_file import read_run
 from trailhound.retrievers.questions.labelled import load_questions
-from trailhound.retrievers.vectors.adapter import load_adapter
+from trailhound.retrievers.vectors.minilm import load_adapter
 
 COMMANDS = [
     "demo",

@@ -15,8 +15,7 @@ import numpy as np
 
 from ...retrievers.records import Query
 from ...retrievers.words.terms import STOP_WORDS
-from .corpus_profile import CorpusProfile, Role, Step
-from .passage_profile import PassageProfile
+from .corpus_profile import CorpusProfile, PassageProfile, Role, Step
 
 T = TypeVar("T")
 

@@ -27,8 +27,8 @@ from ...graph.facts import FactTable
 from ...index.index import Index
 from ...retrievers.atomic_file import write_json
 from ...retrievers.protocols import Progress
-from ...retrievers.vectors.adapter import Adapter, load_adapter
 from ...retrievers.vectors.encoder import MiniLMEncoder
+from ...retrievers.vectors.minilm import Adapter, load_adapter
 from ..checkpoint import Progressed, load_checkpoint, save_checkpoint
 from ..devices import device_called
 from ..run_folder import RunLog, claim

@@ -26,7 +26,7 @@ from ...errors import QuestionsError, RecipeError
 from ...retrievers.differentiable.collapse import CollapseLimits, CollapseMeasures, measure_collapse, strided
 from ...retrievers.differentiable.operators import OPERATORS, AttentionMemory
 from ...retrievers.protocols import Progress
-from ...retrievers.vectors.adapter import save_adapter
+from ...retrievers.vectors.minilm import save_adapter
 from ..devices import device_called
 from ..epochs import EpochRun, Report, epoch_generator, learn_batches, like_length_batches, run_epochs, write_metrics
 from ..training_questions import TrainingSource

@@ -29,7 +29,7 @@ from ...retrievers.differentiable.collapse import CollapseMeasures, measure_coll
 from ...retrievers.differentiable.objectives import OBJECTIVES, hard_negatives, labels_as_targets
 from ...retrievers.protocols import Progress
 from ...retrievers.records import Passage
-from ...retrievers.vectors.adapter import save_adapter
+from ...retrievers.vectors.minilm import save_adapter
 from ..devices import device_called
 from ..epochs import EpochRun, Report, epoch_generator, learn_batches, like_length_batches, run_epochs, write_metrics
 from ..training_questions import TrainingSource

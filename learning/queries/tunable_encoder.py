@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...retrievers.vectors.adapter import Adapter
-from ...retrievers.vectors.minilm import model_folder, quiet_transformers
+from ...retrievers.vectors.minilm import Adapter, model_folder, quiet_transformers
 
 MAX_TOKENS = 128
 """Word pieces of a query that are read in tuning: a question and three sentences of evidence."""

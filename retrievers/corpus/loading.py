@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from ...errors import CorpusError
 from ..records import Document
-from .json_records import Record, json_type, read_json_lines
-from .multihop import is_multihop, read_multihop
+from .json_records import LocatedError, Record, json_type, read_json_array, read_json_lines
 from .normalise import Complaints, Place
 from .text_files import SUFFIXES, read_text_file, read_text_folder
 
@@ -143,3 +142,141 @@ def _clash(document: Document, place: Place, first: Place) -> CorpusError:
 def _hint(path: Path) -> str:
     has_questions = path.is_dir() and (path / "queries.jsonl").exists()
     return "; it has queries.jsonl, but corpus.jsonl is missing" if has_questions else ""
+
+
+def is_multihop(values: Mapping[str, Any]) -> bool:
+    """Tell by its keys whether a JSON object is a question of one of the three data sets."""
+    return "question" in values and ("context" in values or "paragraphs" in values)
+
+
+def multihop_records(path: Path, error: LocatedError) -> Iterator[Record]:
+    """Yield the questions of a ``.json`` file (one list) or of any other (one object to a line).
+
+    Raises:
+        CorpusError, QuestionsError: as ``error`` says; the file is damaged or holds something else.
+    """
+    read = read_json_array if path.suffix.lower() == ".json" else read_json_lines
+    for record in read(path, error):
+        if not is_multihop(record.values):
+            there = ", ".join(map(repr, record.values)) or "none"
+            raise record.fail(
+                "not a question of HotpotQA, 2WikiMultiHopQA or MuSiQue: it needs 'question' and 'context' "
+                f"(or 'paragraphs'); fields there are: {there}"
+            )
+        yield record
+
+
+def read_multihop(path: Path, complaints: Complaints) -> Iterator[tuple[Document, Place]]:
+    """Yield the contexts of a file's questions as atomic documents, each as often as it is there.
+
+    Equal title and text give one id in whatever file, so that the contexts can be pooled.
+
+    Raises:
+        CorpusError: the file is damaged, or a context is not of the data sets' form.
+    """
+    for record in multihop_records(path, CorpusError):
+        for document in context_documents(record, complaints):
+            yield document, record.place
+
+
+def context_documents(record: Record, complaints: Complaints) -> list[Document]:
+    """Return the contexts of one question, empty ones left out; an id is a hash of title and text."""
+    documents = []
+    for title, text in _contexts(record):
+        title = complaints.normalised(title, record.place)
+        text = complaints.normalised(text, record.place).strip()
+        if not text:
+            complaints.add("skipped an empty context", record.place, f" (title {title!r})")
+            continue
+        source = f"{record.place.path.name} record {record.number}"
+        documents.append(Document(content_id(title, text), title, text, source, atomic=True))
+    return documents
+
+
+def content_id(title: str, text: str) -> str:
+    """Return the stable id of a passage that its data set does not name: 20 hexadecimal digits."""
+    return blake2b(f"{title}\0{text}".encode(), digest_size=10).hexdigest()
+
+
+def _contexts(record: Record) -> Iterator[tuple[str, str]]:
+    if "paragraphs" in record.values:
+        yield from _paragraphs(record)
+        return
+    for item in _list(record, "context"):
+        match item:
+            case [str(title), [*sentences]] if all(isinstance(sentence, str) for sentence in sentences):
+                yield title, join_sentences(sentences)
+            case _:
+                raise record.fail("every 'context' must be [title, [sentences]], both of strings")
+
+
+def _paragraphs(record: Record) -> Iterator[tuple[str, str]]:
+    for item in _list(record, "paragraphs"):
+        match item:
+            case {"title": str(title), "paragraph_text": str(text)}:
+                yield title, text
+            case _:
+                raise record.fail("every item of 'paragraphs' needs 'title' and 'paragraph_text', both strings")
+
+
+def _list(record: Record, name: str) -> list[Any]:
+    value = record.values[name]
+    if not isinstance(value, list):
+        raise record.fail(f"the field {name!r} must be a list, not {json_type(value)}")
+    return value
+
+
+def join_sentences(sentences: list[str]) -> str:
+    """Join sentences, adding a space only where the data set left it out (2Wiki does, HotpotQA does not)."""
+    parts: list[str] = []
+    for sentence in sentences:
+        if parts and not parts[-1][-1:].isspace() and not sentence[:1].isspace():
+            parts.append(" ")
+        if sentence:
+            parts.append(sentence)
+    return "".join(parts).strip()
+
+
+def supporting_ids(record: Record, complaints: Complaints) -> list[str]:
+    """Return the ids of the contexts that the data set labels as supporting, in the contexts' order.
+
+    Raises:
+        CorpusError, QuestionsError: there are no labels, or they name a context that is not there.
+    """
+    documents = context_documents(record, complaints)
+    if "paragraphs" in record.values:
+        labelled = _flagged_ids(record, complaints)
+        supporting = [document.id for document in documents if document.id in labelled]
+    else:
+        titles = _supporting_titles(record, complaints)
+        missing = titles - {document.title for document in documents}
+        if missing:
+            raise record.fail(
+                f"the supporting title {min(missing)!r} is not among the contexts: use the data set's distractor file"
+            )
+        supporting = [document.id for document in documents if document.title in titles]
+    if not supporting:
+        raise record.fail("no context is marked as supporting: this split has no labels")
+    return supporting
+
+
+def _flagged_ids(record: Record, complaints: Complaints) -> set[str]:
+    return {
+        content_id(complaints.normalised(item["title"], record.place), text)
+        for item in record.values["paragraphs"]
+        if item.get("is_supporting") is True
+        and (text := complaints.normalised(item["paragraph_text"], record.place).strip())
+    }
+
+
+def _supporting_titles(record: Record, complaints: Complaints) -> set[str]:
+    if "supporting_facts" not in record.values:
+        raise record.fail("the field 'supporting_facts' is missing: this split has no labels")
+    titles = set()
+    for item in _list(record, "supporting_facts"):
+        match item:
+            case [str(title), int()]:
+                titles.add(complaints.normalised(title, record.place))
+            case _:
+                raise record.fail("every item of 'supporting_facts' must be [title, sentence number]")
+    return titles

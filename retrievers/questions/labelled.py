@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import QuestionsError
 from ..atomic_file import write_atomically, write_json_lines
 from ..corpus.json_records import Record, decode, json_type, read_file, read_json_lines
-from ..corpus.multihop import multihop_records, supporting_ids
+from ..corpus.loading import multihop_records, supporting_ids
 from ..corpus.normalise import Complaints, Place, normalise
 from ..knowledge.facts import GRAPH_FILE, Triple, read_triples
 from ..records import Qrels, Question

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError, EncoderError
 from ..atomic_file import map_array
-from ..protocols import Progress
+from ..protocols import Progress, TokenEncoder, TokenVectors
 from ..records import Hits, Query, Rows
 from .residual_codes import BITS, Coded, CodedTexts, PieceTables, ResidualCodec
-from .token_vectors import TokenEncoder, TokenVectors
 
 LATE = "late"
 """Name of the sub-index and of its folder."""

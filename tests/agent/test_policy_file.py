@@ -27,8 +27,8 @@ from trailhound.learning.policy.paths import Steps
 from trailhound.retrievers.atomic_file import write_atomically
 from trailhound.retrievers.calibration import LogisticCurve
 from trailhound.retrievers.hashed_files import FIELD, fingerprint, write_sealed_json
-from trailhound.retrievers.vectors.adapter import Adapter, save_adapter
 from trailhound.retrievers.vectors.encoder import BUILT_IN
+from trailhound.retrievers.vectors.minilm import Adapter, save_adapter
 
 SETTINGS = EnvironmentSettings(max_candidates=30, hop_size=3, take_ms=0.5)
 PACKAGE = Path(trailhound.__file__).parent

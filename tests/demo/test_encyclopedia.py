@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from trailhound.demo import encyclopedia_names
+from trailhound.demo import encyclopedia_world
 from trailhound.demo.encyclopedia import Encyclopedia, generate, write_beir
 from trailhound.demo.encyclopedia_world import Entity, build_world
 from trailhound.errors import CorpusError, QuestionsError
@@ -362,9 +362,9 @@ def test_titles_do_not_give_away_what_is_asked() -> None:
 
 def test_names_grow_longer_when_the_short_ones_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     few = {"onsets": ["b", "k"], "vowels": ["a", "o"], "codas": ["n", "r"]}
-    tables = encyclopedia_names.words()
-    monkeypatch.setattr(encyclopedia_names, "words", lambda: tables | {"names": tables["names"] | few})
-    maker = encyclopedia_names.NameMaker(Random(0), people=10, works=10)
+    tables = encyclopedia_world.words()
+    monkeypatch.setattr(encyclopedia_world, "words", lambda: tables | {"names": tables["names"] | few})
+    maker = encyclopedia_world.NameMaker(Random(0), people=10, works=10)
     stems = [maker.stem() for _ in range(200)]  # of one syllable there are 8, of two 32
     assert len(set(stems)) == 200
     assert {len(stem) for stem in stems} >= {3, 5, 7}

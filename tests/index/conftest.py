@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from trailhound import Index
-from trailhound.retrievers.protocols import Progress
+from trailhound.retrievers.protocols import Progress, TokenVectors
 from trailhound.retrievers.records import Vectors
-from trailhound.retrievers.vectors.token_vectors import TokenVectors
 from trailhound.retrievers.words.terms import analyse
 
 

@@ -8,8 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from trailhound.retrievers.protocols import Progress
-from trailhound.retrievers.vectors.token_vectors import TokenVectors
+from trailhound.retrievers.protocols import Progress, TokenVectors
 from trailhound.retrievers.words.terms import analyse
 
 

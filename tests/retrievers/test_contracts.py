@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from trailhound.retrievers.protocols import Encoder, SubIndex
+from trailhound.retrievers.protocols import Encoder, SubIndex, TokenEncoder
 from trailhound.retrievers.records import Hits, Query
 from trailhound.retrievers.vectors.dense import KINDS, DenseIndex
 from trailhound.retrievers.vectors.encoder import MiniLMEncoder, embedding_text
 from trailhound.retrievers.vectors.late_interaction import LateInteractionIndex
 from trailhound.retrievers.vectors.residual_codes import BITS
-from trailhound.retrievers.vectors.token_vectors import TokenEncoder
 from trailhound.retrievers.words.lexical import LexicalIndex
 from trailhound.retrievers.words.titles import EntityIndex
 

@@ -22,7 +22,7 @@ from trailhound.retrievers.hashed_files import (
     write_sealed_json,
     write_sealed_tensors,
 )
-from trailhound.retrievers.vectors.adapter import load_adapter
+from trailhound.retrievers.vectors.minilm import load_adapter
 
 VALUE = {"name": "Zoë", "weights": [0.5, -1.0], "nested": {"file_sha256": "0" * 64}}
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from trailhound.learning.made_questions.corpus_profile import Role, agent, roles_of
-from trailhound.learning.made_questions.passage_profile import PassageProfile
+from trailhound.learning.made_questions.corpus_profile import PassageProfile, Role, agent, roles_of
 from trailhound.retrievers.compiling.chunking import sentence_spans
 from trailhound.retrievers.records import Passage
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from trailhound.learning.made_questions.passage_profile import PassageProfile, all_facts, english
+from trailhound.learning.made_questions.corpus_profile import PassageProfile, all_facts, english
 from trailhound.retrievers.compiling.chunking import sentence_spans
 from trailhound.retrievers.records import Passage
 

@@ -15,7 +15,7 @@ from trailhound.learning.training_questions import TrainingSource
 from trailhound.measuring.evaluation import evaluate
 from trailhound.retrievers.differentiable.collapse import CollapseLimits
 from trailhound.retrievers.differentiable.learned_fusion import FILE as FUSION_FILE
-from trailhound.retrievers.vectors.adapter import FILE, load_adapter
+from trailhound.retrievers.vectors.minilm import FILE, load_adapter
 
 SETTINGS = DownstreamSettings(epochs=2, rank=2, learning_rate=5e-3, batch=8, held_out=0.2)
 

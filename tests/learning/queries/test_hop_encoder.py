@@ -18,7 +18,7 @@ from trailhound.learning.queries.hop_encoder import (
 )
 from trailhound.learning.training_questions import TrainingSource
 from trailhound.retrievers.differentiable.objectives import OBJECTIVES
-from trailhound.retrievers.vectors.adapter import FILE, load_adapter
+from trailhound.retrievers.vectors.minilm import FILE, load_adapter
 
 SETTINGS = TuningSettings(epochs=2, rank=2, learning_rate=5e-3, batch=4, held_out=0.3)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from trailhound.retrievers.compiling.chunking import chunk
-from trailhound.retrievers.compiling.corpus_context import MOST_MENTIONS, MOST_NAMES, Mentions
+from trailhound.retrievers.compiling.context import MOST_MENTIONS, MOST_NAMES, Mentions
 from trailhound.retrievers.compiling.markdown import sections
 from trailhound.retrievers.records import Document
 

@@ -2,7 +2,7 @@
 
 import math
 
-from trailhound.retrievers.compiling.corpus_context import MOST_TERMS, DistinctiveTerms
+from trailhound.retrievers.compiling.context import MOST_TERMS, DistinctiveTerms
 
 TEXTS = [
     "Lena Marsk painted gates. Marsk sold gates. The gates of Torl are green; green gates.",

@@ -8,7 +8,7 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 from trailhound.errors import EncoderError
-from trailhound.retrievers.protocols import Encoder, TokenCounter
+from trailhound.retrievers.protocols import Encoder, TokenCounter, TokenEncoder
 from trailhound.retrievers.records import Vectors
 from trailhound.retrievers.vectors.encoder import (
     MAX_TOKENS,
@@ -18,7 +18,6 @@ from trailhound.retrievers.vectors.encoder import (
     load_encoder,
 )
 from trailhound.retrievers.vectors.minilm import model_folder
-from trailhound.retrievers.vectors.token_vectors import TokenEncoder
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 TEXTS = [

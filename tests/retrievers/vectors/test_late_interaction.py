@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from trailhound.errors import DamagedIndexError, EncoderError
+from trailhound.retrievers.protocols import TokenEncoder
 from trailhound.retrievers.records import Query
 from trailhound.retrievers.vectors import late_interaction
 from trailhound.retrievers.vectors.late_interaction import LateInteractionIndex, centres_for
 from trailhound.retrievers.vectors.residual_codes import ResidualCodec
-from trailhound.retrievers.vectors.token_vectors import TokenEncoder
 
 if TYPE_CHECKING:
     from trailhound.index.index import Index
