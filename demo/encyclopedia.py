@@ -25,12 +25,7 @@ _TRIES = 60
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A question with its labels.
-
-    Attributes:
-        key: two questions with one key ask the same.
-        path: the articles needed, the named ones before those they lead to.
-    """
+    """A question with the articles it needs, the named ones first; two with one ``key`` ask the same."""
 
     key: tuple[str, ...]
     text: str
@@ -212,13 +207,8 @@ def generate(articles: int = 1200, questions: int = 600, seed: int = 0) -> Encyc
     Labels are the 2 to 4 articles that are needed, all with relevance 1. Half as many questions as articles can be
     had at any size. Time and memory are linear in both.
 
-    Args:
-        articles: how many documents, at least ``MIN_ARTICLES``.
-        questions: how many questions, over all splits.
-        seed: decides everything else.
-
     Raises:
-        CorpusError: there are too few articles for a world.
+        CorpusError: there are fewer than ``MIN_ARTICLES``.
         QuestionsError: there are more questions than can be asked of so few articles.
     """
     if articles < MIN_ARTICLES:
@@ -241,14 +231,7 @@ def generate(articles: int = 1200, questions: int = 600, seed: int = 0) -> Encyc
 
 
 def write_beir(encyclopedia: Encyclopedia, folder: Path) -> None:
-    """Write ``corpus.jsonl``, ``queries.jsonl`` (answer and type as metadata) and ``qrels/SPLIT.tsv``, as BEIR does.
-
-    Files of these names are replaced.
-
-    Args:
-        encyclopedia: what to write.
-        folder: made when it is not there.
-    """
+    """Write the encyclopedia into ``folder`` as BEIR does; files of these names are replaced."""
     corpus = [{"_id": item.id, "title": item.title, "text": item.text} for item in encyclopedia.documents]
     write_questions(Path(folder), encyclopedia.questions, encyclopedia.splits)
     write_json_lines(Path(folder) / "corpus.jsonl", corpus)
@@ -272,10 +255,7 @@ def _divide(entities: list[Entity], rng: Random) -> dict[str, list[Entity]]:
 
 
 def _article(entity: Entity, rng: Random) -> str:
-    """Return the article's text: an opening, one sentence for each thing known, and one or two that say nothing.
-
-    Other articles are always named by their whole title.
-    """
+    """Return the article's text: an opening, one sentence for each thing known, and one or two that say nothing."""
     tables = words()
     fields = {relation: other.title for relation, other in entity.links.items()} | entity.facts
     fields["name"] = entity.name

@@ -33,11 +33,6 @@ class NameMaker:
     """Makes names from ``rng``; no stem of a place, a surname or an organisation is made twice.
 
     Pools grow with the encyclopedia, so that any size has families, namesakes and titles that share words.
-
-    Args:
-        rng: decides everything.
-        people: how many people there will be.
-        works: how many works there will be.
     """
 
     def __init__(self, rng: Random, people: int, works: int) -> None:
@@ -119,15 +114,11 @@ class Entity:
     """One article's subject; two are the same only when they are one object.
 
     Attributes:
-        kind: person, film, novel, song, studio, publisher, label, school, town, region or country.
         role: the occupation of a person, else the kind.
         name: may be shared; ``title`` is not.
         year: of birth, release or foundation; 0 for places.
-        female: of people.
         links: relation -> the one other entity; the article of this entity states it, and no other article does.
         facts: likewise for what is no entity: dates, a river, a currency.
-        title: the article's title.
-        id: the article's id.
     """
 
     kind: str

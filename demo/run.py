@@ -21,14 +21,9 @@ from .encyclopedia import generate, write_beir
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
-    """What the demo shows.
+    """What the demo shows: the training run, every system on questions that training never saw, and one search.
 
-    Attributes:
-        folder: holds ``corpus``, ``index`` and ``policy``.
-        passages: in the index.
-        training: figures of the training run.
-        evaluations: one for each system, on questions that training never saw.
-        example: one search.
+    The folder holds ``corpus``, ``index`` and ``policy``.
     """
 
     folder: Path
@@ -47,7 +42,7 @@ def run_demo(
         folder: is made, or used again.
         articles, questions: how large the encyclopedia is.
         seed: of the encyclopedia and of training.
-        progress: hears of every stage.
+        progress: called with (stage, done, total).
 
     Raises:
         PolicyError: when ``folder`` holds a demo of other settings.
@@ -64,15 +59,9 @@ def run_demo(
         seed=seed,
         progress=progress,
     )
+    policies = {"exhaustive": folder / "policy", "policy": folder / "policy"}
     evaluations = [
-        evaluate(
-            index,
-            corpus,
-            "dev",
-            system=system,
-            policy=folder / "policy" if system in {"exhaustive", "policy"} else None,
-            progress=progress,
-        )
+        evaluate(index, corpus, "dev", system=system, policy=policies.get(system), progress=progress)
         for system in ("lexical", "dense", "hybrid", "ppr", "exhaustive", "policy")
     ]
     asked, _ = load_questions(corpus, "dev")

@@ -64,13 +64,9 @@ class PassageProfile:
 
     Attributes:
         row: of the passage.
-        title: as it stands, "" when it has none.
-        text: of the passage.
         kind: the noun that says what it is about ("director"); "person" or "" where none is found.
         phrase: that noun with what stands before it ("American film director"), or the kind.
-        is_person: it seems to be about a person.
-        is_woman: it seems to be about a woman.
-        sentences: spans of its sentences.
+        is_person, is_woman: whom it seems to be about.
     """
 
     row: int
@@ -109,11 +105,7 @@ class PassageProfile:
         return next(((a, b) for a, b in self.sentences if a <= position < b), (0, len(self.text)))
 
     def predicates(self, avoid: int = -1) -> list[str]:
-        """Return what the passage says of its subject ("directed 130 films between 1914 and 1934").
-
-        Args:
-            avoid: a position; the sentence that holds it is left out.
-        """
+        """Return what the passage says of its subject ("directed 130 films"), but for the sentence at ``avoid``."""
         found = []
         for begin, end in self.sentences:
             match = _PREDICATE.match(self.text[begin:end].strip().lstrip('"“ '))
@@ -129,10 +121,7 @@ class PassageProfile:
         return [fact for fact in all_facts() if fact.is_stated_by(self)]
 
     def kinship(self, role: str) -> list[str]:
-        """Return what the relatives are called of which this passage, of someone's ``role``, names one.
-
-        A father whose passage names his own father gives "paternal grandfather".
-        """
+        """Return what relatives are called that this passage names: of a father, his father is a "grandfather"."""
         cues = english()["kin_cues"]
         called = english()["kinships"].get(role, {})
         return [name for relative, name in called.items() if re.search(cues[relative], self.text)]
@@ -157,15 +146,9 @@ def _phrase(head: str, title: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something that passages state and people ask.
+    """Something that passages state (``cue``) and people ask of a "person", a "thing" or "any".
 
-    Attributes:
-        name: of the fact.
-        cue: found in a passage that states it.
-        of: "person", "thing" or "any".
-        asks: questions about one.
-        compares: questions about two of a kind.
-        leads: questions about what two of a kind lead to.
+    Questions ask about one, compare two of a kind, or compare what two of a kind lead to.
     """
 
     name: str
@@ -215,12 +198,7 @@ _FORMS = ("the {noun} of {{a}}", "{{a}}'s {noun}", "{noun} of {{a}}", "the {noun
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A mention that a question can follow.
-
-    Attributes:
-        source, target: rows.
-        start, end: of the mention in the source's text.
-    """
+    """A mention that a question can follow: rows, and its ``[start, end)`` in the source's text."""
 
     source: int
     target: int
@@ -230,11 +208,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a mentioned passage is to the one that mentions it.
+    """What a mentioned passage is to the one that mentions it, ``{a}``: "director", "the director of {a}".
 
-    Attributes:
-        noun: "director", or "" where only a phrase says it.
-        phrase: with ``{a}`` for the one that mentions: "the director of {a}".
+    The noun is "" where only a phrase says it.
     """
 
     noun: str
@@ -245,10 +221,8 @@ class CorpusProfile:
     """The passages of an index, analysed.
 
     Attributes:
-        index: the index.
         rows: what was analysed, int64 [n]: all passages, or a sample.
         steps: source row -> the mentions that can be followed from it.
-        by_kind: kind -> rows.
 
     Args:
         index: the index.
@@ -300,7 +274,7 @@ class CorpusProfile:
         return {key: steps for key, steps in pairs.items() if key[0] and len({s.source for s in steps}) > 1}
 
     def _is_meant(self, source: PassageProfile, target: PassageProfile, start: int) -> bool:
-        """Return whether a mention speaks of the passage: the name is not a common word with a parenthesis.
+        """Return whether a mention speaks of the passage.
 
         "November" seldom means "November (2004 film)"; it does where the sentence says "film", or the film's passage
         names the source.
@@ -335,10 +309,7 @@ class CorpusProfile:
 def roles_of(
     source: PassageProfile, target: PassageProfile, start: int, end: int, word_counts: Counter[str]
 ) -> list[Role]:
-    """Return what ``target`` is to ``source``, which mentions it at ``[start, end)``; the surest first.
-
-    ``word_counts`` says how often each word stands in the corpus; see :func:`agent`.
-    """
+    """Return what ``target`` is to ``source``, which mentions it at ``[start, end)``; the surest first."""
     begin, stop = source.sentence_at(start)
     before = source.text[max(begin, start - _NEAR) : start]
     nouns = [noun for noun in _nouns(source, target, before, word_counts) if noun not in STOP_WORDS and len(noun) > 2]

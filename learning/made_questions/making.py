@@ -59,13 +59,7 @@ class MadeQuestions:
     qrels: Qrels
 
     def write(self, folder: Path, held_out: float, rng: np.random.Generator) -> None:
-        """Write the questions as files that every command reads, in two splits, ``TRAIN`` and ``VALIDATION``.
-
-        Args:
-            folder: is made, or its files replaced.
-            held_out: share of the questions for validation, at least one.
-            rng: draws which.
-        """
+        """Write the questions into ``folder``; ``rng`` draws the share ``held_out`` (at least one) for validation."""
         order = rng.permutation(len(self.questions))
         aside = {self.questions[k].id for k in order[: max(1, round(held_out * len(order)))].tolist()}
         splits: dict[str, Qrels] = {TRAIN: {}, VALIDATION: {}}
@@ -88,15 +82,15 @@ def make_questions(
     corpus = CorpusProfile(index, rng, progress)
     generator = QuestionGenerator(corpus, rng)
     shares = SHARES if generator.naming >= LEAST_NAMING else SHARES_WITHOUT_NAMES
-    shapes: dict[str, Callable[[], Draft | None]] = {name: getattr(generator, name) for name in shares}
+    names, weights = list(shares), np.array(list(shares.values()))
     questions: list[Question] = []
     qrels: Qrels = {}
     texts: set[str] = set()
     paths: Counter[frozenset[int]] = Counter()
     dry = 0
     while len(questions) < count and dry < _PATIENCE * (LEAST + len(questions)):
-        name = _draw(shares, rng)
-        question = _made(corpus, name, shapes[name], rng)
+        name = names[int(rng.choice(len(names), p=weights / weights.sum()))]
+        question = _made(corpus, getattr(generator, name), rng)
         if question is None or question[0].lower() in texts or paths[frozenset(question[1].path)] == _MOST_ALIKE:
             dry += 1
             continue
@@ -117,14 +111,8 @@ def make_questions(
     return MadeQuestions(questions, qrels)
 
 
-def _draw(shares: dict[str, float], rng: np.random.Generator) -> str:
-    names = list(shares)
-    weights = np.array([shares[name] for name in names])
-    return names[int(rng.choice(len(names), p=weights / weights.sum()))]
-
-
 def _made(
-    corpus: CorpusProfile, name: str, shape: Callable[[], Draft | None], rng: np.random.Generator
+    corpus: CorpusProfile, shape: Callable[[], Draft | None], rng: np.random.Generator
 ) -> tuple[str, Draft] | None:
     """Draw one question of a shape until it holds, a few times; returns its text and draft."""
     for _ in range(_TRIES):

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...retrievers.records import Query
 from ...retrievers.words.terms import STOP_WORDS
-from .corpus_profile import CorpusProfile, PassageProfile, Role, Step
+from .corpus_profile import CorpusProfile, PassageProfile, Step
 
 T = TypeVar("T")
 
@@ -35,13 +35,7 @@ _BARE = re.compile(r"[^\w\s'’-]+")
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A question in the making.
-
-    Attributes:
-        text: of the question.
-        path: rows of the passages it needs, in order.
-        starts: those of them that it names.
-    """
+    """A question in the making: its text, the rows of the passages it needs in order, and those that it names."""
 
     text: str
     path: tuple[int, ...]
@@ -49,12 +43,7 @@ class Draft:
 
 
 class QuestionGenerator:
-    """Draws questions over one corpus.
-
-    Args:
-        corpus: its profile.
-        rng: the generator.
-    """
+    """Draws questions over one corpus."""
 
     def __init__(self, corpus: CorpusProfile, rng: np.random.Generator) -> None:
         self._corpus = corpus
@@ -252,7 +241,7 @@ class QuestionGenerator:
         facts = profile.facts()
         if drawn < 0.25:
             steps = self._corpus.steps.get(profile.row, [])
-            roles: list[Role] = [role for step in steps for role in self._corpus.roles(step) if role.noun]
+            roles = [role for step in steps for role in self._corpus.roles(step) if role.noun]
             if roles:
                 return f"Who is {self._choose(roles).phrase.replace('{a}', what)}?"
         if drawn < 0.4 or not facts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from ...errors import CorpusError
 from ..records import Document, Passage, Spans
@@ -61,20 +61,6 @@ class _Piece(NamedTuple):
     heading: bool
 
 
-class _Ruler(Protocol):
-    """Measures passages."""
-
-    budget: int
-
-    def pieces(self, text: str, start: int, end: int, first: int, heading: bool) -> Iterator[_Piece]:
-        """Cut one sentence after a size of ``first`` and of the budget from there, if it is that long."""
-        ...
-
-    def joined(self, text: str, start: int, used: int, piece: _Piece) -> int:
-        """Return the size of the passage that begins at ``start``, has ``used``, and takes the piece too."""
-        ...
-
-
 def sentence_spans(text: str) -> Spans:
     """Return ``[start, end)`` of every sentence, in order, without the white space around it.
 
@@ -107,7 +93,7 @@ def chunk(
     Raises:
         CorpusError: a budget is below 1, or tokens are to be counted and nothing counts them.
     """
-    ruler: _Ruler
+    ruler: _Words | _Tokens
     if tokens is None:
         if words < 1:
             raise CorpusError(f"a passage of {words} words cannot be made: words must be 1 or more")
@@ -144,7 +130,7 @@ def _metadata_at(document: Document, start: int) -> Mapping[str, Any]:
     return {**others, "page": sum(page_start <= start for page_start in page_starts)}
 
 
-def _gather(text: str, ruler: _Ruler) -> list[tuple[int, int]]:
+def _gather(text: str, ruler: _Words | _Tokens) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     budget, used, only_headings = ruler.budget, 0, True
     for block in blocks(text):
@@ -171,7 +157,7 @@ class _Words:
         self.budget = budget
 
     def pieces(self, text: str, start: int, end: int, first: int, heading: bool) -> Iterator[_Piece]:
-        """Cut between words."""
+        """Cut one sentence between words, after ``first`` of them and then where the budget is full."""
         piece_start, piece_end, count, limit = start, start, 0, first
         for word in _WORD.finditer(text, start, end):
             if count == limit:
@@ -181,7 +167,7 @@ class _Words:
         yield _Piece(piece_start, piece_end, count, heading)
 
     def joined(self, text: str, start: int, used: int, piece: _Piece) -> int:
-        """Add up."""
+        """Return the size of a passage that has ``used`` and takes the piece too."""
         return used + piece.size
 
 
@@ -219,7 +205,7 @@ class _Tokens:
             limit = self.budget
 
     def joined(self, text: str, start: int, used: int, piece: _Piece) -> int:
-        """Count again."""
+        """Return the size of the passage from ``start`` to the end of the piece, counted again."""
         return self._size(text, start, piece.end)
 
     def _size(self, text: str, start: int, end: int) -> int:

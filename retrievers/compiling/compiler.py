@@ -144,11 +144,12 @@ class CorpusCompiler:
         return [asdict(stage) for stage in stages]
 
     def _without_private_data(self, document: Document, unused: Callable[[str], str]) -> Document:
-        masked = self._masker.document(document, unused)
-        self._masked.update(masked.counts)
-        self._tally["masked"] += bool(masked.counts)
-        self._tally["renamed"] += masked.document.id != document.id
-        return masked.document
+        counts: Counter[str] = Counter()
+        masked = self._masker.document(document, unused, counts)
+        self._masked.update(counts)
+        self._tally["masked"] += bool(counts)
+        self._tally["renamed"] += masked.id != document.id
+        return masked
 
 
 def token_counter(encoder: Encoder, tokens: int, warn: Callable[[str], None]) -> CountTokens:

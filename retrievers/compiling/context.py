@@ -93,8 +93,7 @@ class Mentions:
     Args:
         documents: with their passages.
         located: the section of every passage, document by document.
-        sections: of how many documents and sections of the corpus a title is the name; counted when None, which wants
-            all documents of the corpus.
+        sections: of how many documents and sections a title is the name; None counts, over all documents.
     """
 
     def __init__(
@@ -210,15 +209,7 @@ def corpus_lines(
     terms: DistinctiveTerms,
     first: int = 0,
 ) -> list[str]:
-    """Return the lines of the context ``corpus``.
-
-    Args:
-        chunked: documents, all of a corpus or some.
-        located: the section of every passage, document by document.
-        mentions: who speaks of whom in the corpus.
-        terms: what distinguishes a document in the corpus.
-        first: the number that the first of these documents has for ``mentions``.
-    """
+    """Return the lines of the context ``corpus`` for all or some documents, whose first has a number in ``mentions``."""
     lines = []
     for number, ((document, passages), where) in enumerate(zip(chunked, located, strict=True), first):
         # Beside headings they name the subject worse and make its passages alike (benchmarks/contextual_chunks.py).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ...errors import MaskingError
@@ -28,19 +28,6 @@ ALL = "all"
 
 _MASKED_CHARACTER = re.compile("[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _NAME = re.compile(r"[A-Za-z][\w-]{0,63}")
-
-
-@dataclass(frozen=True, slots=True)
-class Masked:
-    """A document without its private data.
-
-    Attributes:
-        document: as long as the original in title and text.
-        counts: what was masked, by kind.
-    """
-
-    document: Document
-    counts: Counter[str]
 
 
 def kinds_of(names: Sequence[str]) -> tuple[str, ...]:
@@ -139,17 +126,17 @@ class Masker:
             return value if masked == written else masked
         return value
 
-    def document(self, document: Document, unused: Callable[[str], str]) -> Masked:
-        """Return a document masked: id, title, text, source and metadata.
+    def document(self, document: Document, unused: Callable[[str], str], counts: Counter[str]) -> Document:
+        """Return a document masked: id, title, text, source and metadata; title and text are as long as before.
 
         Args:
             document: as the corpus has it.
             unused: tells ids apart that became alike, see :func:`unique_ids`.
+            counts: what was masked, by kind, is added to it.
         """
-        counts: Counter[str] = Counter()
         # A source is most often the id again, or a path that it is part of: counted once.
         again: Counter[str] = counts if document.source and document.id not in document.source else Counter()
-        masked = replace(
+        return replace(
             document,
             id=unused(self.text(document.id, counts)),
             title=self.text(document.title, counts),
@@ -157,7 +144,6 @@ class Masker:
             source=self.text(document.source, again),
             metadata=self.json(dict(document.metadata), counts),
         )
-        return Masked(masked, counts)
 
     def _fields_masked(self, values: dict[Any, Any], counts: Counter[str]) -> dict[Any, Any]:
         result: dict[Any, Any] = {}

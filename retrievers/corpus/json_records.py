@@ -159,31 +159,26 @@ def read_json_lines(path: Path, error: LocatedError) -> Iterator[Record]:
 def _parse_line(data: bytes, path: Path, line: int, error: LocatedError) -> Any:
     try:
         return orjson.loads(data)
-    except orjson.JSONDecodeError as cause:
+    except orjson.JSONDecodeError:
         text = decode(data, path, error, first_line=line)
-        if "surrogate" in cause.msg:
-            return _parse_with_lone_surrogates(text, path, line, error)
-        _not_json(cause.msg, cause.colno, path, line, error)
-
-
-def _parse_with_lone_surrogates(text: str, path: Path, line: int, error: LocatedError) -> Any:
-    # orjson refuses a lone surrogate escape; the standard parser keeps it, so that it can be replaced later.
     try:
+        # The standard parser keeps a lone surrogate escape, so that it can be replaced later.
         return json.loads(text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as cause:
-        _not_json(cause.msg, cause.colno, path, line, error)
     except (ValueError, RecursionError) as cause:
-        raise error(f"not valid JSON ({cause})", path, line) from cause
+        raise _not_json(cause, path, line, line, error) from cause
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON value")
 
 
-def _not_json(reason: str, column: int, path: Path, line: int, error: LocatedError) -> NoReturn:
-    raise error(
-        f"not valid JSON ({reason} at column {column}): repair the file or fetch it again", path, line
-    ) from None
+def _not_json(cause: Exception, path: Path, first: int, line: int, error: LocatedError) -> CorpusError | QuestionsError:
+    """Return what a parser's error becomes: the text begins in line ``first``, the value in ``line``."""
+    if not isinstance(cause, json.JSONDecodeError):
+        return error(f"not valid JSON ({cause})", path, line)
+    reason = "it ends in the middle" if cause.pos >= len(cause.doc) else cause.msg
+    message = f"not valid JSON ({reason} at column {cause.colno}): repair the file or fetch it again"
+    return error(message, path, first + cause.lineno - 1)
 
 
 def _object(value: Any, path: Path, line: int, error: LocatedError) -> dict[str, Any]:
@@ -203,47 +198,26 @@ def read_json_array(path: Path, error: LocatedError) -> Iterator[Record]:
     position = _skip_space(text, 0)
     if not text.startswith("[", position):
         raise error("expected a JSON list of records, [...]; name a file with one record per line .jsonl", path, 1)
-    position, line, counted, number = position + 1, 1, 0, 0
-    separator = "["
-    while True:
-        position = _skip_space(text, position)
-        line, counted = line + text.count("\n", counted, position), position
-        if text.startswith("]", position) and separator == "[":
-            break
-        number += 1
-        value, position = _parse_item(decoder, text, position, line, path, error)
-        yield Record(_object(value, path, line, error), Place(path, line), number, error)
-        position = _skip_space(text, position)
-        separator = text[position : position + 1]
-        if separator == "]":
-            break
-        if separator != ",":
-            _not_json_at(text, position, "expected ',' or ']'", path, error)
-        position += 1
-    position = _skip_space(text, position + 1)
-    if position < len(text):
-        _not_json_at(text, position, "text after the end of the list", path, error)
+    line, counted, number = 1, 0, 0
+    try:
+        while text[position : position + 1] != "]":
+            if number and text[position : position + 1] != ",":
+                raise json.JSONDecodeError("expected ',' or ']'", text, position)
+            position = _skip_space(text, position + 1)
+            line, counted = line + text.count("\n", counted, position), position
+            if not number and text.startswith("]", position):
+                break
+            number += 1
+            value, position = decoder.raw_decode(text, position)
+            yield Record(_object(value, path, line, error), Place(path, line), number, error)
+            position = _skip_space(text, position)
+        position = _skip_space(text, position + 1)
+        if position < len(text):
+            raise json.JSONDecodeError("text after the end of the list", text, position)
+    except (ValueError, RecursionError) as cause:
+        raise _not_json(cause, path, 1, line, error) from cause
 
 
 def _skip_space(text: str, position: int) -> int:
     match = _SPACE.match(text, position)
     return position if match is None else match.end()
-
-
-def _parse_item(
-    decoder: json.JSONDecoder, text: str, position: int, line: int, path: Path, error: LocatedError
-) -> tuple[Any, int]:
-    try:
-        return decoder.raw_decode(text, position)
-    except json.JSONDecodeError as cause:
-        _not_json_at(text, cause.pos, cause.msg, path, error)
-    except (ValueError, RecursionError) as cause:
-        raise error(f"not valid JSON ({cause})", path, line) from cause
-
-
-def _not_json_at(text: str, position: int, reason: str, path: Path, error: LocatedError) -> NoReturn:
-    line = text.count("\n", 0, position) + 1
-    column = position - text.rfind("\n", 0, position)
-    if position >= len(text):
-        reason = "the file ends in the middle"
-    _not_json(reason, column, path, line, error)

@@ -147,7 +147,6 @@ class FactEncoder:
 
     Args:
         facts: of the index.
-        entities: float32 [N, blocks * 2 rank], already divided by the longest.
         heads: float32 [N, blocks * 2 rank], as they stand in products.
         kinds: float32 [2 R, blocks * 2 rank].
         longest: of the products ``h r`` that can be asked, and the scale of entities, float32 [2].
@@ -202,12 +201,7 @@ class FactEncoder:
         return vectors
 
     def query_vector(self, query: FactQuery, hidden: int | None = None) -> Vectors:
-        """Return the vector of a query [dimension].
-
-        Args:
-            query: what is asked.
-            hidden: number of the fact that the vectors must not know of; none when None.
-        """
+        """Return the vector of a query [dimension]; it knows nothing of the fact whose number is ``hidden``."""
         place = 0 if hidden is None else 1 + int(self._fold[hidden])
         block = slice(place * self._block, (place + 1) * self._block)
         half = self._block // 2

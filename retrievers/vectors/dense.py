@@ -179,7 +179,7 @@ class DenseIndex:
         # At once: the folder may be replaced by a newer index while this one is still being searched.
         self._vectors = None if kind in COMPRESSED else _mapped(folder / VECTORS)
         if self._vectors is not None and kind == "exact":
-            self._faiss = _exact(self._vectors)
+            self._faiss = faiss_index(np.asarray(self._vectors), "exact")
         else:
             self._faiss = _read(folder / FAISS, None if self._vectors is None else self._vectors.shape)
         self.dimension = int(self._faiss.d)
@@ -266,14 +266,6 @@ class DenseIndex:
         rows, scores = rows[present].astype(np.int64), scores[present].astype(np.float32)
         order = np.lexsort((rows, -scores))[:limit]
         return Hits(rows[order], scores[order])
-
-
-def _exact(vectors: Vectors) -> Any:
-    import faiss
-
-    index = faiss.IndexFlatIP(vectors.shape[1])
-    index.add(np.ascontiguousarray(vectors))
-    return index
 
 
 def _mapped(path: Path) -> Vectors:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError, EncoderError
-from ..protocols import Encoder, Progress, TokenCounter, TokenEncoder, TokenVectors
+from ..protocols import Encoder, Progress, TokenVectors
 from ..records import Vectors
 from .minilm import Adapter, converted_model, quiet_transformers
 
@@ -320,6 +320,8 @@ def learn_projection(vectors: Vectors, dimension: int) -> Vectors:
 class ProjectedEncoder:
     """An encoder whose vectors are made shorter; fulfils ``Encoder``.
 
+    It counts tokens, and encodes word pieces in full length, where the encoder does.
+
     Args:
         encoder: the encoder.
         projection: float32 [d, dimension].
@@ -331,6 +333,9 @@ class ProjectedEncoder:
         self.dimension = int(projection.shape[1])
         digest = blake2b(projection.tobytes(), digest_size=6).hexdigest()
         self.name = f"{encoder.name}/{self.dimension}@{digest}"
+        for offered in ("max_tokens", "count_tokens", "encode_tokens"):
+            if hasattr(encoder, offered):
+                setattr(self, offered, getattr(encoder, offered))
 
     @classmethod
     def over(cls, encoder: Encoder, projection: Vectors) -> ProjectedEncoder:
@@ -364,36 +369,3 @@ class ProjectedEncoder:
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
         """Encode ``texts`` into unit vectors, float32 [n, dimension]."""
         return self.shortened(self._encoder.encode(texts, progress))
-
-    def encode_tokens(self, texts: Sequence[str], progress: Progress | None = None) -> TokenVectors:
-        """Encode word pieces as the encoder does: they are not made shorter.
-
-        Raises:
-            EncoderError: when the encoder has no vectors of word pieces.
-        """
-        if not isinstance(self._encoder, TokenEncoder):
-            raise EncoderError(f"{self._encoder.name} gives no vectors of word pieces")
-        return self._encoder.encode_tokens(texts, progress)
-
-    @property
-    def max_tokens(self) -> int:
-        """How many tokens of a text the encoder reads.
-
-        Raises:
-            EncoderError: when it does not count tokens.
-        """
-        return self._counter.max_tokens
-
-    def count_tokens(self, text: str) -> int:
-        """Return the tokens of ``text`` as the encoder counts them.
-
-        Raises:
-            EncoderError: when it does not count tokens.
-        """
-        return self._counter.count_tokens(text)
-
-    @property
-    def _counter(self) -> TokenCounter:
-        if not isinstance(self._encoder, TokenCounter):
-            raise EncoderError(f"{self._encoder.name} has no count_tokens and max_tokens: give a budget in words")
-        return self._encoder

@@ -175,12 +175,7 @@ class LateInteractionIndex:
         return CodedTexts(np.diff(found.offsets), self.codec.encode(found.vectors.astype(np.float32)))
 
     def _promising(self, closeness: NDArray[np.float32], most: int) -> Rows:
-        """Return the ``most`` passages that the nearest centres of the pieces promise most of, ascending.
-
-        Args:
-            closeness: of every centre to every piece, float32 [K, l].
-            most: how many.
-        """
+        """Return the ``most`` passages that the pieces' centres promise most of, by their closeness [K, l], ascending."""
         probed = min(PROBED, len(closeness))
         nearest = np.argpartition(-closeness, probed - 1, axis=0)[:probed]  # [p, l]
         near = np.take_along_axis(closeness, nearest, axis=0)
@@ -207,14 +202,7 @@ def compared(limit: int) -> int:
 
 
 def maxsim(asked: PieceTables, offsets: NDArray[np.int64], coded: Coded, rows: Rows) -> NDArray[np.float32]:
-    """Return the score of passages by their codes, float32 [n]; every one has a word piece.
-
-    Args:
-        asked: the query's word pieces.
-        offsets: where each passage's word pieces begin, [N+1].
-        coded: the word pieces of all passages.
-        rows: passages.
-    """
+    """Return the score of passages by their codes, float32 [n]; those of row i are ``coded[offsets[i]:offsets[i+1]]``."""
     token, begins = _tokens(offsets, rows)
     return _summed(asked.similarity(coded[token]), begins)
 

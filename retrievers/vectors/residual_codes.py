@@ -68,12 +68,7 @@ class Coded:
 
 @dataclass(frozen=True)
 class CodedTexts:
-    """The word pieces of some texts as they are kept, one text after the other.
-
-    Attributes:
-        counts: word pieces of each text, int64 [n].
-        coded: all of them.
-    """
+    """The word pieces of some texts as they are kept, one text after the other; how many each has, int64 [n]."""
 
     counts: NDArray[np.int64]
     coded: Coded
@@ -198,7 +193,7 @@ class PieceTables:
     """The inner products of a query's pieces with every centre and every word of the codebooks.
 
     A code's inner products are sums of rows of these (asymmetric distance computation), so no vector is decoded: a
-    word piece costs w additions of l numbers in place of reading and multiplying d of them.
+    word piece costs w additions of l numbers instead of reading and multiplying d of them.
 
     Attributes:
         centres: float32 [K, l].

@@ -78,9 +78,9 @@ def test_array_gives_what_the_standard_parser_gives(
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [
-        ('[\n{"a": 1},\n{"a": 2', 3, "the file ends in the middle at column 8"),
-        ('[\n{"a": 1},\n', 3, "the file ends in the middle at column 1"),
-        ('[\n{"a": 1}\n', 3, "the file ends in the middle at column 1"),
+        ('[\n{"a": 1},\n{"a": 2', 3, "it ends in the middle at column 8"),
+        ('[\n{"a": 1},\n', 3, "it ends in the middle at column 1"),
+        ('[\n{"a": 1}\n', 3, "it ends in the middle at column 1"),
         ('[\n{"a": 1}\n{"a": 2}]', 3, "expected ',' or ']' at column 1"),
         ('[\n{"a": 1},\n]', 3, "at column 1"),
         ('[\n{"a": 1}]\n[]', 3, "text after the end of the list at column 1"),
