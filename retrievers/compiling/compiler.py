@@ -22,13 +22,7 @@ from .pruning import DuplicateFilter
 
 @dataclass(frozen=True, slots=True)
 class StageRecord:
-    """What a stage of the compiler did; never what it found.
-
-    Attributes:
-        stage: its name.
-        settings: how it was set.
-        counts: how much it did, by kind.
-    """
+    """What a stage of the compiler did, with its settings and counts by kind; never what it found."""
 
     stage: str
     settings: Mapping[str, Any]
@@ -39,17 +33,10 @@ class CorpusCompiler:
     """Compiles one corpus, document by document.
 
     Args:
-        masker: what is masked.
-        words: the budget of a passage in words.
-        tokens: the budget in tokens instead.
-        count_tokens: counts the tokens of a text, where ``tokens`` is given.
+        words, tokens, count_tokens: the budget of a passage, see :func:`chunk`.
         context: the line before a passage's text, by name or by a user's function.
-        warn: hears of ids that were changed.
+        warn: called with a warning where ids were changed.
         duplicates: takes out passages that repeat another.
-
-    Attributes:
-        passages: those compiled so far, in order.
-        documents: how many there were.
     """
 
     def __init__(
@@ -104,11 +91,7 @@ class CorpusCompiler:
             )
 
     def lines(self) -> list[str]:
-        """Return the line before each passage, "" for none.
-
-        Raises:
-            CorpusError: a user's function gave something else than a string.
-        """
+        """Return the line before each passage, "" for none."""
         plain = self._context == "none"  # then no document was kept to make a line from
         lines = [""] * len(self.passages) if plain else context_lines(self._chunked, self._context)
         counts = {"passages": sum(map(bool, lines)), "words": sum(len(line.split()) for line in lines)}
@@ -153,11 +136,7 @@ class CorpusCompiler:
 
 
 def token_counter(encoder: Encoder, tokens: int, warn: Callable[[str], None]) -> CountTokens:
-    """Return what counts the encoder's tokens; warns where a passage of ``tokens`` is more than it reads.
-
-    Raises:
-        EncoderError: it does not count tokens.
-    """
+    """Return what counts the encoder's tokens; warns where a passage of ``tokens`` is more than it reads."""
     if not isinstance(encoder, TokenCounter):
         raise EncoderError(f"{encoder.name} has no count_tokens and max_tokens: give a budget in words instead")
     if tokens > encoder.max_tokens - 2:

@@ -36,9 +36,6 @@ class DistinctiveTerms:
     """The terms of documents by tf-idf over a corpus: Salton and Buckley 1988, "Term-weighting approaches".
 
     Terms are compared by their stems, and shown as they are written most often.
-
-    Args:
-        texts: of every document of the corpus; walked through once.
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
@@ -172,9 +169,6 @@ def context_lines(chunked: Sequence[Chunked], context: ContextName | ContextFunc
         chunked: a whole corpus.
         context: ``corpus``: the headings above, or where there are none the terms that distinguish the document and
             that the passage lacks, and what else in the corpus speaks of its subject. Or a user's own function.
-
-    Raises:
-        CorpusError: a user's function gave something else than a string.
     """
     if callable(context):
         return [
@@ -209,7 +203,7 @@ def corpus_lines(
     terms: DistinctiveTerms,
     first: int = 0,
 ) -> list[str]:
-    """Return the lines of the context ``corpus`` for all or some documents, whose first has a number in ``mentions``."""
+    """Return the lines of the context ``corpus`` for documents, the first of which has a number in ``mentions``."""
     lines = []
     for number, ((document, passages), where) in enumerate(zip(chunked, located, strict=True), first):
         # Beside headings they name the subject worse and make its passages alike (benchmarks/contextual_chunks.py).

@@ -31,11 +31,7 @@ _NAME = re.compile(r"[A-Za-z][\w-]{0,63}")
 
 
 def kinds_of(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the kinds that are named, ``all`` for every one, in their fixed order.
-
-    Raises:
-        MaskingError: there is no such kind.
-    """
+    """Return the kinds that are named, ``all`` for every one, in their fixed order."""
     for name in names:
         if name != ALL and name not in KINDS:
             raise MaskingError(f"there is no kind of private data {name!r}: choose of {', '.join((*KINDS, ALL))}")
@@ -43,11 +39,7 @@ def kinds_of(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def pattern_of(definition: str) -> tuple[str, str]:
-    """Return name and regular expression of ``NAME=REGEX``.
-
-    Raises:
-        MaskingError: it has another form.
-    """
+    """Return name and regular expression of ``NAME=REGEX``."""
     name, equals, regex = definition.partition("=")
     if not equals or not _NAME.fullmatch(name) or not regex:
         raise MaskingError(f"{definition!r} is not NAME=REGEX: write for example  staff=EMP-\\d{{6}}")
@@ -127,13 +119,7 @@ class Masker:
         return value
 
     def document(self, document: Document, unused: Callable[[str], str], counts: Counter[str]) -> Document:
-        """Return a document masked: id, title, text, source and metadata; title and text are as long as before.
-
-        Args:
-            document: as the corpus has it.
-            unused: tells ids apart that became alike, see :func:`unique_ids`.
-            counts: what was masked, by kind, is added to it.
-        """
+        """Return a document masked in all its fields, ids kept apart by :func:`unique_ids`; add to ``counts``."""
         # A source is most often the id again, or a path that it is part of: counted once.
         again: Counter[str] = counts if document.source and document.id not in document.source else Counter()
         return replace(

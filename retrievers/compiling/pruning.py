@@ -47,13 +47,9 @@ _NEGATIONS = frozenset(("no", "not", "never", "nor", "neither", "none", "without
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A passage that can be dropped.
+    """A row that can be dropped, because the row ``kept`` says the same.
 
-    Attributes:
-        row: of the passage.
-        reason: ``equal`` to another but for case, accents and punctuation; ``near`` to another, with the same numbers
-            and names.
-        kept: the row of the passage that says the same and is found instead.
+    It is ``equal`` but for case, accents and punctuation, or ``near``, with the same numbers and names.
     """
 
     row: int
@@ -86,9 +82,6 @@ class DuplicateFilter:
     and Ullman, "Mining of Massive Datasets", section 3.4), and then compared shingle by shingle. Two passages that
     differ in their title, a number, a capitalised word or a negation are different however alike they are: "born in
     1971" is not "born in 1972". It keeps a mark, and a number for each word, of what was let through.
-
-    Args:
-        known: what was let through before, by an index that is being changed.
 
     Attributes:
         dropped: what was left out: see :func:`load_dropped`.
@@ -159,11 +152,7 @@ def save_dropped(folder: Path, dropped: Sequence[Entry], marks: NDArray[np.uint6
 
 
 def load_dropped(folder: Path) -> list[dict[str, str]]:
-    """Return what was left out: ``document``, ``passage`` and ``found_as`` are ids, ``reason`` "equal" or "near".
-
-    Raises:
-        DamagedIndexError: when the file cannot be read.
-    """
+    """Return what was left out: ``document``, ``passage`` and ``found_as`` are ids, ``reason`` "equal" or "near"."""
     try:
         dropped: list[dict[str, str]] = json.loads((folder / DUPLICATES).read_text("utf-8"))
         if not all(
@@ -176,11 +165,7 @@ def load_dropped(folder: Path) -> list[dict[str, str]]:
 
 
 class MarkTable:
-    """The marks of a segment's passages, to be looked up: each of their 18 numbers in order.
-
-    Args:
-        marks: uint64 [n, 18].
-    """
+    """The marks of a segment's passages, uint64 [n, 18], to be looked up by each of their numbers."""
 
     def __init__(self, marks: NDArray[np.uint64]) -> None:
         self.marks = marks

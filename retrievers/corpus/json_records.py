@@ -26,14 +26,7 @@ _UNUSABLE_IN_ID = re.compile("[\0\t\n\r\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One JSON object of a file.
-
-    Attributes:
-        values: the object.
-        place: its file and line.
-        number: its position in the file, counted from 1.
-        error: what ``fail`` raises.
-    """
+    """One JSON object of a file, its number in it counted from 1, and the error that :meth:`fail` gives."""
 
     values: dict[str, Any]
     place: Place
@@ -75,12 +68,7 @@ def json_type(value: object) -> str:
 
 
 def open_regular(path: Path, error: LocatedError, *, follow: bool = True) -> BinaryIO:
-    """Open a regular file for reading; nothing else is ever waited for or read.
-
-    Args:
-        path: the file.
-        error: what is raised.
-        follow: whether the path may be a link itself.
+    """Open a regular file for reading; nothing else is ever waited for or read, nor links unless ``follow`` is set.
 
     Raises:
         CorpusError, QuestionsError: as ``error`` says; it is a FIFO, a device, a socket or a folder, or cannot be read.

@@ -57,12 +57,7 @@ class Place(NamedTuple):
 
 
 class Complaints:
-    """Passes warnings on, the first few of every kind at once and the rest as one count at the end.
-
-    Args:
-        warn: called with every message.
-        shown: how many messages of one kind are passed on before counting begins.
-    """
+    """Passes warnings on, the first few of every kind at once and the rest as one count at the end."""
 
     def __init__(self, warn: Callable[[str], None], shown: int = 3) -> None:
         self._warn = warn

@@ -127,10 +127,6 @@ def html_to_text(html: str, path: Path) -> tuple[str, str]:
 def pdf_pages(path: Path, *, follow: bool = True) -> list[str]:
     """Return the text of every page of a PDF, in order; a page that is a picture gives an empty string.
 
-    Args:
-        path: the file.
-        follow: whether the path may be a link itself.
-
     Raises:
         MissingExtraError: pypdf is not installed.
         CorpusError: the file is damaged, encrypted, no PDF or no regular file.
@@ -224,11 +220,6 @@ def _fail_listing(cause: OSError) -> None:
 
 def read_text_file(path: Path, name: str, complaints: Complaints) -> Iterator[tuple[Document, Place]]:
     """Yield the one document of a text file, or nothing when it has no text (which is warned of).
-
-    Args:
-        path: the file.
-        name: its id and source, in the corpus's own terms.
-        complaints: takes the warnings.
 
     Raises:
         CorpusError: it is no regular file or cannot be read; names file and, for bytes that are not UTF-8, line.

@@ -41,13 +41,9 @@ _CODE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingSettings:
-    """How the vectors are learned; chosen on UMLS and Kinship by training facts held out.
+    """How the vectors are learned by Adagrad; chosen on UMLS and Kinship by training facts held out.
 
-    Attributes:
-        rank: complex numbers to a vector.
-        folds: for cross-fitting.
-        epochs, batch, learning_rate: of Adagrad.
-        regulariser: weight of N3, lambda.
+    The rank counts complex numbers; the folds are those of cross-fitting, the regulariser is the weight of N3.
     """
 
     rank: int = 64
@@ -144,13 +140,6 @@ class FactEncoder:
     products to cosines by Bachrach et al. 2014). The last part is a one-hot code of the kind of edge that is asked.
 
     Fulfils ``Encoder``; texts are queries.
-
-    Args:
-        facts: of the index.
-        heads: float32 [N, blocks * 2 rank], as they stand in products.
-        kinds: float32 [2 R, blocks * 2 rank].
-        longest: of the products ``h r`` that can be asked, and the scale of entities, float32 [2].
-        folds: for cross-fitting.
     """
 
     def __init__(self, facts: Facts, heads: Vectors, kinds: Vectors, longest: NDArray[np.float32], folds: int) -> None:
@@ -190,11 +179,7 @@ class FactEncoder:
         return vectors
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
-        """Encode queries ``HEAD relation``, float32 [n, dimension], with the vectors of all facts.
-
-        Raises:
-            QuestionsError: when a text is no such query.
-        """
+        """Encode queries ``HEAD relation``, float32 [n, dimension], with the vectors of all facts."""
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         for number, text in enumerate(texts):
             vectors[number] = self.query_vector(self._facts.parse(text))
@@ -224,11 +209,7 @@ class FactEncoder:
 
     @classmethod
     def load(cls, folder: Path, facts: Facts) -> FactEncoder:
-        """Read what :meth:`save` wrote.
-
-        Raises:
-            DamagedIndexError: when the file cannot be read, or belongs to other facts.
-        """
+        """Read what :meth:`save` wrote."""
         arrays = load_arrays(folder / _FILE)
         try:
             heads, kinds = arrays["heads"], arrays["kinds"]

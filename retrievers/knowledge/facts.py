@@ -196,11 +196,7 @@ class Facts:
         )
 
     def row(self, name: str) -> int:
-        """Return the row of an entity by its exact name.
-
-        Raises:
-            KeyError: when there is no such entity.
-        """
+        """Return the row of an entity by its exact name."""
         return self._rows[name]
 
     @cached_property
@@ -272,11 +268,7 @@ class Facts:
 
     @classmethod
     def load(cls, folder: Path) -> Facts:
-        """Read what :meth:`save` wrote.
-
-        Raises:
-            DamagedIndexError: when a file cannot be read, or names and numbers do not belong together.
-        """
+        """Read what :meth:`save` wrote."""
         arrays = load_arrays(folder / _ARRAYS)
         try:
             names = json.loads((folder / _NAMES).read_text("utf-8"))

@@ -36,7 +36,7 @@ def faiss_index(vectors: Vectors, kind: DenseKind) -> Any:
     """Return the FAISS index of ``vectors`` [N, d], trained and filled.
 
     ``exact`` compares with every vector. ``hnsw`` walks a small-world graph (Malkov and Yashunin 2016,
-    arXiv:1603.09320). ``ivf`` is the memory of two levels: the nearest clusters first, then the passages in them
+    arXiv:1603.09320). ``ivf`` has two levels: the nearest clusters first, then the passages in them
     (Jégou et al. 2011, inverted file). ``sq8`` keeps a byte for each number, ``pq`` a byte for each piece of four
     (Jégou et al. 2011, product quantisation), ``opq`` the same after a rotation, ``ivfpq`` after the rotation such
     codes of what is left beside the centre of a cell. ``lsh`` keeps on which side of random hyperplanes a vector lies
@@ -164,10 +164,6 @@ class DenseIndex:
         folder: what :meth:`build` wrote.
         kind: of the FAISS index that was built.
 
-    Attributes:
-        kind: the kind.
-        dimension: d, numbers to a vector.
-
     Raises:
         DamagedIndexError: when the files cannot be read or do not belong together.
     """
@@ -210,11 +206,7 @@ class DenseIndex:
 
     @property
     def vectors(self) -> Vectors:
-        """Every passage's vector, float32 [N, d], mapped from the file.
-
-        Raises:
-            IndexFolderError: when the memory is compressed.
-        """
+        """Every passage's vector, float32 [N, d], mapped from the file."""
         if self._vectors is None:
             raise IndexFolderError(
                 f"dense {self.kind} keeps codes instead of vectors: ask reconstruct(rows) for what they say,"

@@ -41,11 +41,7 @@ def embedding_text(title: str, text: str) -> str:
 
 
 def load_encoder(name: str = "minilm", threads: int | None = None) -> Encoder:
-    """Load an encoder: ``minilm`` (built in), a local folder, or a hub name.
-
-    Raises:
-        EncoderError: when nothing of that name can be loaded.
-    """
+    """Load an encoder: ``minilm`` (built in), a local folder, or a hub name."""
     if name == "minilm":
         return MiniLMEncoder(threads=threads)
     return TransformersEncoder(name, threads=threads)
@@ -275,11 +271,7 @@ def _trained_length(path_or_name: str) -> int:
 
 
 def _unit(vectors: Vectors, texts: Sequence[str]) -> Vectors:
-    """Scale every row to length 1 in place.
-
-    Raises:
-        EncoderError: when a row is not finite, naming its text.
-    """
+    """Scale every row to length 1 in place."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     bad = np.flatnonzero(~np.isfinite(lengths[:, 0]))
     if len(bad):
@@ -318,13 +310,9 @@ def learn_projection(vectors: Vectors, dimension: int) -> Vectors:
 
 
 class ProjectedEncoder:
-    """An encoder whose vectors are made shorter; fulfils ``Encoder``.
+    """An encoder whose vectors are made shorter by a map, float32 [d, dimension]; fulfils ``Encoder``.
 
     It counts tokens, and encodes word pieces in full length, where the encoder does.
-
-    Args:
-        encoder: the encoder.
-        projection: float32 [d, dimension].
     """
 
     def __init__(self, encoder: Encoder, projection: Vectors) -> None:
@@ -339,11 +327,7 @@ class ProjectedEncoder:
 
     @classmethod
     def over(cls, encoder: Encoder, projection: Vectors) -> ProjectedEncoder:
-        """Return the encoder with a map that was read from an index.
-
-        Raises:
-            DamagedIndexError: when it is not a map of the encoder's vectors.
-        """
+        """Return the encoder with a map that was read from an index."""
         if projection.ndim != 2 or projection.dtype != np.float32 or len(projection) != encoder.dimension:
             raise DamagedIndexError(
                 f"{PROJECTION} is {projection.dtype} {projection.shape}, not float32 [{encoder.dimension}, n]:"

@@ -175,7 +175,7 @@ class LateInteractionIndex:
         return CodedTexts(np.diff(found.offsets), self.codec.encode(found.vectors.astype(np.float32)))
 
     def _promising(self, closeness: NDArray[np.float32], most: int) -> Rows:
-        """Return the ``most`` passages that the pieces' centres promise most of, by their closeness [K, l], ascending."""
+        """Return the ``most`` passages that the centres promise most of, ascending; their closeness is [K, l]."""
         probed = min(PROBED, len(closeness))
         nearest = np.argpartition(-closeness, probed - 1, axis=0)[:probed]  # [p, l]
         near = np.take_along_axis(closeness, nearest, axis=0)
@@ -202,7 +202,7 @@ def compared(limit: int) -> int:
 
 
 def maxsim(asked: PieceTables, offsets: NDArray[np.int64], coded: Coded, rows: Rows) -> NDArray[np.float32]:
-    """Return the score of passages by their codes, float32 [n]; those of row i are ``coded[offsets[i]:offsets[i+1]]``."""
+    """Return the score of passages by their codes, float32 [n]; ``coded[offsets[i]:offsets[i+1]]`` are those of row i."""
     token, begins = _tokens(offsets, rows)
     return _summed(asked.similarity(coded[token]), begins)
 
@@ -235,11 +235,7 @@ def centres_for(tokens: int) -> int:
 
 
 def check_tokens(encoder: object, bits: int) -> TokenEncoder:
-    """Return ``encoder`` as one of word pieces; refuse what cannot be built, before anything is encoded.
-
-    Raises:
-        EncoderError: when the encoder has no vectors of word pieces, or there are no such codes.
-    """
+    """Return ``encoder`` as one of word pieces; refuse what cannot be built, before anything is encoded."""
     if not isinstance(encoder, TokenEncoder):
         name = getattr(encoder, "name", encoder)
         raise EncoderError(f"{name} gives no vectors of word pieces: late interaction needs the built-in encoder")

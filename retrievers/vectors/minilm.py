@@ -48,11 +48,7 @@ class Adapter:
         return digest.hexdigest()
 
     def merged(self, weights: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-        """Return the encoder's ``weights`` with the changes added.
-
-        Raises:
-            EncoderError: when a layer is not there or has another shape.
-        """
+        """Return the encoder's ``weights`` with the changes added."""
         merged = dict(weights)
         for layer, (down, up) in self.matrices.items():
             name = f"{layer}.weight"
@@ -76,11 +72,7 @@ def save_adapter(folder: Path, adapter: Adapter) -> None:
 
 
 def load_adapter(folder: Path) -> Adapter:
-    """Read the adapter of a folder.
-
-    Raises:
-        EncoderError: when there is none, or it is damaged.
-    """
+    """Read the adapter of a folder."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 

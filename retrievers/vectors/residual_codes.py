@@ -145,11 +145,7 @@ class ResidualCodec:
 
     @classmethod
     def load(cls, path: Path) -> ResidualCodec:
-        """Read what :meth:`save` wrote.
-
-        Raises:
-            DamagedIndexError: when the file cannot be read or its arrays do not fit together.
-        """
+        """Read what :meth:`save` wrote."""
         arrays = load_arrays(path)
         shapes = {name: array.shape for name, array in arrays.items()}
         dimension = shapes.get("centres", (0, 0))[-1]

@@ -53,11 +53,7 @@ class VectorCache:
             self._remember(*_of_shard(shard, encoder.dimension))
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> tuple[NDArray[np.uint8], Vectors]:
-        """Return the keys, uint8 [n, 16], and vectors, float32 [n, d], of ``texts``, encoding only what is new.
-
-        Raises:
-            EncoderError: when the encoder gives a vector that is not finite.
-        """
+        """Return the keys, uint8 [n, 16], and vectors, float32 [n, d], of ``texts``, encoding only what is new."""
         keys = [_key(self._encoder.name, text) for text in texts]
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
         new_keys, new_texts = list(missing), list(missing.values())
