@@ -57,7 +57,7 @@ class FactWorld(QuestionWorld):
         self.hidden = hidden
         self.known = np.array([row for row in facts.answers(query).tolist() if row != answer], np.int64)
         self._count = len(index)
-        self._rows = facts.rows
+        self._rows = np.arange(len(facts.entities))
 
     @property
     def static(self) -> NDArray[np.float32]:
@@ -214,7 +214,7 @@ def fact_world(index: Index, text: str, answer: str | None, settings: Environmen
     row = hidden = None
     if answer is not None:
         try:
-            row = facts.row(answer)
+            row = facts.entity_rows[answer]
         except KeyError as error:
             raise QuestionsError(
                 f"the answer {answer!r} of {text!r} is not an entity of {index.path}: index the graph it speaks of"

@@ -63,7 +63,7 @@ class CorpusKnowledge:
         mentions = Mentions(
             [*around, *chunked], [*sections_around, *located], lambda title: own[title] + self._sections(title)
         )
-        terms = DistinctiveTerms.counted(self._frequency, len(self._store) + 1)
+        terms = DistinctiveTerms(self._frequency, len(self._store) + 1)
         return corpus_lines(chunked, located, mentions, terms, len(around))
 
     def _around(self, passages: dict[str, Passage]) -> tuple[list[Chunked], list[list[Section]]]:

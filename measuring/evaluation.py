@@ -285,7 +285,7 @@ def rank_facts(
 def _rank(system: System, facts: Facts, question: Question) -> Ranked:
     everything = len(facts.entities)
     answer = question.answer
-    if not facts.knows(question.text) or answer not in facts.entity_names:
+    if not facts.knows(question.text) or answer not in facts.entity_rows:
         return Ranked(np.zeros(0, np.int64), np.zeros(0))
     if isinstance(system, PolicySystem):
         return system.rank_fact(question.text, answer, everything)
@@ -303,13 +303,13 @@ def fact_figures(
     """
     facts = index.facts
     assert facts is not None
-    known = known_answers(folder, warn)
+    known, rows = known_answers(folder, warn), facts.entity_rows
     figures = {}
     for question, found in zip(questions, ranked, strict=True):
-        others = {facts.row(name) for name in known.get(question.text, ()) if name in facts.entity_names}
+        others = {rows[name] for name in known.get(question.text, ()) if name in rows}
         if facts.knows(question.text):
             others |= set(facts.answers(facts.parse(question.text)).tolist())
-        answer = facts.row(question.answer) if question.answer in facts.entity_names else None
+        answer = rows.get(question.answer or "")
         place = filtered_rank(found.rows, answer, others - {answer}, len(facts.entities))
         figures[question.id] = _figures_at(place)
     return figures

@@ -101,26 +101,14 @@ class CorpusCompiler:
     def records(self, index: StageRecord) -> list[dict[str, Any]]:
         """Return the records of all stages as JSON values; the last is that of the indexing itself."""
         budget = {"words": self._words} if self._tokens is None else {"tokens": self._tokens}
+        kinds, tally = list(self._masker.kinds), self._tally
+        masked = {name: self._masked[name] for name in self._masker.names}
+        mask = {"kinds": kinds, "patterns": list(self._masker.names[len(kinds) :])}
+        chunks = {"passages": len(self.passages), "atomic documents": tally["atomic documents"]}
         stages = [
-            StageRecord(
-                "normalise",
-                {"form": "NFC"},
-                {"documents": self.documents, "characters": self._tally["characters"]},
-            ),
-            StageRecord(
-                "mask",
-                {"kinds": list(self._masker.kinds), "patterns": list(self._masker.names[len(self._masker.kinds) :])},
-                {
-                    **{name: self._masked[name] for name in self._masker.names},
-                    "documents": self._tally["masked"],
-                    "document ids": self._tally["renamed"],
-                },
-            ),
-            StageRecord(
-                "chunk",
-                budget,
-                {"passages": len(self.passages), "atomic documents": self._tally["atomic documents"]},
-            ),
+            StageRecord("normalise", {"form": "NFC"}, {"documents": self.documents, "characters": tally["characters"]}),
+            StageRecord("mask", mask, {**masked, "documents": tally["masked"], "document ids": tally["renamed"]}),
+            StageRecord("chunk", budget, chunks),
             *self._records,
             index,
         ]

@@ -13,7 +13,7 @@ page (Craswell, Hawking and Robertson 2001, "Effective site finding using link a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from math import log1p
 from typing import Literal
@@ -36,22 +36,15 @@ class DistinctiveTerms:
     """The terms of documents by tf-idf over a corpus: Salton and Buckley 1988, "Term-weighting approaches".
 
     Terms are compared by their stems, and shown as they are written most often.
+
+    Args:
+        frequency: in how many documents a stem is.
+        documents: how many there are.
     """
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        counts: Counter[str] = Counter()
-        self._documents = 0
-        for text in texts:
-            counts.update(set(analyse(text)))
-            self._documents += 1
-        self._frequency: Callable[[str], int] = counts.__getitem__
-
-    @classmethod
-    def counted(cls, frequency: Callable[[str], int], documents: int) -> DistinctiveTerms:
-        """Return those over a corpus that was counted already: in how many of so many documents a stem is."""
-        terms = cls(())
-        terms._frequency, terms._documents = frequency, documents
-        return terms
+    def __init__(self, frequency: Callable[[str], int], documents: int) -> None:
+        self._frequency = frequency
+        self._documents = documents
 
     def of(self, text: str) -> list[tuple[str, str]]:
         """Return (stem, word) of the ``MOST_TERMS`` most distinctive terms said twice or more, best first."""
@@ -159,8 +152,6 @@ Chunked = tuple[Document, Sequence[Passage]]
 LACKING_TERMS = 3
 """Terms of a document without headings that a passage is told because it lacks them."""
 
-_HEADING_JOINT = " > "
-
 
 def context_lines(chunked: Sequence[Chunked], context: ContextName | ContextFunction) -> list[str]:
     """Return the line of every passage, in order; "" where there is nothing to say.
@@ -179,7 +170,10 @@ def context_lines(chunked: Sequence[Chunked], context: ContextName | ContextFunc
     if context == "none":
         return [""] * sum(len(passages) for _, passages in chunked)
     located = [sections(document, passages) for document, passages in chunked]
-    terms = DistinctiveTerms(document.text for document, _ in chunked)
+    counts: Counter[str] = Counter()
+    for document, _ in chunked:
+        counts.update(set(analyse(document.text)))
+    terms = DistinctiveTerms(counts.__getitem__, len(chunked))
     return corpus_lines(chunked, located, Mentions(chunked, located), terms)
 
 
@@ -225,7 +219,7 @@ def _lacking(passage: Passage, about: Sequence[tuple[str, str]]) -> list[str]:
 def _above(document: Document, section: Section) -> str:
     """Return the headings above a passage as one phrase, without one that repeats the document's title."""
     title = document.title.casefold()
-    return _HEADING_JOINT.join(heading for heading in section.above if heading.casefold() != title)
+    return _JOINT.join(heading for heading in section.above if heading.casefold() != title)
 
 
 def _joined(parts: Sequence[str]) -> str:

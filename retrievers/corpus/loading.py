@@ -91,7 +91,8 @@ def read_corpus(paths: Sequence[Path], warn: Callable[[str], None]) -> Iterator[
             if not repeated:
                 yield document
             elif first[0] != _content(document):
-                raise _clash(document, place, first[1])
+                message = f"the id {document.id!r} names another document than at {first[1]}: ids must be unique"
+                raise CorpusError(f"{message} (for text files, give the folder that holds both)", *place)
             elif not pooled:
                 detail = f" (id {document.id!r}, first at {first[1]})"
                 complaints.add("repeats a document and is kept once", place, detail)
@@ -128,15 +129,6 @@ def _starts_with_question(path: Path) -> bool:
 
 def _content(document: Document) -> bytes:
     return blake2b(f"{document.title}\0{document.text}".encode(), digest_size=16).digest()
-
-
-def _clash(document: Document, place: Place, first: Place) -> CorpusError:
-    return CorpusError(
-        f"the id {document.id!r} names another document than at {first}: ids must be unique "
-        "(for text files, give the folder that holds both)",
-        place.path,
-        place.line,
-    )
 
 
 def _hint(path: Path) -> str:

@@ -173,7 +173,7 @@ def read_text_folder(folder: Path, complaints: Complaints) -> Iterator[tuple[Doc
             Place(folder),
         )
     for name in sorted(files):
-        yield from _read_text_file(folder / name, files[name], name, complaints)
+        yield from read_text_file(folder / name, name, complaints, files[name])
 
 
 def _list_files(folder: Path, complaints: Complaints) -> tuple[dict[str, Path], Counter[str]]:
@@ -218,18 +218,18 @@ def _fail_listing(cause: OSError) -> None:
     raise CorpusError(f"cannot be listed ({cause.strerror}): check its permissions", cause.filename) from cause
 
 
-def read_text_file(path: Path, name: str, complaints: Complaints) -> Iterator[tuple[Document, Place]]:
+def read_text_file(
+    path: Path, name: str, complaints: Complaints, target: Path | None = None
+) -> Iterator[tuple[Document, Place]]:
     """Yield the one document of a text file, or nothing when it has no text (which is warned of).
+
+    Its id and source is ``name``. It is read from ``target``, which is no link; by default where ``path`` leads to.
 
     Raises:
         CorpusError: it is no regular file or cannot be read; names file and, for bytes that are not UTF-8, line.
         MissingExtraError: a PDF, without pypdf.
     """
-    yield from _read_text_file(path, Path(os.path.realpath(path)), name, complaints)
-
-
-def _read_text_file(path: Path, target: Path, name: str, complaints: Complaints) -> Iterator[tuple[Document, Place]]:
-    """Yield the document of the file ``target``, which the user knows as ``path``."""
+    target = target or Path(os.path.realpath(path))
     place = Place(path)
     identifier = complaints.normalised(name, place)
     metadata: dict[str, list[int]] = {}

@@ -133,23 +133,22 @@ class Facts:
         return self.relations[kind] if kind < count else f"_{self.relations[kind - count]}"
 
     @cached_property
-    def edges(self) -> tuple[Rows, NDArray[np.int64], Rows]:
-        """Every fact read either way: source, kind and target, int64 [2 m] each, sorted by source, kind, target."""
-        source, kind, target = self._both
+    def _sorted_edges(self) -> tuple[Rows, NDArray[np.int64], Rows, Rows]:
+        source = np.concatenate((self.heads, self.tails))
+        kind = np.concatenate((self.kinds, self.kinds + len(self.relations)))
+        target = np.concatenate((self.tails, self.heads))
         order = np.lexsort((target, kind, source))
-        return source[order], kind[order], target[order]
-
-    @cached_property
-    def edge_facts(self) -> Rows:
-        """The number of the fact of each of ``edges``, int64 [2 m]."""
-        source, kind, target = self._both
-        return np.lexsort((target, kind, source)) % len(self)
+        return source[order], kind[order], target[order], order % len(self)
 
     @property
-    def _both(self) -> tuple[Rows, NDArray[np.int64], Rows]:
-        source = np.concatenate((self.heads, self.tails))
-        target = np.concatenate((self.tails, self.heads))
-        return source, np.concatenate((self.kinds, self.kinds + len(self.relations))), target
+    def edges(self) -> tuple[Rows, NDArray[np.int64], Rows]:
+        """Every fact read either way: source, kind and target, int64 [2 m] each, sorted by source, kind, target."""
+        return self._sorted_edges[:3]
+
+    @property
+    def edge_facts(self) -> Rows:
+        """The number of the fact of each of ``edges``, int64 [2 m]."""
+        return self._sorted_edges[3]
 
     @cached_property
     def _edge_keys(self) -> NDArray[np.int64]:
@@ -178,11 +177,6 @@ class Facts:
         return keys[order], order
 
     @cached_property
-    def rows(self) -> Rows:
-        """Every entity's row, int64 [N]."""
-        return np.arange(len(self.entities))
-
-    @cached_property
     def offsets(self) -> NDArray[np.int64]:
         """Where the edges of each entity begin in ``edges``, int64 [N + 1]."""
         return np.asarray(np.searchsorted(self.edges[0], np.arange(len(self.entities) + 1)), np.int64)
@@ -195,14 +189,10 @@ class Facts:
             np.arange(int(counts.sum())) + np.repeat(begins - np.cumsum(counts) + counts, counts), np.int64
         )
 
-    def row(self, name: str) -> int:
-        """Return the row of an entity by its exact name."""
-        return self._rows[name]
-
     @cached_property
-    def entity_names(self) -> frozenset[str]:
-        """The names of the entities."""
-        return frozenset(self.entities)
+    def entity_rows(self) -> dict[str, int]:
+        """The row of every entity, by its exact name."""
+        return {name: row for row, name in enumerate(self.entities)}
 
     def knows(self, text: str) -> bool:
         """Return whether :meth:`parse` can read ``text``."""
@@ -222,7 +212,7 @@ class Facts:
         """
         words = text.split()
         for cut in range(len(words) - 1, 0, -1):
-            head = self._rows.get(words[0]) if cut == 1 else None
+            head = self.entity_rows.get(words[0]) if cut == 1 else None
             head = self._heads.get(_plain(" ".join(words[:cut]))) if head is None else head
             kind = self._kind(" ".join(words[cut:]))
             if head is not None and kind is not None:
@@ -239,10 +229,6 @@ class Facts:
         if name.startswith("_"):
             return self._kinds_plain.get("_" + _plain(name))
         return self._kinds_plain.get(_plain(name))
-
-    @cached_property
-    def _rows(self) -> dict[str, int]:
-        return {name: row for row, name in enumerate(self.entities)}
 
     @cached_property
     def _heads(self) -> dict[str, int]:

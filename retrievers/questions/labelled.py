@@ -90,7 +90,7 @@ def load_multihop_questions(path: Path) -> tuple[list[Question], Qrels]:
     Raises:
         QuestionsError: the file is damaged or has no labels, an id names two questions; names file and line.
     """
-    complaints = Complaints(_ignore)
+    complaints = Complaints(lambda message: None)  # the corpus reader warns of contexts; questions have their own
     questions: dict[str, Question] = {}
     qrels: Qrels = {}
     for record in multihop_records(Path(path), QuestionsError):
@@ -108,10 +108,6 @@ def load_multihop_questions(path: Path) -> tuple[list[Question], Qrels]:
     if not questions:
         raise QuestionsError("holds no questions", path)
     return list(questions.values()), qrels
-
-
-def _ignore(message: str) -> None:
-    """Drop a warning about contexts: the corpus reader gives it, and questions are judged by their own."""
 
 
 def _split_path(folder: Path, split: str) -> Path:
@@ -228,7 +224,7 @@ def load_fact_questions(folder: Path, split: str) -> tuple[list[Question], Qrels
     triples = read_triples(path, QuestionsError)
     if not triples:
         raise QuestionsError(f"the split {split!r} has no triples: expected head<TAB>relation<TAB>tail", path)
-    questions = [_fact_question(split, triple) for triple in triples]
+    questions = [Question(f"{split}:{triple.line}", _text(triple), triple.tail) for triple in triples]
     return questions, {q.id: {t.tail: 1} for q, t in zip(questions, triples, strict=True)}
 
 
@@ -250,10 +246,6 @@ def known_answers(folder: Path, warn: Callable[[str], None] | None = None) -> di
         for triple in triples:
             answers[_text(triple)].add(triple.tail)
     return dict(answers)
-
-
-def _fact_question(split: str, triple: Triple) -> Question:
-    return Question(f"{split}:{triple.line}", _text(triple), triple.tail)
 
 
 def _text(triple: Triple) -> str:

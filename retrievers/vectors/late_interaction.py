@@ -150,17 +150,19 @@ class LateInteractionIndex:
 
     def best(self, asked: PieceTables, limit: int) -> Hits:
         """Return at most ``limit`` passages for what :meth:`asked` returned, best first, ties by row."""
-        most = compared(limit)
+        most = max(COMPARED, 4 * limit)
         if self._listed:
             rows = self._promising(asked.centres, most)
         else:
             rows = np.flatnonzero(np.diff(self._offsets))  # a passage without a word piece is never found
             if len(rows) > most:
-                promise = centre_scores(asked, self._offsets, self._coded, rows)
+                token, begins = _tokens(self._offsets, rows)
+                promise = _summed(asked.centres[self._coded.cells[token]], begins)  # close to the score, and cheaper
                 rows = np.sort(rows[np.lexsort((rows, -promise))[:most]])
         if not len(rows):
             return NOTHING
-        scores = maxsim(asked, self._offsets, self._coded, rows)
+        token, begins = _tokens(self._offsets, rows)
+        scores = _summed(asked.similarity(self._coded[token]), begins)
         order = np.lexsort((rows, -scores))[: max(limit, 0)]
         return Hits(rows[order], scores[order])
 
@@ -194,23 +196,6 @@ class LateInteractionIndex:
             met[found] = True
         rows = np.flatnonzero(met)
         return np.sort(rows[np.lexsort((rows, -promise[rows]))[:most]])
-
-
-def compared(limit: int) -> int:
-    """Return how many passages are compared by their codes where ``limit`` are wanted."""
-    return max(COMPARED, 4 * limit)
-
-
-def maxsim(asked: PieceTables, offsets: NDArray[np.int64], coded: Coded, rows: Rows) -> NDArray[np.float32]:
-    """Return the score of passages by their codes, float32 [n]; ``coded[offsets[i]:offsets[i+1]]`` are those of row i."""
-    token, begins = _tokens(offsets, rows)
-    return _summed(asked.similarity(coded[token]), begins)
-
-
-def centre_scores(asked: PieceTables, offsets: NDArray[np.int64], coded: Coded, rows: Rows) -> NDArray[np.float32]:
-    """Return what the centres alone say of passages, float32 [n]: cheaper than :func:`maxsim`, and close to it."""
-    token, begins = _tokens(offsets, rows)
-    return _summed(asked.centres[coded.cells[token]], begins)
 
 
 def _tokens(offsets: NDArray[np.int64], rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

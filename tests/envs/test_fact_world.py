@@ -44,7 +44,7 @@ def names(index: Index, rows: np.ndarray) -> set[str]:
 
 def row(index: Index, name: str) -> int:
     assert index.facts is not None
-    return index.facts.row(name)
+    return index.facts.entity_rows[name]
 
 
 def visible_graph(index: Index, world: FactWorld) -> networkx.Graph:

@@ -148,7 +148,7 @@ class TestContextByAFunction:
 
     def test_an_index_without_one_takes_none(self, tmp_path: Path, word_encoder: Encoder) -> None:
         index = Index.build(NOTES, tmp_path / "x", settings=IndexSettings(context="corpus"), encoder=word_encoder)
-        with pytest.raises(UpdateError, match="built with the context 'title', not by a function: leave context out"):
+        with pytest.raises(UpdateError, match="built with the context 'corpus', not by a function: leave context out"):
             index.add([NOVAK], context=self.numbered)
 
 

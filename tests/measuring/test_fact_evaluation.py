@@ -133,7 +133,7 @@ def test_validation_passes_over_the_head_and_known_answers(index: Index, recipe:
     facts = index.facts
     assert facts is not None
     world = fact_world(index, "g0 mother_of", "p0", recipe.environment())
-    head, answer, known, other = (facts.row(name) for name in ("g0", "p0", "q0", "c3"))
+    head, answer, known, other = (facts.entity_rows[name] for name in ("g0", "p0", "q0", "c3"))
     assert reciprocal_rank(world, np.array([head, known, other, answer])) == 0.5
     assert reciprocal_rank(world, np.array([head, known, other])) == 0
 
@@ -174,7 +174,7 @@ def test_a_known_answer_is_heard_of_and_the_asked_one_is_not(index: Index, recip
     settings = recipe.environment()
     facts = index.facts
     assert facts is not None
-    c0 = facts.row("c0")
+    c0 = facts.entity_rows["c0"]
     scores = []
     for answer in ("c0", "c5"):
         batch = SearchBatch(settings, 1, index.encoder.dimension)

@@ -64,7 +64,7 @@ def test_a_fold_is_made_without_its_facts() -> None:
     facts = Facts.of(triples)
     encoder = FactEncoder.learn(facts, EmbeddingSettings(rank=8, folds=2, epochs=80, batch=8))
     number = len(triples) - 1
-    query, answer = FactQuery(0, facts.relations.index("once")), facts.row("y5")
+    query, answer = FactQuery(0, facts.relations.index("once")), facts.entity_rows["y5"]
     entities = encoder.entity_vectors()
     whole, fold = entities @ encoder.query_vector(query), entities @ encoder.query_vector(query, number)
     assert whole.argmax() == answer
