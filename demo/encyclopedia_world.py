@@ -39,18 +39,10 @@ class NameMaker:
         self._rng = rng
         self._parts: dict[str, list[str]] = words()["names"]
         self._stems: set[str] = set()
-        self._givens = [self._given("male_ends"), self._given("female_ends")]
-        self._surnames = [self.ending_in("surname") for _ in range(8 + people // 8)]
+        self.givens = [self._given("male_ends"), self._given("female_ends")]
+        self.surnames = [self.ending_in("surname") for _ in range(8 + people // 8)]
         self._adjectives = self._some("adjectives", 12 + works // 8)
         self._nouns = self._some("nouns", 16 + works // 6)
-
-    def surname(self) -> str:
-        """Return the name of one of the families."""
-        return pick(self._rng, self._surnames)
-
-    def given(self, female: bool) -> str:
-        """Return a given name."""
-        return pick(self._rng, self._givens[female])
 
     def ending_in(self, kind: str, between: str = "") -> str:
         """Return a new stem with an ending of a kind: "surname", "town", "country", or of an organisation."""
@@ -282,14 +274,15 @@ class _World:
 
     def _person(self, role: str, year: int, parents: tuple[Entity, Entity] | None) -> Entity:
         female = self._rng.random() < 0.5
-        surname = parents[0].name.split()[-1] if parents else self._names.surname()
-        given = self._names.given(female)
+        surname = parents[0].name.split()[-1] if parents else pick(self._rng, self._names.surnames)
+        givens = self._names.givens[female]
+        given = pick(self._rng, givens)
         if parents and not female and self._rng.random() < 0.08:
             given = parents[0].name.split()[0]
         name = f"{given} {surname}"
         while not self._is_new(name, role):
             name = f"{given} {pick(self._rng, _INITIALS)}. {surname}"
-            given = self._names.given(female)
+            given = pick(self._rng, givens)
         person = Entity("person", role, name, year, female)
         person.facts["born"] = self._date(year)
         died = year + self._between(51, 92)

@@ -139,10 +139,13 @@ def map_array(path: Path) -> NDArray[Any]:
     """Map the array of an ``.npy`` file into memory, read-only.
 
     Raises:
-        OSError, ValueError: when the file is not there, or is not one.
+        DamagedIndexError: when the file is not there, or is not one.
     """
-    with HEADERS:
-        return np.lib.format.open_memmap(path, mode="r")
+    try:
+        with HEADERS:
+            return np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise DamagedIndexError(f"{path} cannot be read ({error}): build the index again") from error
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -80,20 +80,16 @@ class Reranker(Protocol):
         ...
 
 
-Offsets = NDArray[np.int64]
-"""Where each text's vectors begin, [n+1]: those of text ``i`` are ``[offsets[i], offsets[i+1])``."""
-
-
 @dataclass(frozen=True, slots=True)
 class TokenVectors:
     """The vectors of texts, one after the other.
 
     Attributes:
-        offsets: int64 [n+1].
+        offsets: int64 [n+1]: those of text ``i`` are ``[offsets[i], offsets[i+1])``.
         vectors: float16 [t, d], rows of length 1 (three digits: more than late interaction can tell apart).
     """
 
-    offsets: Offsets
+    offsets: NDArray[np.int64]
     vectors: NDArray[np.float16]
 
     def __len__(self) -> int:

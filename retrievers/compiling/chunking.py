@@ -64,9 +64,8 @@ class _Piece(NamedTuple):
 def sentence_spans(text: str) -> Spans:
     """Return ``[start, end)`` of every sentence, in order, without the white space around it.
 
-    The spans do not overlap and hold every character that is not white space. A sentence ends at its
-    punctuation, at an empty line, and around a markdown heading, list item or fence. Titles (Mr.), initials,
-    abbreviations and decimals do not end one; a few words that open sentences decide the doubtful cases.
+    A sentence ends at its punctuation, at an empty line, and around a markdown heading, list item or fence. Titles
+    (Mr.), initials, abbreviations and decimals end none; a few words that open sentences decide the doubtful cases.
     """
     return tuple(span for block in blocks(text) for span in _sentences(text, block.start, block.end))
 
@@ -76,18 +75,14 @@ def chunk(
 ) -> list[Passage]:
     """Cut a document into passages of whole sentences, in order and without overlap.
 
-    An atomic document is one passage with the document's id. Otherwise sentences are gathered up to
-    ``words`` words, a heading begins a new passage, and a sentence longer than ``words`` is cut between
-    words; ids are ``<document id>#0``, ``#1`` and so on. Every character that is not white space is in
-    exactly one passage, and ``passage.text == document.text[passage.start:passage.end]``.
-
-    A word is a run of characters without white space, a single ideograph or kana, or 64 characters.
+    An atomic document is one passage with the document's id. Otherwise sentences are gathered up to a budget, a
+    heading begins a new passage, and a longer sentence is cut between words; ids are ``<document id>#0``, ``#1`` and
+    so on. Every character that is not white space is in exactly one passage.
 
     Args:
         document: what to cut.
-        words: the budget of a passage, unless ``tokens`` is given.
-        tokens: the budget in tokens, as ``count_tokens`` counts every passage's text. Only a single character that
-            is more tokens than that stays whole; a word that is more is cut inside.
+        words: the budget: runs of characters without white space, single ideographs or kana, or 64 characters.
+        tokens: the budget instead of words, as ``count_tokens`` counts every passage's text; a longer word is cut.
         count_tokens: counts the tokens of a text.
 
     Raises:
@@ -122,7 +117,7 @@ def _passage(document: Document, identifier: str, span: tuple[int, int], metadat
 
 
 def _metadata_at(document: Document, start: int) -> Mapping[str, Any]:
-    """Return the document's metadata, with the page number in place of where its pages begin."""
+    """Return the document's metadata, with the page number instead of where its pages begin."""
     page_starts = document.metadata.get("page_starts")
     if page_starts is None:
         return document.metadata

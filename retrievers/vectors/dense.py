@@ -261,10 +261,7 @@ class DenseIndex:
 
 
 def _mapped(path: Path) -> Vectors:
-    try:
-        vectors: Vectors = map_array(path)
-    except (OSError, ValueError, EOFError) as error:
-        raise DamagedIndexError(f"{path} cannot be read ({error}): build the index again") from error
+    vectors: Vectors = map_array(path)
     if vectors.ndim != 2 or vectors.dtype != np.float32:
         raise DamagedIndexError(f"{path} is {vectors.dtype} {vectors.shape}, not float32 [N, d]: build the index again")
     return vectors

@@ -52,13 +52,11 @@ class LateInteractionIndex:
     its last centre does (Scheerer et al. 2025, "WARP", arXiv:2501.17788, call it imputation). Then the ``COMPARED``
     passages of which the centres promise most are compared by their codes.
 
-    Passages that were added later are kept as codes of the first ones' codec, so all scores are on one scale. They have
-    no lists by centre: each is compared, or of very many those of which the centres promise most.
-
     Args:
         folder: what :meth:`build` or :meth:`write` wrote.
         read: encodes the word pieces of a query as those of the passages were.
-        codec: of the codes, where the folder has none of its own.
+        codec: that of the base, for passages that were added later: all scores are on one scale. They have no lists
+            by centre; each is compared, or of very many those of which the centres promise most.
 
     Raises:
         DamagedIndexError: when the files cannot be read or do not belong together.
@@ -70,10 +68,7 @@ class LateInteractionIndex:
         self._read = read
         self._listed = codec is None
         self.codec = ResidualCodec.load(folder / _CODEC) if codec is None else codec
-        try:
-            arrays = {name: map_array(folder / f"{name}.npy") for name in (*_CODES, *(_LISTS if self._listed else ()))}
-        except (OSError, ValueError, EOFError) as error:
-            raise DamagedIndexError(f"{folder} cannot be read ({error}): build the index again") from error
+        arrays = {name: map_array(folder / f"{name}.npy") for name in (*_CODES, *(_LISTS if self._listed else ()))}
         arrays.setdefault("begins", np.zeros(len(self.codec.centres) + 1, np.int64))
         arrays.setdefault("postings", np.zeros(0, np.int32))
         self._offsets: NDArray[np.int64] = np.asarray(arrays["offsets"])
