@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ...retrievers.protocols import Progress
 from ...retrievers.questions.labelled import write_questions
 from ...retrievers.records import Qrels, Question
 from .corpus_profile import CorpusProfile
-from .question_generator import Draft, QuestionGenerator, careless
+from .question_generator import Draft, NoDraft, QuestionGenerator, careless
 
 TRAIN, VALIDATION = "train", "validation"
 
@@ -111,15 +112,13 @@ def make_questions(
     return MadeQuestions(questions, qrels)
 
 
-def _made(
-    corpus: CorpusProfile, shape: Callable[[], Draft | None], rng: np.random.Generator
-) -> tuple[str, Draft] | None:
+def _made(corpus: CorpusProfile, shape: Callable[[], Draft], rng: np.random.Generator) -> tuple[str, Draft] | None:
     """Draw one question of a shape until it holds, a few times; returns its text and draft."""
     for _ in range(_TRIES):
-        draft = shape()
-        if draft is not None:
-            text = " ".join(careless(draft.text, rng).split())
-            if holds(corpus, text, draft):
+        with suppress(NoDraft):
+            draft = shape()
+            text = " ".join(careless(draft.text, rng).split()) if draft.text else ""
+            if text and holds(corpus, text, draft):
                 return text, draft
     return None
 

@@ -1,6 +1,6 @@
 """Draws a path through the corpus and writes a question that names only where it starts.
 
-Every method of :class:`QuestionGenerator` draws one shape of path and returns None where it did not succeed this time.
+Every method of :class:`QuestionGenerator` draws one shape of path, or raises :class:`NoDraft`.
 """
 
 from __future__ import annotations
@@ -42,6 +42,10 @@ class Draft:
     starts: tuple[int, ...]
 
 
+class NoDraft(Exception):  # noqa: N818
+    """A shape of path did not succeed this time: it is to be drawn again."""
+
+
 class QuestionGenerator:
     """Draws questions over one corpus."""
 
@@ -61,89 +65,70 @@ class QuestionGenerator:
         """Share of the passages that name another one, so that a question can lead from the one to the other."""
         return len(self._sources) / len(self._corpus.rows)
 
-    def single(self) -> Draft | None:
+    def single(self) -> Draft:
         """Ask for something that the named passage itself says."""
-        if not self._titled:
-            return None
         profile = self._passage(self._choose(self._titled))
         text = self._ask(profile, self._call(profile))
-        return Draft(text, (profile.row,), (profile.row,)) if text else None
+        return Draft(text, (profile.row,), (profile.row,))
 
-    def chain(self) -> Draft | None:
+    def chain(self) -> Draft:
         """Ask for something that a mentioned passage says, naming the one that mentions it."""
         step = self._step()
-        if step is None:
-            return None
         source, target = self._passage(step.source), self._passage(step.target)
         what = self._role(step).replace("{a}", self._call(source))
         if self._rng.random() < 0.12:
-            stated = target.predicates()
-            text = f"Which {what.removeprefix('the ')} {self._choose(stated)}?" if stated else ""
+            text = f"Which {what.removeprefix('the ')} {self._choose(target.predicates())}?"
         else:
             text = self._ask(target, what)
-        return Draft(text, (source.row, target.row), (source.row,)) if text else None
+        return Draft(text, (source.row, target.row), (source.row,))
 
-    def kin(self) -> Draft | None:
+    def kin(self) -> Draft:
         """Ask for a relative of a relative by the one word that people have for it."""
         step = self._step()
-        if step is None:
-            return None
         source, target = self._passage(step.source), self._passage(step.target)
         names = [name for role in self._corpus.roles(step) for name in target.kinship(role.noun)]
-        if not names:
-            return None
         name, who = self._choose(names), self._call(source)
         text = self._choose((f"Who is the {name} of {who}?", f"Who is {who}'s {name}?"))
         return Draft(text, (source.row, target.row), (source.row,))
 
-    def long_chain(self) -> Draft | None:
+    def long_chain(self) -> Draft:
         """Ask for something two mentions away."""
         first = self._step()
-        second = self._step(first.target) if first is not None else None
-        if first is None or second is None or second.target == first.source:
-            return None
+        second = self._step(first.target)
+        if second.target == first.source:
+            raise NoDraft
         source, target = self._passage(first.source), self._passage(second.target)
         what = self._role(first).replace("{a}", self._call(source))
         text = self._ask(target, self._role(second).replace("{a}", what))
-        return Draft(text, (source.row, first.target, target.row), (source.row,)) if text else None
+        return Draft(text, (source.row, first.target, target.row), (source.row,))
 
-    def described(self) -> Draft | None:
+    def described(self) -> Draft:
         """A chain whose start is described by what its passage says, not named."""
         step = self._step()
-        if step is None:
-            return None
         source, target = self._passage(step.source), self._passage(step.target)
-        stated = source.predicates(step.start)
         kind = source.phrase or source.kind
-        if not stated or not kind:
-            return None
-        start = f"the {kind} that {self._choose(stated)}"
+        if not kind:
+            raise NoDraft
+        start = f"the {kind} that {self._choose(source.predicates(step.start))}"
         text = self._ask(target, self._role(step).replace("{a}", start))
-        return Draft(text, (source.row, target.row), ()) if text else None
+        return Draft(text, (source.row, target.row), ())
 
-    def backward(self) -> Draft | None:
+    def backward(self) -> Draft:
         """Name the mentioned passage, and ask for something that the one which mentions it says."""
         step = self._step()
-        if step is None:
-            return None
         source, target = self._passage(step.source), self._passage(step.target)
         begin, _ = source.sentence_at(step.start)
         cue = keywords(source.text[begin : step.start], self._rng, 5, 0.1)
         if not cue or not source.kind or not target.predicates():
-            return None
+            raise NoDraft
         what = f"the {source.phrase or source.kind} {cue} {self._call(target)}"
         text = self._ask(source, what)
-        return Draft(text, (target.row, source.row), (target.row,)) if text else None
+        return Draft(text, (target.row, source.row), (target.row,))
 
-    def comparison(self) -> Draft | None:
+    def comparison(self) -> Draft:
         """Compare two passages of a kind by something that both say."""
-        if not self._titled:
-            return None
         first = self._passage(self._choose(self._titled))
-        other = self._similar(first)
-        if other is None:
-            return None
-        second = self._passage(other)
+        second = self._passage(self._similar(first))
         facts = [fact for fact in first.facts() if fact.compares and fact.is_stated_by(second)]
         if not facts or self._rng.random() < 0.08:
             text = self._choose(("Are {x} and {y} both {kinds}?", "What do {x} and {y} have in common?"))
@@ -152,34 +137,32 @@ class QuestionGenerator:
         text = self._fill(text, first, second, first.kind)
         return Draft(text, (first.row, second.row), (first.row, second.row))
 
-    def pair(self) -> Draft | None:
+    def pair(self) -> Draft:
         """Compare what two passages of a kind lead to, by something that both of those say."""
         if not self._pair_keys:
-            return None
+            raise NoDraft
         kind, noun = self._pair_keys[int(self._rng.choice(len(self._pair_keys), p=self._pair_shares))]
         one, two = (self._choose(self._pairs[kind, noun]) for _ in range(2))
         path = (one.source, one.target, two.source, two.target)
         if len(set(path)) < 4:
-            return None
+            raise NoDraft
         ends = self._passage(one.target), self._passage(two.target)
         facts = [fact for fact in ends[0].facts() if fact.leads and fact.is_stated_by(ends[1])]
-        if not facts:
-            return None
         text = self._choose(self._choose(facts).leads)
         text = text.replace("{roles}", plural(noun)).replace("{role}", noun)
         text = self._fill(text, self._passage(one.source), self._passage(two.source), kind)
         return Draft(text, path, (one.source, two.source))
 
-    def lookup(self) -> Draft | None:
+    def lookup(self) -> Draft:
         """Say what one passage says in some of its words, without its name."""
         profile = self._passage(self._choose(self._corpus.rows.tolist()))
         stated = profile.predicates()
         if stated and profile.kind and self._rng.random() < 0.5:
             return Draft(f"Which {profile.kind} {self._choose(stated)}?", (profile.row,), ())
         text = keywords(profile.text[slice(*self._choose(profile.sentences))], self._rng, 14)
-        return Draft(text, (profile.row,), ()) if text else None
+        return Draft(text, (profile.row,), ())
 
-    def shared(self) -> Draft | None:
+    def shared(self) -> Draft:
         """Describe a few passages that share rare words, without what they share."""
         path = [self._choose(self._corpus.rows.tolist())]
         while len(path) < 2 + int(self._rng.integers(3)):
@@ -189,7 +172,7 @@ class QuestionGenerator:
                 break
             path.append(self._choose(near))
         if len(path) < 2:
-            return None
+            raise NoDraft
         words = [set(_plain(self._passage(row).text)) for row in path]
         common = set.union(*(one & other for one, other in pairwise(words)))
         parts = []
@@ -198,9 +181,11 @@ class QuestionGenerator:
             begin, end = self._choose(profile.sentences)
             own = [word for word in profile.text[begin:end].split() if not common.intersection(_plain(word))]
             parts.append(keywords(" ".join(own), self._rng, 6, 0.2))
-        return Draft(" ".join(filter(None, parts)), tuple(path), ()) if sum(map(bool, parts)) > 1 else None
+        return Draft(" ".join(filter(None, parts)) if sum(map(bool, parts)) > 1 else "", tuple(path), ())
 
     def _choose(self, items: Sequence[T]) -> T:
+        if not items:
+            raise NoDraft
         return items[int(self._rng.integers(len(items)))]
 
     def _call(self, profile: PassageProfile) -> str:
@@ -216,19 +201,13 @@ class QuestionGenerator:
         capitalised = " ".join(word[:1].upper() + word[1:] for word in name.split(" "))
         return capitalised if rng.random() < 0.3 else name
 
-    def _step(self, source: int | None = None) -> Step | None:
+    def _step(self, source: int | None = None) -> Step:
         """Draw a mention, from ``source`` or anywhere; those without a relation word seldom."""
-        if source is None:
-            if not self._sources:
-                return None
-            source = self._choose(self._sources)
-        steps = self._corpus.steps.get(source, [])
-        if not steps:
-            return None
-        step = self._choose(steps)
+        source = self._choose(self._sources) if source is None else source
+        step = self._choose(self._corpus.steps.get(source, []))
         roles = self._corpus.roles(step)
         if not roles or (not roles[0].noun and self._rng.random() >= _WORDED_ONLY):
-            return None
+            raise NoDraft
         return step
 
     def _role(self, step: Step) -> str:
@@ -251,7 +230,7 @@ class QuestionGenerator:
                 return f"{what} {clause}?"
         return self._choose(self._choose(facts).asks).replace("{x}", what) if facts else ""
 
-    def _similar(self, first: PassageProfile) -> int | None:
+    def _similar(self, first: PassageProfile) -> int:
         """Draw a passage of the same kind: one that resembles it as often as any."""
         index = self._corpus.index
         if self._rng.random() < 0.5:
@@ -261,7 +240,7 @@ class QuestionGenerator:
         else:
             rows = self._corpus.by_kind.get(first.kind, [])
         rows = [row for row in rows if self._passage(row).name != first.name]
-        return self._choose(rows) if rows and first.kind else None
+        return self._choose(rows if first.kind else [])
 
     def _fill(self, text: str, first: PassageProfile, second: PassageProfile, kind: str) -> str:
         text = text.replace("{kinds}", plural(kind)).replace("{kind}", kind)
