@@ -65,7 +65,7 @@ class SubIndex(Protocol):
 class Reranker(Protocol):
     """Scores again what a first stage found, and says which sentence of a passage supports the question best.
 
-    Contract, held by ``tests/agent/reranking/test_reranker_contract.py``: neither depends on the order in which the
+    Contract, held by ``tests/agent/test_reranker_contract.py``: neither depends on the order in which the
     candidates are given, and both are the same every time.
     """
 

@@ -235,7 +235,7 @@ class QuestionGenerator:
         index = self._corpus.index
         if self._rng.random() < 0.5:
             query = Query("", index.dense.reconstruct(np.array([first.row]))[0])
-            near = index.dense.search(query, _SIMILAR).rows.tolist()
+            near: list[int] = index.dense.search(query, _SIMILAR).rows.tolist()
             rows = [row for row in near if self._passage(row).kind == first.kind and self._passage(row).has_name]
         else:
             rows = self._corpus.by_kind.get(first.kind, [])

@@ -60,8 +60,6 @@ class Masker:
     def __init__(self, kinds: Sequence[str] = (), patterns: Mapping[str, str] | None = None) -> None:
         self.kinds = kinds_of(kinds)
         self._patterns = {name: _compiled(name, regex) for name, regex in (patterns or {}).items()}
-        # Metadata fields that hold nothing else than a credential are masked whole.
-        self._fields = "secret" in self.kinds
 
     def __bool__(self) -> bool:
         """Return whether there is anything to look for."""
@@ -139,7 +137,7 @@ class Masker:
         return result
 
     def _value(self, value: str, field: str, counts: Counter[str]) -> str:
-        if self._fields and value.strip() and names_a_credential(field):
+        if "secret" in self.kinds and value.strip() and names_a_credential(field):
             return _masked(value, [(0, len(value), "secret")], counts)
         if not field:
             return self.text(value, counts)

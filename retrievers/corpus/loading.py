@@ -191,24 +191,17 @@ def content_id(title: str, text: str) -> str:
 
 
 def _contexts(record: Record) -> Iterator[tuple[str, str]]:
-    if "paragraphs" in record.values:
-        yield from _paragraphs(record)
-        return
-    for item in _list(record, "context"):
+    name = "paragraphs" if "paragraphs" in record.values else "context"
+    for item in _list(record, name):
         match item:
-            case [str(title), [*sentences]] if all(isinstance(sentence, str) for sentence in sentences):
+            case {"title": str(title), "paragraph_text": str(text)} if name == "paragraphs":
+                yield title, text
+            case [str(title), [*sentences]] if name == "context" and all(isinstance(one, str) for one in sentences):
                 yield title, join_sentences(sentences)
+            case _ if name == "paragraphs":
+                raise record.fail("every item of 'paragraphs' needs 'title' and 'paragraph_text', both strings")
             case _:
                 raise record.fail("every 'context' must be [title, [sentences]], both of strings")
-
-
-def _paragraphs(record: Record) -> Iterator[tuple[str, str]]:
-    for item in _list(record, "paragraphs"):
-        match item:
-            case {"title": str(title), "paragraph_text": str(text)}:
-                yield title, text
-            case _:
-                raise record.fail("every item of 'paragraphs' needs 'title' and 'paragraph_text', both strings")
 
 
 def _list(record: Record, name: str) -> list[Any]:

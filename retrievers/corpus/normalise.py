@@ -6,7 +6,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,19 +13,15 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
 
 
-@dataclass(frozen=True, slots=True)
-class NormalisedText:
-    """Text after ``normalise``, and how many characters of it had to be repaired.
+class NormalisedText(NamedTuple):
+    """Text after ``normalise``: NFC, lines end in LF, no NUL, lone surrogate or leading byte order mark.
 
-    Attributes:
-        text: Unicode NFC, lines end in LF, no NUL, no lone surrogate, no leading byte order mark.
-        nul_characters: NUL characters that were removed.
-        lone_surrogates: halves of a surrogate pair that were replaced by U+FFFD.
+    With it stands how many NULs were removed, and how many halves of surrogate pairs were replaced by U+FFFD.
     """
 
     text: str
-    nul_characters: int = 0
-    lone_surrogates: int = 0
+    nul_characters: int
+    lone_surrogates: int
 
 
 def normalise(text: str) -> NormalisedText:

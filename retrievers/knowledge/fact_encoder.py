@@ -76,11 +76,9 @@ def embed_facts(facts: Facts, settings: EmbeddingSettings, progress: Progress | 
     parts = [np.ones(len(facts), np.bool_), *(fold != k for k in range(settings.folds))]
     embeddings = []
     for number, part in enumerate(parts):
-        if progress is not None:
-            progress("learning vectors of entities", number, len(parts))
         embeddings.append(_embed(facts, part, settings, number))
-    if progress is not None:
-        progress("learning vectors of entities", len(parts), len(parts))
+        if progress is not None:
+            progress("learning vectors of entities", number + 1, len(parts))
     return embeddings
 
 

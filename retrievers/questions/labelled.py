@@ -46,7 +46,11 @@ def load_questions(folder: Path, split: str, warn: Callable[[str], None] | None 
         raise QuestionsError(
             "there is no queries.jsonl: give a folder with queries.jsonl and qrels/, or a native multi-hop file", folder
         )
-    qrels_path = _split_path(folder, split)
+    splits = sorted(path.stem for path in (folder / "qrels").glob("*.tsv"))
+    if split not in splits:
+        there = ", ".join(splits) or "none (expected qrels/SPLIT.tsv)"
+        raise QuestionsError(f"there is no split {split!r}; splits there are: {there}", folder)
+    qrels_path = folder / "qrels" / f"{split}.tsv"
     qrels, places = _read_qrels(qrels_path)
     if not qrels:
         raise QuestionsError(f"the split {split!r} has no labels: expected lines of {_HEADER}", qrels_path)
@@ -108,14 +112,6 @@ def load_multihop_questions(path: Path) -> tuple[list[Question], Qrels]:
     if not questions:
         raise QuestionsError("holds no questions", path)
     return list(questions.values()), qrels
-
-
-def _split_path(folder: Path, split: str) -> Path:
-    splits = sorted(path.stem for path in (folder / "qrels").glob("*.tsv"))
-    if split not in splits:
-        there = ", ".join(splits) or "none (expected qrels/SPLIT.tsv)"
-        raise QuestionsError(f"there is no split {split!r}; splits there are: {there}", folder)
-    return folder / "qrels" / f"{split}.tsv"
 
 
 def _read_qrels(path: Path) -> tuple[Qrels, dict[str, Place]]:
