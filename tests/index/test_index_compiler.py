@@ -230,7 +230,7 @@ class TestSettings:
         [
             ({"chunk_tokens": 0}, "chunk_tokens must be 1 or more, not 0"),
             ({"chunk_tokens": 9, "chunk_words": 7}, "one budget"),
-            ({"context": "titles"}, "'titles': choose one of none, title"),
+            ({"context": "titles"}, "'titles': choose one of none, corpus"),
         ],
     )
     def test_what_contradicts_itself(self, settings: dict[str, Any], message: str) -> None:
