@@ -8,41 +8,26 @@ import sys
 from collections.abc import Callable, Sequence
 
 from . import __version__
-from .commands import (
-    compact,
-    demo,
-    evaluate,
-    explain_misses,
-    graph,
-    index,
-    refresh,
-    search,
-    train,
-    tune,
-    tune_query,
-    tune_reranker,
-    tune_router,
-    update,
-)
+from .commands import evaluate, graph, indexing, search, train, tuning
 from .commands.arguments import Parser, WrongUseError
 from .errors import TrailhoundError
 from .retrievers.svg import printable
 
 _COMMANDS = (
-    demo,
-    index,
-    update,
-    compact,
-    tune,
-    tune_query,
-    train,
-    tune_reranker,
-    tune_router,
-    refresh,
-    evaluate,
-    explain_misses,
-    graph,
-    search,
+    search.add_demo,
+    indexing.add_index,
+    indexing.add_update,
+    indexing.add_compact,
+    tuning.add_tune,
+    tuning.add_tune_query,
+    train.add_train,
+    tuning.add_tune_reranker,
+    tuning.add_tune_router,
+    tuning.add_refresh,
+    evaluate.add_evaluate,
+    evaluate.add_explain_misses,
+    graph.add_graph,
+    search.add_search,
 )
 """In the order of the help."""
 
@@ -92,6 +77,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"trailhound {__version__}")
     subcommands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=Parser)
-    for command in _COMMANDS:
-        command.add(subcommands)
+    for add in _COMMANDS:
+        add(subcommands)
     return parser

@@ -18,21 +18,25 @@ _SHOWN_OF_FACTS = ("hits@1", "hits@3", "hits@10", "mrr", "calls_mean", "latency_
 
 def print_table(evaluations: Sequence[Evaluation]) -> None:
     """Print one row of figures for each system; shares in percent."""
+    names = _SHOWN_OF_FACTS if all("hits@1" in evaluation.figures for evaluation in evaluations) else _SHOWN
+    rows = []
+    for evaluation in evaluations:
+        figures = [(name, evaluation.figures[name]) for name in names]
+        cells = [f"{100 * f:.1f}" if "@" in name or name == "mrr" else f"{f:.2f}" for name, f in figures]
+        rows.append((printable(evaluation.system), *cells))
+    print_rows(("system",), names, rows)
+
+
+def print_rows(words: Sequence[str], figures: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table with columns of words, and then of figures, which are set to the right."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table()
-    table.add_column("system")
-    shown = _SHOWN_OF_FACTS if all("hits@1" in evaluation.figures for evaluation in evaluations) else _SHOWN
-    for name in shown:
-        table.add_column(name, justify="right")
-    for evaluation in evaluations:
-        shares = {name for name in shown if "@" in name or name == "mrr"}
-        cells = [
-            f"{100 * evaluation.figures[name]:.1f}" if name in shares else f"{evaluation.figures[name]:.2f}"
-            for name in shown
-        ]
-        table.add_row(printable(evaluation.system), *cells)
+    for name in (*words, *figures):
+        table.add_column(name, justify="left" if name in words else "right")
+    for row in rows:
+        table.add_row(*row)
     wide = None if sys.stdout.isatty() else 1000
     Console(width=wide, markup=False, emoji=False).print(table)
 

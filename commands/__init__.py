@@ -1,1 +1,1 @@
-"""The commands of the command line, a file each: ``add`` its arguments to the parser, ``run`` it."""
+"""The commands of the command line: each has an ``add_`` function for its arguments, and one that runs it."""

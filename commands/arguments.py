@@ -1,14 +1,18 @@
-"""What several commands say on the command line."""
+"""Arguments that several commands take, and opening what they name."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import MaskingError
+
+if TYPE_CHECKING:
+    from ..index.index import Index
+    from ..learning.training_questions import TrainingSource
 
 SYSTEMS = ("lexical", "dense", "late", "hybrid", "hops", "ppr", "exhaustive", "policy")
 
@@ -40,25 +44,9 @@ def command_parser(
     parser.set_defaults(command=run)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
-    parser.add_argument(
-        "--threads",
-        type=positive,
-        default=None,
-        metavar="N",
-        help="CPU threads (default: all to encode a corpus, else 1)",
-    )
+    about_threads = "CPU threads (default: all to encode a corpus, else 1)"
+    parser.add_argument("--threads", type=positive, metavar="N", help=about_threads)
     return parser
-
-
-def add_lock_timeout(parser: argparse.ArgumentParser) -> None:
-    """Let a command that changes an index say how long it waits for another."""
-    parser.add_argument(
-        "--lock-timeout",
-        type=float,
-        default=600.0,
-        metavar="S",
-        help="seconds to wait for another process that is changing the index (default: 600)",
-    )
 
 
 def positive(text: str) -> int:
@@ -84,59 +72,86 @@ def share(text: str) -> float:
     return value
 
 
+def add_path(parser: argparse.ArgumentParser, name: str, metavar: str, about: str | None = None, **how: Any) -> None:
+    """Add a file or folder."""
+    parser.add_argument(name, type=Path, metavar=metavar, help=about, **how)
+
+
+def add_number(
+    parser: argparse.ArgumentParser, name: str, default: int, about: str = "", kind: Callable[[str], int] = positive
+) -> None:
+    """Add a whole number; its help ends with the default."""
+    ending = f"{about} (default: {default})" if about else f"default: {default}"
+    parser.add_argument(name, type=kind, default=default, metavar="N", help=ending)
+
+
+def add_out(parser: argparse.ArgumentParser, metavar: str, about: str) -> None:
+    """Add the folder of what is learned, and the seed of everything random."""
+    add_path(parser, "--out", metavar, about, required=True)
+    add_number(parser, "--seed", 0, kind=int)
+
+
+def add_lock_timeout(parser: argparse.ArgumentParser) -> None:
+    """Let a command that changes an index say how long it waits for another."""
+    about = "seconds to wait for another process that is changing the index (default: 600)"
+    parser.add_argument("--lock-timeout", type=float, default=600.0, metavar="S", help=about)
+
+
 def add_sources(parser: argparse.ArgumentParser, required: bool) -> None:
     """Add what the commands that learn learn from."""
-    parser.add_argument("--index", type=Path, action="append", required=True, metavar="INDEX", help="may be repeated")
-    parser.add_argument(
-        "--questions",
-        type=Path,
-        action="append",
-        default=None if required else [],
-        required=required,
-        metavar="DIR",
-        help="one per --index: queries.jsonl with qrels/, a native file, or a folder of SPLIT.txt triples",
-    )
+    add_path(parser, "--index", "INDEX", "may be repeated", action="append", required=True)
+    about = "one per --index: queries.jsonl with qrels/, a native file, or a folder of SPLIT.txt triples"
+    default: list[Path] | None = None if required else []
+    add_path(parser, "--questions", "DIR", about, action="append", default=default, required=required)
     parser.add_argument("--split", required=required, metavar="SPLIT", help="of every questions folder")
+
+
+def add_questions(parser: argparse.ArgumentParser, about: str, required: bool = True) -> None:
+    """Add the labelled questions over one index."""
+    add_path(parser, "--questions", "DIR", about, required=required)
+    parser.add_argument("--split", required=required, metavar="SPLIT", help="of the questions")
+
+
+def check_questions(parsed: argparse.Namespace) -> None:
+    """Refuse questions without a split, and a split without questions."""
+    if (parsed.questions is None) != (parsed.split is None):
+        raise WrongUseError("--questions and --split belong together: give both, or neither")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add where a network computes."""
-    parser.add_argument(
-        "--device", default="auto", metavar="NAME", help="cpu, cuda, or auto: a GPU where there is one (default: auto)"
-    )
+    about = "cpu, cuda, or auto: a GPU where there is one (default: auto)"
+    parser.add_argument("--device", default="auto", metavar="NAME", help=about)
 
 
 def add_router(parser: argparse.ArgumentParser, several: bool = False) -> None:
     """Add the router of an index; with ``several`` one for each index."""
-    parser.add_argument(
-        "--router",
-        type=Path,
-        action="append" if several else "store",
-        default=None,
-        metavar="RUN",
-        help="search in the shards that `trailhound tune-router` taught it to choose, and ask for docids; a folder of"
+    about = (
+        "search in the shards that `trailhound tune-router` taught it to choose, and ask for docids; a folder of"
         " such RUNs, each tuned on the index of a part of the passages, is asked as one router"
-        + (": one for each --index" if several else " (default: search everything)"),
     )
-    parser.add_argument(
-        "--shard-mass",
-        type=share,
-        default=0.9,
-        metavar="P",
-        help="with --router, search its likeliest shards until they hold so much of the probability, at most four;"
-        " 1: all of them (default: 0.9)",
+    about += ": one for each --index" if several else " (default: search everything)"
+    add_path(parser, "--router", "RUN", about, action="append" if several else "store")
+    about = (
+        "with --router, search its likeliest shards until they hold so much of the probability, at most four;"
+        " 1: all of them (default: 0.9)"
     )
+    parser.add_argument("--shard-mass", type=share, default=0.9, metavar="P", help=about)
 
 
-def add_reranker(parser: argparse.ArgumentParser) -> None:
-    """Add the optional last step of a search."""
-    parser.add_argument(
-        "--reranker",
-        type=Path,
-        default=None,
-        metavar="DIR",
-        help="re-rank the result with what `trailhound tune-reranker` made (default: leave it as it is)",
-    )
+def add_policy(parser: argparse.ArgumentParser) -> None:
+    """Add the policy that searches, its router, and the optional last step of a search."""
+    add_path(parser, "--policy", "RUN", "default: the one that ships")
+    about = "re-rank the result with what `trailhound tune-reranker` made (default: leave it as it is)"
+    add_path(parser, "--reranker", "DIR", about)
+    add_router(parser)
+
+
+def add_system(parser: argparse.ArgumentParser) -> None:
+    """Add a fixed system instead of the policy, and its tuned query side."""
+    parser.add_argument("--system", choices=SYSTEMS, help="default: policy")
+    about = "ask --system dense or hybrid with what `trailhound tune-query` or `tune` made"
+    add_path(parser, "--query-encoder", "DIR", about)
 
 
 def add_mask_patterns(parser: argparse.ArgumentParser, about: str) -> None:
@@ -161,12 +176,47 @@ def _pattern(definition: str) -> tuple[str, str]:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def add_query_encoder(parser: argparse.ArgumentParser) -> None:
-    """Add the tuned query side of a fixed system."""
-    parser.add_argument(
-        "--query-encoder",
-        type=Path,
-        default=None,
-        metavar="DIR",
-        help="ask --system dense or hybrid with what `trailhound tune-query` or `tune` made",
-    )
+def open_index(
+    path: Path, threads: int | None, router: Path | None = None, shard_mass: float = 0.9, lock_timeout: float = 600.0
+) -> Index:
+    """Open an index, with its router where one is given."""
+    from ..index.index import Index
+
+    return Index.open(path, threads=threads, router=router, shard_mass=shard_mass, lock_timeout=lock_timeout)
+
+
+def open_searched(parsed: argparse.Namespace) -> Index:
+    """Open the index of a command that searches, on one CPU thread unless more are asked for."""
+    set_threads(parsed.threads or 1)
+    return open_index(parsed.index, parsed.threads or 1, parsed.router, parsed.shard_mass)
+
+
+def set_threads(threads: int) -> None:
+    """Let torch compute on so many threads.
+
+    Torch's own default is slower: the policy's tensors are too small to be worth splitting."""
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def labelled(parsed: argparse.Namespace, threads: int | None) -> tuple[list[Index], list[TrainingSource]]:
+    """Open what ``tune`` and ``train`` learn from."""
+    from ..learning.training_questions import TrainingSource
+
+    if len(parsed.index) != len(parsed.questions):
+        raise WrongUseError(
+            f"{len(parsed.index)} --index and {len(parsed.questions)} --questions: give one of each for every corpus"
+        )
+    routers = getattr(parsed, "router", None) or [None] * len(parsed.index)
+    if len(routers) != len(parsed.index):
+        raise WrongUseError(f"{len(parsed.index)} --index and {len(routers)} --router: give one for each, or none")
+    mass = getattr(parsed, "shard_mass", 0.9)
+    indexes = [open_index(path, threads, router, mass) for path, router in zip(parsed.index, routers, strict=True)]
+    pairs = zip(indexes, parsed.questions, strict=True)
+    return indexes, [TrainingSource(index, folder, parsed.split) for index, folder in pairs]
+
+
+def shown(figures: Mapping[str, float]) -> str:
+    """Return figures in one line."""
+    return ", ".join(f"{name} {value:.3f}" for name, value in figures.items())

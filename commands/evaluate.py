@@ -1,23 +1,24 @@
-"""``trailhound evaluate``: measuring a policy or a fixed system."""
+"""``trailhound evaluate`` and ``explain-misses``: measuring a policy or a fixed system, and saying what it misses."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..console import ProgressBar, print_table
+from ..console import ProgressBar, print_rows, print_table
 from ..retrievers.svg import printable
-from .arguments import SYSTEMS, add_query_encoder, add_reranker, add_router, command_parser
-from .opening import open_index, set_threads
+from .arguments import add_number, add_path, add_policy, add_questions, add_system, command_parser, open_searched
+
+if TYPE_CHECKING:
+    from ..measuring.misses import Miss, MissReport
 
 
-def add(subcommands: Any) -> None:
-    """Add the command to the command line."""
+def add_evaluate(subcommands: Any) -> None:
+    """Add ``evaluate`` to the command line."""
     parser = command_parser(
         subcommands,
         "evaluate",
-        run,
+        _evaluate,
         "measure a policy or a fixed system on labelled questions",
         "  trailhound evaluate --index w.index --questions data/w --split dev --policy runs/w --run-file w.trec\n"
         "  trailhound evaluate --index w.index --questions data/w --split dev --system hybrid --json hybrid.json\n"
@@ -25,35 +26,19 @@ def add(subcommands: Any) -> None:
         "  trailhound evaluate --index w.index --questions data/w --split dev --reranker runs/w-reranker\n"
         "  trailhound evaluate --index umls.index --questions data/kg/umls --split dev --policy runs/umls",
     )
-    parser.add_argument("--index", type=Path, required=True, metavar="INDEX")
-    parser.add_argument(
-        "--questions",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="queries.jsonl and qrels/, a native file, or triples",
-    )
-    parser.add_argument("--split", required=True, metavar="SPLIT")
-    parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that ships")
-    parser.add_argument("--system", choices=SYSTEMS, default=None, help="default: policy")
-    add_reranker(parser)
-    add_router(parser)
-    add_query_encoder(parser)
-    parser.add_argument(
-        "--run-file", type=Path, default=None, metavar="FILE", help="write the rankings in TREC's format"
-    )
-    parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the figures as one flat object")
-    parser.add_argument(
-        "--reliability", type=Path, default=None, metavar="FILE.svg", help="draw how far its confidence can be trusted"
-    )
+    add_path(parser, "--index", "INDEX", required=True)
+    add_questions(parser, "queries.jsonl and qrels/, a native file, or triples")
+    add_policy(parser)
+    add_system(parser)
+    add_path(parser, "--run-file", "FILE", "write the rankings in TREC's format")
+    add_path(parser, "--json", "FILE", "write the figures as one flat object")
+    add_path(parser, "--reliability", "FILE.svg", "draw how far its confidence can be trusted")
 
 
-def run(parsed: argparse.Namespace) -> None:
-    """Measure a system."""
+def _evaluate(parsed: argparse.Namespace) -> None:
     from ..measuring.evaluation import evaluate
 
-    set_threads(parsed.threads or 1)
-    index = open_index(parsed.index, parsed.threads or 1, parsed.router, parsed.shard_mass)
+    index = open_searched(parsed)
     with ProgressBar(parsed.quiet) as bar:
         evaluation = evaluate(
             index,
@@ -76,3 +61,70 @@ def run(parsed: argparse.Namespace) -> None:
     for kind, figures in evaluation.by_type.items():
         share, count = 100 * figures["recall@5"], figures["questions"]
         print(f"  {printable(kind)}: recall@5 {share:.1f} over {count:.0f} questions")
+
+
+def add_explain_misses(subcommands: Any) -> None:
+    """Add ``explain-misses`` to the command line."""
+    parser = command_parser(
+        subcommands,
+        "explain-misses",
+        _explain_misses,
+        "say at which stage each supporting passage that is not among the first five was lost, and each answer",
+        "  trailhound explain-misses --index w.index --questions data/w --split dev\n"
+        "  trailhound explain-misses --index w.index --questions data/w --split dev --policy runs/w --svg misses.svg\n"
+        "  trailhound explain-misses --index w.index --questions data/w --split dev --json misses.json --examples 3",
+    )
+    add_path(parser, "--index", "INDEX", required=True)
+    add_questions(parser, "queries.jsonl and qrels/, or a native file")
+    add_policy(parser)
+    add_path(parser, "--json", "FILE", "write every miss")
+    add_path(parser, "--svg", "FILE", "draw the stages as bars")
+    add_number(parser, "--examples", 2, "misses of each stage to tell of")
+
+
+def _explain_misses(parsed: argparse.Namespace) -> None:
+    from ..measuring.evaluation import check_folders
+    from ..measuring.misses import explain_misses, write_misses
+    from ..retrievers.atomic_file import write_json
+
+    check_folders(parsed.json, parsed.svg)
+    index = open_searched(parsed)
+    with ProgressBar(parsed.quiet) as bar:
+        report = explain_misses(
+            index,
+            parsed.questions,
+            parsed.split,
+            policy=parsed.policy,
+            reranker=parsed.reranker,
+            warn=bar.warn,
+            progress=bar.report,
+        )
+    if parsed.json is not None:
+        write_json(parsed.json, report.to_json())
+    if parsed.svg is not None:
+        write_misses(parsed.svg, report)
+    _print_stages(report)
+    for miss in report.examples(parsed.examples):
+        print(_described(miss))
+
+
+def _print_stages(report: MissReport) -> None:
+    """Print a row for every cause of every stage."""
+    passages = sum(bool(miss.passage) for miss in report.misses)
+    total = len(report.misses)
+    print(f"{printable(report.system)}: {report.questions} questions")
+    print(f"  {passages} of {report.supporting} supporting passages are not among the first five")
+    print(f"  {total - passages} of {report.judged_answers} answers are wrong though all the evidence is there")
+    rows = [
+        (stage, cause, str(count), f"{100 * count / total:.1f}" if total else "0.0")
+        for stage, causes in report.counts().items()
+        for cause, count in (causes or {"": 0}).items()
+    ]
+    print_rows(("stage", "cause"), ("count", "share"), [*rows, ("all", "", str(total), "100.0" if total else "0.0")])
+
+
+def _described(miss: Miss) -> str:
+    """Describe a miss in a few lines."""
+    what = f"missing: “{miss.title}” ({miss.passage})" if miss.passage else f"the answer: {miss.title}"
+    lines = (f"{miss.stage}, {miss.cause}: {miss.question}", f"  {what}", f"  {miss.happened}")
+    return "\n" + "\n".join(printable(line) for line in lines)

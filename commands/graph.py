@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..console import ProgressBar
-from .arguments import WrongUseError, command_parser, positive
-from .opening import open_index
+from .arguments import WrongUseError, add_number, add_path, command_parser, open_index
 
 if TYPE_CHECKING:
     from ..graph.overview import GraphOverview
@@ -23,12 +21,12 @@ _GROUPS = {
 }
 
 
-def add(subcommands: Any) -> None:
-    """Add the command to the command line."""
+def add_graph(subcommands: Any) -> None:
+    """Add ``graph`` to the command line."""
     parser = command_parser(
         subcommands,
         "graph",
-        run,
+        _graph,
         "show what the knowledge graph of an index is, export it, or draw the neighbourhood of a passage",
         "  trailhound graph w.index\n"
         "  trailhound graph w.index --json\n"
@@ -36,20 +34,16 @@ def add(subcommands: Any) -> None:
         "  trailhound graph w.index --passage brun.md#0\n"
         "  trailhound graph w.index --passage brun.md#0 --hops 2 --svg brun.svg",
     )
-    parser.add_argument("index", type=Path, metavar="INDEX")
-    parser.add_argument(
-        "--graphml", type=Path, default=None, metavar="FILE", help="export the graph, for networkx, Gephi or Cytoscape"
-    )
-    parser.add_argument("--passage", default=None, metavar="ID", help="show what this passage is linked to instead")
-    parser.add_argument("--hops", type=positive, default=1, metavar="N", help="with --svg, how far (default: 1)")
-    parser.add_argument("--svg", type=Path, default=None, metavar="FILE", help="with --passage, draw its neighbourhood")
-    parser.add_argument(
-        "--limit", type=positive, default=10, metavar="N", help="hubs, or links of a group, to show (default: 10)"
-    )
+    add_path(parser, "index", "INDEX")
+    add_path(parser, "--graphml", "FILE", "export the graph, for networkx, Gephi or Cytoscape")
+    parser.add_argument("--passage", metavar="ID", help="show what this passage is linked to instead")
+    add_number(parser, "--hops", 1, "with --svg, how far")
+    add_path(parser, "--svg", "FILE", "with --passage, draw its neighbourhood")
+    add_number(parser, "--limit", 10, "hubs, or links of a group, to show")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
-def run(parsed: argparse.Namespace) -> None:
+def _graph(parsed: argparse.Namespace) -> None:
     """Show, export or draw a knowledge graph."""
     if parsed.svg is not None and parsed.passage is None:
         raise WrongUseError("--svg draws the neighbourhood of a passage: give its --passage ID too")

@@ -1,4 +1,4 @@
-"""``trailhound search``: one question, with its path."""
+"""``trailhound search``: one question, with its path; and ``demo``: the main job once, on an invented corpus."""
 
 from __future__ import annotations
 
@@ -7,19 +7,29 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .arguments import SYSTEMS, WrongUseError, add_query_encoder, add_reranker, add_router, command_parser, positive
-from .opening import open_index, set_threads
+from ..console import ProgressBar, print_table
+from .arguments import (
+    WrongUseError,
+    add_number,
+    add_path,
+    add_policy,
+    add_system,
+    command_parser,
+    open_searched,
+    positive,
+    set_threads,
+)
 
 if TYPE_CHECKING:
     from ..agent.search_agent import SearchResult
 
 
-def add(subcommands: Any) -> None:
-    """Add the command to the command line."""
+def add_search(subcommands: Any) -> None:
+    """Add ``search`` to the command line."""
     parser = command_parser(
         subcommands,
         "search",
-        run,
+        _search,
         "search an index and show the path",
         '  trailhound search w.index "Who is the mother of the director of Polish-Russian War?"\n'
         '  trailhound search w.index "..." --policy runs/w --json\n'
@@ -27,32 +37,26 @@ def add(subcommands: Any) -> None:
         '  trailhound search w.index "..." --system hybrid --query-encoder runs/w-q\n'
         '  trailhound search umls.index "alga isa" --policy runs/umls',
     )
-    parser.add_argument("index", type=Path, metavar="INDEX")
+    add_path(parser, "index", "INDEX")
     parser.add_argument("question", metavar="QUESTION")
-    parser.add_argument("--policy", type=Path, default=None, metavar="RUN", help="default: the one that ships")
-    parser.add_argument("--system", choices=SYSTEMS, default=None, help="default: policy")
-    add_reranker(parser)
-    add_query_encoder(parser)
-    add_router(parser)
-    parser.add_argument(
-        "--explain-router", action="store_true", help="with --router, say which shards and docids it leads to"
-    )
-    parser.add_argument("--limit", type=positive, default=5, metavar="N", help="passages to show (default: 5)")
+    add_policy(parser)
+    add_system(parser)
+    about = "with --router, say which shards and docids it leads to"
+    parser.add_argument("--explain-router", action="store_true", help=about)
+    add_number(parser, "--limit", 5, "passages to show")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the result as JSON")
-    form.add_argument("--context", type=positive, default=None, metavar="TOKENS", help="print a prompt context only")
-    parser.add_argument("--picture", type=Path, default=None, metavar="FILE.svg", help="draw the path as a picture")
+    form.add_argument("--context", type=positive, metavar="TOKENS", help="print a prompt context only")
+    add_path(parser, "--picture", "FILE.svg", "draw the path as a picture")
 
 
-def run(parsed: argparse.Namespace) -> None:
-    """Search an index and show the path."""
+def _search(parsed: argparse.Namespace) -> None:
     from ..agent.drawing import draw_path, draw_svg
     from ..agent.search_agent import SearchAgent
     from ..retrievers.atomic_file import storing
     from ..retrievers.svg import printable, printable_json, printable_lines
 
-    set_threads(parsed.threads or 1)
-    index = open_index(parsed.index, parsed.threads or 1, parsed.router, parsed.shard_mass)
+    index = open_searched(parsed)
     if parsed.explain_router:
         if index.routing is None:
             raise WrongUseError("--explain-router needs a router to explain: give --router")
@@ -60,11 +64,7 @@ def run(parsed: argparse.Namespace) -> None:
             print(printable(line))
         print()
     agent = SearchAgent(
-        index,
-        parsed.policy,
-        system=parsed.system,
-        reranker=parsed.reranker,
-        query_encoder=parsed.query_encoder,
+        index, parsed.policy, system=parsed.system, reranker=parsed.reranker, query_encoder=parsed.query_encoder
     )
     result = agent.search(parsed.question, parsed.limit)
     if parsed.picture is not None:
@@ -112,3 +112,38 @@ def _answer_line(result: SearchResult) -> str:
 def _shortened(text: str, width: int = 160) -> str:
     flat = " ".join(text.split())
     return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
+def add_demo(subcommands: Any) -> None:
+    """Add ``demo`` to the command line."""
+    parser = command_parser(
+        subcommands,
+        "demo",
+        _demo,
+        "run the whole main job once, on a corpus that the program makes itself",
+        "  trailhound demo\n  trailhound demo --articles 5000 --out /tmp/demo",
+    )
+    add_path(parser, "--out", "DIR", "keep everything here (default: runs/demo)")
+    add_number(parser, "--articles", 1000)
+    add_number(parser, "--questions", 500)
+    add_number(parser, "--seed", 0, kind=int)
+
+
+def _demo(parsed: argparse.Namespace) -> None:
+    from ..agent.drawing import draw_path
+    from ..demo.run import run_demo
+
+    set_threads(parsed.threads or 1)
+    folder = parsed.out or Path("runs") / "demo"
+    with ProgressBar(parsed.quiet) as bar:
+        made = {"articles": parsed.articles, "questions": parsed.questions, "seed": parsed.seed}
+        report = run_demo(folder, **made, progress=bar.report)
+    print(f"{report.passages:,} invented articles, a policy trained in {report.training.seconds:.0f} s: {folder}\n")
+    print_table(report.evaluations)
+    print("\nA search of the policy:\n")
+    print(draw_path(report.example))
+    print(
+        "\nNow your own documents:\n"
+        "  trailhound index my-docs/ --out my-docs.index\n"
+        '  trailhound search my-docs.index "your question"'
+    )

@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from ..console import ProgressBar
 from ..errors import EncoderError, QuestionsError
-from .arguments import WrongUseError, add_device, add_router, add_sources, command_parser, positive
-from .opening import labelled, open_index, set_threads
+from .arguments import (
+    WrongUseError,
+    add_device,
+    add_out,
+    add_path,
+    add_router,
+    add_sources,
+    command_parser,
+    labelled,
+    open_index,
+    positive,
+    set_threads,
+    shown,
+)
 
 if TYPE_CHECKING:
     from ..index.index import Index
@@ -22,12 +34,12 @@ if TYPE_CHECKING:
 _SUPERVISIONS = ("passages", "answers", "none")
 
 
-def add(subcommands: Any) -> None:
-    """Add the command to the command line."""
+def add_train(subcommands: Any) -> None:
+    """Add ``train`` to the command line."""
     parser = command_parser(
         subcommands,
         "train",
-        run,
+        _run,
         "train a search policy on labelled questions, or on none",
         "  trailhound train --index w.index --questions data/2wiki-train --split train \\\n"
         "      --validation data/2wiki-train:validation --out runs/2wiki --seed 0\n"
@@ -44,60 +56,38 @@ def add(subcommands: Any) -> None:
         help="what is known: the supporting passages (default), the answers alone, or none: questions are made from"
         " the corpus itself",
     )
-    parser.add_argument(
-        "--validation",
-        action="append",
-        default=[],
-        metavar="DIR:SPLIT",
-        help="decides which policy is kept (default: a tenth of the questions)",
-    )
-    parser.add_argument(
+    about = "decides which policy is kept (default: a tenth of the questions)"
+    parser.add_argument("--validation", action="append", default=[], metavar="DIR:SPLIT", help=about)
+    add_path(
+        parser,
         "--hop-encoder",
-        type=Path,
-        default=None,
-        metavar="DIR|shipped",
-        help="encoder that `trailhound tune` made, or the one that ships, for queries that hold evidence (default: the"
+        "DIR|shipped",
+        "encoder that `trailhound tune` made, or the one that ships, for queries that hold evidence (default: the"
         " index's)",
     )
     add_router(parser, several=True)
     parser.add_argument(
         "--reader",
-        default=None,
         metavar="READER",
         help="judges paths: coverage, builtin, a folder of a reader or of a transformers model, or URL#MODEL"
         " (default: coverage with passages, readers trained in the run with answers)",
     )
-    _add_run(parser)
-
-
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    """Add how it is trained, and where."""
-    parser.add_argument(
-        "--recipe", default=None, metavar="NAME|FILE", help="settings: a name of runs/recipes or a .toml"
-    )
+    parser.add_argument("--recipe", metavar="NAME|FILE", help="settings: a name of runs/recipes or a .toml")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting of the recipe")
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="RUN", help="folder of the run; goes on if interrupted"
-    )
-    parser.add_argument(
-        "--workers",
-        type=positive,
-        default=1,
-        metavar="N",
-        help="processes that train together (default: 1); a run is reproducible for a given seed AND number of workers",
-    )
+    about = "processes that train together (default: 1); a run is reproducible for a given seed AND number of workers"
+    parser.add_argument("--workers", type=positive, default=1, metavar="N", help=about)
     add_device(parser)
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    add_out(parser, "RUN", "folder of the run; goes on if interrupted")
 
 
-def run(parsed: argparse.Namespace) -> None:
+def _run(parsed: argparse.Namespace) -> None:
     """Train a policy."""
     from ..learning.policy.workers import run_team
 
     _check_supervision(parsed)
     report = run_team(parsed.workers, _train, parsed)
-    figures = ", ".join(f"{name} {value:.3f}" for name, value in report.metrics.items() if name != "kept_round")
-    print(f"{parsed.out}: {figures} on validation, {report.seconds:.0f} s")
+    figures = {name: value for name, value in report.metrics.items() if name != "kept_round"}
+    print(f"{parsed.out}: {shown(figures)} on validation, {report.seconds:.0f} s")
 
 
 def _train(team: Team, parsed: argparse.Namespace) -> TrainingReport:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from trailhound import Index, IndexSettings
 from trailhound.cli import main
-from trailhound.commands import index as command
+from trailhound.commands.indexing import add_index
 from trailhound.retrievers.vectors.dense import KINDS
 
 TEXTS = {
@@ -27,7 +27,7 @@ def docs(tmp_path: Path) -> Path:
 
 def test_every_kind_of_memory_can_be_asked_for() -> None:
     parser = argparse.ArgumentParser()
-    command.add(parser.add_subparsers())
+    add_index(parser.add_subparsers())
     for kind in KINDS:
         assert parser.parse_args(["index", "docs", "--out", "i", "--dense", kind]).dense == kind
     with pytest.raises(SystemExit):
