@@ -44,14 +44,8 @@ class _Adjacency:
         order = np.lexsort((other, edges.start, -edges.weight, key))
         offsets = np.zeros(keys + 1, np.int64)
         np.cumsum(np.bincount(key, minlength=keys), out=offsets[1:])
-        return cls(
-            offsets,
-            other[order].astype(np.int64),
-            edges.relation[order],
-            edges.start[order],
-            edges.end[order],
-            edges.weight[order],
-        )
+        columns = (edges.relation[order], edges.start[order], edges.end[order], edges.weight[order])
+        return cls(offsets, other[order].astype(np.int64), *columns)
 
     def links(self, key: int) -> Links:
         part = slice(self.offsets[key], self.offsets[key + 1])
@@ -106,23 +100,14 @@ class KnowledgeGraph:
         Raises:
             ValueError: when the four differ in length.
         """
-        lengths = {
-            "titles": len(titles),
-            "texts": len(texts),
-            "document ids": len(document_ids),
-            "terms": len(terms),
-        }
+        given = {"titles": titles, "texts": texts, "document ids": document_ids, "terms": terms}
+        lengths = {name: len(column) for name, column in given.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"one of each per passage is needed, got {lengths}")
         matcher = matcher if matcher is not None else TitleMatcher(titles, document_ids)
-        edges = Edges.concatenate(
-            [
-                link_titles(titles, texts, matcher, document_ids, progress),
-                share_edges(texts, terms, progress),
-                link_neighbours(document_ids),
-            ]
-        )
-        return cls(edges, len(titles))
+        mentions = link_titles(titles, texts, matcher, document_ids, progress)
+        shares = share_edges(texts, terms, progress)
+        return cls(Edges.concatenate([mentions, shares, link_neighbours(document_ids)]), len(titles))
 
     def __len__(self) -> int:
         """Return the number of passages."""

@@ -55,24 +55,16 @@ def link_titles(
         document_ids: the document of every passage; without them every passage counts as a document.
         progress: called with (stage, done, total) at every thousandth passage.
     """
-    columns = tuple(array("i") for _ in range(5))
-    source, target, relation, start, end = columns
+    found = array("i")
     for row, text in enumerate(texts):
-        for other, kind, first, last in mentions_of(row, text, matcher, titles, document_ids):
-            for column, value in zip(columns, (row, other, kind, first, last), strict=True):
-                column.append(value)
+        for mention in mentions_of(row, text, matcher, titles, document_ids):
+            found.extend((row, *mention))
         if progress is not None and row % 1000 == 999:
             progress("linking titles", row + 1, len(texts))
     if progress is not None:
         progress("linking titles", len(texts), len(texts))
-    return Edges(
-        np.array(source, np.int32),
-        np.array(target, np.int32),
-        np.array(relation, np.int8),
-        np.array(start, np.int32),
-        np.array(end, np.int32),
-        np.ones(len(source), np.float32),
-    )
+    source, target, relation, start, end = np.array(found, np.int32).reshape(-1, 5).T.copy()
+    return Edges(source, target, relation.astype(np.int8), start, end, np.ones(len(source), np.float32))
 
 
 def mentions_of(
@@ -86,16 +78,12 @@ def mentions_of(
     linked: set[int] = set()
     for mention in matcher.find(text):
         for other in mention.rows:
-            if other in linked or _is_itself(row, other, titles, document_ids):
+            of_one = document_ids is not None and document_ids[other] == document_ids[row]
+            if other in linked or of_one or titles[other] == titles[row]:
                 continue
             linked.add(other)
             kind = Relation.ALIAS_MENTION if mention.kind == "alias" else Relation.TITLE_MENTION
             yield other, kind, mention.start, mention.end
-
-
-def _is_itself(row: int, other: int, titles: Sequence[str], document_ids: Sequence[str] | None) -> bool:
-    """Return whether the two passages have one title or are of one document."""
-    return titles[other] == titles[row] or (document_ids is not None and document_ids[other] == document_ids[row])
 
 
 def link_neighbours(document_ids: Sequence[str]) -> Edges:
@@ -157,18 +145,18 @@ def share_edges(texts: Sequence[str], terms: TermIndex, progress: Progress | Non
     shape = (count, len(idf))
     has = sparse.csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
     weighted = sparse.csr_array((idf[columns], (rows, columns)), shape=shape).T.tocsr()
-    sources, targets, weights = [], [], []
+    strongest = []
     for first in range(0, count, _BLOCK):
-        block = sparse.csr_array(has[first : first + _BLOCK] @ weighted)
-        source, target, weight = _strongest(block, first)
-        sources.append(source)
-        targets.append(target)
-        weights.append(weight)
+        strongest.append(_strongest(sparse.csr_array(has[first : first + _BLOCK] @ weighted), first))
         if progress is not None:
             progress("linking shared phrases", min(first + _BLOCK, count), count)
-    if not sources:
+    if not strongest:
         return Edges.of([], [], Relation.SHARES)
-    return _undirected(np.concatenate(sources), np.concatenate(targets), np.concatenate(weights))
+    source, target, weight = map(np.concatenate, zip(*strongest, strict=True))
+    # each pair once, from the smaller row to the greater
+    low, high = np.minimum(source, target), np.maximum(source, target)
+    _, first_of = np.unique(low * count + high, return_index=True)
+    return Edges.of(low[first_of], high[first_of], Relation.SHARES, weight[first_of])
 
 
 def _rare_postings(
@@ -229,13 +217,3 @@ def _strongest(block: Any, first: int) -> tuple[NDArray[np.int64], NDArray[np.in
     begins = np.searchsorted(source, source, side="left")
     kept = np.arange(len(source)) - begins < STRONGEST
     return source[kept], target[kept], weight[kept]
-
-
-def _undirected(source: NDArray[np.int64], target: NDArray[np.int64], weight: NDArray[np.float32]) -> Edges:
-    """Keep each pair once, from the smaller row to the greater."""
-    low, high = np.minimum(source, target), np.maximum(source, target)
-    order = np.lexsort((high, low))
-    low, high, weight = low[order], high[order], weight[order]
-    new = np.ones(len(low), np.bool_)
-    new[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
-    return Edges.of(low[new], high[new], Relation.SHARES, weight[new])

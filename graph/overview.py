@@ -80,18 +80,11 @@ class GraphOverview:
         return self.largest_component / self.passages if self.passages else 0.0
 
     def to_json(self, names: dict[int, str]) -> dict[str, Any]:
-        """Return the figures as JSON values.
-
-        Args:
-            names: the ids of hubs and isolated passages, by row.
-        """
+        """Return the figures as JSON values; ``names`` are the ids of hubs and isolated passages, by row."""
         return {
             "passages": self.passages,
             "edges": self.edges,
-            "degree_percentiles": {
-                group: {str(percent): value for percent, value in values.items()}
-                for group, values in self.degrees.items()
-            },
+            "degree_percentiles": self.degrees,
             "components": self.components,
             "largest_component": self.largest_component,
             "largest_share": self.largest_share,
@@ -116,8 +109,7 @@ def overview(graph: WalkedGraph, rows: Rows | None = None, hubs: int = 10) -> Gr
     mention = ~np.isin(edges.relation, SYMMETRIC)
     mentions = np.bincount(edges.source[mention], minlength=count)[rows]
     mentioned_by = np.bincount(edges.target[mention], minlength=count)[rows]
-    both = np.bincount(edges.source, minlength=count) + np.bincount(edges.target, minlength=count)
-    degree = both[rows]
+    degree = np.bincount(np.concatenate((edges.source, edges.target)), minlength=count)[rows]
     links = coo_array((np.ones(len(edges), np.int8), (edges.source, edges.target)), shape=(count, count))
     _, component = connected_components(links, directed=False)
     _, sizes = np.unique(component[rows], return_counts=True)
@@ -158,37 +150,21 @@ def neighbourhood(graph: HoppedGraph, row: int, hops: int = 1, limit: int = 40) 
     found = dict.fromkeys([row])
     front = [row]
     for _ in range(hops):
-        following = [
-            other
-            for group in GROUPS
-            for passage in front
-            for other in graph.neighbours(passage, group).rows.tolist()
-            if other not in found
-        ]
+        links = (graph.neighbours(passage, group).rows.tolist() for group in GROUPS for passage in front)
+        following = [other for others in links for other in others if other not in found]
         front = list(dict.fromkeys(following))[: limit - len(found)]
         found.update(dict.fromkeys(front))
     return list(found)
 
 
-def edges_among(edges: Edges, rows: Sequence[int] | Rows, count: int) -> Edges:
-    """Return the edges whose two ends are both among ``rows``, of a graph of ``count`` passages."""
-    inside = np.zeros(count, np.bool_)
-    inside[np.asarray(rows, np.int64)] = True
-    return edges.where(inside[edges.source] & inside[edges.target])
-
-
-_COLOURS = {
-    Relation.TITLE_MENTION: "#4c78a8",
-    Relation.ALIAS_MENTION: "#9ec5e8",
-    Relation.SHARES: "#e0a030",
-    Relation.ADJACENT: "#79706e",
+_DRAWN = {
+    Relation.TITLE_MENTION: ("#4c78a8", "mentions the title"),
+    Relation.ALIAS_MENTION: ("#9ec5e8", "mentions another name"),
+    Relation.SHARES: ("#e0a030", "shares rare phrases"),
+    Relation.ADJACENT: ("#79706e", "adjoins in its document"),
 }
-_WORDS = {
-    Relation.TITLE_MENTION: "mentions the title",
-    Relation.ALIAS_MENTION: "mentions another name",
-    Relation.SHARES: "shares rare phrases",
-    Relation.ADJACENT: "adjoins in its document",
-}
+"""Colour and words of each relation."""
+
 _SIDE, _MARGIN, _HEAD, _RADIUS = 640, 110, 64, 7
 _GRAPHML = (
     "<?xml version='1.0' encoding='utf-8'?>\n"
@@ -228,7 +204,11 @@ def to_networkx(
     kept = range(len(graph)) if rows is None else [int(row) for row in rows]
     named = [(name, column) for name, column in (("title", titles), ("document", documents)) if column is not None]
     result.add_nodes_from((row, {"row": row, **{name: column[row] for name, column in named}}) for row in kept)
-    edges = graph.edges if rows is None else edges_among(graph.edges, kept, len(graph))
+    edges = (
+        graph.edges
+        if rows is None
+        else graph.edges.where(np.isin(graph.edges.source, kept) & np.isin(graph.edges.target, kept))
+    )
     result.add_edges_from(
         (source, target, relation, {"relation": relation, "start": start, "end": end, "weight": weight})
         for source, target, relation, start, end, weight in _both_ways(edges)
@@ -258,7 +238,7 @@ def write_graphml(
     Raises:
         StorageError: when the disk is full or cannot be written; a file that was there stays.
     """
-    edges = edges_among(graph.edges, rows, len(graph))
+    edges = graph.edges.where(np.isin(graph.edges.source, rows) & np.isin(graph.edges.target, rows))
     total = len(rows) + len(edges) + int(np.isin(edges.relation, SYMMETRIC).sum())
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     with storing(path):
@@ -319,10 +299,10 @@ def draw_neighbourhood(graph: WalkedGraph, rows: Sequence[int], titles: Sequence
     }
     name = printable(titles[0])
     parts = [f'<text x="20" y="26" font-size="14" font-weight="bold">{escape(name)} and what it is linked to</text>']
-    for number, relation in enumerate(Relation):
+    for number, (colour, words) in enumerate(_DRAWN.values()):
         left = 20 + number * 200
-        parts.append(f'<path d="M{left} 44 h24" stroke="{_COLOURS[relation]}" stroke-width="3"/>')
-        parts.append(f'<text x="{left + 30}" y="48" fill="#555">{_WORDS[relation]}</text>')
+        parts.append(f'<path d="M{left} 44 h24" stroke="{colour}" stroke-width="3"/>')
+        parts.append(f'<text x="{left + 30}" y="48" fill="#555">{words}</text>')
     for source, target, relation in drawn.edges(keys=True):
         kind = Relation[relation.upper()]
         if kind not in SYMMETRIC or source < target:
@@ -345,7 +325,7 @@ def _line(start: tuple[float, float], end: tuple[float, float], relation: Relati
     if relation not in SYMMETRIC:
         for side in (1, -1):
             path += f" M{x1:.1f} {y1:.1f} L{x1 - 7 * dx + side * 3 * dy:.1f} {y1 - 7 * dy - side * 3 * dx:.1f}"
-    return f'<path d="{path}" stroke="{_COLOURS[relation]}" stroke-width="1.5" fill="none"/>'
+    return f'<path d="{path}" stroke="{_DRAWN[relation][0]}" stroke-width="1.5" fill="none"/>'
 
 
 def _shortened(title: str, width: int = 28) -> str:

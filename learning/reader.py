@@ -205,15 +205,15 @@ class ReaderJudge:
 
     def log_likelihood(self, rows: tuple[int, ...]) -> float:
         """Return log p(y | z, q) of a path that took ``rows`` in this order; at most 0."""
-        if rows not in self._known:
-            self.read_all([rows])
-        return self._known[rows]
+        return float(self.log_likelihoods([rows])[0])
 
-    def read_all(self, sequences: Sequence[tuple[int, ...]]) -> None:
-        """Read several sequences of rows in one batch."""
+    def log_likelihoods(self, sequences: Sequence[tuple[int, ...]]) -> NDArray[np.float64]:
+        """Return log p(y | z, q) of several sequences of rows, read in one batch."""
         new = [rows for rows in dict.fromkeys(sequences) if rows not in self._known]
-        tasks = [self._task(rows) for rows in new]
-        self._known.update(zip(new, self._reader.log_likelihoods(tasks).tolist(), strict=True))
+        if new:
+            tasks = [self._task(rows) for rows in new]
+            self._known.update(zip(new, self._reader.log_likelihoods(tasks).tolist(), strict=True))
+        return np.array([self._known[rows] for rows in sequences])
 
     def value(self, rows: tuple[int, ...]) -> float:
         """Return the share of the doubt without evidence that ``rows`` take away: 1 for all of it, WORST at least."""

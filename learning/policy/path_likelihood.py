@@ -17,12 +17,10 @@ labels or the answer say lead to the evidence. The objective is its negative log
 A path that stood in :math:`Z(q)` twice would count twice, and the bound would not hold: sets are de-duplicated by their
 actions.
 
-**Where a path ends.** More evidence seldom changes what the reader thinks, so :math:`p(y \mid z, q)` cannot tell a
-search that stops in time from one that goes on, and whichever of the two happened to be in :math:`Z(q)` would be
-imitated, its STOP included. What search may cost is for PPO to learn, from prices. So :math:`z` is the episode up to
-where its evidence is worth most to the reader, and :math:`\pi_\theta(z \mid q)` the chance that an episode begins with
-it. Episodes that begin with :math:`z` exclude those that begin with :math:`z'`, unless one is the beginning of the
-other: then only the longer stays in the set.
+**Where a path ends.** What search may cost is for PPO to learn, from prices (docs/learning.md). So :math:`z` is the
+episode up to where its evidence is worth most to the reader, and :math:`\pi_\theta(z \mid q)` the chance that an
+episode begins with it. Episodes that begin with :math:`z` exclude those that begin with :math:`z'`, unless one is the
+beginning of the other: then only the longer stays in the set.
 
 **Gradient.** With :math:`\nabla \pi = \pi \nabla \log \pi` and a reader that does not depend on :math:`\theta`,
 
@@ -70,6 +68,12 @@ class PathLoss:
     effective_paths: float
     entropy: float
     reader_entropy: float
+
+    def figures(self) -> dict[str, float]:
+        """Return them by name, for a log."""
+        losses = {"marginal_likelihood_loss": self.loss, "path_collapse": self.collapse}
+        entropies = {"path_entropy": self.entropy, "reader_path_entropy": self.reader_entropy}
+        return {n: float(t.detach()) for n, t in losses.items()} | {"effective_paths": self.effective_paths} | entropies
 
 
 def path_log_probabilities(step_log_probabilities: Tensor, path_of_step: Tensor, paths: int) -> Tensor:

@@ -22,11 +22,7 @@ from ...envs.settings import EnvironmentSettings
 from ...envs.vector_env import Peak
 from ...envs.world import QuestionWorld
 from .imitation import expert_actions
-from .path_likelihood import (
-    PathLoss,
-    marginal_likelihood_loss,
-    path_log_probabilities,
-)
+from .path_likelihood import PathLoss, marginal_likelihood_loss, path_log_probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +103,10 @@ def paths_from_labels(
     generator: np.random.Generator,
     thorough: bool = False,
 ) -> tuple[Steps, list[Path]]:
-    """Walk one path to what counts as evidence per question, drawn from the policy among right actions.
+    """Walk one path to what counts as evidence for each of ``questions``, numbers of ``worlds``; see expert_actions.
 
-    Which of several right actions comes first is latent. A path in an order that the policy would not choose is an
-    unlikely path, and learning it would teach the order, not the evidence.
-
-    Args:
-        network: the policy, in evaluation mode.
-        worlds: of all questions.
-        questions: numbers of those to walk for; one that stands there twice is walked for twice.
-        settings: of the environment.
-        generator: draws.
-        thorough: ask before taking, see :func:`expert_actions`.
+    It is drawn from the policy, in evaluation mode, among right actions. Which of them comes first is latent. A path in
+    an order that the policy would not choose is unlikely, and learning it would teach the order, not the evidence.
     """
     batch = SearchBatch(settings, len(questions), network.settings.question_dimension, judged=False)
     for lane, question in enumerate(questions):
@@ -162,14 +150,9 @@ def paths_from_beam(
     settings: EnvironmentSettings,
     width: int,
 ) -> tuple[Steps, list[Path]]:
-    """Search for the ``width`` most probable paths of each question, widest first, keeping ``width`` at every step.
+    """Search for the ``width`` most probable paths of each question, with a network in evaluation mode.
 
-    Args:
-        network: in evaluation mode.
-        worlds: of all questions.
-        questions: numbers of those to search for.
-        settings: of the environment.
-        width: paths that are kept; every path is at most ``settings.max_steps`` long.
+    ``questions`` are numbers of ``worlds``; as many paths are kept at every step.
     """
     batch = SearchBatch(settings, len(questions) * width, network.settings.question_dimension, judged=False)
     beams: dict[int, list[_Beam]] = {}

@@ -116,11 +116,7 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
                 if self.beta and group:
                     marginal = path_loss(self.policy.network, steps, paths, group)
                     loss = loss + self.beta * (marginal.loss + marginal.collapse)
-                    record["marginal_likelihood_loss"] = float(marginal.loss.detach())
-                    record["path_collapse"] = float(marginal.collapse.detach())
-                    record["effective_paths"] = marginal.effective_paths
-                    record["path_entropy"] = marginal.entropy
-                    record["reader_path_entropy"] = marginal.reader_entropy
+                    record |= marginal.figures()
                 records.append(record)
                 if self.target_kl is not None and self.team.mean(record["approximate_kl"]) > 1.5 * self.target_kl:
                     break
@@ -186,14 +182,10 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
         )
         if not self.beta or not self.lanes_env.finished:
             return sampled, {}
-        paths = [
-            Path(
-                episode.question,
-                np.arange(episode.first, episode.first + episode.peak.steps) + episode.lane * self.n_steps,
-                episode.peak.log_reader,
-            )
-            for episode in self.lanes_env.finished
-        ]
+        paths = []
+        for episode in self.lanes_env.finished:
+            at = np.arange(episode.first, episode.first + episode.peak.steps) + episode.lane * self.n_steps
+            paths.append(Path(episode.question, at, episode.peak.log_reader))
         questions = sorted({episode.question for episode in self.lanes_env.finished})
         steps = sampled
         for more, found in self._derived_paths(questions):

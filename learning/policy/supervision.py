@@ -33,9 +33,6 @@ from ..reader import ReaderJudge, ReadingExample, calibrate, reading_example, tr
 from ..training_questions import TrainingSource
 from .workers import Team
 
-ROUNDS = 1
-"""Rounds of expectation maximisation."""
-
 FOLDS = 2
 _FILE = "evidence_sets.json"
 
@@ -104,12 +101,9 @@ class AnswerSupervision:
 
     def draw(self, worlds: Sequence[QuestionWorld], generator: np.random.Generator) -> list[QuestionWorld]:
         """Let a set drawn from the posterior count as the evidence of each world; returns the worlds that have one."""
-        drawn = []
-        for world in worlds:
-            latent = self.of(world)
-            if latent is not None:
-                world.set_gold(frozenset(latent.draw(generator)))
-                drawn.append(world)
+        drawn = [world for world in worlds if self.of(world) is not None]
+        for world in drawn:
+            world.set_gold(frozenset(self._latent[id(world)].draw(generator)))
         return drawn
 
     def _learn(
@@ -125,21 +119,22 @@ class AnswerSupervision:
             judges: list[Reader] = [self._given] * (FOLDS + 1)
             return judges, self._posteriors(worlds, sets, judges)
         analyser = PassageAnalyser()
-        for round_ in range(ROUNDS):
-            examples = [
-                _example(world, candidates, posterior, generator)
-                for world, candidates, posterior in zip(worlds, sets, posteriors, strict=True)
-            ]
-            folds: list[ExtractiveReader] = []
-            temperatures: list[float] = []
-            for fold in range(FOLDS):
-                others = [e for number, e in enumerate(examples) if number % FOLDS != fold and e is not None]
-                folds.append(self._train(others, 10 * round_ + fold, analyser))
-                kept = [e for number, e in enumerate(examples) if number % FOLDS == fold and e is not None]
-                temperatures.append(calibrate(folds[-1], kept, self._seed))
-            posteriors = self._posteriors(worlds, sets, folds)
-            if progress is not None:
-                progress("reading what the evidence could be", round_ + 1, ROUNDS)
+        examples = [
+            reading_example(world, candidates[int(generator.choice(len(candidates), p=posterior))].rows)
+            if candidates
+            else None
+            for world, candidates, posterior in zip(worlds, sets, posteriors, strict=True)
+        ]
+        folds: list[ExtractiveReader] = []
+        temperatures: list[float] = []
+        for fold in range(FOLDS):
+            others = [e for number, e in enumerate(examples) if number % FOLDS != fold and e is not None]
+            folds.append(self._train(others, fold, analyser))
+            kept = [e for number, e in enumerate(examples) if number % FOLDS == fold and e is not None]
+            temperatures.append(calibrate(folds[-1], kept, self._seed))
+        posteriors = self._posteriors(worlds, sets, folds)
+        if progress is not None:
+            progress("reading what the evidence could be", 1, 1)
         everything = [example for example in examples if example is not None]
         final = self._train(everything, 99, analyser)
         final.network.temperature.fill_(float(np.mean(temperatures)))  # it has no questions left to be calibrated on
@@ -161,8 +156,7 @@ class AnswerSupervision:
         likelihoods = []
         for number, (world, candidates) in enumerate(zip(worlds, sets, strict=True)):
             judge = ReaderJudge(judges[number % FOLDS], world)
-            judge.read_all([s.rows for s in candidates])
-            likelihoods.append(np.array([judge.log_likelihood(s.rows) for s in candidates]))
+            likelihoods.append(judge.log_likelihoods([s.rows for s in candidates]))
         return shared_posteriors(worlds, sets, likelihoods)
 
     def _load(self, sets: Sequence[Sequence[EvidenceSet]]) -> list[NDArray[np.float64]]:
@@ -177,22 +171,8 @@ class AnswerSupervision:
         if self._given is not None:
             return [self._given] * (FOLDS + 1)
         analyser = PassageAnalyser()
-        return [
-            *(load_reader(self._folder / f"judge-{fold}", analyser) for fold in range(FOLDS)),
-            load_reader(self._folder, analyser),
-        ]
-
-
-def _example(
-    world: QuestionWorld,
-    candidates: Sequence[EvidenceSet],
-    posterior: NDArray[np.float64],
-    generator: np.random.Generator,
-) -> ReadingExample | None:
-    """Return the question with a set drawn from its posterior as evidence; None when it has no set."""
-    if not candidates:
-        return None
-    return reading_example(world, candidates[int(generator.choice(len(candidates), p=posterior))].rows)
+        folders = [*(self._folder / f"judge-{fold}" for fold in range(FOLDS)), self._folder]
+        return [load_reader(folder, analyser) for folder in folders]
 
 
 SUPERVISIONS = ("passages", "answers")

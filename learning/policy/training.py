@@ -245,21 +245,12 @@ class _Run:
             share = number / max(recipe.imitation_epochs - 1, 1)
             for group in optimizer.param_groups:
                 group["lr"] = recipe.imitation_learning_rate * (1 - 0.9 * share)
-            loss = imitate_epoch(
-                self.network,
-                optimizer,
-                self.settings,
-                self.supervision.drawn([self.worlds[k] for k in generator.permutation(len(self.worlds))], generator),
-                OWN_SHARE * min(1.0, 2 * share),
-                generator,
-                self.team.part(recipe.imitation_lanes),
-                recipe.wide_share,
-                recipe.wander,
-                recipe.thorough,
-                self._average,
-                self._stage(f"imitation {number + 1}/{recipe.imitation_epochs}", len(self.worlds)),
-                self.team,
-            )
+            order = generator.permutation(len(self.worlds))
+            worlds = self.supervision.drawn([self.worlds[k] for k in order], generator)
+            learner = (self.network, optimizer, self.settings, worlds, OWN_SHARE * min(1.0, 2 * share), generator)
+            how = (self.team.part(recipe.imitation_lanes), recipe.wide_share, recipe.wander, recipe.thorough)
+            stage = self._stage(f"imitation {number + 1}/{recipe.imitation_epochs}", len(self.worlds))
+            loss = imitate_epoch(*learner, *how, self._average, stage, self.team)
             self._end_round("imitation", {"loss": loss}, optimizer, started, log)
 
     def _reinforce(self, log: RunLog | None) -> None:
@@ -283,9 +274,8 @@ class _Run:
             stage = self._stage(f"PPO, validation {self.progressed.peak:.3f}", recipe.ppo_iterations)
             if stage is not None:
                 stage(number - recipe.imitation_epochs)
-            statistics = model.iterate(
-                int(self._seeded(number).integers(2**31)), (last - number) / recipe.ppo_iterations
-            )
+            seed = int(self._seeded(number).integers(2**31))
+            statistics = model.iterate(seed, (last - number) / recipe.ppo_iterations)
             self._end_round("ppo", statistics, model.policy.optimizer, started, log)
 
     def _end_round(
@@ -334,13 +324,8 @@ class _Run:
 def weight_average(network: PolicyNetwork, decay: float) -> AveragedModel:
     r"""Return the moving average of a network's weights, ``w_avg <- d w_avg + (1 - d) w`` after every gradient step.
 
-    Gradient steps on a handful of questions throw a policy about from one epoch to the next; their average does not
-    (Polyak and Juditsky 1992, SIAM J. Control Optim. 30(4); Izmailov et al. 2018, arXiv:1803.05407). The decay grows
-    with the steps n that are averaged so far, ``d = min(decay, (1 + n) / (10 + n))``: the beginning is forgotten soon.
-
-    Args:
-        network: what learns; it stays as it is.
-        decay: d, from 0 (no average) to below 1.
+    See Polyak and Juditsky 1992 (SIAM J. Control Optim. 30(4)) and Izmailov et al. 2018 (arXiv:1803.05407). The decay
+    grows with the steps n that are averaged so far, ``d = min(decay, (1 + n) / (10 + n))``.
     """
 
     def update(averages: Sequence[Tensor], weights: Sequence[Tensor], count: Tensor | int) -> None:

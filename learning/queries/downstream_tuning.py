@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -32,7 +31,7 @@ from ..epochs import EpochRun, Report, epoch_generator, learn_batches, like_leng
 from ..training_questions import TrainingSource
 from .evidence_likelihood import WeighedSets, evidence_likelihood, weighed_sets
 from .fusion_training import FusionQuestion, fit_fusion, fusion_question
-from .tunable_encoder import TunableEncoder
+from .tunable_encoder import TunableEncoder, check_ranges, passage_vectors, set_aside, tuning_described
 
 WATCHED = 200
 """Questions that are watched for collapse."""
@@ -73,14 +72,8 @@ class DownstreamSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
-        for name, least in (("epochs", 1), ("rank", 0), ("batch", 1), ("memory", 0)):
-            if getattr(self, name) < least:
-                raise RecipeError(f"{name} must be {least} or more, not {getattr(self, name)}")
-        for name in ("learning_rate", "memory_learning_rate", "temperature", "held_out"):
-            if not 0 < getattr(self, name) < 1:
-                raise RecipeError(f"{name} must be above 0 and below 1, not {getattr(self, name)}")
-        if not 0 <= self.dropout < 1:
-            raise RecipeError(f"dropout must be from 0 to below 1, not {self.dropout}")
+        shares = ("learning_rate", "memory_learning_rate", "temperature", "held_out")
+        check_ranges(self, {"epochs": 1, "rank": 0, "batch": 1, "memory": 0}, shares)
         if self.operator not in OPERATORS:
             raise RecipeError(f"there is no operator {self.operator!r}: choose one of {', '.join(OPERATORS)}")
 
@@ -129,8 +122,7 @@ def tune_query(
         PolicyError: when ``out`` holds a run of other settings.
         RecipeError: when there is no such device.
     """
-    run = _Run(sources, Path(out), settings or DownstreamSettings(), seed, device, limits, warn)
-    return run.finish(progress)
+    return _Run(sources, Path(out), settings or DownstreamSettings(), seed, device, limits, warn).finish(progress)
 
 
 class QueryModel(nn.Module):
@@ -176,25 +168,15 @@ class _Run:
         self._out, self._settings, self._seed, self._limits = out, settings, seed, limits
         self._device = device_called(device)
         self._indexes = [check_tunable(source.index) for source in sources]
-        self._described = {
-            "command": "tune-query",
-            "settings": asdict(settings),
-            "seed": seed,
-            "sources": [source.describe() for source in sources],
-        }
+        self._described = tuning_described("tune-query", settings, seed, sources)
         questions = answer_questions(sources, settings.reader, warn)
-        order = np.random.default_rng([seed, 2**31]).permutation(len(questions))
-        aside = max(1, round(len(questions) * settings.held_out))
-        self._held_out = [questions[k] for k in order[:aside]]
-        self._questions = [questions[k] for k in order[aside:]]
+        self._held_out, self._questions = set_aside(questions, settings.held_out, seed)
         if not self._questions:
             raise QuestionsError(
                 "there are too few questions whose answer stands in a passage within reach: nothing can be learned"
             )
         self._watched = [questions[k] for k in strided(len(questions), WATCHED)]
-        self._vectors = [
-            torch.from_numpy(index.dense.reconstruct(np.arange(len(index)))).to(self._device) for index in self._indexes
-        ]
+        self._vectors = [passage_vectors(index, self._device) for index in self._indexes]
         self._model = self._fresh_model()
         parts = [{"params": list(self._model.encoder.parameters()), "peak": settings.learning_rate}]
         if self._model.memory is not None:
@@ -213,19 +195,9 @@ class _Run:
 
     def finish(self, progress: Progress | None) -> dict[str, float]:
         """Run the epochs that are left; the best one is in the folder. Then learn the weights of the fusion."""
-        run = EpochRun(
-            self._out,
-            self._described,
-            "tuning",
-            self._settings.epochs,
-            self._model,
-            self._optimizer,
-            self._epoch,
-            self._validate,
-            self._keep,
-            self._measures,
-            self._limits,
-        )
+        trained = (self._settings.epochs, self._model, self._optimizer)
+        how = (self._epoch, self._validate, self._keep, self._measures, self._limits)
+        run = EpochRun(self._out, self._described, "tuning", *trained, *how)
         figures = run_epochs(run, progress)
         fused = self._fuse() if self._settings.fusion else {}
         figures = {**figures, **fused, "questions": float(len(self._questions) + len(self._held_out))}
@@ -308,10 +280,8 @@ class _Run:
         tuned = [TunedQueries(self._out, index) for index in self._indexes]
 
         def seen(questions: Sequence[AnswerQuestion]) -> list[FusionQuestion]:
-            found = [
-                fusion_question(self._indexes[q.source], tuned[q.source].query(q.text), q.evidence) for q in questions
-            ]
-            return [one for one in found if one is not None]
+            asked = ((self._indexes[q.source], tuned[q.source].query(q.text), q.evidence) for q in questions)
+            return [found for one in asked if (found := fusion_question(*one)) is not None]
 
         fusion, figures = fit_fusion(seen(self._questions), seen(self._held_out), self._seed)
         fusion.save(self._out)
@@ -325,9 +295,8 @@ def answer_questions(
     judge = None if reader is None else open_reader(reader)
     questions = []
     for number, source in enumerate(sources):
-        found = QuestionSet.load(
-            source.index, source.questions, source.split, EnvironmentSettings(), warn, labels=False
-        )
+        where = (source.index, source.questions, source.split)
+        found = QuestionSet.load(*where, EnvironmentSettings(), warn, labels=False)
         worlds = [world for world in map(found.world, range(len(found))) if world.answer]
         for world, evidence in zip(worlds, weighed_sets(worlds, judge), strict=True):
             if evidence is not None:

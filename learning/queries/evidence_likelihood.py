@@ -103,9 +103,7 @@ def weighed_sets(worlds: Sequence[QuestionWorld], reader: Reader | None = None) 
     for world, candidates in zip(worlds, sets, strict=True):
         found = np.zeros(len(candidates))
         if reader is not None and candidates:
-            judge = ReaderJudge(reader, world)
-            judge.read_all([one.rows for one in candidates])
-            found = np.array([judge.log_likelihood(one.rows) for one in candidates])
+            found = ReaderJudge(reader, world).log_likelihoods([one.rows for one in candidates])
         likelihoods.append(found)
     weights = shared_posteriors(worlds, sets, likelihoods)
     return [

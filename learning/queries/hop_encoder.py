@@ -33,7 +33,7 @@ from ...retrievers.vectors.minilm import save_adapter
 from ..devices import device_called
 from ..epochs import EpochRun, Report, epoch_generator, learn_batches, like_length_batches, run_epochs, write_metrics
 from ..training_questions import TrainingSource
-from .tunable_encoder import TunableEncoder
+from .tunable_encoder import TunableEncoder, check_ranges, passage_vectors, set_aside, tuning_described
 
 WATCHED = 200
 """Questions that are watched for collapse."""
@@ -80,14 +80,7 @@ class TuningSettings:
         """Refuse what cannot be trained."""
         if self.objective not in OBJECTIVES:
             raise RecipeError(f"there is no objective {self.objective!r}: choose one of {', '.join(OBJECTIVES)}")
-        for name in ("epochs", "rank", "batch"):
-            if getattr(self, name) < 1:
-                raise RecipeError(f"{name} must be 1 or more, not {getattr(self, name)}")
-        for name in ("learning_rate", "temperature", "held_out"):
-            if not 0 < getattr(self, name) < 1:
-                raise RecipeError(f"{name} must be above 0 and below 1, not {getattr(self, name)}")
-        if not 0 <= self.dropout < 1:
-            raise RecipeError(f"dropout must be from 0 to below 1, not {self.dropout}")
+        check_ranges(self, {"epochs": 1, "rank": 1, "batch": 1}, ("learning_rate", "temperature", "held_out"))
         if self.hard_negatives is not None and self.hard_negatives < 0:
             raise RecipeError(f"hard_negatives must be 0 or more, not {self.hard_negatives}")
 
@@ -170,8 +163,7 @@ def tune(
         PolicyError: when ``out`` holds a run of other settings.
         RecipeError: when there is no such device.
     """
-    settings = settings or TuningSettings()
-    return _Tuning(sources, Path(out), settings, seed, device, warn).finish(progress)
+    return _Tuning(sources, Path(out), settings or TuningSettings(), seed, device, warn).finish(progress)
 
 
 class _Tuning:
@@ -187,49 +179,30 @@ class _Tuning:
         warn: Callable[[str], None] | None,
     ) -> None:
         self._out, self._settings, self._seed = out, settings, seed
-        self._device = device_called(device)
+        device_ = device_called(device)
         self._indexes = [check_tunable(source.index) for source in sources]
-        self._described = {
-            "command": "tune",
-            "settings": asdict(settings),
-            "seed": seed,
-            "sources": [source.describe() for source in sources],
-        }
+        self._described = tuning_described("tune", settings, seed, sources)
         questions = _questions(sources, warn)
-        order = np.random.default_rng([seed, 2**31]).permutation(len(questions))
-        aside = max(1, round(len(questions) * settings.held_out))
-        self._held_out = [questions[k] for k in order[:aside]]
-        self._questions = [questions[k] for k in order[aside:]]
+        self._held_out, self._questions = set_aside(questions, settings.held_out, seed)
         if not self._questions:
             raise QuestionsError("there are too few questions with supporting passages in the index to tune on")
         self._watched = [questions[k] for k in strided(len(questions), WATCHED)]
-        self._vectors = [
-            torch.from_numpy(i.dense.reconstruct(np.arange(len(i)))).to(self._device) for i in self._indexes
-        ]
+        self._vectors = [passage_vectors(index, device_) for index in self._indexes]
         self._mined: dict[int, NDArray[np.int64]] = {}
-        self._encoder = TunableEncoder(settings.rank, seed, settings.dropout, self._device)
+        self._encoder = TunableEncoder(settings.rank, seed, settings.dropout, device_)
         parts = [{"params": list(self._encoder.parameters()), "peak": settings.learning_rate}]
         self._optimizer = torch.optim.AdamW(parts, lr=settings.learning_rate, weight_decay=0.01)
 
     def finish(self, progress: Progress | None) -> dict[str, float]:
         """Run the epochs that are left; the encoder of the best one is in the folder."""
-        figures = run_epochs(
-            EpochRun(
-                self._out,
-                self._described,
-                "tuning",
-                self._settings.epochs,
-                self._encoder,
-                self._optimizer,
-                self._epoch,
-                self._validate,
-                lambda found: save_adapter(self._out, self._encoder.adapter({**self._described, "figures": found})),
-                self._measures,
-            ),
-            progress,
-        )
+        trained = (self._settings.epochs, self._encoder, self._optimizer)
+        how = (self._epoch, self._validate, self._keep, self._measures)
+        figures = run_epochs(EpochRun(self._out, self._described, "tuning", *trained, *how), progress)
         write_metrics(self._out, {"seed": self._seed, **asdict(self._settings)}, figures)
         return figures
+
+    def _keep(self, figures: dict[str, float]) -> None:
+        save_adapter(self._out, self._encoder.adapter({**self._described, "figures": figures}))
 
     def _epoch(self, number: int, report: Report) -> float:
         """Learn from one state of every question; returns the mean loss."""
@@ -313,19 +286,13 @@ class _Tuning:
         return {"recall_question": first, "recall_given_evidence": then, "score": (first + then) / 2}
 
     def _recall(self, states: Sequence[QueryState]) -> float:
-        found = []
-        for state, query in zip(states, self._encoded([state.text for state in states]), strict=True):
-            found.append(recall_of_missing(self._vectors[state.question.source] @ query, state))
+        queries = zip(states, self._encoded([state.text for state in states]), strict=True)
+        found = [recall_of_missing(self._vectors[state.question.source] @ query, state) for state, query in queries]
         return float(np.mean(found))
 
 
 def recall_of_missing(scores: Tensor, state: QueryState) -> float:
-    """Return which share of the missing passages is among the best ``CHECKED_AT`` beside the evidence.
-
-    Args:
-        scores: of all passages of the index [n].
-        state: says which are missing, and which the query holds: these are left out.
-    """
+    """Return the share of the missing passages among the best ``CHECKED_AT`` by ``scores`` [n] without those held."""
     scores = scores.index_fill(0, torch.tensor(state.held, dtype=torch.long, device=scores.device), -torch.inf)
     top = set(torch.topk(scores, min(CHECKED_AT, len(scores))).indices.tolist())
     return len(top.intersection(state.missing)) / len(state.missing)

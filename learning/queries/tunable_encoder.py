@@ -1,15 +1,24 @@
-"""The built-in encoder in torch with low-rank changes that can be trained, for tuning."""
+"""The built-in encoder in torch with low-rank changes that can be trained, and what both tuners of it share."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...errors import RecipeError
+from ...index.index import Index
 from ...retrievers.vectors.minilm import Adapter, model_folder, quiet_transformers
+from ..training_questions import TrainingSource
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T")
 
 MAX_TOKENS = 128
 """Word pieces of a query that are read in tuning: a question and three sentences of evidence."""
@@ -101,3 +110,39 @@ class TunableEncoder(nn.Module):
             pair = [parameter.detach().cpu().numpy().astype(np.float16) for _, parameter in change.named_parameters()]
             matrices[name.replace("/", ".")] = (pair[0], pair[1])
         return Adapter(matrices, about)
+
+
+def tuning_described(
+    command: str, settings: DataclassInstance, seed: int, sources: Sequence[TrainingSource]
+) -> dict[str, Any]:
+    """Return everything that decides what a tuning leads to, as JSON values."""
+    described = [source.describe() for source in sources]
+    return {"command": command, "settings": asdict(settings), "seed": seed, "sources": described}
+
+
+def set_aside(questions: Sequence[T], share: float, seed: int) -> tuple[list[T], list[T]]:
+    """Return a share of the questions, one at least, drawn to be held out, and the others in random order."""
+    order = np.random.default_rng([seed, 2**31]).permutation(len(questions))
+    aside = max(1, round(len(questions) * share))
+    return [questions[k] for k in order[:aside]], [questions[k] for k in order[aside:]]
+
+
+def passage_vectors(index: Index, device: torch.device) -> Tensor:
+    """Return the vectors of all passages of an index [N, d]."""
+    return torch.from_numpy(index.dense.reconstruct(np.arange(len(index)))).to(device)
+
+
+def check_ranges(settings: object, least: Mapping[str, int], shares: Sequence[str]) -> None:
+    """Check the numbers of a tuner's settings: the least of whole ones, shares between 0 and 1, and dropout.
+
+    Raises:
+        RecipeError: when one is out of its range.
+    """
+    for name, smallest in least.items():
+        if getattr(settings, name) < smallest:
+            raise RecipeError(f"{name} must be {smallest} or more, not {getattr(settings, name)}")
+    for name in (*shares, "dropout"):
+        value = getattr(settings, name)
+        if not 0 <= value < 1 or (value == 0 and name != "dropout"):
+            low = "from 0 to" if name == "dropout" else "above 0 and"
+            raise RecipeError(f"{name} must be {low} below 1, not {value}")
