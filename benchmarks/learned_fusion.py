@@ -19,7 +19,7 @@ from inputs import arguments, folds, parse
 from table import Column, column, markdown, show, spread, write
 from torch import Tensor
 from trailhound import Index
-from trailhound.learning.queries.fusion_training import DEPTH, fitted
+from trailhound.learning.queries.evidence_likelihood import DEPTH, fitted
 from trailhound.measuring.metrics import evaluate_run, mean
 from trailhound.retrievers.differentiable.learned_fusion import LearnedFusion, fusion_features
 from trailhound.retrievers.differentiable.objectives import OBJECTIVES

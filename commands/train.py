@@ -162,7 +162,7 @@ def _made_sources(
     parsed: argparse.Namespace, recipe: Recipe, bar: ProgressBar, team: Team
 ) -> tuple[list[TrainingSource], list[TrainingSource]]:
     """Return what to learn from and what to validate on, where there are none."""
-    from ..learning.policy.self_supervision import made_sources
+    from ..learning.policy.supervision import made_sources
 
     indexes = [open_index(path, parsed.threads or team.threads) for path in parsed.index]
     return made_sources(indexes, parsed.out, recipe, parsed.seed, bar.report)

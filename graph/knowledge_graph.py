@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,7 +100,7 @@ class KnowledgeGraph:
         Raises:
             ValueError: when the four differ in length.
         """
-        given = {"titles": titles, "texts": texts, "document ids": document_ids, "terms": terms}
+        given: dict[str, Sized] = {"titles": titles, "texts": texts, "document ids": document_ids, "terms": terms}
         lengths = {name: len(column) for name, column in given.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"one of each per passage is needed, got {lengths}")

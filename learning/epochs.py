@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import RecipeError
 from ..retrievers.atomic_file import write_json
 from ..retrievers.differentiable.collapse import CollapseGuard, CollapseLimits, CollapseMeasures
 from ..retrievers.protocols import Progress
-from .checkpoint import Progressed, load_checkpoint, save_checkpoint
-from .run_folder import RunLog, claim
+from .run_folder import Progressed, RunLog, claim, load_checkpoint, save_checkpoint
 
 METRICS = "metrics.json"
 
@@ -194,3 +194,18 @@ def _reporting(progress: Progress | None, stage: str) -> Report:
             progress(stage, done, total)
 
     return report
+
+
+def device_called(name: str) -> torch.device:
+    """Return the device of a name that torch knows; ``auto`` is a GPU where there is one, and otherwise the CPU.
+
+    Raises:
+        RecipeError: when there is no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name).cpu()  # so that one that holds no numbers, such as meta, is refused too
+        return torch.device(name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise RecipeError(f"torch cannot compute on {name!r} here: give cpu, or cuda where there is a GPU") from error

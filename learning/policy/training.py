@@ -29,15 +29,13 @@ from ...retrievers.atomic_file import write_json
 from ...retrievers.protocols import Progress
 from ...retrievers.vectors.encoder import MiniLMEncoder
 from ...retrievers.vectors.minilm import Adapter, load_adapter
-from ..checkpoint import Progressed, load_checkpoint, save_checkpoint
-from ..devices import device_called
-from ..run_folder import RunLog, claim
+from ..epochs import device_called
+from ..run_folder import Progressed, RunLog, claim, load_checkpoint, save_checkpoint
 from ..training_questions import TrainingSource, balanced, drawn_out
 from .imitation import imitate_epoch
 from .ppo import ppo_of
 from .recipe import AVERAGE_DECAY, MOST_REPEATS, OWN_SHARE, WEIGHT_DECAY, Recipe
-from .self_supervision import sources_beside
-from .supervision import Supervision, load_worlds
+from .supervision import Supervision, load_worlds, sources_beside
 from .validation import calibrate, validate
 from .workers import ALONE, Team
 

@@ -11,7 +11,7 @@ Of the qrels nothing is looked at but which questions belong to a split.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -26,11 +26,25 @@ from ...retrievers.differentiable.collapse import CollapseLimits, CollapseMeasur
 from ...retrievers.differentiable.operators import OPERATORS, AttentionMemory
 from ...retrievers.protocols import Progress
 from ...retrievers.vectors.minilm import save_adapter
-from ..devices import device_called
-from ..epochs import EpochRun, Report, epoch_generator, learn_batches, like_length_batches, run_epochs, write_metrics
+from ..epochs import (
+    EpochRun,
+    Report,
+    device_called,
+    epoch_generator,
+    learn_batches,
+    like_length_batches,
+    run_epochs,
+    write_metrics,
+)
 from ..training_questions import TrainingSource
-from .evidence_likelihood import WeighedSets, evidence_likelihood, weighed_sets
-from .fusion_training import FusionQuestion, fit_fusion, fusion_question
+from .evidence_likelihood import (
+    FusionQuestion,
+    WeighedSets,
+    evidence_likelihood,
+    fit_fusion,
+    fusion_question,
+    weighed_sets,
+)
 from .tunable_encoder import TunableEncoder, check_ranges, passage_vectors, set_aside, tuning_described
 
 WATCHED = 200
@@ -196,8 +210,10 @@ class _Run:
     def finish(self, progress: Progress | None) -> dict[str, float]:
         """Run the epochs that are left; the best one is in the folder. Then learn the weights of the fusion."""
         trained = (self._settings.epochs, self._model, self._optimizer)
-        how = (self._epoch, self._validate, self._keep, self._measures, self._limits)
-        run = EpochRun(self._out, self._described, "tuning", *trained, *how)
+        run = EpochRun(
+            self._out, self._described, "tuning", *trained, self._epoch, self._validate, self._keep, self._measures
+        )
+        run = replace(run, limits=self._limits)
         figures = run_epochs(run, progress)
         fused = self._fuse() if self._settings.fusion else {}
         figures = {**figures, **fused, "questions": float(len(self._questions) + len(self._held_out))}

@@ -1,4 +1,4 @@
-r"""The downstream loss of a retriever: how likely what it retrieves makes the answer, when no passage is labelled.
+r"""The downstream loss of a retriever: how likely what it retrieves makes the answer; and a fusion trained by it.
 
 The evidence S of a question is latent. With :math:`p(y \mid q, S)` known up to a factor for every set in reach, by the
 answer standing in it and, where there is one, by a reader (:mod:`.evidence_sets`),
@@ -14,8 +14,9 @@ from being less likely for being larger. The gradient weighs every set by its po
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +26,10 @@ from torch.nn.functional import softplus
 
 from ...agent.reader.protocol import Reader
 from ...envs.world import QuestionWorld
+from ...errors import QuestionsError
+from ...index.index import Index
+from ...retrievers.differentiable.learned_fusion import LearnedFusion, fusion_features
+from ...retrievers.records import Query
 from ..reader import ReaderJudge
 from .evidence_sets import evidence_sets, shared_posteriors
 
@@ -110,3 +115,83 @@ def weighed_sets(worlds: Sequence[QuestionWorld], reader: Reader | None = None) 
         WeighedSets.of([one.rows for one in candidates], weight) if candidates else None
         for candidates, weight in zip(sets, weights, strict=True)
     ]
+
+
+DEPTH = 50
+"""Passages of every ranking that are fused."""
+
+FUSED = ("lexical", "dense")
+EPOCHS = 15
+RATE = 0.05
+BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class FusionQuestion:
+    """What the sub-indexes say of a question's candidates, float32 [n, features], and its evidence among them."""
+
+    features: Tensor
+    evidence: WeighedSets
+
+
+T = TypeVar("T")
+
+
+def fusion_question(index: Index, query: Query, evidence: WeighedSets) -> FusionQuestion | None:
+    """Ask the sub-indexes; None when they do not find any of the sets whole."""
+    rows, features = fusion_features([index.sub_indexes[name].search(query, DEPTH) for name in FUSED])
+    within = evidence.within(rows)
+    return None if within is None else FusionQuestion(torch.from_numpy(features), within)
+
+
+def fit_fusion(
+    questions: Sequence[FusionQuestion], held_out: Sequence[FusionQuestion], seed: int
+) -> tuple[LearnedFusion, dict[str, float]]:
+    """Learn the weights by the marginal likelihood of the answers; returns also the loss before and after, held out.
+
+    Raises:
+        QuestionsError: when no question's evidence is found.
+    """
+
+    def loss(fusion: LearnedFusion, question: FusionQuestion) -> Tensor:
+        return evidence_likelihood(fusion(question.features).unsqueeze(0), [question.evidence])
+
+    fusion = fitted(LearnedFusion(FUSED), questions, loss, np.random.default_rng([seed, 2**31 + 5]))
+    figures = {}
+    with torch.no_grad():
+        for name, one in (("fusion_untuned_loss", LearnedFusion(FUSED)), ("fusion_loss", fusion)):
+            if held_out:
+                figures[name] = float(np.mean([loss(one, question).item() for question in held_out]))
+    return fusion, figures
+
+
+def fitted(
+    fusion: LearnedFusion,
+    questions: Sequence[T],
+    loss: Callable[[LearnedFusion, T], Tensor],
+    generator: np.random.Generator,
+    epochs: int = EPOCHS,
+) -> LearnedFusion:
+    """Move the weights and the temperature of ``fusion`` by the mean loss of random batches; returns it.
+
+    Raises:
+        QuestionsError: when there is no question.
+    """
+    if not questions:
+        raise QuestionsError(
+            "the sub-indexes find the evidence of no question: there is nothing to learn a fusion from"
+        )
+    optimizer = torch.optim.Adam(fusion.parameters(), lr=RATE)
+    steps = epochs * -(-len(questions) // BATCH)
+    done = 0
+    for _ in range(epochs):
+        order = generator.permutation(len(questions))
+        for first in range(0, len(order), BATCH):
+            for group in optimizer.param_groups:
+                group["lr"] = RATE * (1 - done / steps)
+            mean = torch.stack([loss(fusion, questions[k]) for k in order[first : first + BATCH]]).mean()
+            optimizer.zero_grad()
+            mean.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            done += 1
+    return fusion

@@ -30,8 +30,16 @@ from ...retrievers.differentiable.objectives import OBJECTIVES, hard_negatives, 
 from ...retrievers.protocols import Progress
 from ...retrievers.records import Passage
 from ...retrievers.vectors.minilm import save_adapter
-from ..devices import device_called
-from ..epochs import EpochRun, Report, epoch_generator, learn_batches, like_length_batches, run_epochs, write_metrics
+from ..epochs import (
+    EpochRun,
+    Report,
+    device_called,
+    epoch_generator,
+    learn_batches,
+    like_length_batches,
+    run_epochs,
+    write_metrics,
+)
 from ..training_questions import TrainingSource
 from .tunable_encoder import TunableEncoder, check_ranges, passage_vectors, set_aside, tuning_described
 
@@ -196,8 +204,10 @@ class _Tuning:
     def finish(self, progress: Progress | None) -> dict[str, float]:
         """Run the epochs that are left; the encoder of the best one is in the folder."""
         trained = (self._settings.epochs, self._encoder, self._optimizer)
-        how = (self._epoch, self._validate, self._keep, self._measures)
-        figures = run_epochs(EpochRun(self._out, self._described, "tuning", *trained, *how), progress)
+        run = EpochRun(
+            self._out, self._described, "tuning", *trained, self._epoch, self._validate, self._keep, self._measures
+        )
+        figures = run_epochs(run, progress)
         write_metrics(self._out, {"seed": self._seed, **asdict(self._settings)}, figures)
         return figures
 

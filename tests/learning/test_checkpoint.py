@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 from trailhound.errors import PolicyError
-from trailhound.learning.checkpoint import Progressed, load_checkpoint, save_checkpoint
+from trailhound.learning.run_folder import Progressed, load_checkpoint, save_checkpoint
 from trailhound.retrievers.hashed_files import about_tensors, write_sealed_tensors
 
 

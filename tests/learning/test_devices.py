@@ -15,7 +15,7 @@ from trailhound.agent.rollout import as_tensors, search_worlds
 from trailhound.envs.fact_world import fact_world
 from trailhound.envs.world import QuestionWorld
 from trailhound.errors import RecipeError
-from trailhound.learning.devices import device_called
+from trailhound.learning.epochs import device_called
 from trailhound.learning.policy.paths import Path as RetrievalPath
 from trailhound.learning.policy.paths import Steps, path_loss
 from trailhound.learning.policy.training import network_for

@@ -10,7 +10,7 @@ from trailhound import Index, Recipe, TrainingSource, train
 from trailhound.agent.policy_file import load_policy
 from trailhound.envs.question_set import QuestionSet
 from trailhound.errors import QuestionsError
-from trailhound.learning.policy.self_supervision import made_sources, sources_beside
+from trailhound.learning.policy.supervision import made_sources, sources_beside
 from trailhound.learning.policy.validation import validate
 from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.records import Document

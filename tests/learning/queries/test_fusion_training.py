@@ -5,11 +5,11 @@ import pytest
 import torch
 from trailhound.errors import QuestionsError
 from trailhound.index.index import Index
-from trailhound.learning.queries.evidence_likelihood import WeighedSets
-from trailhound.learning.queries.fusion_training import (
+from trailhound.learning.queries.evidence_likelihood import (
     DEPTH,
     FUSED,
     FusionQuestion,
+    WeighedSets,
     fit_fusion,
     fitted,
     fusion_question,
