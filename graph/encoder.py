@@ -117,12 +117,7 @@ class QuestionConditionedGNN(nn.Module):
         return sums.reshape(b, n, h * w)
 
     def _over_shared_links(
-        self,
-        values: Tensor,
-        gates: Tensor,
-        links: TypedLinks,
-        ask: Tensor,
-        trace: list[tuple[Tensor, Tensor]] | None,
+        self, values: Tensor, gates: Tensor, links: TypedLinks, ask: Tensor, trace: list[tuple[Tensor, Tensor]] | None
     ) -> Tensor:
         """Sum the messages over links that all searches share [b, n, d]; ``ask`` [b] numbers the questions."""
         b, n, h, w = values.shape

@@ -68,11 +68,7 @@ def link_titles(
 
 
 def mentions_of(
-    row: int,
-    text: str,
-    matcher: TitleMatcher,
-    titles: Sequence[str],
-    document_ids: Sequence[str] | None = None,
+    row: int, text: str, matcher: TitleMatcher, titles: Sequence[str], document_ids: Sequence[str] | None = None
 ) -> Iterator[tuple[int, Relation, int, int]]:
     """Iterate over the passages that the passage at ``row`` mentions: (row, relation, start, end), each row once."""
     linked: set[int] = set()

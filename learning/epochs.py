@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,7 +94,8 @@ def run_epochs(run: EpochRun, progress: Progress | None = None) -> dict[str, flo
             number = progressed.rounds
             best = max(progressed.peak, untuned)
             stage = f"{run.phase}, epoch {number + 1}/{run.epochs}, validation {best:.3f}"
-            loss = run.learn(number, _reporting(progress, stage))
+            report = partial(progress, stage) if progress is not None else lambda done, total: None
+            loss = run.learn(number, report)
             figures = {"loss": loss, **run.validate(), "untuned_score": untuned}
             measures = run.measure() if run.measure is not None else None
             log.write(number, run.phase, {**figures, **({} if measures is None else measures.to_json())})
@@ -186,14 +188,6 @@ def like_length_batches(
             part = [part[k] for k in np.argsort(lengths(part), kind="stable")]
             batches += [part[k : k + size] for k in range(0, len(part), size)]
     return [batches[k] for k in generator.permutation(len(batches))]
-
-
-def _reporting(progress: Progress | None, stage: str) -> Report:
-    def report(done: int, total: int) -> None:
-        if progress is not None:
-            progress(stage, done, total)
-
-    return report
 
 
 def device_called(name: str) -> torch.device:

@@ -35,13 +35,7 @@ SHRINKAGE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class RankedQuestion:
-    """A labelled question with what a fixed system found for it.
-
-    Attributes:
-        view: the analysed question.
-        gold: row -> passage, of its supporting passages.
-        candidates: row -> passage, the head of the ranking, best first.
-    """
+    """A labelled question with its supporting passages, and what a fixed system found, best first, both by row."""
 
     view: QuestionView
     gold: dict[int, Passage]
@@ -55,13 +49,7 @@ class RankedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A question's candidates as numbers.
-
-    Attributes:
-        features: float64 [n, f].
-        supporting: bool [n].
-        supporting_in_all: supporting passages of the question, found or not.
-    """
+    """A question's candidates: features float64 [n, f], which support it, bool [n], and how many do in all."""
 
     features: NDArray[np.float64]
     supporting: NDArray[np.bool_]
@@ -113,10 +101,7 @@ def tune_reranker(
 
 
 def questions_ranked_by(
-    source: TrainingSource,
-    system: str,
-    warn: Callable[[str], None] | None = None,
-    progress: Progress | None = None,
+    source: TrainingSource, system: str, warn: Callable[[str], None] | None = None, progress: Progress | None = None
 ) -> list[RankedQuestion]:
     """Rank the passages of every labelled question with a fixed system.
 
@@ -166,12 +151,8 @@ def decide(
     gains = quality[:, 1].mean(axis=1) - quality[:, 0].mean(axis=1)
     used = int(gains.mean() > gains.std() / np.sqrt(len(gains)))
     before, after = quality[:, 0].mean(axis=0), quality[:, used].mean(axis=0)
-    figures = {
-        "recall@2": float(after[0]),
-        "recall@5": float(after[1]),
-        "recall@2_without": float(before[0]),
-        "recall@5_without": float(before[1]),
-    }
+    names = ("recall@2", "recall@5", "recall@2_without", "recall@5_without")
+    figures = dict(zip(names, [*after.tolist(), *before.tolist()], strict=True))
     return (plain, fitted)[used], fitted, figures
 
 
@@ -208,9 +189,6 @@ def fit(questions: Sequence[Listed], features: int) -> NDArray[np.float64]:
 
 def _quality(question: Listed, weights: NDArray[np.float64]) -> tuple[float, float]:
     """Return recall at 2 and at 5 of the order by ``weights``."""
-    order = np.argsort(-(question.features @ weights), kind="stable")
-    found = question.supporting[order]
-    return (
-        float(found[:2].sum()) / max(question.supporting_in_all, 1),
-        float(found[:5].sum()) / max(question.supporting_in_all, 1),
-    )
+    found = question.supporting[np.argsort(-(question.features @ weights), kind="stable")]
+    supporting = max(question.supporting_in_all, 1)
+    return float(found[:2].sum()) / supporting, float(found[:5].sum()) / supporting

@@ -140,10 +140,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer | None = None,
-    average: nn.Module | None = None,
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer | None = None, average: nn.Module | None = None
 ) -> Progressed:
     """Restore weights (and their average and the optimizer, when given) in place and return the progress.
 

@@ -123,8 +123,7 @@ def imitate_epoch(
     """Run one episode per world and learn from every step; returns the mean loss.
 
     Args:
-        network: learns in place.
-        optimizer: over the network's parameters.
+        network, optimizer: learn in place.
         settings: of the environment.
         worlds: the questions, in the order in which they are to be searched.
         own_share: share of the actions that the policy draws itself, 0 to 1; the expert draws the others.
@@ -198,10 +197,7 @@ def _learn(
 
 
 def _draw(
-    log_probabilities: NDArray[np.float32],
-    good: NDArray[np.bool_],
-    own_share: float,
-    generator: np.random.Generator,
+    log_probabilities: NDArray[np.float32], good: NDArray[np.bool_], own_share: float, generator: np.random.Generator
 ) -> NDArray[np.int64]:
     """Draw an action per state: from the policy, or from the policy among the expert's actions."""
     gumbel = generator.gumbel(size=log_probabilities.shape)

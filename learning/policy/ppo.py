@@ -286,10 +286,7 @@ class SearchPolicy(MaskableActorCriticPolicy):  # type: ignore[misc]
         self.optimizer = torch.optim.AdamW(network.parameters(), lr=lr_schedule(1), weight_decay=weight_decay)
 
     def forward(
-        self,
-        obs: dict[str, Tensor],
-        deterministic: bool = False,
-        action_masks: NDArray[np.bool_] | None = None,
+        self, obs: dict[str, Tensor], deterministic: bool = False, action_masks: NDArray[np.bool_] | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Choose actions [b]; returns actions, values [b, 1] and log-probabilities [b]."""
         log_probabilities, values = self.network(obs, _mask(action_masks, self, len(obs["budget"])))
@@ -314,10 +311,7 @@ class SearchPolicy(MaskableActorCriticPolicy):  # type: ignore[misc]
         return self.network.scores(obs)[1].unsqueeze(1)
 
     def _predict(
-        self,
-        observation: dict[str, Tensor],
-        deterministic: bool = False,
-        action_masks: NDArray[np.bool_] | None = None,
+        self, observation: dict[str, Tensor], deterministic: bool = False, action_masks: NDArray[np.bool_] | None = None
     ) -> Tensor:
         return self.forward(observation, deterministic, action_masks)[0]
 

@@ -74,10 +74,7 @@ class AnswerSupervision:
         self._latent: dict[int, LatentEvidence] = {}
 
     def prepare(
-        self,
-        worlds: Sequence[QuestionWorld],
-        held_out: Sequence[QuestionWorld],
-        progress: Progress | None = None,
+        self, worlds: Sequence[QuestionWorld], held_out: Sequence[QuestionWorld], progress: Progress | None = None
     ) -> None:
         """Give every world its judge, and every training world its sets.
 
@@ -110,10 +107,7 @@ class AnswerSupervision:
         return drawn
 
     def _learn(
-        self,
-        worlds: Sequence[QuestionWorld],
-        sets: Sequence[Sequence[EvidenceSet]],
-        progress: Progress | None,
+        self, worlds: Sequence[QuestionWorld], sets: Sequence[Sequence[EvidenceSet]], progress: Progress | None
     ) -> tuple[list[Reader], list[NDArray[np.float64]]]:
         """Return the judges of the folds and then that of other questions, and the posterior of every world's sets."""
         generator = np.random.default_rng([self._seed, 11])

@@ -26,9 +26,8 @@ def validate(
     """Search every world greedily; returns recall@5, all_recall@5, return, calls and the ``score``.
 
     The score decides which policy is kept: recall, among the first five and of the passages taken, by halves, less
-    the price paid for it; over a knowledge graph the reciprocal rank of the answer (as ``mrr``) less that price. Where
-    a judge stands for the labels, there is no recall, and the score is the return: what the judge holds of the
-    evidence less its price. In a team every worker searches its own worlds, and the figures are those of all.
+    the price paid for it; over a knowledge graph the reciprocal rank of the answer (``mrr``) less that price; where a
+    judge stands for the labels, the return. In a team every worker searches its own worlds; the figures are of all.
     """
     network.eval()
     outcomes = search_worlds(network, settings, worlds)

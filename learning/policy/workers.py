@@ -166,12 +166,7 @@ def run_team(size: int, work: Callable[[Team, A], T], argument: A) -> T:
 
 
 def _run_worker(
-    rank: int,
-    size: int,
-    folder: Path,
-    end: Connection[Any, Any],
-    work: Callable[[Team, A], object],
-    argument: A,
+    rank: int, size: int, folder: Path, end: Connection[Any, Any], work: Callable[[Team, A], object], argument: A
 ) -> None:
     """Be one worker: meet the others, work, and say how it went."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
