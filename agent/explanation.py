@@ -12,8 +12,10 @@ from torch import Tensor
 from ..envs.batch import Lane, SearchBatch
 from ..envs.fact_world import FactWorld
 from ..envs.settings import FOUND_BY, PAIR, STATIC, SUB_INDEXES
+from ..envs.world import QuestionWorld
 from ..graph.knowledge_graph import GROUPS
 from ..retrievers.knowledge.facts import Facts
+from ..retrievers.records import Passage
 from .network import PolicyNetwork
 from .rollout import as_tensors
 
@@ -34,8 +36,12 @@ def explain(batch: SearchBatch, lane: int, action: int) -> tuple[str, str]:
     """Return (what the action does, why it was open to the policy), before it is done."""
     kind, first, second = batch.layout.decode(action)
     state = batch.lane(lane)
+    if kind == "stop" and not state.evidence:
+        return "stop", "nothing in view looked like evidence"
+    if kind == "stop" and len(state.evidence) == batch.settings.max_evidence:
+        return "stop", "there is no room for more evidence"
     if kind == "stop":
-        return "stop", _why_stop(batch, state)
+        return "stop", "the evidence looks complete: another step is not worth its price"
     if kind == "expand":
         given = _title(state, state.state) if state.evidence else ""
         why = "nothing in view was worth taking yet" if state.count else "nothing is in view yet"
@@ -61,14 +67,6 @@ def hop_words(group: int, title: str) -> str:
 def called(name: str) -> str:
     """Return what a sub-index is called in words."""
     return _NAMES.get(name, name)
-
-
-def _why_stop(batch: SearchBatch, state: Lane) -> str:
-    if not state.evidence:
-        return "nothing in view looked like evidence"
-    if len(state.evidence) == batch.settings.max_evidence:
-        return "there is no room for more evidence"
-    return "the evidence looks complete: another step is not worth its price"
 
 
 def _why_take(batch: SearchBatch, lane: int, state: Lane, slot: int) -> str:
@@ -97,7 +95,16 @@ def _why_take(batch: SearchBatch, lane: int, state: Lane, slot: int) -> str:
 
 
 def _title(state: Lane, slot: int) -> str:
-    passage = state.world.index.store.passage(int(state.world.rows[state.places[slot]]))
+    return title_of(state.world, state.world.rows[state.places[slot]])
+
+
+def title_of(world: QuestionWorld, row: int | np.int64) -> str:
+    """Return what to call the passage of a row."""
+    return titled(world.index.store.passage(int(row)))
+
+
+def titled(passage: Passage) -> str:
+    """Return what to call a passage."""
     return f"“{passage.title or passage.text[:50]}”"
 
 
@@ -162,12 +169,9 @@ class FactExplanation:
 
 
 def heaviest_walk(world: FactWorld, weights: Sequence[Tensor], end: int) -> list[tuple[int, int]]:
-    """Return the walk from the head to ``end`` with the greatest sum of weights, at most one step a round.
+    """Return the walk from the head to the row ``end`` with the greatest sum of weights, at most one step a round.
 
-    Args:
-        world: whose visible facts may be walked.
-        weights: of each round, by kind of edge, receiver and sender [t, N, N].
-        end: row where the walk ends.
+    The weights of a round are by kind of edge, receiver and sender [t, N, N].
     """
     sources, kinds, targets = (torch.from_numpy(array) for array in world.visible_edges())
     best = torch.full((len(world),), -torch.inf)

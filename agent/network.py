@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..envs.fact_world import KNOWN_ANSWER
 from ..envs.settings import BUDGET, DYNAMIC, OPERATOR, OPTIONAL, PAIR, STATIC, SUB_INDEXES, TO_BE_LEARNED
 from ..graph.encoder import QuestionConditionedGNN, TypedLinks
 from ..graph.facts import FactTable
 from ..graph.knowledge_graph import GROUPS, Relation
-from .fact_features import FactFeatures
 
 PART = 64
 """States that :func:`in_parts` reads at a time."""
@@ -66,9 +66,7 @@ class PolicyNetwork(nn.Module):
         self.question = nn.Linear(settings.fact_kinds or settings.question_dimension, q)
         self.facts: FactFeatures | None = None
         if settings.fact_kinds:
-            self.facts = FactFeatures(
-                settings.fact_kinds, settings.fact_scale, d, settings.fact_dropout, settings.known_dropout
-            )
+            self.facts = FactFeatures(settings)
         self.fact_table: FactTable | None = None
         seen = nn.Linear(len(STATIC) + len(DYNAMIC) + q, d)
         self.candidate = nn.Sequential(seen, nn.ReLU(), nn.Linear(d, d), nn.ReLU())
@@ -97,9 +95,7 @@ class PolicyNetwork(nn.Module):
     def forward(self, observation: dict[str, Tensor], mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return log-probabilities of the actions [b, a] and values [b].
 
-        Args:
-            observation: batched parts of the observation (see ``trailhound.envs.batch.observation_shapes``).
-            mask: legal actions, bool [b, a].
+        ``observation`` is batched, see :func:`observation_shapes`; ``mask`` is bool [b, a]: what is legal.
         """
         logits, value = self.scores(observation)
         return torch.log_softmax(logits.masked_fill(~mask, ILLEGAL), dim=1), value
@@ -182,14 +178,11 @@ class PolicyNetwork(nn.Module):
         if self.graph is None:
             return states
         if self.facts is not None:
-            walked = self.facts.walk(self.graph, self._facts(), states, observation, question, trace)
+            if self.fact_table is None:
+                raise RuntimeError("the network reasons over a knowledge graph: call use_facts(table) first")
+            walked = self.facts.walk(self.graph, self.fact_table, states, observation, question, trace)
             return walked * present.unsqueeze(2)
         return self._pass_messages(states, observation, question) * present.unsqueeze(2)
-
-    def _facts(self) -> FactTable:
-        if self.fact_table is None:
-            raise RuntimeError("the network reasons over a knowledge graph: call use_facts(table) first")
-        return self.fact_table
 
     def _pass_messages(self, states: Tensor, observation: dict[str, Tensor], question: Tensor) -> Tensor:
         """Pass messages along the typed links, in both directions: [b, k, d]."""
@@ -205,8 +198,10 @@ class PolicyNetwork(nn.Module):
             senders += [source, target]
             receivers += [target, source]
             kinds += [kind, kind + len(Relation)]
+        slots = torch.arange(states.shape[1], device=adjacency.device)
+        evidence = (observation["evidence"].unsqueeze(2) == slots).any(dim=1)  # [b, k]
         links = TypedLinks(torch.cat(senders), torch.cat(receivers), torch.cat(kinds), torch.cat(owners))
-        out: Tensor = self.graph(states, _evidence(observation), links, question)
+        out: Tensor = self.graph(states, evidence, links, question)
         return out
 
     def _search(
@@ -263,8 +258,104 @@ def _in_use(observation: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _evidence(observation: dict[str, Tensor]) -> Tensor:
-    """Return which candidates are evidence, bool [b, k]."""
-    taken = observation["evidence"]  # [b, e]
-    slots = torch.arange(observation["candidate_rows"].shape[1], device=taken.device)
-    return (taken.unsqueeze(2) == slots).any(dim=1)
+_DENSE = STATIC.index("dense")
+_VECTORS = (_DENSE, len(STATIC) + DYNAMIC.index("conditioned_dense"))
+_HEAD = STATIC.index("named_exactly")
+_UNLIKELY = -20.0
+"""Log-likelihood of what the vectors call impossible, so that inputs stay small."""
+
+
+class FactFeatures(nn.Module):
+    """The parts of a policy network that use the vectors and facts of a knowledge graph.
+
+    Attributes:
+        trust: weight of the vectors' log-likelihood in the score of taking a candidate; begins at 1.
+    """
+
+    def __init__(self, settings: NetworkSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.trust = nn.Parameter(torch.ones(()))
+        self.read = nn.Linear(2, settings.width)
+
+    def code(self, question: Tensor) -> Tensor:
+        """Return the one-hot code of the kind of edge that is asked for [b, kinds], from the question's vector."""
+        return (question[:, -self.settings.fact_kinds :] > 0).to(question.dtype)
+
+    def without_vectors(self, features: Tensor) -> Tensor:
+        """Return candidate features without raw inner products: they come in as log-likelihoods."""
+        keep = torch.ones(features.shape[2], device=features.device)
+        keep[list(_VECTORS)] = 0
+        return features * keep
+
+    def likelihood(self, observation: dict[str, Tensor]) -> Tensor:
+        """Return the log-likelihood of every candidate by the vectors alone [b, k], among those that can answer."""
+        logits = observation["candidates"][:, :, _DENSE].float() * self.settings.fact_scale
+        possible = (observation["candidate_rows"] >= 0) & ~_known(observation)
+        logits = logits.masked_fill(~possible, -torch.inf)
+        likelihood = logits - logits.logsumexp(dim=1, keepdim=True)
+        return likelihood.nan_to_num(nan=0.0).clamp(min=_UNLIKELY)
+
+    def inputs(self, observation: dict[str, Tensor], embedding: bool) -> Tensor:
+        """Return what is added to the candidates' states [b, k, d]: their likelihood, and whether they are known."""
+        known = _known(observation).float()
+        likelihood = self.likelihood(observation) / 5 if embedding else torch.zeros_like(known)
+        out: Tensor = self.read(torch.stack((likelihood, known), dim=2))
+        return out
+
+    def walk(
+        self,
+        graph: QuestionConditionedGNN,
+        table: FactTable,
+        states: Tensor,
+        observation: dict[str, Tensor],
+        question: Tensor,
+        trace: list[tuple[Tensor, Tensor]] | None = None,
+    ) -> Tensor:
+        """Pass messages along all facts of the graph, through entities out of view too: [b, k, d].
+
+        Searches in which nothing can be taken but the head keep their states.
+        """
+        rows = observation["candidate_rows"]  # [b, k]
+        taken = observation["evidence"]  # [b, e]
+        head, named = _head(observation)  # [b]
+        others = (rows >= 0).sum(dim=1) > (taken >= 0).sum(dim=1)
+        active = torch.nonzero(named & others & (taken[:, 0] >= 0) & (taken[:, -1] < 0)).squeeze(1)
+        if not len(active):
+            return states
+        part = {name: observation[name][active] for name in ("candidates", "candidate_rows", "evidence", "adjacency")}
+        place = part["candidate_rows"].clamp(min=0)  # [a, k]
+        here = part["candidate_rows"] >= 0
+        nodes = _by_row(states[active] * here.unsqueeze(2), place, table.entities)  # [a, N, d]
+        known = _by_row((_known(part) & here).unsqueeze(2).float(), place, table.entities).squeeze(2) > 0  # [a, N]
+        slots = part["evidence"]
+        sources = place.gather(1, slots.clamp(min=0))  # [a, e]
+        evidence = _by_row((slots >= 0).unsqueeze(2).float(), sources, table.entities).squeeze(2) > 0  # [a, N]
+        asked = self.code(observation["question"][active].float()).argmax(dim=1)
+        heads = rows[active, head[active]]
+        if self.training:  # a walk must not depend on single facts, nor on what is known of the answer already
+            known = known & (torch.rand(len(known), 1, device=known.device) >= self.settings.known_dropout)
+        links = table.links(heads, asked, known, self.settings.fact_dropout if self.training else 0.0)
+        out = graph(nodes, evidence, links, question[active], trace)
+        back = out.gather(1, place.unsqueeze(2).expand(-1, -1, out.shape[2]))  # [a, k, d]
+        return states.index_copy(0, active, back)
+
+
+def _by_row(values: Tensor, rows: Tensor, entities: int) -> Tensor:
+    """Add values [b, k, c] of candidates to the places of their rows [b, k]: [b, N, c]."""
+    b, k, c = values.shape
+    at = (torch.arange(b, device=rows.device).unsqueeze(1) * entities + rows).reshape(-1)
+    return values.new_zeros(b * entities, c).index_add(0, at, values.reshape(b * k, c)).reshape(b, entities, c)
+
+
+def _head(observation: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the slot of the entity that the question names, int64 [b], and whether it is in view, bool [b]."""
+    named, slot = observation["candidates"][:, :, _HEAD].max(dim=1)
+    return slot, named > 0
+
+
+def _known(observation: dict[str, Tensor]) -> Tensor:
+    """Return which candidates the graph gives as answers already, bool [b, k]."""
+    slot, _ = _head(observation)
+    stated = observation["adjacency"][torch.arange(len(slot), device=slot.device), slot]  # [b, k]
+    return (stated & KNOWN_ANSWER) > 0

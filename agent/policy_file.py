@@ -113,18 +113,11 @@ def load_policy(folder: Path) -> LoadedPolicy:
         raise PolicyError(f"the policy in {folder} is damaged ({what}): {_REMEDY}") from error
     if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
         raise PolicyError(f"the policy in {folder} has weights that are not finite: {_REMEDY}")
-    adapter = _load_hop_encoder(folder, description)
-    return LoadedPolicy(network.eval(), settings, encoder, training, adapter, confidence)
-
-
-def _load_hop_encoder(folder: Path, description: Mapping[str, Any]) -> Adapter | None:
     wanted = description.get("hop_encoder")
-    if wanted is None:
-        return None
-    adapter = load_adapter(folder)
-    if adapter.digest != wanted:
+    adapter = None if wanted is None else load_adapter(folder)
+    if adapter is not None and adapter.digest != wanted:
         raise PolicyError(f"the hop encoder in {folder} is not the one that the policy was trained with: train again")
-    return adapter
+    return LoadedPolicy(network.eval(), settings, encoder, training, adapter, confidence)
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

@@ -152,12 +152,7 @@ class LinearReranker:
 def new_order(reranker: Reranker, index: Index, question: str, rows: Rows, scores: NDArray[np.float64]) -> list[int]:
     """Return the places of the rows in their new order, [n]; behind the first ``CANDIDATES`` the old one stays.
 
-    Args:
-        reranker: that scores the candidates.
-        index: that the rows are of.
-        question: in words.
-        rows: best first, int64 [n].
-        scores: of the first stage, float64 [n].
+    ``rows`` are best first, int64 [n], with the ``scores`` of the first stage, float64 [n].
     """
     head = rows[:CANDIDATES]
     candidates = Candidates(head, tuple(index.store.passages(head.tolist())), scores[:CANDIDATES])

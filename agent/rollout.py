@@ -250,7 +250,7 @@ def _advance(
         _rank(batch, lane, outcome)
         takes = [decision.probability for decision in outcome.decisions if decision.kind == "take"]
         left = float(chances[batch.layout.take :].max(initial=0.0)) if action == 0 else 0.0
-        outcome.signals = search_signals(
+        outcome.signals = _search_signals(
             state, batch.settings.max_evidence, float(chances[0]), takes, left, opinion.value
         )
     return ended
@@ -281,18 +281,13 @@ def strictly_decreasing(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return out
 
 
-def search_signals(
+def _search_signals(
     state: Lane, most: int, stop: float, takes: Sequence[float], left: float, value: float
 ) -> NDArray[np.float64]:
-    """Return the signals of a search that has ended, float64 [len(SIGNALS)].
+    """Return the signals of a search that has ended, float64 [len(SIGNALS)], from the last state and its value.
 
-    Args:
-        state: the lane at the end.
-        most: passages that can be taken.
-        stop: the probability of STOP at the last decision.
-        takes: the probability of each TAKE that was done.
-        left: the probability of the likeliest TAKE at the last decision, if that was not it.
-        value: of the last state, by the value head.
+    ``stop``, ``takes`` and ``left`` are the probabilities of STOP at the last decision, of every TAKE that was done,
+    and of the likeliest TAKE that was left.
     """
     stop = min(max(stop, 1e-9), 1 - 1e-9)
     covered = float(state.covered.sum())

@@ -18,11 +18,10 @@ from ..index.index import Index
 from ..retrievers.records import Passage, Query, SupportingSentence
 from ..retrievers.vectors.late_interaction import LATE
 from .explanation import FactExplanation, explain
-from .fixed_systems import FIXED, FixedSystem, Ranked
+from .fixed_systems import FIXED, FixedSystem, Ranked, TunedQueries
 from .policy_file import LoadedPolicy, load_policy
 from .reranking import CANDIDATES, new_order, open_reranker
 from .rollout import Explain, search_worlds
-from .tuned_queries import TunedQueries
 
 SYSTEMS = (*FIXED, "exhaustive", "policy")
 

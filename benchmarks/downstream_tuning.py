@@ -24,8 +24,8 @@ from pathlib import Path
 from inputs import arguments, open_index, parse
 from table import by_system, show, write
 from trailhound import Index, TrainingSource
+from trailhound.agent.fixed_systems import MEMORY_FILE
 from trailhound.agent.systems import open_system
-from trailhound.agent.tuned_queries import MEMORY_FILE
 from trailhound.learning.queries.downstream_tuning import DownstreamSettings, tune_query
 from trailhound.measuring.evaluation import DEPTH
 from trailhound.measuring.metrics import evaluate_run, mean

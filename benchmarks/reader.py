@@ -15,8 +15,9 @@ import numpy as np
 from inputs import arguments, open_index, parse
 from table import by_system, show, write
 from trailhound.agent.policy_file import load_policy
+from trailhound.agent.reader.extractive import ExtractiveReader
 from trailhound.agent.reader.language_models import SHIPPED, answering_reader
-from trailhound.agent.reader.protocol import AnsweringReader, exact_match, f1_score
+from trailhound.agent.reader.protocol import exact_match, f1_score
 from trailhound.agent.systems import PolicySystem
 from trailhound.envs.question_set import QuestionSet
 from trailhound.learning.policy.recipe import Recipe
@@ -51,7 +52,7 @@ def found_by(policy: Path, questions: QuestionSet) -> list[list[int]]:
     return [found.to_read(5).tolist() for found in ranked]
 
 
-def scores(reader: AnsweringReader, questions: QuestionSet, evidence: list[list[int]]) -> tuple[float, float]:
+def scores(reader: ExtractiveReader, questions: QuestionSet, evidence: list[list[int]]) -> tuple[float, float]:
     """Return exact match and F1, in percent."""
     judged = []
     for item, rows in zip(questions.items, evidence, strict=True):
@@ -68,7 +69,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[], help="train readers with these")
     parsed = parse(parser)
     shipped = answering_reader(parsed.policy)
-    readers: list[AnsweringReader] = [shipped] if shipped is not None and not parsed.seeds else []
+    readers: list[ExtractiveReader] = [shipped] if shipped is not None and not parsed.seeds else []
     if parsed.seeds:
         learned = examples(parsed)
         readers += [train_reader(learned, Recipe().reader_epochs, seed) for seed in parsed.seeds]

@@ -181,7 +181,7 @@ def _question_lines(path: Path) -> list[str]:
 
 def _update(parsed: argparse.Namespace) -> None:
     from ..index.drift import measure_drift
-    from ..measuring.run_file import documents_never_retrieved
+    from ..measuring.metrics import documents_never_retrieved
     from ..retrievers.corpus.loading import read_corpus
 
     if not parsed.corpus and not parsed.delete and not parsed.delete_never_retrieved:

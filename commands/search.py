@@ -51,7 +51,7 @@ def add_search(subcommands: Any) -> None:
 
 
 def _search(parsed: argparse.Namespace) -> None:
-    from ..agent.drawing import draw_path, draw_svg
+    from ..agent.search_agent import draw_path, draw_svg
     from ..agent.search_agent import SearchAgent
     from ..retrievers.atomic_file import storing
     from ..retrievers.svg import printable, printable_json, printable_lines
@@ -130,7 +130,7 @@ def add_demo(subcommands: Any) -> None:
 
 
 def _demo(parsed: argparse.Namespace) -> None:
-    from ..agent.drawing import draw_path
+    from ..agent.search_agent import draw_path
     from ..demo.run import run_demo
 
     set_threads(parsed.threads or 1)

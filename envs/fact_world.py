@@ -30,9 +30,7 @@ class FactWorld(QuestionWorld):
     which the walk sets out, and the answer.
 
     Args:
-        index: of a knowledge graph.
-        view: the question, with its vector.
-        settings: sizes of pages and hops.
+        index, view, settings: see :class:`QuestionWorld`.
         facts: of the index.
         query: what is asked.
         answer: row of the answer, None when it is not known.
@@ -89,11 +87,6 @@ class FactWorld(QuestionWorld):
         allowed[self.known] = False
         return allowed
 
-    @property
-    def adjacency(self) -> NDArray[np.uint8]:
-        """Links among all entities, uint8 [N, N]."""
-        return self.links_among(self.rows)
-
     def links_among(self, places: Rows) -> NDArray[np.uint8]:
         """Return the links among some entities, uint8 [m, m]; see ``KNOWN_ANSWER`` for the bit that is added."""
         links = np.zeros((len(places), len(places)), np.uint8)
@@ -106,10 +99,6 @@ class FactWorld(QuestionWorld):
             known = slots[self.known]
             links[slots[self.asked.head], known[known >= 0]] |= KNOWN_ANSWER
         return links
-
-    def place(self, row: int) -> int:
-        """Return the place of a row: itself."""
-        return row
 
     def expand(self, sub_index: int, held: tuple[int, ...], page: int) -> Rows:
         """Ask a sub-index: ``entity`` names the head, ``dense`` compares vectors, ``lexical`` finds nothing.

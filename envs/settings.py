@@ -75,37 +75,21 @@ class EnvironmentSettings:
         return tuple(float(getattr(self, f"expand_{name}_ms")) for name in SUB_INDEXES)
 
 
-@dataclass(frozen=True, slots=True)
 class ActionLayout:
-    """Where each action stands in the one ``Discrete`` space: STOP, EXPAND(i), HOP(e, r), TAKE(c)."""
+    """Where each action stands in the one ``Discrete`` space: STOP, EXPAND(i), HOP(e, r), TAKE(c).
 
-    max_evidence: int
-    max_candidates: int
+    Attributes:
+        expand, hop, take: first action of each kind; HOP(e, r) is ``hop + e * len(GROUPS) + r``.
+        size: number of actions.
+        operators: number of EXPAND and HOP actions together.
+    """
 
-    @property
-    def expand(self) -> int:
-        """First EXPAND action."""
-        return 1
-
-    @property
-    def hop(self) -> int:
-        """First HOP action; HOP(e, r) is ``hop + e * len(GROUPS) + r``."""
-        return 1 + len(SUB_INDEXES)
-
-    @property
-    def take(self) -> int:
-        """First TAKE action."""
-        return self.hop + self.max_evidence * len(GROUPS)
-
-    @property
-    def size(self) -> int:
-        """Number of actions."""
-        return self.take + self.max_candidates
-
-    @property
-    def operators(self) -> int:
-        """Number of EXPAND and HOP actions together."""
-        return self.take - self.expand
+    def __init__(self, max_evidence: int, max_candidates: int) -> None:
+        self.expand = 1
+        self.hop = self.expand + len(SUB_INDEXES)
+        self.take = self.hop + max_evidence * len(GROUPS)
+        self.size = self.take + max_candidates
+        self.operators = self.take - self.expand
 
     def decode(self, action: int) -> tuple[str, int, int]:
         """Return (kind, first argument, second argument) of an action; unused arguments are -1."""

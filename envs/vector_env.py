@@ -22,11 +22,7 @@ READER_ERROR = 0.05
 
 
 def coverage_log_likelihood(found: int, missing: int, error: float = READER_ERROR) -> float:
-    """Return log p(y | z, q) when the labels are the reader.
-
-    Each supporting passage is judged right with chance 1 - error when the path took it, and by luck with chance
-    error when it did not.
-    """
+    """Return log p(y | z, q) when the labels judge each supporting passage: right, but by ``error``, when taken."""
     return found * log(1 - error) + missing * log(error)
 
 

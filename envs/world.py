@@ -20,8 +20,7 @@ from ..index.index import Index
 from ..retrievers.protocols import Encoder, SubIndex
 from ..retrievers.records import Passage, Query, Rows
 from ..retrievers.words.terms import term_hashes
-from .evidence_pairs import PairFeatures
-from .question_view import QuestionView, similarity
+from .question_view import PairFeatures, QuestionView, similarity
 from .settings import STATIC, SUB_INDEXES, EnvironmentSettings
 
 
@@ -154,27 +153,18 @@ class QuestionWorld:
         return self._gold[: self._count]
 
     @property
-    def adjacency(self) -> NDArray[np.uint8]:
-        """Links among the passages in view, uint8 [n, n]: bit ``r`` of [a, b] says that a links to b by Relation r."""
-        return self._adjacency[: self._count, : self._count]
-
-    @property
     def may_take(self) -> NDArray[np.bool_]:
         """Whether each passage in view may be taken, bool [n]."""
         return np.ones(self._count, np.bool_)
 
     def links_among(self, places: Rows) -> NDArray[np.uint8]:
-        """Return ``adjacency`` among some places, uint8 [m, m]."""
-        return self.adjacency[places[:, None], places]
+        """Return the links among places, uint8 [m, m]: bit ``r`` of [a, b] says that a links to b by Relation r."""
+        return self._adjacency[places[:, None], places]
 
     def set_gold(self, gold: frozenset[int]) -> None:
         """Let other rows count as supporting, in the episodes that begin from now on."""
         self.gold = gold
         self._gold[: self._count] = [row in gold for row in self.rows.tolist()]
-
-    def place(self, row: int) -> int:
-        """Return the place of a row that is in view."""
-        return self._place[row]
 
     def expand(self, sub_index: int, held: tuple[int, ...], page: int) -> Rows:
         """Ask a sub-index in the query state of the evidence at the places ``held``, in the order taken.

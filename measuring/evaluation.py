@@ -27,8 +27,7 @@ from ..retrievers.knowledge.facts import Facts
 from ..retrievers.protocols import Progress
 from ..retrievers.questions.labelled import known_answers, load_questions
 from ..retrievers.records import Qrels, Question, Rows, Run
-from .metrics import evaluate_run, mean, recall, write_reliability
-from .run_file import write_run
+from .metrics import evaluate_run, mean, recall, write_reliability, write_run
 
 DEPTH = 100
 """Passages of a question that a run file lists at most."""
@@ -87,10 +86,7 @@ def evaluate(
         questions: a folder with ``queries.jsonl`` and ``qrels/SPLIT.tsv``, or with ``SPLIT.txt`` of triples over a
             knowledge graph, for which the figures are hits@k and mrr too (see :func:`fact_figures`).
         split: which of its splits.
-        policy: the folder of a trained policy; the shipped one when None.
-        system: see :class:`SearchAgent`.
-        reranker: the folder of a re-ranker, for the last step.
-        query_encoder: the folder of tuned queries, for a fixed system that compares vectors.
+        policy, system, reranker, query_encoder: see :class:`SearchAgent`.
         run_file: where to write the rankings in TREC's format.
         json_file: where to write :meth:`Evaluation.to_json`.
         reliability_file: where to draw the reliability diagram of the system's confidence, as SVG.
@@ -109,10 +105,7 @@ def evaluate(
     _check_labels(opened, qrels, folder, warn)
     folders = (None if place is None else Path(place) for place in (policy, reranker, query_encoder))
     chosen = open_system(opened, system, *folders)
-    if opened.facts is None:
-        ranked, latencies = _rank_all(chosen, asked, progress)
-    else:
-        ranked, latencies = rank_facts(chosen, opened, asked, progress)
+    ranked, latencies = _rank_all(chosen, opened, asked, progress)
     run = {question.id: _named(opened, found) for question, found in zip(asked, ranked, strict=True)}
     if opened.facts is None:
         measured = _passage_figures(asked, qrels, run, ranked)
@@ -120,23 +113,13 @@ def evaluate(
         measured = fact_figures(opened, folder, asked, ranked, warn)
     answers = _judged_answers(opened, asked, ranked, None if policy is None else Path(policy))
     evaluation = _figures(chosen.name, asked, measured, run, ranked, latencies, answers)
-    _write(evaluation, run_file, json_file, reliability_file)
-    return evaluation
-
-
-def _write(
-    evaluation: Evaluation,
-    run_file: Path | str | None,
-    json_file: Path | str | None,
-    reliability_file: Path | str | None,
-) -> None:
-    """Write the files that are asked for."""
     if json_file is not None:
         write_json(Path(json_file), evaluation.to_json())
     if reliability_file is not None:
         write_reliability(Path(reliability_file), evaluation.system, evaluation.confidences, evaluation.complete)
     if run_file is not None:
         write_run(Path(run_file), evaluation.run, "trailhound")
+    return evaluation
 
 
 def check_folders(*files: Path | str | None) -> None:
@@ -146,19 +129,32 @@ def check_folders(*files: Path | str | None) -> None:
             raise QuestionsError("cannot be written: its folder is not there, make it first", file)
 
 
-def _rank_all(system: System, questions: list[Question], progress: Progress | None) -> tuple[list[Ranked], list[float]]:
+def _rank_all(
+    system: System, index: Index, questions: list[Question], progress: Progress | None
+) -> tuple[list[Ranked], list[float]]:
     """Return every ranking and how many milliseconds it took."""
-    ranked: list[Ranked] = []
-    latencies: list[float] = []
+    ranked, latencies = [], []
     for question in questions[:1]:
-        system.rank(question.text, DEPTH)
+        _rank(system, index.facts, question)
     for number, question in enumerate(questions, start=1):
         started = perf_counter()
-        ranked.append(system.rank(question.text, DEPTH))
+        ranked.append(_rank(system, index.facts, question))
         latencies.append((perf_counter() - started) * 1000)
         if progress is not None:
             progress("answering questions", number, len(questions))
     return ranked, latencies
+
+
+def _rank(system: System, facts: Facts | None, question: Question) -> Ranked:
+    """Rank for one question; a policy does not see the fact that is asked for, and what is no entity finds nothing."""
+    if facts is None:
+        return system.rank(question.text, DEPTH)
+    everything, answer = len(facts.entities), question.answer
+    if not facts.knows(question.text) or answer not in facts.entity_rows:
+        return Ranked(np.zeros(0, np.int64), np.zeros(0))
+    if isinstance(system, PolicySystem):
+        return system.rank_fact(question.text, answer, everything)
+    return system.rank(question.text, everything)
 
 
 def _named(index: Index, ranked: Ranked) -> dict[str, float]:
@@ -259,37 +255,6 @@ def _check_labels(index: Index, qrels: Qrels, folder: Path, warn: Callable[[str]
 
 
 HITS = (1, 2, 3, 5, 10)
-
-
-def rank_facts(
-    system: System, index: Index, questions: list[Question], progress: Progress | None
-) -> tuple[list[Ranked], list[float]]:
-    """Return every ranking and how many milliseconds it took; a policy does not see the fact that is asked for.
-
-    A question about what the graph does not have has no result.
-    """
-    facts = index.facts
-    assert facts is not None
-    ranked, latencies = [], []
-    for question in questions[:1]:
-        _rank(system, facts, question)
-    for number, question in enumerate(questions, start=1):
-        started = perf_counter()
-        ranked.append(_rank(system, facts, question))
-        latencies.append((perf_counter() - started) * 1000)
-        if progress is not None:
-            progress("answering questions", number, len(questions))
-    return ranked, latencies
-
-
-def _rank(system: System, facts: Facts, question: Question) -> Ranked:
-    everything = len(facts.entities)
-    answer = question.answer
-    if not facts.knows(question.text) or answer not in facts.entity_rows:
-        return Ranked(np.zeros(0, np.int64), np.zeros(0))
-    if isinstance(system, PolicySystem):
-        return system.rank_fact(question.text, answer, everything)
-    return system.rank(question.text, everything)
 
 
 def fact_figures(

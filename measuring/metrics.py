@@ -6,20 +6,22 @@ last in the alphabet first.
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Mapping, Sequence
-from html import escape
-from math import fsum, log2
+from math import fsum, isfinite, log2
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import PolicyError, QuestionsError
+from ..index.index import Index
 from ..retrievers.atomic_file import write_atomically
-from ..retrievers.calibration import ReliabilityBin, brier_score, calibration_error, reliability
+from ..retrievers.calibration import brier_score, calibration_error, reliability
+from ..retrievers.corpus.json_records import decode, read_file
 from ..retrievers.records import Qrels, Run
-from ..retrievers.svg import svg_picture
+from ..retrievers.svg import svg_bar, svg_picture, svg_text
 
 Labels = Mapping[str, int]
 """The labels of one question: passage id -> relevance."""
@@ -94,7 +96,16 @@ def evaluate_run(qrels: Qrels, run: Run) -> dict[str, dict[str, float]]:
         question id -> metric -> value in [0, 1]; the metrics are recall@2, recall@5, recall@10, recall@20,
         all_recall@5, ndcg@10, mrr and failure_rate@5.
     """
-    return {question: _evaluate(rank(run.get(question, {})), labels) for question, labels in qrels.items()}
+    figures = {}
+    for question, labels in qrels.items():
+        ranking = rank(run.get(question, {}))
+        figures[question] = {f"recall@{k}": recall(ranking, labels, k) for k in (2, 5, 10, 20)} | {
+            "all_recall@5": all_recall(ranking, labels, 5),
+            "ndcg@10": ndcg(ranking, labels, 10),
+            "mrr": reciprocal_rank(ranking, labels),
+            "failure_rate@5": failure(ranking, labels, 5),
+        }
+    return figures
 
 
 def mean(per_question: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
@@ -107,19 +118,6 @@ def mean(per_question: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
         raise QuestionsError("there are no questions to take the mean of: give at least one with labels")
     values = list(per_question.values())
     return {metric: fsum(value[metric] for value in values) / len(values) for metric in values[0]}
-
-
-def _evaluate(ranking: Sequence[str], labels: Labels) -> dict[str, float]:
-    return {
-        "recall@2": recall(ranking, labels, 2),
-        "recall@5": recall(ranking, labels, 5),
-        "recall@10": recall(ranking, labels, 10),
-        "recall@20": recall(ranking, labels, 20),
-        "all_recall@5": all_recall(ranking, labels, 5),
-        "ndcg@10": ndcg(ranking, labels, 10),
-        "mrr": reciprocal_rank(ranking, labels),
-        "failure_rate@5": failure(ranking, labels, 5),
-    }
 
 
 def _supporting(labels: Labels) -> set[str]:
@@ -135,17 +133,11 @@ _LEFT, _TOP = 70, 60
 _COUNTS = 60
 """Height of the bars that say how many searches a bin holds."""
 _WIDTH, _HEIGHT = _LEFT + _SIDE + 30, _TOP + _SIDE + 60 + _COUNTS + 30
-_GRID = "#ddd"
+_CENTRED = 'text-anchor="middle"'
 
 
 def write_reliability(path: Path, title: str, confidences: NDArray[np.float64], complete: NDArray[np.bool_]) -> None:
-    """Write the reliability diagram of a system's searches.
-
-    Args:
-        path: of the SVG file.
-        title: which system.
-        confidences: stated, [n].
-        complete: whether all evidence was taken, [n].
+    """Write the reliability diagram of n searches: confidences stated [n], and whether all evidence was taken [n].
 
     Raises:
         PolicyError: when the system states no confidence.
@@ -162,61 +154,32 @@ def draw_reliability(title: str, confidences: NDArray[np.float64], complete: NDA
     below how many searches the bin holds. On the diagonal, confidence is what it says."""
     bins = reliability(confidences, complete)
     error, brier = calibration_error(confidences, complete), brier_score(confidences, complete)
+    about = f"{len(confidences)} searches, calibration error {error:.3f}, Brier score {brier:.3f}"
     parts = [
-        f'<text x="{_LEFT}" y="24" font-size="14" font-weight="bold">{escape(_shortened(title))}</text>',
-        f'<text x="{_LEFT}" y="44" fill="#555">{len(confidences)} searches, calibration error {error:.3f},'
-        f" Brier score {brier:.3f}</text>",
-        *_axes(),
-        *(part for one in bins for part in _bar(one)),
-        f'<path d="M{_LEFT} {_y(0)} L{_x(1)} {_y(1)}" stroke="#888" stroke-dasharray="5 4" fill="none"/>',
-        *_histogram(bins),
+        svg_text(_LEFT, 24, title if len(title) <= 44 else f"{title[:43]}…", 'font-size="14" font-weight="bold"'),
+        svg_text(_LEFT, 44, about, 'fill="#555"'),
     ]
-    return svg_picture(_WIDTH, _HEIGHT, parts)
-
-
-def _axes() -> list[str]:
-    parts = []
     for tick in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
         parts += [
-            f'<path d="M{_LEFT} {_y(tick):.1f} H{_x(1):.1f}" stroke="{_GRID}"/>',
-            f'<text x="{_LEFT - 8}" y="{_y(tick) + 4:.1f}" text-anchor="end">{tick:.1f}</text>',
-            f'<text x="{_x(tick):.1f}" y="{_y(0) + 18:.1f}" text-anchor="middle">{tick:.1f}</text>',
+            f'<path d="M{_LEFT} {_y(tick):.1f} h{_SIDE}" stroke="#ddd"/>',
+            svg_text(_LEFT - 8, _y(tick) + 4, f"{tick:.1f}", 'text-anchor="end"'),
+            svg_text(_x(tick), _y(0) + 18, f"{tick:.1f}", _CENTRED),
         ]
-    middle, down = _LEFT + _SIDE / 2, _TOP + _SIDE / 2
-    turned = f'text-anchor="middle" transform="rotate(-90 22 {down})"'
-    return [
-        *parts,
-        f'<text x="{middle}" y="{_y(0) + 38:.1f}" text-anchor="middle">stated confidence that all is found</text>',
-        f'<text x="22" y="{down}" {turned}>share where all was found</text>',
+    parts += [
+        svg_text(_x(0.5), _y(0) + 38, "stated confidence that all is found", _CENTRED),
+        svg_text(22, _y(0.5), "share where all was found", f'{_CENTRED} transform="rotate(-90 22 {_y(0.5)})"'),
     ]
-
-
-def _bar(one: ReliabilityBin) -> list[str]:
-    return [
-        _rectangle(one, _y(0), one.right * _SIDE, "#9ec5e8"),
-        f'<circle cx="{_x(one.confidence):.1f}" cy="{_y(one.right):.1f}" r="4" fill="#14568c"/>',
-    ]
-
-
-def _histogram(bins: list[ReliabilityBin]) -> list[str]:
-    """Return the bars that say how many searches each bin holds, with the numbers."""
-    bottom = _HEIGHT - 20
-    most = max(one.count for one in bins)
-    parts = [f'<path d="M{_LEFT} {bottom} H{_x(1):.1f}" stroke="#888"/>']
+    bottom, most = _HEIGHT - 20, max(one.count for one in bins)
     for one in bins:
-        height = _COUNTS * 0.7 * one.count / most
-        place = f'x="{_x((one.low + one.high) / 2):.1f}" y="{bottom - height - 3:.1f}"'
+        left, width, height = _x(one.low) + 2, (one.high - one.low) * _SIDE - 4, _COUNTS * 0.7 * one.count / most
         parts += [
-            _rectangle(one, bottom, height, "#bbb"),
-            f'<text {place} text-anchor="middle" font-size="10">{one.count}</text>',
+            svg_bar(left, _y(one.right), width, one.right * _SIDE, "#9ec5e8"),
+            f'<circle cx="{_x(one.confidence):.1f}" cy="{_y(one.right):.1f}" r="4" fill="#14568c"/>',
+            svg_bar(left, bottom - height, width, height, "#bbb"),
+            svg_text(left + width / 2, bottom - height - 3, str(one.count), f'{_CENTRED} font-size="10"'),
         ]
-    return parts
-
-
-def _rectangle(one: ReliabilityBin, bottom: float, height: float, colour: str) -> str:
-    left, right = _x(one.low) + 2, _x(one.high) - 2
-    size = f'width="{right - left:.1f}" height="{height:.1f}"'
-    return f'<rect x="{left:.1f}" y="{bottom - height:.1f}" {size} fill="{colour}"/>'
+    diagonal = f'<path d="M{_LEFT} {_y(0)} L{_x(1)} {_y(1)}" stroke="#888" stroke-dasharray="5 4" fill="none"/>'
+    return svg_picture(_WIDTH, _HEIGHT, [*parts, f'<path d="M{_LEFT} {bottom} h{_SIDE}" stroke="#888"/>', diagonal])
 
 
 def _x(share: float) -> float:
@@ -227,5 +190,98 @@ def _y(share: float) -> float:
     return _TOP + (1 - share) * _SIDE
 
 
-def _shortened(text: str, width: int = 44) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+_FIELDS = "question Q0 passage rank score tag"
+_UNWRITABLE = re.compile("^$|^\ufeff|\\s|\0|[\ud800-\udfff]")
+
+
+def write_run(path: Path, run: Run, tag: str) -> None:
+    """Write ``run`` in the order of its questions, passages best first with ranks from 1, atomically.
+
+    Scores keep every digit. A question without passages has no line. The ``tag`` names the system.
+
+    Raises:
+        QuestionsError: an id or the tag has white space or cannot be written as UTF-8, a score is not finite, or the
+            file cannot be written.
+    """
+    _check("tag", tag, path)
+    lines = []
+    for question, scores in run.items():
+        _check("question id", question, path)
+        for place, passage in enumerate(rank(scores), start=1):
+            _check("passage id", passage, path)
+            score = float(scores[passage])
+            if not isfinite(score):
+                raise QuestionsError(
+                    f"the score of {passage!r} for {question!r} is {score}: only finite scores can be ranked", path
+                )
+            lines.append(f"{question} Q0 {passage} {place} {score!r} {tag}\n")
+    try:
+        write_atomically(Path(path), "".join(lines).encode())
+    except OSError as cause:
+        raise QuestionsError(
+            f"cannot be written ({cause.strerror}): check the folder and its permissions", path
+        ) from cause
+
+
+def read_run(path: Path) -> Run:
+    """Read a run file; the order of the lines and their ranks say nothing, as in trec_eval: the scores decide.
+
+    Raises:
+        QuestionsError: the file cannot be read, a line has not six fields, a score is not a finite number, or a
+            passage comes twice for one question; names file and line.
+    """
+    path = Path(path)
+    run: Run = {}
+    text = decode(read_file(path, QuestionsError), path, QuestionsError)
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        fields = line.split()
+        if len(fields) != 6:
+            raise QuestionsError(f"expected six fields ({_FIELDS}), found {line[:80]!r}", path, number)
+        question, _, passage, _, score, _ = fields
+        scores = run.setdefault(question, {})
+        if passage in scores:
+            raise QuestionsError(f"{passage!r} comes twice for {question!r}: rank it once", path, number)
+        try:
+            scores[passage] = float(score)
+        except ValueError as cause:
+            raise QuestionsError(f"the score {score!r} is not a number", path, number) from cause
+        if not isfinite(scores[passage]):
+            raise QuestionsError(f"the score {score!r} is not finite: only finite scores can be ranked", path, number)
+    return run
+
+
+def _check(what: str, value: str, path: Path) -> None:
+    """Refuse what would be read back as something else."""
+    if _UNWRITABLE.search(value):
+        raise QuestionsError(
+            f"the {what} {value!r} cannot stand in a TREC run file, which separates its fields by white space: "
+            "rename it without white space and control characters, and not empty",
+            path,
+        )
+
+
+def documents_never_retrieved(index: Index, runs: Sequence[Path]) -> list[str]:
+    """Return the ids of the documents of which no passage stands in any of some run files, in the order of the store.
+
+    Args:
+        index: that was searched.
+        runs: run files, each as deep as its system ranked; what ``evaluate --run-file`` writes.
+
+    Raises:
+        QuestionsError: when there is no run, one cannot be read, ranks nothing or ranks a passage that the index lacks.
+    """
+    if not runs:
+        raise QuestionsError("no run file was given: give at least one")
+    retrieved: set[int] = set()
+    for path in runs:
+        names = {name for ranking in read_run(path).values() for name in ranking}
+        if not names:
+            raise QuestionsError("ranks no passage: everything would go", path)
+        for name in names:
+            if not index.store.has(name):
+                raise QuestionsError(f"ranks the passage {name!r}, which {index.path} does not hold", path)
+            retrieved.add(index.store.row_of(name))
+    store = index.store
+    return [document for document in store.document_ids() if retrieved.isdisjoint(store.rows_of(document))]

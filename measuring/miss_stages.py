@@ -27,10 +27,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..agent.explanation import called, expand_words, explain, hop_words
+from ..agent.explanation import called, expand_words, explain, hop_words, title_of, titled
 from ..agent.reader.protocol import Answer, exact_match, normalise_answer
 from ..envs.batch import AT_THE_START, ONE_PAGE, SearchBatch
-from ..envs.settings import SUB_INDEXES, ActionLayout
+from ..envs.settings import SUB_INDEXES
 from ..envs.world import QuestionWorld
 from ..graph.knowledge_graph import GROUPS
 from ..retrievers.records import Passage, Rows
@@ -63,8 +63,8 @@ class Operator:
     def words(self, world: QuestionWorld, path: tuple[int, ...]) -> str:
         """Say what it does."""
         if self.kind == "hop":
-            return hop_words(self.second, title_of(world, path[self.first]))
-        given = title_of(world, path[self.held - 1]) if self.held else ""
+            return hop_words(self.second, title_of(world, world.rows[path[self.first]]))
+        given = title_of(world, world.rows[path[self.held - 1]]) if self.held else ""
         return expand_words(self.first, given, self.second)
 
 
@@ -102,15 +102,10 @@ class SearchTrace:
             self.path = (*self.path, int(state.places[first]))
         return explain(batch, lane, action)
 
-    def asked_sub_indexes(self) -> frozenset[int]:
-        """Return the sub-indexes that were asked in any state."""
-        return frozenset(operator.first for operator in self.asked if operator.kind == "expand")
-
 
 def _asked(batch: SearchBatch, lane: int) -> list[Operator]:
     """Return what an episode has asked so far, by whoever's choice."""
     state = batch.lane(lane)
-    layout: ActionLayout = batch.layout
     asked = []
     for (sub_index, after), pages in state.pages.items():
         held = state.evidence.index(after) + 1 if after >= 0 else 0
@@ -118,7 +113,7 @@ def _asked(batch: SearchBatch, lane: int) -> list[Operator]:
     operators = batch.observation["operators"][lane]
     for evidence in range(len(state.evidence)):
         for group in range(len(GROUPS)):
-            if operators[layout.hop + evidence * len(GROUPS) + group - layout.expand, 0]:
+            if operators[batch.layout.hop + evidence * len(GROUPS) + group - batch.layout.expand, 0]:
                 asked.append(Operator(evidence + 1, "hop", evidence, group))
     return asked
 
@@ -160,20 +155,6 @@ class Searched:
     def taken(self) -> frozenset[int]:
         """Return the rows of the evidence."""
         return frozenset(self.world.rows[list(self.trace.path)].tolist())
-
-    def title(self, row: int) -> str:
-        """Return what to call the passage of a row."""
-        return _called(self.world, row)
-
-
-def title_of(world: QuestionWorld, place: int) -> str:
-    """Return what to call the passage at a place."""
-    return _called(world, int(world.rows[place]))
-
-
-def _called(world: QuestionWorld, row: int) -> str:
-    passage = world.index.store.passage(row)
-    return f"“{passage.title or passage.text[:50]}”"
 
 
 STAGES = ("chunking", "routing", "retrieval", "policy", "reranking", "reading")
@@ -244,19 +225,17 @@ def _unseen(searched: Searched, row: int) -> Finding | None:
     asked = [operator for operator in bringing if operator in trace.asked]
     if asked:
         return Finding("policy", "no room", f"{bringing[asked[0]]}, and it was asked: the frontier was full")
+    asked_first = {operator.first for operator in trace.asked if operator.kind == "expand"}
     for operator, words in bringing.items():
-        if operator.kind == "expand" and not operator.held and operator.first not in trace.asked_sub_indexes():
+        if operator.kind == "expand" and not operator.held and operator.first not in asked_first:
             return Finding("routing", "sub-index never asked", f"{words}, and that index was never asked")
     for operator, words in bringing.items():
-        if trace.stopped and trace.room and _open_in_the_end(operator, trace.path):
+        open_in_the_end = operator.kind == "hop" or operator.held == len(trace.path)
+        if trace.stopped and trace.room and open_in_the_end:
             return Finding("policy", "stopped early", f"{words}, and the policy stopped instead")
     for words in bringing.values():
         return Finding("policy", "not asked", f"{words}, and it was not asked")
     return None
-
-
-def _open_in_the_end(operator: Operator, path: tuple[int, ...]) -> bool:
-    return operator.kind == "hop" or operator.held == len(path)
 
 
 def _following(searched: Searched, row: int, gold: Sequence[int], found: Mapping[int, Finding]) -> Finding | None:
@@ -269,7 +248,7 @@ def _following(searched: Searched, row: int, gold: Sequence[int], found: Mapping
         longer = (*path, int(world.bring(np.array([other], np.int64))[0]))
         for operator in operators_along(world, longer):
             if operator.held == len(longer) and (operator.bring(world, longer) == row).any():
-                words = f"only {searched.title(other)} leads to it ({operator.words(world, longer)})"
+                words = f"only {title_of(world, other)} leads to it ({operator.words(world, longer)})"
                 if other in searched.ranking:
                     return Finding("policy", "behind a passage not taken", f"{words}, which was in view and not taken")
                 return Finding(found[other].stage, "behind another miss", f"{words}, which was missed too")
@@ -282,7 +261,7 @@ def _out_of_reach(searched: Searched, row: int) -> Finding:
     for place in searched.trace.path:
         for group in GROUPS:
             if row in world.index.graph.neighbours(int(world.rows[place]), group).rows:
-                happened = f"linked to {searched.title(int(world.rows[place]))}, beyond the links that a hop follows"
+                happened = f"linked to {title_of(world, world.rows[place])}, beyond the links that a hop follows"
                 return Finding("retrieval", "beyond the hop", happened)
     query = world.query(())
     ranks = {}
@@ -304,7 +283,7 @@ def _place(rows: Rows, row: int) -> int:
 
 
 def _listed(searched: Searched, rows: Sequence[int]) -> str:
-    return ", ".join(searched.title(row) for row in rows)
+    return ", ".join(title_of(searched.world, row) for row in rows)
 
 
 def reading_finding(
@@ -312,25 +291,18 @@ def reading_finding(
 ) -> Finding | None:
     """Return why an answer is not the right one; None where it is (exact match).
 
-    Args:
-        right: the known answer.
-        answer: the reader's.
-        read: what it read.
-        supporting: all the supporting passages, each of them among the first five.
+    All ``supporting`` passages are among the first five; ``read`` is what the reader read of them.
     """
     if answer is not None and exact_match(answer.text, right):
         return None
     given = "the reader gave no answer" if answer is None else f"the reader answered {answer.text!r}"
     unread = [passage for passage in supporting if passage.id not in {one.id for one in read}]
     if unread:
-        title = unread[0].title or unread[0].text[:50]
-        return Finding("reading", "evidence not read", f"{given}, and did not read “{title}”, which was not taken")
+        happened = f"{given}, and did not read {titled(unread[0])}, which was not taken"
+        return Finding("reading", "evidence not read", happened)
     if answer is None:
         return Finding("reading", "no answer", given)
-    if any(_holds(passage, right) for passage in read):
+    texts = [f" {normalise_answer(f'{passage.title} {passage.text}')} " for passage in read]
+    if any(f" {normalise_answer(right)} " in text for text in texts):
         return Finding("reading", "another answer", f"{given}; what it read has the right one too")
     return Finding("reading", "not written out", f"{given}; the right one stands nowhere in what it read")
-
-
-def _holds(passage: Passage, answer: str) -> bool:
-    return f" {normalise_answer(answer)} " in f" {normalise_answer(f'{passage.title} {passage.text}')} "

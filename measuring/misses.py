@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from ..retrievers.atomic_file import write_atomically
 from ..retrievers.protocols import Progress, Reranker
 from ..retrievers.questions.labelled import load_questions
 from ..retrievers.records import Question
-from ..retrievers.svg import svg_picture
+from ..retrievers.svg import svg_bar, svg_picture, svg_text
 from .miss_stages import STAGES, Finding, Searched, SearchTrace, attribute, reading_finding
 
 Reachable = Callable[[str], NDArray[np.bool_]]
@@ -164,23 +163,16 @@ def _within_shards(index: Index) -> Reachable | None:
     return None if routing is None else lambda question: routing.reachable(index.query(question), len(index))
 
 
+@dataclass
 class _Explainer:
     """Searches one question after the other, and explains what is missing."""
 
-    def __init__(
-        self,
-        index: Index,
-        system: PolicySystem,
-        reranker: Reranker | None,
-        reader: ExtractiveReader | None,
-        reachable: Reachable | None,
-    ) -> None:
-        self._index = index
-        self._system = system
-        self._reranker = reranker
-        self._reader = reader
-        self._reachable = reachable
-        self.judged_answers = 0
+    index: Index
+    system: PolicySystem
+    reranker: Reranker | None
+    reader: ExtractiveReader | None
+    reachable: Reachable | None
+    judged_answers: int = 0
 
     def check_labels(self, names: Sequence[str], questions: Path) -> None:
         """Refuse labels that speak of another corpus.
@@ -188,47 +180,47 @@ class _Explainer:
         Raises:
             QuestionsError: when the index has neither a passage nor a document of these names.
         """
-        if names and not any(self._index.store.has(name) or name in self._chunks for name in names):
+        if names and not any(self.index.store.has(name) or name in self._chunks for name in names):
             raise QuestionsError(
-                f"the index {self._index.path} has none of the {len(names)} labelled passages (such as {names[0]!r}):"
+                f"the index {self.index.path} has none of the {len(names)} labelled passages (such as {names[0]!r}):"
                 " give the index of the corpus that the labels speak of",
                 questions,
             )
 
     def misses(self, question: Question, labels: Sequence[str]) -> list[Miss]:
         """Return what is missed of one question."""
-        store = self._index.store
+        store = self.index.store
         gold = {store.row_of(name): name for name in labels if store.has(name)}
         found = {name: self._chunked(name) for name in labels if not store.has(name)}
         searched, ranked = self._search(question.text, list(gold))
         found |= {gold[row]: finding for row, finding in attribute(searched, list(gold)).items()}
         misses = [_miss(question, name, self._title(name), found[name]) for name in labels if name in found]
-        if labels and not misses and question.answer and self._reader is not None:
+        if labels and not misses and question.answer and self.reader is not None:
             self.judged_answers += 1
             read = store.passages(ranked.to_read(READ).tolist())
-            answer = self._reader.answer(question.text, read)
+            answer = self.reader.answer(question.text, read)
             wrong = reading_finding(question.answer, answer, read, store.passages(list(gold)))
             if wrong is not None:
                 misses.append(_miss(question, "", question.answer, wrong))
         return misses
 
     def _search(self, question: str, gold: Sequence[int]) -> tuple[Searched, Ranked]:
-        world, trace = self._system.world(question), SearchTrace()
-        ranked = self._system.rank_world(world, world.settings.max_candidates, trace)
+        world, trace = self.system.world(question), SearchTrace()
+        ranked = self.system.rank_world(world, world.settings.max_candidates, trace)
         ranking = tuple(ranked.rows.tolist())
-        if self._reranker is not None:
-            order = new_order(self._reranker, self._index, question, ranked.rows, ranked.scores)
+        if self.reranker is not None:
+            order = new_order(self.reranker, self.index, question, ranked.rows, ranked.scores)
             ranked = replace(ranked, rows=ranked.rows[order])
         outside: frozenset[int] = frozenset()
-        if self._reachable is not None:
-            inside = self._reachable(question)
+        if self.reachable is not None:
+            inside = self.reachable(question)
             outside = frozenset(row for row in gold if not inside[row])
         return Searched(world, trace, ranking, tuple(ranked.rows.tolist()), outside), ranked
 
     @cached_property
     def _chunks(self) -> Counter[str]:
         """How many passages each document is cut into."""
-        return Counter(self._index.store.columns()[1])
+        return Counter(self.index.store.columns()[1])
 
     def _chunked(self, name: str) -> Finding:
         """Say why there is no passage of a labelled name."""
@@ -240,7 +232,7 @@ class _Explainer:
         return Finding("chunking", "cut into passages", happened)
 
     def _title(self, name: str) -> str:
-        store = self._index.store
+        store = self.index.store
         if store.has(name):
             passage = store.passage(store.row_of(name))
             return passage.title or passage.text[:60]
@@ -254,7 +246,6 @@ def _miss(question: Question, passage: str, title: str, finding: Finding) -> Mis
 _LEFT, _TOP = 200, 76
 _SPAN = 420
 """Width of a bar that stands for all misses."""
-_WIDTH = _LEFT + _SPAN + 120
 _STAGE, _CAUSE, _GAP = 24, 18, 8
 """Heights of the bar of a stage and of a cause, and what is left free between stages."""
 _COLOURS = {
@@ -278,41 +269,35 @@ def draw_misses(report: MissReport) -> str:
     parts: list[str] = []
     top = float(_TOP)
     for stage, causes in report.counts().items():
-        count = sum(causes.values())
-        parts += _bar(top, _STAGE - 4, stage, count, total, _COLOURS[stage], 'font-weight="bold"')
+        colour = _COLOURS[stage]
+        parts += _bar(top, _STAGE - 4, stage, sum(causes.values()), total, colour, 'font-weight="bold"')
         top += _STAGE
         for cause, number in causes.items():
-            parts += _bar(top, _CAUSE - 6, cause, number, total, _COLOURS[stage], 'font-size="11" fill="#555"', 0.5)
+            parts += _bar(top, _CAUSE - 6, cause, number, total, colour, 'font-size="11" fill="#555"', 0.5)
             top += _CAUSE
         top += _GAP
-    height = top + 16
     passages = sum(bool(miss.passage) for miss in report.misses)
     about = (
         f"{report.questions} questions: {passages} of {report.supporting} supporting passages missed,"
         f" {total - passages} of {report.judged_answers} answers wrong on complete evidence"
     )
+    system = report.system if len(report.system) <= 60 else f"{report.system[:59]}…"
     head = [
-        f'<text x="20" y="26" font-size="14" font-weight="bold">What was missed: {escape(_title(report))}</text>',
-        f'<text x="20" y="48" fill="#555">{escape(about)}</text>',
-        f'<path d="M{_LEFT} {_TOP - 10} V{height - 12:.0f}" stroke="#888"/>',
+        svg_text(20, 26, f"What was missed: {system}", 'font-size="14" font-weight="bold"'),
+        svg_text(20, 48, about, 'fill="#555"'),
+        f'<path d="M{_LEFT} {_TOP - 10} V{top + 4:.0f}" stroke="#888"/>',
     ]
-    return svg_picture(_WIDTH, height, [*head, *parts])
+    return svg_picture(_LEFT + _SPAN + 120, top + 16, [*head, *parts])
 
 
 def _bar(
     top: float, height: int, name: str, count: int, total: int, colour: str, text: str, opacity: float = 1.0
 ) -> list[str]:
     """Return a bar with its name on the left, and its count and share on the right."""
-    length = _SPAN * count / total if total else 0.0
-    share = 100 * count / total if total else 0.0
+    share = count / total if total else 0.0
     middle = top + height / 2 + 4
     return [
-        f'<text x="{_LEFT - 10}" y="{middle:.1f}" text-anchor="end" {text}>{escape(name)}</text>',
-        f'<rect x="{_LEFT}" y="{top:.1f}" width="{length:.1f}" height="{height}" fill="{colour}"'
-        f' fill-opacity="{opacity}"/>',
-        f'<text x="{_LEFT + length + 8:.1f}" y="{middle:.1f}" {text}>{count} ({share:.1f} %)</text>',
+        svg_text(_LEFT - 10, middle, name, f'text-anchor="end" {text}'),
+        svg_bar(_LEFT, top, _SPAN * share, height, colour, f'fill-opacity="{opacity}"'),
+        svg_text(_LEFT + _SPAN * share + 8, middle, f"{count} ({100 * share:.1f} %)", text),
     ]
-
-
-def _title(report: MissReport, width: int = 60) -> str:
-    return report.system if len(report.system) <= width else f"{report.system[: width - 1]}…"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from html import escape
 
 _UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\u061b\u061d-\u200d\u2010-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd"
@@ -53,3 +54,13 @@ def svg_picture(
             "</svg>\n",
         ]
     )
+
+
+def svg_text(x: float, y: float, text: str, style: str = "") -> str:
+    """Return a line of text that begins, or is anchored, at a place; ``style`` is further attributes."""
+    return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{escape(text)}</text>'
+
+
+def svg_bar(x: float, y: float, width: float, height: float, colour: str, style: str = "") -> str:
+    """Return a filled rectangle with its upper left corner at a place."""
+    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{colour}" {style}/>'

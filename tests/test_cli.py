@@ -17,7 +17,7 @@ from trailhound.agent import systems
 from trailhound.cli import main
 from trailhound.demo.encyclopedia import generate, write_beir
 from trailhound.errors import IndexFolderError
-from trailhound.measuring.run_file import read_run
+from trailhound.measuring.metrics import read_run
 from trailhound.retrievers.questions.labelled import load_questions
 from trailhound.retrievers.vectors.minilm import load_adapter
 

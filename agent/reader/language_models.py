@@ -22,11 +22,8 @@ INSTRUCTION = "Answer the question from the passages, in a few words."
 
 def prompt_for(question: str, passages: Sequence[Passage]) -> str:
     """Return the text that an answer follows; with the passages in the order they were found, from 1."""
-    parts = [INSTRUCTION]
-    for number, passage in enumerate(passages, start=1):
-        parts.append(cited_passage(number, passage.title, passage.text))
-    parts.append(f"Question: {question}\nAnswer:")
-    return "\n\n".join(parts)
+    shown = [cited_passage(number, passage.title, passage.text) for number, passage in enumerate(passages, start=1)]
+    return "\n\n".join([INSTRUCTION, *shown, f"Question: {question}\nAnswer:"])
 
 
 class LanguageModelReader:
@@ -56,8 +53,7 @@ class LanguageModelReader:
     @torch.inference_mode()
     def _causal(self, task: ReadingTask) -> float:
         prompt = self._tokens(prompt_for(task.question, task.passages))
-        answer = self._answer(" " + task.answer)
-        answer = answer[: self._longest - 1]
+        answer = self._answer(" " + task.answer)[: self._longest - 1]
         prompt = prompt[-(self._longest - len(answer)) :]
         tokens = torch.tensor([[*prompt, *answer]])
         logits = self._model(input_ids=tokens, attention_mask=torch.ones_like(tokens)).logits[0]  # [t, v]

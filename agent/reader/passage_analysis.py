@@ -6,10 +6,12 @@ The vectors are MiniLM's input embeddings, without context, rotated to fewer dim
 from __future__ import annotations
 
 import re
+import tomllib
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,6 @@ from ...retrievers.records import Passage, Spans, Vectors
 from ...retrievers.vectors.minilm import model_folder
 from ...retrievers.words.title_forms import strip_parenthesis
 from .candidates import KINDS, Candidate, DateMention, find_candidates, find_dates
-from .countries import countries_of, is_country
 from .protocol import normalise_answer
 
 DIMENSION = 96
@@ -37,10 +38,6 @@ class Pieces:
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
     vectors: Vectors
-
-    def within(self, start: NDArray[np.int64], end: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the pieces ``[first, last)`` that lie in each ``[start, end)`` of the text, int64 [s] both."""
-        return np.searchsorted(self.starts, start), np.searchsorted(self.starts, end)
 
 
 class WordVectors:
@@ -198,7 +195,7 @@ def surroundings(pieces: Pieces, spans: list[tuple[int, int]]) -> Vectors:
     out = np.zeros((len(spans), 3, DIMENSION), np.float32)
     if not spans:
         return out
-    first, last = pieces.within(*np.array(spans, np.int64).T)
+    first, last = np.searchsorted(pieces.starts, np.array(spans, np.int64).T)
     last = np.maximum(last, first + 1)
     padded = np.pad(pieces.vectors, ((WINDOW, 2 * WINDOW), (0, 0)))
     window = np.arange(WINDOW)
@@ -283,3 +280,23 @@ def _base_features(
             text[c.end : c.end + 1] == ",",
         )
     return features
+
+
+@cache
+def _names() -> tuple[dict[str, str], re.Pattern[str]]:
+    """Return the country of each name, and a pattern of all names, the longest first."""
+    table = tomllib.loads(resources.files(__package__).joinpath("countries.toml").read_text("utf-8"))
+    country_of = {name: country for country, names in table.items() for name in (country, *names)}
+    longest_first = sorted(country_of, key=lambda name: (-len(name), name))
+    return country_of, re.compile(r"\b(?:" + "|".join(map(re.escape, longest_first)) + r")(?!\w)")
+
+
+def countries_of(text: str) -> list[str]:
+    """Return the countries that a text speaks of, in the order of their first mention, each once."""
+    country_of, pattern = _names()
+    return list(dict.fromkeys(country_of[match.group()] for match in pattern.finditer(text)))
+
+
+def is_country(text: str) -> bool:
+    """Return whether ``text`` is the name of a country, or of what belongs to one."""
+    return text in _names()[0]

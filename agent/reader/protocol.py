@@ -57,31 +57,17 @@ class Answer:
     end: int = 0
 
 
-class AnsweringReader(Reader, Protocol):
-    """A reader that also answers."""
-
-    def answer(self, question: str, passages: Sequence[Passage]) -> Answer | None:
-        """Return the most probable answer, None when there is nothing to choose from."""
-        ...
-
-
 _BRACKET = re.compile(r"\[(?=\s{0,8}\d)")
-_ESCAPED = re.compile(r"\\\[(?=\s{0,8}\d)")
 _CITATION = re.compile(r"(?<!\\)\[\s{0,8}(\d{1,9}(?:\s{0,8}[,;]\s{0,8}\d{1,9}){0,99})\s{0,8}\]")
 
 
 def cited_passage(number: int, title: str, text: str) -> str:
     """Return a passage as a language model is shown it: ``[number] title``, then its text.
 
-    Nothing in the passage looks like a marker: ``[2`` in a title or text becomes ``\\[2``, see :func:`without_escapes`.
+    Nothing in the passage looks like a marker: ``[2`` in a title or text becomes ``\\[2``.
     """
     head, _, body = _BRACKET.sub(r"\\[", f"{' '.join(title.split())}\n{text}").partition("\n")
     return f"[{number}] {head}".rstrip() + f"\n{body}"
-
-
-def without_escapes(text: str) -> str:
-    """Return text of a passage as it was before :func:`cited_passage`."""
-    return _ESCAPED.sub("[", text)
 
 
 def cited_numbers(text: str) -> list[int]:

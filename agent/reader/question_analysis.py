@@ -70,7 +70,9 @@ class QuestionAnalysis:
     @classmethod
     def of(cls, text: str, names: list[tuple[int, int]], vectors: WordVectors) -> QuestionAnalysis:
         """Analyse a question in which ``names`` are the places of the titles that it names."""
-        outside = _without(text, names)
+        outside = text
+        for start, end in names:  # blanked out
+            outside = outside[:start] + " " * (end - start) + outside[end:]
         lowered = outside.lower()
         pieces = vectors.cut(outside)
         vector = pieces.vectors.mean(axis=0) if len(pieces.starts) else np.zeros(DIMENSION, np.float32)
@@ -86,13 +88,6 @@ class QuestionAnalysis:
             frozenset(normalise_answer(text).split()),
             content,
         )
-
-
-def _without(text: str, names: list[tuple[int, int]]) -> str:
-    """Return the text with its names blanked out."""
-    for start, end in names:
-        text = text[:start] + " " * (end - start) + text[end:]
-    return text
 
 
 def _choices(text: str, names: list[tuple[int, int]]) -> tuple[str, ...]:
@@ -149,11 +144,8 @@ def find_compared(
 ) -> Compared:
     """Find the passages of the two things compared, and what each leads to.
 
-    Args:
-        question: with its choices, if it offers any.
-        passages: the evidence.
-        named: passages whose titles the question names, in the question's order.
-        links: bool [n, n], whether a passage mentions the title of another.
+    ``named`` are the passages whose titles the question names, in its order; ``links`` say whether a passage mentions
+    the title of another, bool [n, n].
     """
     own = [-1, -1]
     if question.choices:

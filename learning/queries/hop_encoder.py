@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...agent.tuned_queries import check_tunable
+from ...agent.fixed_systems import check_tunable
 from ...envs.question_set import QuestionSet
 from ...envs.question_view import QuestionView
 from ...envs.settings import EnvironmentSettings

@@ -100,9 +100,9 @@ def test_the_asked_fact_is_hidden_from_hops_features_and_links(index: Index) -> 
     assert "fritz" not in names(index, asked.hop(dora, MENTIONED_BY))
     assert open_.pair(fritz)[dora, PAIR.index("mentioned")] == 1
     assert asked.pair(fritz)[dora].sum() == asked.pair(dora)[fritz].sum() == 0
-    assert asked.adjacency[fritz, dora] == 0
-    assert open_.adjacency[fritz, dora] & (1 << Relation.TITLE_MENTION)
-    assert open_.adjacency[dora, fritz] == 0, "who states a fact links, who is named in it does not"
+    assert asked.links_among(asked.rows)[fritz, dora] == 0
+    assert open_.links_among(open_.rows)[fritz, dora] & (1 << Relation.TITLE_MENTION)
+    assert open_.links_among(open_.rows)[dora, fritz] == 0, "who states a fact links, who is named in it does not"
     assert asked.hop_degrees(fritz).tolist() == [0, 0, 0, 0]
     assert asked.hop_degrees(dora).tolist() == [0, 2, 0, 0]
     assert not np.allclose(asked.view.vector, open_.view.vector), "its vector is that of its fold"
@@ -121,9 +121,9 @@ def test_known_answers_are_marked_and_cannot_be_taken(index: Index) -> None:
     anna, dora, emil = (row(index, name) for name in ("anna", "dora", "emil"))
     assert world.known.tolist() == [emil]
     assert np.flatnonzero(~world.may_take).tolist() == [emil]
-    marked = np.argwhere(world.adjacency & KNOWN_ANSWER)
+    marked = np.argwhere(world.links_among(world.rows) & KNOWN_ANSWER)
     assert marked.tolist() == [[anna, emil]]
-    assert world.adjacency[anna, emil] & (1 << Relation.TITLE_MENTION)
+    assert world.links_among(world.rows)[anna, emil] & (1 << Relation.TITLE_MENTION)
     assert world.gold == {anna, dora}
 
 

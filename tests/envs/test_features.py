@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound import Document, EnvironmentSettings, Index
-from trailhound.envs.evidence_pairs import PairFeatures
-from trailhound.envs.question_view import QuestionView
+from trailhound.envs.question_view import PairFeatures, QuestionView
 from trailhound.envs.settings import PAIR, STATIC
 from trailhound.envs.world import QuestionWorld, conditioned_query
 from trailhound.graph.knowledge_graph import GROUPS
@@ -200,7 +199,7 @@ def test_a_world_grows_beyond_its_first_size(small_index: Index, tmp_path: Path)
     places = world.expand(1, (), 0)
     assert places.tolist() == list(range(100))
     assert len(world) == 100
-    assert [world.place(int(row)) for row in world.rows] == list(range(100))
+    assert world.bring(world.rows).tolist() == list(range(100))
     assert np.flatnonzero(world.is_gold).tolist() == [k for k, row in enumerate(world.rows) if row == 5]
     features, hits = view.static_features(small_index, world.rows)
     np.testing.assert_array_equal(world.static, features)

@@ -15,7 +15,7 @@ from trailhound.agent.systems import SYSTEMS
 from trailhound.demo.encyclopedia import Encyclopedia
 from trailhound.envs.settings import SUB_INDEXES
 from trailhound.errors import PolicyError, QuestionsError
-from trailhound.measuring.run_file import read_run
+from trailhound.measuring.metrics import read_run
 from trailhound.retrievers.questions.labelled import load_questions
 
 KEYS = {

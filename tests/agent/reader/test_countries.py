@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
+from importlib import resources
 
-from trailhound.agent.reader import countries
-from trailhound.agent.reader.countries import countries_of, is_country
+from trailhound.agent.reader.passage_analysis import countries_of, is_country
 
 
 def test_a_nationality_and_a_state_stand_for_their_country() -> None:
@@ -30,7 +29,7 @@ def test_what_counts_as_the_name_of_a_country() -> None:
 
 
 def test_no_name_belongs_to_two_countries() -> None:
-    table = tomllib.loads((Path(countries.__file__).parent / "countries.toml").read_text("utf-8"))
+    table = tomllib.loads(resources.files("trailhound.agent.reader").joinpath("countries.toml").read_text("utf-8"))
     names = [name for country, own in table.items() for name in (country, *own)]
     assert len(names) == len(set(names)) > 300
     assert all(name == name.strip() and name[0].isupper() for name in names)

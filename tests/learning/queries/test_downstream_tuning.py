@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from trailhound.agent.fixed_systems import MEMORY_FILE, TunedQueries
 from trailhound.agent.search_agent import SearchAgent
 from trailhound.agent.systems import open_system
-from trailhound.agent.tuned_queries import MEMORY_FILE, TunedQueries
 from trailhound.errors import CollapseError, EncoderError, PolicyError, QuestionsError, RecipeError
 from trailhound.index.index import Index
 from trailhound.learning.queries.downstream_tuning import DownstreamSettings, answer_questions, tune_query
