@@ -145,8 +145,31 @@ class LinearReranker:
         return scores
 
     def sentences(self, query: Query, passages: Sequence[Passage]) -> list[SupportingSentence | None]:
-        """Return the sentence of every passage that agrees most with the question."""
-        return agreeing_sentences(self._index, query, passages)
+        """Return the sentence of every passage that agrees most with the question, the first of equals, or None.
+
+        The score is the weighted share of the question's terms that the sentence has, plus the cosine of both: that is
+        how much it says of what was asked, by its words and by its meaning, each at most 1.
+        """
+        view = QuestionView.of(self._index, query.text, query.vector)
+        own = [(passage, start, end) for passage in passages for start, end in passage.sentences]
+        if not own:
+            return [None] * len(passages)
+        texts = [passage.text[start:end] for passage, start, end in own]
+        words = np.array([view.agreement(term_hashes(text)) for text in texts], np.float64)
+        titled = [embedding_text(passage.title, text) for (passage, _, _), text in zip(own, texts, strict=True)]
+        scores = words + np.einsum("nd,d->n", self._index.encoder.encode(titled), view.vector)
+        best: list[SupportingSentence | None] = []
+        first = 0
+        for passage in passages:
+            last = first + len(passage.sentences)
+            found = None
+            if last > first:
+                at = first + int(scores[first:last].argmax())
+                _, start, end = own[at]
+                found = SupportingSentence(start, end, passage.start + start, passage.start + end, float(scores[at]))
+            best.append(found)
+            first = last
+        return best
 
 
 def new_order(reranker: Reranker, index: Index, question: str, rows: Rows, scores: NDArray[np.float64]) -> list[int]:
@@ -188,44 +211,3 @@ def open_reranker(folder: Path, index: Index) -> LinearReranker:
         return LinearReranker(index, kind, [float(weights[name]) for name in NAMES[kind]])
     except (TypeError, ValueError, KeyError) as error:
         raise PolicyError(f"{path} is damaged ({error!r}): tune the re-ranker again") from error
-
-
-Judge = Callable[[list[str], list[str]], NDArray[np.float64]]
-"""Scores sentences, [m]; is given them, and the same with the title of their passage before them."""
-
-
-def best_sentences(passages: Sequence[Passage], judge: Judge) -> list[SupportingSentence | None]:
-    """Return the best sentence of every passage by ``judge``, the first of equals; None where there is none."""
-    spans = [passage.sentences for passage in passages]
-    texts = [p.text[start:end] for p, own in zip(passages, spans, strict=True) for start, end in own]
-    titles = [p.title for p, own in zip(passages, spans, strict=True) for _ in own]
-    if not texts:
-        return [None] * len(passages)
-    titled = [embedding_text(title, text) for title, text in zip(titles, texts, strict=True)]
-    parts = np.split(judge(texts, titled), np.cumsum([len(own) for own in spans])[:-1])
-    return [_best(passage, own, scores) for passage, own, scores in zip(passages, spans, parts, strict=True)]
-
-
-def _best(passage: Passage, spans: Sequence[tuple[int, int]], scores: NDArray[np.float64]) -> SupportingSentence | None:
-    if not spans:
-        return None
-    best = int(scores.argmax())
-    start, end = spans[best]
-    return SupportingSentence(start, end, passage.start + start, passage.start + end, float(scores[best]))
-
-
-def agreeing_sentences(index: Index, query: Query, passages: Sequence[Passage]) -> list[SupportingSentence | None]:
-    """Return the sentence of every passage that agrees most with a question.
-
-    The score is the weighted share of the question's terms that the sentence has, plus the cosine of both: that is
-    how much it says of what was asked, by its words and by its meaning, each at most 1.
-    """
-    view = QuestionView.of(index, query.text, query.vector)
-
-    def agreement(texts: list[str], titled: list[str]) -> NDArray[np.float64]:
-        words = np.array([view.agreement(term_hashes(text)) for text in texts], np.float64)
-        vectors = index.encoder.encode(titled)
-        scores: NDArray[np.float64] = words + np.einsum("nd,d->n", vectors, view.vector)
-        return scores
-
-    return best_sentences(passages, agreement)

@@ -32,11 +32,8 @@ class QuestionSet:
     """Questions over one index; worlds are made when first asked for, and kept.
 
     Args:
-        index: the opened index.
-        questions: the questions.
-        qrels: their labels; a passage above 0 is supporting.
-        settings: sizes of pages and hops.
-        hop_encoder: see :class:`QuestionWorld`.
+        index, settings, hop_encoder: see :class:`QuestionWorld`.
+        questions, qrels: with their labels; a passage above 0 is supporting.
         encode: encodes the questions' texts with an encoder; by itself the encoder does.
 
     Raises:

@@ -69,15 +69,7 @@ class Finished:
 
 
 class SearchVecEnv(VecEnv):
-    """Lanes of searches; each question is searched ``repeats`` times, so that its paths can be compared.
-
-    Args:
-        worlds: the questions to train on.
-        settings: of the environment.
-        dimension: of the question vectors.
-        lanes: episodes side by side.
-        repeats: episodes per question.
-    """
+    """Lanes of searches; each question is searched ``repeats`` times, so that its paths can be compared."""
 
     def __init__(
         self,

@@ -113,10 +113,6 @@ class ExtractiveReader:
 
     ``p(y | z, q)`` is the sum over the candidates that are the answer: ``sum_c p(c | z, q) [c = y]``, mixed with a
     little luck so that it is never zero.
-
-    Args:
-        network: in evaluation mode.
-        analyser: of passages, where there is one to share.
     """
 
     name = "built-in extractive reader"

@@ -169,11 +169,7 @@ class PassageAnalysis:
 
 
 class PassageAnalyser:
-    """Analyses passages, each once; readers may share one, and so may threads.
-
-    Args:
-        vectors: word vectors; those that this process shares when None.
-    """
+    """Analyses passages, each once; readers may share one, and so may threads."""
 
     def __init__(self, vectors: WordVectors | None = None) -> None:
         self.vectors = vectors if vectors is not None else shared_word_vectors()
