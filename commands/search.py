@@ -51,8 +51,7 @@ def add_search(subcommands: Any) -> None:
 
 
 def _search(parsed: argparse.Namespace) -> None:
-    from ..agent.search_agent import draw_path, draw_svg
-    from ..agent.search_agent import SearchAgent
+    from ..agent.search_agent import SearchAgent, draw_path, draw_svg
     from ..retrievers.atomic_file import storing
     from ..retrievers.svg import printable, printable_json, printable_lines
 
