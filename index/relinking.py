@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from math import log1p
 
 import numpy as np
@@ -109,8 +110,9 @@ def shares_of(parts: Parts, new: range, in_context: bool, progress: Progress | N
     A passage asks for the strongest, and older ones ask for it where it is among theirs.
     """
     found: dict[tuple[int, int], float] = {}
+    rare = _RarePassages(parts, in_context)
     for row in new:
-        weights = _weights(parts, row, in_context)
+        weights = rare.weights(row)
         order = sorted(weights, key=lambda other: (-weights[other], other))
         for place, other in enumerate(order):
             if place < STRONGEST or (other < new.start and _asks(parts, other, weights[other])):
@@ -165,56 +167,63 @@ def _asks(parts: Parts, row: int, weight: float) -> bool:
     return len(strongest) < STRONGEST or weight > float(strongest[STRONGEST - 1])
 
 
-def _weights(parts: Parts, row: int, in_context: bool) -> dict[int, float]:
-    """Return the summed idf of what each passage shares with the one at ``row``."""
-    passage = parts.store.passage(row)
-    passages = len(parts.store)
-    cap = frequency_cap(passages)
-    weights: defaultdict[int, float] = defaultdict(float)
+class _RarePassages:
+    """Finds the passages that share what is rare; what many new passages have is looked up once."""
 
-    def count(rows: set[int]) -> None:
-        rows.add(row)
-        if LEAST_FREQUENCY <= len(rows) <= cap:
-            idf = log1p((passages - len(rows) + 0.5) / (len(rows) + 0.5))
-            for other in rows:
-                weights[other] += idf
+    def __init__(self, parts: Parts, in_context: bool) -> None:
+        self._parts = parts
+        self._in_context = in_context
+        self._passages = len(parts.store)
+        self._cap = frequency_cap(self._passages)
+        self._stems = cache(parts.lexical.stems)
+        self._frequency = cache(partial(parts.lexical.frequency, "text"))
+        self._with_term = cache(self._find_term)
+        self._with_phrase = cache(self._find_phrase)
 
-    stems = list(dict.fromkeys(analyse(f"{passage.title}\n{passage.text}")))
-    hashes = np.array([phrase_hash(stem) for stem in stems], np.uint32)
-    frequencies = parts.terms.document_frequency(hashes)
-    for stem, term, frequency in zip(stems, hashes.tolist(), frequencies.tolist(), strict=True):
-        if LEAST_FREQUENCY <= frequency <= cap:
-            count(set(_with_term(parts, stem, term, cap, in_context)))
-    for phrase in phrases_of(passage.text):
-        count(set(_with_rare_phrase(parts, phrase, cap, in_context)))
-    weights.pop(row, None)
-    return dict(weights)
+    def weights(self, row: int) -> dict[int, float]:
+        """Return the summed idf of what each passage shares with the one at ``row``."""
+        passage = self._parts.store.passage(row)
+        weights: defaultdict[int, float] = defaultdict(float)
+        stems = list(dict.fromkeys(analyse(f"{passage.title}\n{passage.text}")))
+        hashes = np.array([phrase_hash(stem) for stem in stems], np.uint32)
+        frequencies = self._parts.terms.document_frequency(hashes)
+        found = [
+            self._with_term(stem, term)
+            for stem, term, frequency in zip(stems, hashes.tolist(), frequencies.tolist(), strict=True)
+            if LEAST_FREQUENCY <= frequency <= self._cap
+        ]
+        for rows in (*found, *map(self._with_phrase, phrases_of(passage.text))):
+            shared = rows | {row}
+            if LEAST_FREQUENCY <= len(shared) <= self._cap:
+                idf = log1p((self._passages - len(shared) + 0.5) / (len(shared) + 0.5))
+                for other in shared:
+                    weights[other] += idf
+        weights.pop(row, None)
+        return dict(weights)
 
+    def _find_term(self, stem: str, term: int) -> frozenset[int]:
+        """Return the passages that have a term, unless they are more than the cap."""
+        parts = self._parts
+        if not self._in_context:
+            return frozenset(parts.lexical.with_word(stem, self._cap).tolist())
+        found = parts.lexical.with_word(stem, _HARDLY_RARE * self._cap).tolist()
+        return frozenset(row for row in found if term in parts.terms.terms(row))  # others have it in their context
 
-def _with_term(parts: Parts, stem: str, term: int, cap: int, in_context: bool) -> list[int]:
-    """Return the passages that have a term, unless they are more than ``cap``."""
-    if not in_context:
-        return list(parts.lexical.with_word(stem, cap).tolist())
-    found = parts.lexical.with_word(stem, _HARDLY_RARE * cap).tolist()
-    return [row for row in found if term in parts.terms.terms(row)]  # others have it in their context alone
-
-
-def _with_rare_phrase(parts: Parts, phrase: str, cap: int, in_context: bool) -> list[int]:
-    """Return the passages that have a phrase, unless they are clearly more than ``cap``."""
-    lexical = parts.lexical
-    stems = [stem for word in phrase.split(" ") for stem in lexical.stems(word)]
-    passages = max(len(parts.alive), 1)
-    by_chance = float(passages)
-    for stem in stems:
-        frequency = lexical.frequency("text", stem)
-        if frequency < LEAST_FREQUENCY:
-            return []  # a word that only this passage has is shared with nobody
-        by_chance *= frequency / passages
-    if not stems or by_chance > _HARDLY_RARE * cap:
-        return []
-    between = _BETWEEN if len(stems) == 2 else 0
-    found: list[int] = lexical.with_phrase(stems, "text", between, _HARDLY_RARE * cap).tolist()
-    if not in_context:
-        return found
-    texts = zip(found, parts.store.passages(found), strict=True)
-    return [row for row, passage in texts if phrase in phrases_of(passage.text)]
+    def _find_phrase(self, phrase: str) -> frozenset[int]:
+        """Return the passages that have a phrase, unless they are clearly more than the cap."""
+        stems = [stem for word in phrase.split(" ") for stem in self._stems(word)]
+        passages = max(len(self._parts.alive), 1)
+        by_chance = float(passages)
+        for stem in stems:
+            frequency = self._frequency(stem)
+            if frequency < LEAST_FREQUENCY:
+                return frozenset()  # a word that only this passage has is shared with nobody
+            by_chance *= frequency / passages
+        if not stems or by_chance > _HARDLY_RARE * self._cap:
+            return frozenset()
+        between = _BETWEEN if len(stems) == 2 else 0
+        found = self._parts.lexical.with_phrase(stems, "text", between, _HARDLY_RARE * self._cap).tolist()
+        if not self._in_context:
+            return frozenset(found)
+        texts = zip(found, self._parts.store.passages(found), strict=True)
+        return frozenset(row for row, passage in texts if phrase in phrases_of(passage.text))
