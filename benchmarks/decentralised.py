@@ -17,10 +17,10 @@ from inputs import open_index, parse
 from router_runs import arguments, corpus_of, labelled, made
 from table import Figures, by_system, report, show
 from trailhound.learning.router.examples import Examples, joined, local_examples
-from trailhound.learning.router.making import RouterSettings, make_router
-from trailhound.retrievers.router.balanced import balanced_clusters
+from trailhound.learning.router.training import RouterSettings, make_router
 from trailhound.retrievers.router.clues import Corpus
 from trailhound.retrievers.router.ensemble import Member, RouterEnsemble, local_corpus
+from trailhound.retrievers.router.shards import balanced_clusters
 
 LIMIT = 20
 SHARDS = 8

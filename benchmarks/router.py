@@ -19,11 +19,11 @@ from router_runs import arguments, corpus_of, labelled, made, mentions
 from table import Figures, by_figure, report, show
 from trailhound.index.index import Index
 from trailhound.learning.router.examples import Examples, joined
-from trailhound.learning.router.making import RouterSettings, make_router, measured
+from trailhound.learning.router.training import RouterSettings, make_router, measured
 from trailhound.retrievers.fusion import reciprocal_rank_fusion
 from trailhound.retrievers.records import Hits
-from trailhound.retrievers.router.routed import WithinShards, build_lexical_shards, dense_shards
 from trailhound.retrievers.router.router import Router
+from trailhound.retrievers.router.shards import WithinShards, build_lexical_shards, dense_shards
 
 PAGE = 20
 """Passages of each ranking that the hybrid fuses."""

@@ -40,21 +40,13 @@ class TrainingPair:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Training examples.
+    """Training examples."""
 
-    Attributes:
-        queries: texts with vectors.
-        clues: of each of n queries.
-        wanted: int64 [n, g], rows, NONE for none.
-        weights: float32 [n], what each query counts for.
-        labelled: bool [n], whether people asked it.
-    """
-
-    queries: list[Query]
-    clues: list[Clues]
-    wanted: NDArray[np.int64]
-    weights: NDArray[np.float32]
-    labelled: NDArray[np.bool_]
+    queries: list[Query]  # texts with vectors
+    clues: list[Clues]  # of each of n queries
+    wanted: NDArray[np.int64]  # int64 [n, g], rows, NONE for none
+    weights: NDArray[np.float32]  # float32 [n], what each query counts for
+    labelled: NDArray[np.bool_]  # bool [n], whether people asked it
 
     def __len__(self) -> int:
         """Return the number of queries."""

@@ -15,9 +15,8 @@ from ...retrievers.protocols import Progress
 from ...retrievers.questions.labelled import load_questions
 from ..epochs import write_metrics
 from .examples import TrainingPair, encoded, examples_of, labelled_pairs, made_pairs
-from .making import RouterSettings, make_router
 from .router_folder import corpus_of, settled, write_router
-from .training import Place, RouterTraining
+from .training import Place, RouterSettings, RouterTraining, make_router
 
 Warn = Callable[[str], None]
 
@@ -63,7 +62,7 @@ def tune_router(
         progress: called with (stage, done, total).
 
     Returns:
-        Figures on held-out pairs (shares from 0 to 1), see :func:`.making.measured`; ``metrics.json`` has them too.
+        Figures on held-out pairs (shares from 0 to 1), see :func:`.training.measured`; ``metrics.json`` has them too.
 
     Raises:
         RouterError: when there is too little to learn from, there are more shards than passages, or the labels are

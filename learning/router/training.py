@@ -1,9 +1,9 @@
-"""Training the router's networks from labelled and made pairs, in epochs that can be interrupted."""
+"""Making and training a router: partition, docids, networks, temperatures and figures on held-out queries."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,10 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...retrievers.calibration import Scores, calibration_error, fit_logistic, fit_temperature, softmax
 from ...retrievers.protocols import Progress
-from ...retrievers.router.clues import stacked
-from ...retrievers.router.decoder import DocidDecoder, TreeView
-from ...retrievers.router.shards import Partition, ShardNetwork, ShardStatistics, shard_inputs
+from ...retrievers.router.clues import Corpus, stacked
+from ...retrievers.router.decoder import DecoderSettings, DocidDecoder, TreeView, wanted_children_of
+from ...retrievers.router.docids import NONE, DocidSettings, DocidTree
+from ...retrievers.router.router import BEAM, Networks, Router, Temperatures
+from ...retrievers.router.shards import Partition, ShardNetwork, ShardStatistics, partition, shard_inputs
 from ..epochs import EpochRun, Report, epoch_generator, learn_batches, run_epochs
 from .examples import Examples
 
@@ -26,30 +29,20 @@ Validate = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class RouterTraining:
-    """Settings of a router's training.
+    """Settings of a router's training."""
 
-    Attributes:
-        shard_epochs, decoder_epochs: passes over the examples.
-        batch: queries to a step of the shard network.
-        decoder_batch: queries to a step of the decoder. Small: its judges start from nothing and learn by the step.
-        rate: learning rate of the shard network.
-        decoder_rate: of the decoder's large matrices; few questions teach them little, and much of it wrong.
-        judge_rate: of the decoder's few weights that judge cosines and words.
-        balance: weight of the divergence between the shards' mean probability and their sizes.
-        beam: nodes that the decoder follows while it learns.
-        distillation: weight of the distance to the vectors that the former decoder makes of the queries.
-    """
-
+    # shard_epochs, decoder_epochs: passes over the examples
     shard_epochs: int = 20
     decoder_epochs: int = 3
-    batch: int = 64
+    batch: int = 64  # queries to a step of the shard network
+    # queries to a step of the decoder. Small: its judges start from nothing and learn by the step
     decoder_batch: int = 8
-    rate: float = 3e-3
-    decoder_rate: float = 5e-5
-    judge_rate: float = 2e-2
-    balance: float = 0.02
-    beam: int = 8
-    distillation: float = 0.0
+    rate: float = 3e-3  # learning rate of the shard network
+    decoder_rate: float = 5e-5  # of the decoder's large matrices; few questions teach them little, and much of it wrong
+    judge_rate: float = 2e-2  # of the decoder's few weights that judge cosines and words
+    balance: float = 0.02  # weight of the divergence between the shards' mean probability and their sizes
+    beam: int = 8  # nodes that the decoder follows while it learns
+    distillation: float = 0.0  # weight of the distance to the vectors that the former decoder makes of the queries
 
 
 def shard_targets(partition: Partition, examples: Examples) -> NDArray[np.float32]:
@@ -78,17 +71,11 @@ def shard_loss(scores: Tensor, targets: Tensor, weights: Tensor, sizes: Tensor, 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a training keeps its checkpoint, so that it goes on when it was interrupted.
+    """Where a training keeps its checkpoint, so that it goes on when it was interrupted."""
 
-    Attributes:
-        folder: of the run.
-        described: everything that decides what the run leads to.
-        progress: called with (stage, done, total) at every batch.
-    """
-
-    folder: Path
-    described: Mapping[str, Any]
-    progress: Progress | None = None
+    folder: Path  # of the run
+    described: Mapping[str, Any]  # everything that decides what the run leads to
+    progress: Progress | None = None  # called with (stage, done, total) at every batch
 
 
 def train_shards(
@@ -229,3 +216,171 @@ def _batches(count: int, size: int, rng: np.random.Generator) -> Iterator[NDArra
     order = rng.permutation(count)
     for first in range(0, count, size):
         yield order[first : first + size]
+
+
+_SLICE = 64
+"""Queries decoded at once."""
+
+_PLENTY = 1500
+"""Queries that the default number of the decoder's epochs is meant for."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouterSettings:
+    """How a router is made."""
+
+    shards: int = 8  # how many
+    smoothing: float = 0.5  # how far linked passages are drawn into one shard
+    docids: DocidSettings = field(default_factory=DocidSettings)  # shape of the docid tree
+    hidden: int = 384  # numbers in the decoder's state
+    words: bool = True  # whether the decoder sees the query's words beside its vector
+    held_out: float = 0.1  # share of the queries that temperatures and figures come from
+    training: RouterTraining = field(default_factory=RouterTraining)  # of the networks
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A router, and its figures on the held-out queries (shares from 0 to 1)."""
+
+    router: Router
+    figures: Mapping[str, float]
+
+
+def make_router(
+    corpus: Corpus,
+    examples: Examples,
+    settings: RouterSettings,
+    seed: int,
+    links: tuple[NDArray[np.integer], NDArray[np.integer]] | None = None,
+    place: Place | None = None,
+) -> Made:
+    """Make and train a router; the same arguments give the same one.
+
+    Args:
+        corpus: what it routes to.
+        examples: what it learns from, at least two.
+        settings: how.
+        seed: of everything random.
+        links: (source, target) rows of linked passages.
+        place: where it can be interrupted, to go on when it is called again; nowhere when None.
+    """
+    rng = np.random.default_rng(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        parts = partition(corpus.vectors, settings.shards, rng, links, settings.smoothing)
+        tree = DocidTree.build(corpus.vectors, rng, settings.docids)
+        train, held_out = examples.parted(settings.held_out, rng)
+        dimension = corpus.vectors.shape[1]
+        sizes = DecoderSettings(dimension, tree.depth, settings.hidden, settings.words)
+        networks = Networks(ShardNetwork(dimension, settings.shards), DocidDecoder.at_start(sizes))
+    router = Router(corpus, parts, tree, networks)
+    train_shards(
+        networks.shards,
+        router.statistics,
+        router.partition,
+        train,
+        settings.training,
+        seed,
+        validate=lambda: _shard_figures(router, held_out).get("shards@2", 1.0),
+        place=place,
+    )
+    train_decoder(
+        networks.decoder,
+        [(router.view, train)],
+        _longer(settings.training, len(train)),
+        seed,
+        validate=lambda: float(_right_docids(router, held_out)[:, 0].mean()),
+        place=place,
+    )
+    router.temperatures = fitted_temperatures(router, held_out)
+    return Made(router, measured(router, held_out))
+
+
+def _longer(training: RouterTraining, queries: int) -> RouterTraining:
+    """Return a training that goes over few queries more often, up to twice, so that its steps come to about as many."""
+    times = min(max(_PLENTY / max(queries, 1), 1), 2)
+    return replace(training, decoder_epochs=round(training.decoder_epochs * times))
+
+
+def decoded(router: Router, examples: Examples, levels: int, beam: int = BEAM) -> tuple[NDArray[np.int64], Scores]:
+    """Return what a beam holds after ``levels`` codes, [n, k], NONE where it holds fewer, with the scores."""
+    found, scores = [], []
+    with torch.no_grad():
+        for first in range(0, len(examples), _SLICE):
+            part = examples.clues[first : first + _SLICE]
+            answer = router.networks.decoder.decode(router.view, part, beam, levels)
+            found.append(answer.found.numpy())
+            scores.append(answer.scores.numpy())
+    return np.concatenate(found), np.concatenate(scores)
+
+
+def fitted_temperatures(router: Router, held_out: Examples) -> Temperatures:
+    """Fit every temperature of a router on held-out queries."""
+    known, vectors = shard_inputs(router.statistics, held_out.clues)
+    with torch.no_grad():
+        scores = router.networks.shards(vectors, known).numpy()
+    shards = fit_temperature(scores, shard_targets(router.partition, held_out))
+    slope, offset = _docid_odds(router, held_out)
+    docids = _beam_temperature(router, held_out, router.tree.depth)
+    prefixes = _beam_temperature(router, held_out, 1) if router.tree.depth > 1 else 1.0
+    return Temperatures(shards, prefixes, docids, slope, offset)
+
+
+def _beam_temperature(router: Router, held_out: Examples, levels: int) -> float:
+    found, scores = decoded(router, held_out, levels)
+    right = _right(router, held_out, found, levels).astype(np.float32)
+    return fit_temperature(
+        np.where(found == NONE, -1e9, scores), right / np.maximum(right.sum(axis=1, keepdims=True), 1)
+    )
+
+
+def _docid_odds(router: Router, held_out: Examples) -> tuple[float, float]:
+    """Return slope and offset of the log-odds that a docid is right, from all that the beam holds."""
+    found, scores = decoded(router, held_out, router.tree.depth)
+    there = found != NONE
+    return fit_logistic(scores[there], _right(router, held_out, found, router.tree.depth)[there])
+
+
+def _right(router: Router, examples: Examples, found: NDArray[np.int64], levels: int) -> NDArray[np.bool_]:
+    """Return which of the nodes or rows found lead to a wanted passage, bool [n, k]."""
+    wanted = wanted_children_of(router.tree, examples.wanted, levels)
+    matches = (found[:, :, None] == wanted[:, None, :]) & (wanted != NONE)[:, None, :]
+    return np.asarray(matches.any(axis=2))
+
+
+def _right_docids(router: Router, examples: Examples) -> NDArray[np.bool_]:
+    """Return which of the passages that a beam holds are wanted, best first, bool [n, k]."""
+    found, _ = decoded(router, examples, router.tree.depth)
+    return _right(router, examples, found, router.tree.depth)
+
+
+def measured(router: Router, held_out: Examples) -> dict[str, float]:
+    """Return what a router can do on queries that it did not learn from.
+
+    ``shards@k``: share of the wanted passages in the first k shards; ``prefix@8``: queries with one below the first
+    eight one-code prefixes; ``docid_hits@1``, ``docid_recall@5``; ``shard_calibration``: mean distance of the first
+    shard's probability from how often it is right, over five bins.
+    """
+    figures = _shard_figures(router, held_out)
+    if router.tree.depth > 1:
+        found, _ = decoded(router, held_out, 1)
+        figures["prefix@8"] = float(_right(router, held_out, found[:, :8], 1).any(axis=1).mean())
+    right = _right_docids(router, held_out)
+    wanted = (held_out.wanted != NONE).sum(axis=1)
+    figures["docid_hits@1"] = float(right[:, 0].mean())
+    figures["docid_recall@5"] = float((right[:, :5].sum(axis=1) / wanted).mean())
+    return figures
+
+
+def _shard_figures(router: Router, held_out: Examples) -> dict[str, float]:
+    """Return the figures of the shards."""
+    targets = shard_targets(router.partition, held_out)
+    known, vectors = shard_inputs(router.statistics, held_out.clues)
+    with torch.no_grad():
+        scores = router.networks.shards(vectors, known).numpy()
+    order = np.argsort(-scores, axis=1, kind="stable")
+    right = np.take_along_axis(targets, order, axis=1)
+    covered = right.cumsum(axis=1).mean(axis=0)
+    figures = {f"shards@{most}": float(covered[most - 1]) for most in (1, 2, 3) if most <= len(covered)}
+    confidence = softmax(scores, router.temperatures.shards).max(axis=1)
+    return figures | {"shard_calibration": calibration_error(confidence, right[:, 0], bins=5)}

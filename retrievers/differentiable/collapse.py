@@ -87,16 +87,12 @@ def measure_collapse(queries: Vectors, positives: Vectors, top: Rows) -> Collaps
 
 @dataclass(frozen=True, slots=True)
 class CollapseLimits:
-    """What training must not pass.
+    """What training must not pass."""
 
-    Attributes:
-        uniformity_share: of the uniformity before training that must be left (it is below 0, and 0 is collapse).
-        rank_share: of the effective rank before training that must be left.
-        same_top: how far of the way from its share before training to 1 the share of the commonest best passage may go.
-    """
-
+    # of the uniformity before training that must be left (it is below 0, and 0 is collapse)
     uniformity_share: float = 0.4
-    rank_share: float = 0.4
+    rank_share: float = 0.4  # of the effective rank before training that must be left
+    # how far of the way from its share before training to 1 the share of the commonest best passage may go
     same_top: float = 0.5
 
     def __post_init__(self) -> None:

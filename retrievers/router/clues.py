@@ -18,17 +18,11 @@ MOST_NAMED = 20
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """The parts of an index that a router looks things up in.
+    """The parts of an index that a router looks things up in."""
 
-    Attributes:
-        vectors: float32 [N, d], the passages' unit vectors.
-        terms: the passages' terms.
-        entity: finds the titles that a query names.
-    """
-
-    vectors: Vectors
-    terms: TermIndex
-    entity: EntityIndex
+    vectors: Vectors  # float32 [N, d], the passages' unit vectors
+    terms: TermIndex  # the passages' terms
+    entity: EntityIndex  # finds the titles that a query names
 
     def __len__(self) -> int:
         """Return the number of passages."""
@@ -37,21 +31,15 @@ class Corpus:
 
 @dataclass(frozen=True, slots=True)
 class Clues:
-    """What is known of a query before anything is searched.
+    """What is known of a query before anything is searched."""
 
-    Attributes:
-        vector: float32 [d], unit length.
-        terms: its terms, sorted; also those that the corpus lacks, so that what it covers of a query is seen as little.
-        idf: float32, of each of them.
-        named: rows of the passages whose titles it names: a look-up in a table of phrases.
-        specificity: float32 above 0, how specifically it names each: about four times the share of the query that the
-            title is. It does not depend on what else is named, so routers of separate corpora mean the same by it.
-    """
-
-    vector: Vectors
+    vector: Vectors  # float32 [d], unit length
+    # its terms, sorted; also those that the corpus lacks, so that what it covers of a query is seen as little
     terms: TermHashes
-    idf: NDArray[np.float32]
-    named: Rows
+    idf: NDArray[np.float32]  # float32, of each of them
+    named: Rows  # rows of the passages whose titles it names: a look-up in a table of phrases
+    # float32 above 0, how specifically it names each: about four times the share of the query that the title is. It
+    # does not depend on what else is named, so routers of separate corpora mean the same by it
     specificity: NDArray[np.float32]
 
 

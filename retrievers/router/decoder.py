@@ -126,35 +126,21 @@ def _overlaps(clues: Sequence[Clues], rows: NDArray[np.int64], corpus: Corpus) -
 
 @dataclass(frozen=True, slots=True)
 class DecoderSettings:
-    """The decoder's size and what it sees.
+    """The decoder's size and what it sees."""
 
-    Attributes:
-        dimension: of the query's vector.
-        depth: most codes to a docid.
-        hidden: numbers in the recurrent state, and in the layer that adapts the query.
-        words: whether it sees the query's words and named titles beside its vector.
-    """
-
-    dimension: int
-    depth: int
-    hidden: int = 384
-    words: bool = True
+    dimension: int  # of the query's vector
+    depth: int  # most codes to a docid
+    hidden: int = 384  # numbers in the recurrent state, and in the layer that adapts the query
+    words: bool = True  # whether it sees the query's words and named titles beside its vector
 
 
 class Decoded(NamedTuple):
-    """What a beam holds at the end.
+    """What a beam holds at the end."""
 
-    Attributes:
-        found: int64 [b, k], nodes of the level decoded to, or rows; below 0 where there are fewer than k.
-        scores: float32 [b, k], best first.
-        passages: how many passages each query's decoding compared with the query, int64 [b].
-        nodes: the same for inner nodes.
-    """
-
-    found: Tensor
-    scores: Tensor
-    passages: Tensor
-    nodes: Tensor
+    found: Tensor  # int64 [b, k], nodes of the level decoded to, or rows; below 0 where there are fewer than k
+    scores: Tensor  # float32 [b, k], best first
+    passages: Tensor  # how many passages each query's decoding compared with the query, int64 [b]
+    nodes: Tensor  # the same for inner nodes
 
 
 class _Beam(NamedTuple):

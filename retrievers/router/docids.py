@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...errors import DamagedIndexError
 from ..atomic_file import load_arrays, write_atomically, write_json
 from ..records import Rows, Vectors
-from .balanced import balanced_clusters
+from .shards import balanced_clusters
 
 ARRAYS = "docids.safetensors"
 SETTINGS = "docids.json"
@@ -27,15 +27,10 @@ Docid = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class DocidSettings:
-    """How docids are made.
+    """How docids are made."""
 
-    Attributes:
-        branching: codes to a level, 0 to ``branching - 1``.
-        fill: most of the codes that a new tree takes; the others wait for new passages.
-    """
-
-    branching: int = 32
-    fill: float = 0.8
+    branching: int = 32  # codes to a level, 0 to ``branching - 1``
+    fill: float = 0.8  # most of the codes that a new tree takes; the others wait for new passages
 
     def __post_init__(self) -> None:
         """Refuse what makes no tree."""

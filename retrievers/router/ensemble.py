@@ -18,9 +18,8 @@ from ..words.terms import TermIndex
 from ..words.titles import EntityIndex
 from .clues import Clues, Corpus
 from .decoder import DecoderSettings, averaged
-from .routed import best
 from .router import SHARD_MASS, Choice, Router, enough_shards
-from .shards import Partition
+from .shards import Partition, best
 
 BEAM = 64
 """Nodes that all members follow together."""
@@ -31,30 +30,20 @@ _LEAST_BEAM = 8
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One of several routers.
+    """One of several routers."""
 
-    Attributes:
-        rows: int64 [n], the row in the whole corpus of each of its passages, in its own order.
-        router: over its own corpus.
-    """
-
-    rows: Rows
-    router: Router
+    rows: Rows  # int64 [n], the row in the whole corpus of each of its passages, in its own order
+    router: Router  # over its own corpus
 
 
 @dataclass(frozen=True, slots=True)
 class MemberAnswers:
-    """What the members answer to a query.
+    """What the members answer to a query."""
 
-    Attributes:
-        clues: what each sees of it.
-        odds: the passages that each one's beam holds, as rows of the whole corpus, with the log-odds of being right.
-        compared: how many passages were compared with the query.
-    """
-
-    clues: tuple[Clues, ...]
+    clues: tuple[Clues, ...]  # what each sees of it
+    # the passages that each one's beam holds, as rows of the whole corpus, with the log-odds of being right
     odds: tuple[Hits, ...]
-    compared: int
+    compared: int  # how many passages were compared with the query
 
 
 def local_corpus(corpus: Corpus, titles: Sequence[str], rows: Rows, documents: Sequence[str] | None = None) -> Corpus:

@@ -44,15 +44,10 @@ BEAM = 48
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What to ask, most probable first.
+    """What to ask, most probable first."""
 
-    Attributes:
-        numbers: int64 [k], shards.
-        probabilities: float32 [k].
-    """
-
-    numbers: Rows
-    probabilities: Scores
+    numbers: Rows  # int64 [k], shards
+    probabilities: Scores  # float32 [k]
 
 
 def enough_shards(probabilities: Scores, mass: float) -> Choice:
@@ -70,30 +65,22 @@ def enough_shards(probabilities: Scores, mass: float) -> Choice:
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """The learned parts of a router.
+    """The learned parts of a router."""
 
-    Attributes:
-        shards: of the partition.
-        decoder: of docids.
-    """
-
-    shards: ShardNetwork
-    decoder: DocidDecoder
+    shards: ShardNetwork  # of the partition
+    decoder: DocidDecoder  # of docids
 
 
 @dataclass(frozen=True, slots=True)
 class Temperatures:
-    """What makes probabilities of scores; fitted on held-out queries.
+    """What makes probabilities of scores; fitted on held-out queries."""
 
-    Attributes:
-        shards, prefixes, docids: what scores are divided by, as shares of what was scored together.
-        slope, offset: of the log-odds that a docid with a score is right, whatever else was scored: those of several
-            routers can be compared.
-    """
-
+    # shards, prefixes, docids: what scores are divided by, as shares of what was scored together
     shards: float = 1.0
     prefixes: float = 1.0
     docids: float = 1.0
+    # slope, offset: of the log-odds that a docid with a score is right, whatever else was scored: those of several
+    # routers can be compared
     slope: float = 1.0
     offset: float = 0.0
 
@@ -306,19 +293,12 @@ def load_router(folder: Path | str, corpus: Corpus) -> Router:
 
 @dataclass(frozen=True, slots=True)
 class RouterParts:
-    """What a router's folder holds.
+    """What a router's folder holds."""
 
-    Attributes:
-        partition: shards.
-        tree: docids.
-        networks: the learned parts.
-        temperatures: of its probabilities.
-    """
-
-    partition: Partition
-    tree: DocidTree
-    networks: Networks
-    temperatures: Temperatures
+    partition: Partition  # shards
+    tree: DocidTree  # docids
+    networks: Networks  # the learned parts
+    temperatures: Temperatures  # of its probabilities
 
 
 def read_parts(folder: Path | str) -> RouterParts:

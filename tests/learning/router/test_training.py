@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 from trailhound.learning.router.examples import MADE_WEIGHT, Examples, TrainingPair, examples_of, joined
-from trailhound.learning.router.making import Made, RouterSettings, make_router
 from trailhound.learning.router.training import (
+    Made,
     Place,
+    RouterSettings,
     RouterTraining,
+    make_router,
     shard_loss,
     shard_targets,
     train_shards,

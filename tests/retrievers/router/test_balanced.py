@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound.retrievers.records import Vectors
-from trailhound.retrievers.router.balanced import balanced_clusters
+from trailhound.retrievers.router.shards import balanced_clusters
 
 
 def unit(rng: np.random.Generator, count: int, dimension: int = 8) -> Vectors:

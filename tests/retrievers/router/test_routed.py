@@ -9,7 +9,8 @@ from trailhound.index.index import Index
 from trailhound.learning.router.examples import Examples
 from trailhound.retrievers.protocols import SubIndex
 from trailhound.retrievers.records import Query
-from trailhound.retrievers.router.routed import (
+from trailhound.retrievers.router.router import Router
+from trailhound.retrievers.router.shards import (
     LexicalShard,
     WithinShards,
     best,
@@ -17,7 +18,6 @@ from trailhound.retrievers.router.routed import (
     dense_shards,
     open_lexical_shards,
 )
-from trailhound.retrievers.router.router import Router
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from trailhound.index.index import Index
 from trailhound.learning.router.examples import Examples, TrainingPair, encoded, examples_of
-from trailhound.learning.router.making import Made, RouterSettings, make_router, measured
+from trailhound.learning.router.training import Made, RouterSettings, make_router, measured
 from trailhound.retrievers.protocols import SubIndex
 from trailhound.retrievers.records import Query
 from trailhound.retrievers.router.clues import Corpus

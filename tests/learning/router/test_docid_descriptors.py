@@ -1,7 +1,7 @@
 """Descriptors: the words that set a prefix apart."""
 
 import numpy as np
-from trailhound.retrievers.router.docid_descriptors import describe_prefixes, distinctive_terms
+from trailhound.learning.router.router_folder import describe_prefixes, distinctive_terms
 from trailhound.retrievers.router.docids import DocidSettings, DocidTree
 from trailhound.retrievers.words.terms import TermIndex, term_hashes
 
