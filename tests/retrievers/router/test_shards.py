@@ -1,25 +1,29 @@
 """Shards: balanced, linked passages together, statistics that point the right way."""
 
-
-
 import numpy as np
 import pytest
-from trailhound.learning.router.examples import Examples
-from trailhound.learning.router.training import shard_targets
-from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.shards import SHARD_CLUES, ShardStatistics, partition
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trailhound.retrievers.records import Vectors
-from trailhound.retrievers.router.shards import balanced_clusters
-from hypothesis import given
 from trailhound.errors import EncoderError
 from trailhound.index.index import Index
+from trailhound.learning.router.examples import Examples
+from trailhound.learning.router.training import shard_targets
 from trailhound.retrievers.protocols import SubIndex
-from trailhound.retrievers.records import Query
+from trailhound.retrievers.records import Query, Vectors
+from trailhound.retrievers.router.clues import Corpus
 from trailhound.retrievers.router.router import Router
-from trailhound.retrievers.router.shards import LexicalShard, WithinShards, best, build_lexical_shards, dense_shards, open_lexical_shards
-
+from trailhound.retrievers.router.shards import (
+    SHARD_CLUES,
+    LexicalShard,
+    ShardStatistics,
+    WithinShards,
+    balanced_clusters,
+    best,
+    build_lexical_shards,
+    dense_shards,
+    open_lexical_shards,
+    partition,
+)
 
 Links = tuple[np.ndarray, np.ndarray]
 
