@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,34 +15,13 @@ from ..retrievers.protocols import SubIndex
 from ..retrievers.records import Hits, Query, Rows
 from ..retrievers.router.clues import Corpus
 from ..retrievers.router.ensemble import Member, RouterEnsemble, local_corpus
-from ..retrievers.router.router import SETTINGS, Choice, DocidIndex, Router, explained, load_router, read_about
-from ..retrievers.router.shards import LexicalShard, Partition, WithinShards, best, dense_shards, open_lexical_shards
+from ..retrievers.router.router import SETTINGS, Router, explained, load_router, read_about
+from ..retrievers.router.shards import LexicalShard, WithinShards, best, dense_shards, open_lexical_shards
 from ..retrievers.vectors.late_interaction import LATE
 from .segments import Parts, PassageParts
 
 BASE = "base"
 """What a router's file says of the index that it was tuned on: the hash of its first segment."""
-
-
-class Routes(Protocol):
-    """A router, or several as one: clues are gathered once for a question, and asked about more than once."""
-
-    @property
-    def partition(self) -> Partition:
-        """The shards."""
-        ...
-
-    def clues(self, query: Query) -> Any:
-        """Return what it sees of a question."""
-        ...
-
-    def shards(self, query: Any, mass: float = 0.9) -> Choice:
-        """Return the most probable shards."""
-        ...
-
-    def docids(self, query: Any, limit: int = 10) -> Hits:
-        """Return the passages of the best docids."""
-        ...
 
 
 class Routing:
@@ -69,7 +48,7 @@ class Routing:
         self.base = base
         self._folder = folder
         self.mass = mass
-        self.router: Routes
+        self.router: Router | RouterEnsemble
         lexical: Sequence[SubIndex]
         vectors = base.dense.reconstruct(np.arange(len(base.store)))
         corpus = Corpus(vectors, base.terms, base.entity)
@@ -81,13 +60,8 @@ class Routing:
         self._parts: dict[str, Sequence[SubIndex]] = {"dense": dense, "lexical": lexical}
 
     def sub_indexes(self, question: Query, parts: Parts) -> dict[str, SubIndex]:
-        """Return the sub-indexes for a question, by name: lexical, dense and late within its shards, and the docids.
-
-        Args:
-            question: with the vector of the index's own encoder.
-            parts: the index as it is now.
-        """
-        clues = self.router.clues(question)
+        """Return the sub-indexes of the index as it is now, by name: lexical, dense, late in its shards, and docids."""
+        clues: Any = self.router.clues(question)
         chosen = self.router.shards(clues, self.mass).numbers
         routed: dict[str, SubIndex] = dict(parts.sub_indexes)
         for name, shards in self._parts.items():
@@ -133,20 +107,14 @@ def _open_router(folder: Path, corpus: Corpus, base_hash: str) -> tuple[Router, 
 
 
 class _Filtered:
-    """A sub-index over all shards, of which only what lies in some is kept; fulfils ``SubIndex``.
+    """A sub-index over all shards, of which only what lies in some, bool [rows of the base], is kept.
 
     Late interaction keeps its word pieces in lists over the whole corpus: it finds what a search of the shards would,
     and its cost stays that of all of them. What came into the index since is in no shard, and is kept.
-
-    Args:
-        whole: the sub-index.
-        inside: bool [rows of the base], which lie in the shards.
     """
 
     def __init__(self, whole: SubIndex, inside: NDArray[np.bool_]) -> None:
-        self.name = whole.name
-        self._whole = whole
-        self._inside = inside
+        self.name, self._whole, self._inside = whole.name, whole, inside
 
     def search(self, query: Query, limit: int) -> Hits:
         wanted = limit * (2 + len(self._inside) // max(int(self._inside.sum()), 1))
@@ -162,11 +130,10 @@ class _Filtered:
 class _RoutedDocids:
     """The passages whose docids the router spells for one question, whatever is asked; fulfils ``SubIndex``."""
 
-    name = DocidIndex.name
+    name = "docid"
 
-    def __init__(self, router: Routes, clues: Any) -> None:
-        self._router = router
-        self._clues = clues
+    def __init__(self, router: Router | RouterEnsemble, clues: Any) -> None:
+        self._router, self._clues = router, clues
 
     def search(self, query: Query, limit: int) -> Hits:
         return self._router.docids(self._clues, limit)
@@ -176,9 +143,7 @@ class _Current:
     """A routed sub-index over an index that was changed since; fulfils ``SubIndex``."""
 
     def __init__(self, routed: SubIndex, parts: Parts) -> None:
-        self.name = routed.name
-        self._routed = routed
-        self._parts = parts
+        self.name, self._routed, self._parts = routed.name, routed, parts
         self._explicit = parts.sub_indexes.get(routed.name)
 
     def search(self, query: Query, limit: int) -> Hits:
@@ -213,16 +178,7 @@ def member_folders(folder: Path) -> list[Path]:
 def open_ensemble(
     folders: Sequence[Path], base: PassageParts, corpus: Corpus, encoder: str
 ) -> tuple[RouterEnsemble, list[SubIndex]]:
-    """Open routers that together know the passages of an index, by their ids.
-
-    Args:
-        folders: of the routers.
-        base: the index that holds the passages of all of them.
-        corpus: what a router looks up in it.
-        encoder: its encoder's name.
-
-    Returns:
-        The routers as one, and the lexical index of every shard.
+    """Open routers that together know the passages of an index, by their ids, and the lexical index of every shard.
 
     Raises:
         RouterError: when a router cannot be read, was tuned with another encoder or knows a passage that the index
@@ -247,11 +203,7 @@ def open_ensemble(
 
 
 def passage_ids(folder: Path) -> list[str]:
-    """Return the ids of the passages that a router knows.
-
-    Raises:
-        RouterError: when they cannot be read.
-    """
+    """Return the ids of the passages that a router knows; RouterError when they cannot be read."""
     try:
         return [str(name) for name in json.loads((folder / PASSAGES).read_text("utf-8"))]
     except (OSError, ValueError, TypeError) as error:

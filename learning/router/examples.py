@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -55,19 +55,11 @@ class Examples:
     def take(self, places: NDArray[np.int64] | Sequence[int]) -> Examples:
         """Return the examples at ``places``."""
         where = np.asarray(places, np.int64)
-        return Examples(
-            [self.queries[place] for place in where],
-            [self.clues[place] for place in where],
-            self.wanted[where],
-            self.weights[where],
-            self.labelled[where],
-        )
+        queries, clues = [self.queries[place] for place in where], [self.clues[place] for place in where]
+        return Examples(queries, clues, self.wanted[where], self.weights[where], self.labelled[where])
 
     def parted(self, share: float, rng: np.random.Generator) -> tuple[Examples, Examples]:
-        """Return the examples without a held-out share, and that share: of people's questions where there are two.
-
-        At least one is held out, and one is left, where there are two.
-        """
+        """Return the examples without a held-out share, and that share: of people's questions where there are two."""
         pool = np.flatnonzero(self.labelled) if self.labelled.sum() > 1 else np.arange(len(self))
         count = min(max(1, round(share * len(pool))), len(pool) - 1)
         held_out = np.sort(rng.permutation(pool)[:count])
@@ -80,16 +72,7 @@ class Examples:
 
 
 def examples_of(pairs: Sequence[TrainingPair], vectors: Vectors, corpus: Corpus) -> Examples:
-    """Gather the clues of training pairs.
-
-    Args:
-        pairs: n of them.
-        vectors: float32 [n, d], of their queries.
-        corpus: what they are asked of.
-
-    Raises:
-        ValueError: when there are no pairs, or the numbers differ.
-    """
+    """Gather the clues of at least one training pair, asked of ``corpus``, with the vectors [n, d] of their queries."""
     if not pairs or len(pairs) != len(vectors):
         raise ValueError(f"{len(pairs)} training pairs with {len(vectors)} vectors: give at least one, one of each")
     width = max(len(pair.rows) for pair in pairs)
@@ -139,23 +122,12 @@ def local_examples(examples: Examples, rows: Rows, corpus: Corpus) -> Examples |
     if not len(mine):
         return None
     taken = examples.take(mine)
-    return Examples(
-        taken.queries,
-        [clues_of(query, corpus) for query in taken.queries],
-        np.where(inside[mine], place[mine], NONE),
-        taken.weights,
-        taken.labelled,
-    )
+    clues, wanted = [clues_of(query, corpus) for query in taken.queries], np.where(inside[mine], place[mine], NONE)
+    return replace(taken, clues=clues, wanted=wanted)
 
 
 def labelled_pairs(questions: Iterable[Question], qrels: Qrels, row_of: Callable[[str], int]) -> list[TrainingPair]:
-    """Return every question with the rows of its supporting passages; questions without any are left out.
-
-    Args:
-        questions: of one split.
-        qrels: its labels.
-        row_of: a passage's row, as the evidence store knows it; its KeyError is not caught.
-    """
+    """Return every question with the rows of its supporting passages, as ``row_of`` knows them; others are left out."""
     pairs = []
     for question in questions:
         rows = tuple(row_of(passage) for passage, score in qrels.get(question.id, {}).items() if score > 0)
@@ -222,10 +194,7 @@ def question_forms(title: str, lead: str) -> list[str]:
 
 
 def distinctive_sentence(sentences: Sequence[str], terms: TermIndex) -> int | None:
-    """Return the place of the sentence whose distinct terms sum to the most idf per square root of their number.
-
-    None when no sentence has a term.
-    """
+    """Return the place of the sentence with the most idf per square root of its number of terms; None without terms."""
     best, place = 0.0, None
     for number, sentence in enumerate(sentences):
         hashes = term_hashes(sentence)

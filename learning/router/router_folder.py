@@ -35,11 +35,7 @@ _SHOWN = ("shards@2", "docid_hits@1")
 
 
 def settled(index: Index) -> PassageParts:
-    """Return the parts of an index to tune on.
-
-    Raises:
-        RouterError: when it has changes that are not part of its base.
-    """
+    """Return the parts of an index to tune on; RouterError when it has changes that are not part of its base."""
     if index.changed:
         raise RouterError(f"{index.path} was changed since it was built: `trailhound compact` it first")
     return index.parts.base
@@ -83,13 +79,8 @@ class RefreshSettings:
 def carried_over(partition: Partition, tree: DocidTree, place: Rows, vectors: Vectors) -> tuple[Partition, DocidTree]:
     """Return shards and docids of a corpus that was changed and built anew; passages that stayed keep theirs.
 
-    Args:
-        partition, tree: of the former corpus.
-        place: int64 [former rows], the new row of each passage, NONE for one that is gone.
-        vectors: float32 [N, d], of the new corpus; those of new passages say where they belong.
-
-    Raises:
-        ValueError: when every docid is taken: tune the router again.
+    ``place``, int64 [former rows], is the new row of each passage, NONE for one that is gone; ``vectors`` [N, d] of the
+    new corpus say where new passages belong. When every docid is taken, a ValueError says so: tune the router again.
     """
     new = np.setdiff1d(np.arange(len(vectors)), place)
     shard = np.concatenate([place, new])
@@ -113,8 +104,7 @@ def refresh(
     Args:
         router: the former one.
         corpus: the old passages, in the old order, and the new ones after them.
-        new: pairs of the new passages, with clues of ``corpus``.
-        old: pairs that the router was trained on, with clues of ``corpus``; a sample is drawn.
+        new, old: pairs of new passages and those that the router was trained on, with clues of ``corpus``.
         settings: how.
         seed: of everything random.
     """
@@ -233,13 +223,7 @@ def describe_prefixes(
 
     Class-based tf-idf (Grootendorst 2022, "BERTopic", arXiv:2203.05794, eq. 2): ``tf(t, c) log(1 + A / f(t))``;
     ``tf`` counts the passages of cluster ``c`` that have the term, ``f`` those of the whole level, and ``A`` is the
-    mean number of terms in a cluster. A term is written as the commonest word that it is the stem of.
-
-    Args:
-        tree: of docids.
-        terms: of the passages.
-        texts: title and text of the passages, in row order: where the words are taken from.
-        words: how many to a prefix.
+    mean number of terms in a cluster. A term is written as the commonest word of ``texts`` that it is the stem of.
     """
     chosen: dict[Docid, TermHashes] = {}
     for level in range(1, tree.depth):
@@ -258,13 +242,7 @@ def describe_prefixes(
 
 
 def distinctive_terms(terms: TermIndex, group: NDArray[np.int64], most: int) -> Mapping[int, TermHashes]:
-    """Return the ``most`` terms with the highest class-based tf-idf of every group; rows below 0 are in none.
-
-    Args:
-        terms: of N passages.
-        group: int64 [N].
-        most: how many; equal ones by hash.
-    """
+    """Return the ``most`` terms with the highest class-based tf-idf of every group; rows below 0 are in none."""
     owner = group[np.repeat(np.arange(len(terms)), np.diff(terms.offsets))]
     inside = owner >= 0
     term = np.searchsorted(terms.vocabulary, terms.hashes[inside])

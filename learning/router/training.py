@@ -54,14 +54,9 @@ def shard_targets(partition: Partition, examples: Examples) -> NDArray[np.float3
 
 
 def shard_loss(scores: Tensor, targets: Tensor, weights: Tensor, sizes: Tensor, balance: float) -> Tensor:
-    """Return the loss of routing b queries to S shards.
+    """Return the loss of routing b queries to S shards, with scores and targets [b, S] and the queries' weights [b].
 
-    Args:
-        scores: [b, S].
-        targets: [b, S], shares of the wanted passages.
-        weights: [b], what each query counts for.
-        sizes: [S], shares of all passages, adding up to 1.
-        balance: weight of the divergence between the shards' mean probability and their sizes.
+    ``balance`` weighs the divergence between the shards' mean probability and their sizes, shares [S] of all passages.
     """
     losses = -(targets * scores.log_softmax(dim=1)).sum(dim=1)
     mean = scores.softmax(dim=1).mean(dim=0).clamp(min=1e-9)
@@ -89,18 +84,7 @@ def train_shards(
     validate: Validate | None = None,
     place: Place | None = None,
 ) -> None:
-    """Train a shard network in place.
-
-    Args:
-        network: to train.
-        statistics: what is known of the shards.
-        partition: the shards.
-        examples: n queries.
-        settings: of the training.
-        seed: of everything random.
-        validate: measures it after every epoch.
-        place: where it can be interrupted; nowhere when None.
-    """
+    """Train a shard network, measured by ``validate`` after every epoch; it can be interrupted at ``place``."""
     known, vectors = shard_inputs(statistics, examples.clues)
     targets, weights = torch.from_numpy(shard_targets(partition, examples)), torch.from_numpy(examples.weights)
     sizes = torch.from_numpy((partition.sizes / partition.sizes.sum()).astype(np.float32))
@@ -129,16 +113,10 @@ def train_decoder(
     validate: Validate | None = None,
     place: Place | None = None,
 ) -> None:
-    """Train a decoder in place, on one corpus or several.
+    """Train a decoder in place, on the trees and examples of one corpus or several.
 
-    Args:
-        decoder: to train.
-        sources: trees with examples over their corpora.
-        settings: of the training.
-        seed: of everything random.
-        teacher: a former decoder whose adapted query vectors this one should stay near (``settings.distillation``).
-        validate: measures it after every epoch.
-        place: where it can be interrupted; nowhere when None.
+    ``teacher`` is a former decoder whose adapted query vectors this one should stay near (``settings.distillation``);
+    ``validate`` measures it after every epoch; at ``place`` it can be interrupted.
     """
     few = [*decoder.judges.parameters(), decoder.sharpness]
     known = {id(parameter) for parameter in few}
@@ -320,7 +298,9 @@ def fitted_temperatures(router: Router, held_out: Examples) -> Temperatures:
     with torch.no_grad():
         scores = router.networks.shards(vectors, known).numpy()
     shards = fit_temperature(scores, shard_targets(router.partition, held_out))
-    slope, offset = _docid_odds(router, held_out)
+    found, beam_scores = decoded(router, held_out, router.tree.depth)
+    there = found != NONE
+    slope, offset = fit_logistic(beam_scores[there], _right(router, held_out, found, router.tree.depth)[there])
     docids = _beam_temperature(router, held_out, router.tree.depth)
     prefixes = _beam_temperature(router, held_out, 1) if router.tree.depth > 1 else 1.0
     return Temperatures(shards, prefixes, docids, slope, offset)
@@ -329,16 +309,8 @@ def fitted_temperatures(router: Router, held_out: Examples) -> Temperatures:
 def _beam_temperature(router: Router, held_out: Examples, levels: int) -> float:
     found, scores = decoded(router, held_out, levels)
     right = _right(router, held_out, found, levels).astype(np.float32)
-    return fit_temperature(
-        np.where(found == NONE, -1e9, scores), right / np.maximum(right.sum(axis=1, keepdims=True), 1)
-    )
-
-
-def _docid_odds(router: Router, held_out: Examples) -> tuple[float, float]:
-    """Return slope and offset of the log-odds that a docid is right, from all that the beam holds."""
-    found, scores = decoded(router, held_out, router.tree.depth)
-    there = found != NONE
-    return fit_logistic(scores[there], _right(router, held_out, found, router.tree.depth)[there])
+    shares = right / np.maximum(right.sum(axis=1, keepdims=True), 1)
+    return fit_temperature(np.where(found == NONE, -1e9, scores), shares)
 
 
 def _right(router: Router, examples: Examples, found: NDArray[np.int64], levels: int) -> NDArray[np.bool_]:

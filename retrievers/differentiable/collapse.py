@@ -73,11 +73,7 @@ class CollapseMeasures:
 
 
 def measure_collapse(queries: Vectors, positives: Vectors, top: Rows) -> CollapseMeasures:
-    """Measure unit vectors of questions [n, d], of a supporting passage of each [n, d], and their best rows [n].
-
-    Raises:
-        QuestionsError: when there are fewer than ``FEWEST``.
-    """
+    """Measure vectors of at least ``FEWEST`` questions [n, d], of a supporting passage of each, and their best rows."""
     if len(queries) < FEWEST:
         raise QuestionsError(f"{len(queries)} questions are too few to watch for collapse: give at least {FEWEST}")
     return CollapseMeasures(
@@ -103,12 +99,7 @@ class CollapseLimits:
 
 
 class CollapseGuard:
-    """Stops a training whose vectors collapse.
-
-    Args:
-        before: measured before training.
-        limits: the defaults when None.
-    """
+    """Stops a training whose vectors collapse, compared with what was measured before it."""
 
     def __init__(self, before: CollapseMeasures, limits: CollapseLimits | None = None) -> None:
         limits = limits or CollapseLimits()
@@ -119,12 +110,7 @@ class CollapseGuard:
         }
 
     def check(self, now: CollapseMeasures) -> None:
-        """Let healthy vectors pass.
-
-        Raises:
-            CollapseError: when a limit is passed, with the measure, its value, the limit and a remedy; or when a
-                measure is not a number.
-        """
+        """Let healthy vectors pass; CollapseError with the measure, its limit and a remedy for others and for not-a-numbers."""
         values = now.to_json()
         for name, limit in self.limits.items():
             value = values[name]

@@ -33,10 +33,7 @@ PER_RANKING = 3
 
 
 def fusion_features(rankings: Sequence[Hits]) -> tuple[Rows, NDArray[np.float32]]:
-    """Return the rows that any of the rankings found, ascending, and their features, float32 [n, 3 * rankings].
-
-    What a ranking did not find has zeros there.
-    """
+    """Return the rows that any ranking found, ascending, with features [n, 3 * rankings], 0 for what one did not find."""
     found = [hits.rows for hits in rankings]
     rows = np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
     features = np.zeros((len(rows), PER_RANKING * len(rankings)), np.float32)
@@ -51,15 +48,7 @@ def fusion_features(rankings: Sequence[Hits]) -> tuple[Rows, NDArray[np.float32]
 
 
 class LearnedFusion(nn.Module):
-    """The weights of a fusion and its temperature, both learned.
-
-    Args:
-        names: the sub-indexes, in the order of their rankings.
-        temperature: at first.
-
-    Raises:
-        RecipeError: when there is no name, or the temperature is not above 0.
-    """
+    """The weights of a fusion of the sub-indexes ``names``, in the order of their rankings, and its temperature, both learned."""
 
     def __init__(self, names: Sequence[str], temperature: float = 0.1) -> None:
         super().__init__()
@@ -79,11 +68,7 @@ class LearnedFusion(nn.Module):
 
     @torch.no_grad()
     def fuse(self, rankings: Mapping[str, Hits], limit: int) -> Hits:
-        """Fuse what the sub-indexes found, best first, ties by row.
-
-        Raises:
-            RecipeError: when a ranking that the weights are for is missing, or there is one too many.
-        """
+        """Fuse what the sub-indexes found, best first, ties by row; each of ``names`` has a ranking, else a RecipeError."""
         if set(rankings) != set(self.names):
             raise RecipeError(f"the fusion was learned for {', '.join(self.names)}, not for {', '.join(rankings)}")
         rows, features = fusion_features([rankings[name] for name in self.names])
@@ -101,11 +86,7 @@ class LearnedFusion(nn.Module):
 
     @classmethod
     def load(cls, folder: Path) -> LearnedFusion:
-        """Read what :meth:`save` wrote.
-
-        Raises:
-            PolicyError: when it is missing or damaged.
-        """
+        """Read what :meth:`save` wrote; PolicyError when it is missing or damaged."""
         path = folder / FILE
         stored = read_sealed_json(path, PolicyError, "train the fusion again")
         try:

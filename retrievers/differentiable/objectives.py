@@ -3,6 +3,7 @@ r"""What a retriever can be trained for, under one signature: ``objective(scores
 ``scores`` [b, n] are logits (inner products already divided by the temperature), ``targets`` [b, n] say what is known
 of every passage, and ``mask`` [b, n] which passages are there for a query (all, when None). The loss is a scalar, the
 mean over queries. All is computed from logits in log-space; a passage that is not there has no effect and no gradient.
+A query without anything to learn from (a positive, a pair of unequal relevance) raises a ``RecipeError``.
 
 ==========================  =====================================================
 objective                   targets
@@ -39,9 +40,6 @@ def contrastive(scores: Tensor, targets: Tensor, mask: Tensor | None = None) -> 
 
     van den Oord, Li and Vinyals 2018, arXiv:1807.03748, eq. 4; with several positives, none is a negative of another.
     Negatives are whatever is there: the batch's passages, mined ones (:func:`hard_negatives`), or the whole corpus.
-
-    Raises:
-        RecipeError: when a query has no positive.
     """
     there = _there(scores, mask)
     positive = (targets > 0) & there
@@ -55,9 +53,6 @@ def pairwise_logistic(scores: Tensor, targets: Tensor, mask: Tensor | None = Non
     r"""RankNet, :math:`\log(1 + e^{-(s_i - s_j)})`, the mean over the pairs with i more relevant than j.
 
     Burges et al. 2005, "Learning to Rank using Gradient Descent", eq. 3 with certain targets.
-
-    Raises:
-        RecipeError: when a query has no pair of unequal relevance.
     """
     difference, pairs = _pairs(scores, targets, mask)
     return _mean_over_pairs(softplus(-difference), pairs)
@@ -67,9 +62,6 @@ def pairwise_margin(scores: Tensor, targets: Tensor, mask: Tensor | None = None,
     r"""Hinge loss :math:`\max(0, margin - (s_i - s_j))`, the mean over the pairs with i more relevant than j.
 
     Herbrich, Graepel and Obermayer 2000, "Large Margin Rank Boundaries for Ordinal Regression"; Joachims 2002.
-
-    Raises:
-        RecipeError: when a query has no pair of unequal relevance.
     """
     difference, pairs = _pairs(scores, targets, mask)
     return _mean_over_pairs(torch.relu(margin - difference), pairs)
@@ -79,10 +71,7 @@ def listwise(scores: Tensor, targets: Tensor, mask: Tensor | None = None) -> Ten
     r"""Softmax cross-entropy, :math:`-\sum_i \frac{t_i}{\sum_j t_j} \log p_i` with p the softmax of the scores.
 
     Bruch et al. 2019, "An Analysis of the Softmax Cross Entropy Loss for Learning-to-Rank with Binary
-    Relevance", eq. 3.
-
-    Raises:
-        RecipeError: when a target is below 0, or a query has none above.
+    Relevance", eq. 3. Targets are 0 or more.
     """
     there = _there(scores, mask)
     kept = targets * there
@@ -105,10 +94,7 @@ def retrieval_likelihood(scores: Tensor, targets: Tensor, mask: Tensor | None = 
     r"""Marginal likelihood of the output, :math:`-\log \sum_i p(i \mid q) \, p(y \mid q, i)`.
 
     Guu et al. 2020, REALM, arXiv:2002.08909, eq. 1; Lewis et al. 2020, RAG, arXiv:2005.11401, section 2.1. The targets
-    are log p(y given q, i), minus infinity where a passage cannot give y.
-
-    Raises:
-        RecipeError: when no passage of a query can give the output.
+    are log p(y given q, i), minus infinity where a passage cannot give y; one at least must be finite.
     """
     there = _there(scores, mask)
     possible = there & torch.isfinite(targets)
@@ -154,15 +140,10 @@ def labels_as_targets(name: str, supporting: Tensor, temperature: float) -> Tens
 
 
 def hard_negatives(queries: Vectors, vectors: Vectors, positives: Sequence[Sequence[int]], count: int) -> list[Rows]:
-    """Return the rows of up to ``count`` hard negatives of every query, best first, ties by row.
+    """Return the rows of up to ``count`` hard negatives of every query [b, d], best first, ties by row.
 
-    They are what the encoder as it is now ranks highest and no label names (Xiong et al. 2020, ANCE, arXiv:2007.00808).
-
-    Args:
-        queries: float32 [b, d], by the encoder as it is now.
-        vectors: float32 [N, d], the passages'.
-        positives: the rows that support each query, none of which is a negative of it.
-        count: how many.
+    They are what the encoder as it is now ranks highest among passages [N, d] and no label (``positives``, rows of each
+    query) names (Xiong et al. 2020, ANCE, arXiv:2007.00808).
 
     Raises:
         RecipeError: when the count is below 1, or the numbers of queries and positives differ.
@@ -206,10 +187,7 @@ def _cross_entropy(scores: Tensor, wanted: Tensor, there: Tensor) -> Tensor:
 
 
 def _pairs(scores: Tensor, targets: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return s_i - s_j and whether i is to be above j, both [b, k, n]: i runs over the k that can be above any other.
-
-    So a corpus with a few relevant passages costs a few rows, not its square.
-    """
+    """Return s_i - s_j and whether i is to be above j, both [b, k, n]: i runs over the k that can be above any other."""
     there = _there(scores, mask)
     lowest = targets.masked_fill(~there, torch.inf).amin(dim=1, keepdim=True)  # [b, 1]
     above = (targets > lowest) & there

@@ -20,11 +20,8 @@ _STEPS = 60
 def softmax_weights(scores: Tensor, temperature: Tensor | float) -> Tensor:
     r"""Return :math:`p_i = e^{s_i / \tau} / \sum_j e^{s_j / \tau}`, [b, n], rows sum to 1.
 
-    As the temperature goes to 0 the row becomes that of the best passage alone; passages that tie share.
-
-    Args:
-        scores: [b, n].
-        temperature: tau, above 0; a tensor where it is learned.
+    As the temperature goes to 0 the row becomes that of the best passage alone; passages that tie share. A learned
+    temperature is a tensor.
 
     Raises:
         RecipeError: when the temperature is not above 0, or a query has no passage at all.
@@ -33,13 +30,7 @@ def softmax_weights(scores: Tensor, temperature: Tensor | float) -> Tensor:
 
 
 def softmax_retrieval(scores: Tensor, values: Tensor, temperature: Tensor | float) -> Tensor:
-    r"""Return what is read softly, :math:`r = \sum_i p_i v_i`, [b, d].
-
-    Args:
-        scores: [b, n].
-        values: [n, d], or [b, n, d] where every query has passages of its own.
-        temperature: see :func:`softmax_weights`.
-    """
+    r"""Return what is read softly, :math:`r = \sum_i p_i v_i`, [b, d], from values [n, d] or [b, n, d]."""
     return read(softmax_weights(scores, temperature), values)
 
 
@@ -51,10 +42,7 @@ def read(weights: Tensor, values: Tensor) -> Tensor:
 
 
 def hard_top_k(scores: Tensor, k: int) -> Tensor:
-    """Return 1 for the ``k`` best passages of every query and 0 for the others, [b, n]; ties go to the first.
-
-    Fewer than ``k`` are chosen where fewer are there.
-    """
+    """Return 1 for the ``k`` best passages (or all, where fewer are there) and 0 for the others, [b, n]; ties: the first."""
     _check_count(k)
     order = torch.argsort(scores, dim=-1, descending=True, stable=True)[..., :k]
     chosen = torch.zeros_like(scores).scatter(-1, order, 1.0)
@@ -143,13 +131,8 @@ def gumbel_top_k(scores: Tensor, k: int, temperature: Tensor | float, generator:
     The ``k`` greatest of :math:`s_i + G_i` are a draw without replacement from softmax(s) (Kool, van Hoof and Welling
     2019, arXiv:1903.06059, section 3); with k = 1 that is the Gumbel-max trick. Going back, the draw counts as the
     relaxed top-k of the same noisy scores: for k = 1 the straight-through Gumbel estimator of Jang, Gu and Poole 2017
-    (arXiv:1611.01144), with the relaxation of :func:`relaxed_top_k` instead of a softmax.
-
-    Args:
-        scores: [b, n], log-probabilities up to a constant per query.
-        k: how many.
-        temperature: of the relaxation alone, which the draw does not depend on.
-        generator: where the noise comes from.
+    (arXiv:1611.01144), with the relaxation of :func:`relaxed_top_k` instead of a softmax. The draw does not depend on
+    the temperature.
     """
     noisy = scores + gumbel_noise(scores, generator)
     return straight_through_top_k(noisy, k, temperature)
@@ -238,11 +221,7 @@ class AttentionMemory(nn.Module):
 
 
 def _logits(scores: Tensor, temperature: Tensor | float) -> Tensor:
-    """Return scores / temperature; an absent passage stays at minus infinity without a gradient that is not a number.
-
-    Raises:
-        RecipeError: when the temperature is not above 0, or a query has no passage.
-    """
+    """Return scores / temperature; an absent passage stays at minus infinity without a gradient that is not a number."""
     there = torch.isfinite(scores)
     empty = ~there.any(dim=-1)
     if empty.any():

@@ -44,11 +44,7 @@ class Clues:
 
 
 def clues_of(query: Query, corpus: Corpus) -> Clues:
-    """Gather the clues of a query.
-
-    Raises:
-        EncoderError: when the query has no vector, or one of another dimension than the corpus.
-    """
+    """Gather the clues of a query; EncoderError when it has no vector, or one of another dimension than the corpus."""
     dimension = corpus.vectors.shape[1]
     if query.vector is None or query.vector.shape != (dimension,):
         given = None if query.vector is None else query.vector.shape
@@ -62,12 +58,8 @@ def clues_of(query: Query, corpus: Corpus) -> Clues:
 class Postings:
     """In which groups of passages every term occurs, and in how many passages of each: CORI's statistics.
 
-    Callan, Lu and Croft 1995, "Searching distributed collections with inference networks", section 3.
-
-    Args:
-        terms: the terms of every passage.
-        group: int64 [N], the group of every passage; below 0 for none.
-        groups: how many there are.
+    Callan, Lu and Croft 1995, "Searching distributed collections with inference networks", section 3. ``group``, int64
+    [N], is the group of every passage, below 0 for none.
     """
 
     def __init__(self, terms: TermIndex, group: NDArray[np.int64], groups: int) -> None:
@@ -106,11 +98,7 @@ class Postings:
 
 
 def named_share(clues: Clues, group: NDArray[np.int64], groups: int) -> NDArray[np.float32]:
-    """Return, for every group, the best specificity of a passage in it that the query names, and its share of all.
-
-    Returns:
-        float32 [groups, 2].
-    """
+    """Return the best specificity of a named passage in every group, and its share of all, float32 [groups, 2]."""
     found = np.zeros((groups, 2), np.float32)
     where = group[clues.named]
     there = where >= 0

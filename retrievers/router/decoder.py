@@ -30,10 +30,6 @@ _SHARPNESS = 20.0
 class TreeView:
     """The tables that a decoder walks; they follow the corpus and are not stored.
 
-    Args:
-        tree: docids of the corpus' rows.
-        corpus: what they are docids of.
-
     Raises:
         ValueError: when the tree has docids of rows that the corpus lacks.
     """
@@ -41,8 +37,7 @@ class TreeView:
     def __init__(self, tree: DocidTree, corpus: Corpus) -> None:
         if tree.rows > len(corpus):
             raise ValueError(f"the docids are of {tree.rows} passages, the corpus has {len(corpus)}: make them again")
-        self.tree = tree
-        self.corpus = corpus
+        self.tree, self.corpus, self.depth = tree, corpus, tree.depth
         nodes, last = len(tree.levels), tree.levels == tree.depth - 1
         children = np.where(tree.open_children(), tree.children, NONE)
         self.children = torch.from_numpy(children)  # [M, branching]: nodes, or rows below the last level
@@ -54,11 +49,6 @@ class TreeView:
         missing = np.full(len(corpus) - tree.rows, NONE, np.int64)
         self._groups = [(np.concatenate([group, missing]), count) for group, count in levels]
         self._postings = [Postings(corpus.terms, group, count) for group, count in self._groups]
-
-    @property
-    def depth(self) -> int:
-        """Codes to a docid."""
-        return self.tree.depth
 
     def node_clues(self, clues: Sequence[Clues]) -> list[Tensor]:
         """Return what the queries say of the nodes of levels 1 to depth - 1, each float32 [b, nodes, NODE_CLUES]."""
@@ -182,9 +172,8 @@ class DocidDecoder(nn.Module):
         self.start = nn.Linear(size, hidden)
         self.walk = nn.GRUCell(size, hidden)
         self.read = nn.Linear(hidden, size)
-        for silent in (back, self.read):  # an untrained decoder compares vectors as they are
-            nn.init.zeros_(silent.weight)
-            nn.init.zeros_(silent.bias)
+        for silent in (*back.parameters(), *self.read.parameters()):  # untrained, it compares vectors as they are
+            nn.init.zeros_(silent)
         self.sharpness = nn.Parameter(torch.full((settings.depth,), _SHARPNESS).log())
         widths = [NODE_CLUES] * (settings.depth - 1) + [PASSAGE_CLUES]
         self.judges = nn.ModuleList(
@@ -206,10 +195,8 @@ class DocidDecoder(nn.Module):
         for level in range(levels):
             step = self._step(view, clues, node_clues, query, state, level)
             compared = (step.children >= 0).sum(dim=1)
-            if level == view.depth - 1:
-                passages += compared
-            else:
-                nodes += compared
+            counted = passages if level == view.depth - 1 else nodes
+            counted += compared
             best = step.scores.topk(min(beam, step.scores.shape[1]), dim=1)
             if level < levels - 1:
                 state = self._follow(step, best.indices, state, view.tree.branching)
@@ -217,16 +204,10 @@ class DocidDecoder(nn.Module):
         return Decoded(found, best.values, passages, nodes)
 
     def losses(self, view: TreeView, clues: Sequence[Clues], wanted: Tensor, beam: int) -> Tensor:
-        """Return the loss of every query and level, float32 [b, depth].
+        """Return the loss of every query and level, float32 [b, depth], for wanted rows [b, g] (NONE for none).
 
         ``- log sum_c p(c)`` over what the decoder's own beam holds, for the codes ``c`` that lead to a wanted passage:
         any of them will do. The wanted paths are kept in the beam.
-
-        Args:
-            view: the tree.
-            clues: of b queries.
-            wanted: int64 [b, g], rows, NONE for none.
-            beam: how many nodes to follow.
         """
         query, state, node_clues = self._begin(view, clues)
         losses = []
@@ -296,10 +277,7 @@ def averaged(decoders: Sequence[DocidDecoder]) -> DocidDecoder:
     """Return a decoder with the mean weights of several that were trained apart from one start.
 
     One round of federated averaging (McMahan et al. 2017, arXiv:1602.05629), or a uniform soup (Wortsman et al. 2022,
-    arXiv:2203.05482).
-
-    Raises:
-        ValueError: when their settings differ.
+    arXiv:2203.05482). Decoders of different settings are refused with a ValueError.
     """
     if len({decoder.settings for decoder in decoders}) != 1:
         raise ValueError(f"decoders of {[decoder.settings for decoder in decoders]} cannot be averaged")

@@ -69,21 +69,13 @@ class DocidTree:
         centroids: Vectors,
         rows: int,
     ) -> None:
-        self.branching = branching
-        self.depth = depth
-        self.children = children
-        self.levels = levels
-        self.centroids = centroids
-        self.rows = rows
+        self.branching, self.depth, self.rows = branching, depth, rows
+        self.children, self.levels, self.centroids = children, levels, centroids
         self.codes, self.live = _paths(children, levels, depth, rows)
 
     @classmethod
     def build(cls, vectors: Vectors, rng: np.random.Generator, settings: DocidSettings | None = None) -> DocidTree:
-        """Cluster ``vectors`` [N, d] (unit length, one per row), level by level.
-
-        Raises:
-            ValueError: when there is no vector.
-        """
+        """Cluster ``vectors`` [N, d] (unit length, one per row, at least one), level by level."""
         settings = settings or DocidSettings()
         if not len(vectors):
             raise ValueError("there are no passages: docids need at least one")
@@ -92,8 +84,7 @@ class DocidTree:
             depth += 1
         growing = _Growing(vectors, depth, settings, rng)
         growing.grow(np.arange(len(vectors)), 0)
-        children = np.array(growing.children, np.int64)
-        levels = np.array(growing.levels, np.int64)
+        children, levels = np.array(growing.children, np.int64), np.array(growing.levels, np.int64)
         return cls(settings.branching, depth, children, levels, np.array(growing.centroids), len(vectors))
 
     def __len__(self) -> int:
@@ -101,21 +92,13 @@ class DocidTree:
         return int(self.live[0])
 
     def docid(self, row: int) -> Docid:
-        """Return the docid of a passage.
-
-        Raises:
-            KeyError: when the row has none, or has been deleted.
-        """
+        """Return the docid of a passage; KeyError when the row has none, or has been deleted."""
         if not 0 <= row < self.rows or self.codes[row, 0] == NONE:
             raise KeyError(row)
         return tuple(self.codes[row].tolist())
 
     def node(self, prefix: Sequence[int]) -> int:
-        """Return the node that a prefix (shorter than a docid) leads to.
-
-        Raises:
-            KeyError: when there is none.
-        """
+        """Return the node that a prefix (shorter than a docid) leads to; KeyError when there is none."""
         node = 0
         for length, code in enumerate(prefix):
             if length >= self.depth - 1 or not 0 <= code < self.branching:
@@ -125,20 +108,8 @@ class DocidTree:
                 raise KeyError(tuple(prefix))
         return node
 
-    def allowed(self, prefix: Sequence[int]) -> NDArray[np.int64]:
-        """Return the codes that may follow a prefix, ascending: those that lead to a live passage."""
-        try:
-            node = self.node(prefix)
-        except KeyError:
-            return np.zeros(0, np.int64)
-        return np.flatnonzero(self.open_children()[node])
-
     def row(self, docid: Sequence[int]) -> int:
-        """Return the passage of a docid.
-
-        Raises:
-            KeyError: when it names none that is live.
-        """
+        """Return the passage of a docid; KeyError when it names none that is live."""
         if len(docid) != self.depth or not 0 <= docid[-1] < self.branching:
             raise KeyError(tuple(docid))
         row = int(self.children[self.node(docid[:-1]), docid[-1]])
@@ -152,13 +123,6 @@ class DocidTree:
         last = self.levels == self.depth - 1
         below = self.live[np.where(there & ~last[:, None], self.children, 0)]
         return np.asarray(there & (last[:, None] | (below > 0)))
-
-    def rows_below(self, prefix: Sequence[int]) -> Rows:
-        """Return the live rows whose docids begin with ``prefix``, ascending."""
-        below = self.codes[:, 0] != NONE
-        for place, code in enumerate(prefix):
-            below &= self.codes[:, place] == code
-        return np.flatnonzero(below)
 
     def nodes_of(self, level: int) -> NDArray[np.int64]:
         """Return the node of every row at ``level`` (0 = root), int64 [rows]; NONE for a row that is deleted."""
@@ -181,11 +145,7 @@ class DocidTree:
         return DocidTree(self.branching, self.depth, children, levels, centroids, self.rows + len(vectors))
 
     def without(self, rows: Sequence[int] | Rows) -> DocidTree:
-        """Return a tree from which ``rows`` are gone.
-
-        Raises:
-            KeyError: when a row has no docid.
-        """
+        """Return a tree from which ``rows`` are gone; KeyError when a row has no docid."""
         children = self.children.copy()
         for row in map(int, rows):
             docid = self.docid(row)
@@ -209,11 +169,8 @@ class DocidTree:
         """Write the tree into ``folder``, which exists."""
         from safetensors.numpy import save
 
-        arrays: dict[str, NDArray[Any]] = {
-            "children": self.children,
-            "levels": self.levels,
-            "centroids": np.ascontiguousarray(self.centroids),
-        }
+        centroids = np.ascontiguousarray(self.centroids)
+        arrays: dict[str, NDArray[Any]] = {"children": self.children, "levels": self.levels, "centroids": centroids}
         write_atomically(folder / ARRAYS, save(arrays))
         about = {"format": _FORMAT, "branching": self.branching, "depth": self.depth, "rows": self.rows}
         write_json(folder / SETTINGS, about)
@@ -242,10 +199,7 @@ class _Growing:
     """A tree in the making."""
 
     def __init__(self, vectors: Vectors, depth: int, settings: DocidSettings, rng: np.random.Generator) -> None:
-        self._vectors = vectors
-        self._depth = depth
-        self._settings = settings
-        self._rng = rng
+        self._vectors, self._depth, self._settings, self._rng = vectors, depth, settings, rng
         self.children: list[list[int]] = []
         self.levels: list[int] = []
         self.centroids: list[Vectors] = []

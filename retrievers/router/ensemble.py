@@ -65,13 +65,8 @@ class RouterEnsemble:
     of another length among themselves). Scores become the log-odds of being right, by the averages of what the members
     fitted on their own held-out queries; these are compared.
 
-    Args:
-        members: whose passages together are the corpus, each passage once.
-        passages: of the corpus.
-        beam: nodes that all members follow together; each follows eight at least.
-
     Raises:
-        RouterError: when a passage is no member's, or several members'.
+        RouterError: when one of the corpus' passages is no member's, or several members'.
     """
 
     def __init__(self, members: Sequence[Member], passages: int, beam: int = BEAM) -> None:

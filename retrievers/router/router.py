@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -51,12 +51,7 @@ class Choice:
 
 
 def enough_shards(probabilities: Scores, mass: float) -> Choice:
-    """Return the most probable shards that together hold ``mass`` of the probability, at most ``MOST_SHARDS``.
-
-    Args:
-        probabilities: float32 [S].
-        mass: above 0; 1 or more for all shards.
-    """
+    """Return the most probable shards that together hold ``mass`` (1 or more for all), at most ``MOST_SHARDS``."""
     order = np.argsort(-probabilities, kind="stable")
     if mass < 1:
         order = order[: min(int(np.searchsorted(np.cumsum(probabilities[order]), mass)) + 1, MOST_SHARDS)]
@@ -90,13 +85,6 @@ class Router:
 
     Passages that the router does not know (rows beyond its tree's) get a docid and a shard by their vectors when it is
     put together; their words count from then on.
-
-    Args:
-        corpus: what the index looks up.
-        partition: shards of the corpus' first rows.
-        tree: docids of them.
-        networks: the learned parts.
-        temperatures: of its probabilities.
 
     Raises:
         ValueError: when it knows more passages than the corpus has.
@@ -137,10 +125,7 @@ class Router:
         return enough_shards(self.shard_probabilities(query), mass)
 
     def prefixes(self, query: Query | Clues, most: int = 8) -> list[tuple[int, float]]:
-        """Return the most probable first codes of docids, with p(code | q) over those that the beam holds.
-
-        Nothing where docids have one code: there is no prefix of it.
-        """
+        """Return the most probable first of several codes, with p(code | q) over those that the beam holds."""
         if self.tree.depth < 2:
             return []
         with torch.no_grad():
@@ -177,25 +162,6 @@ class Router:
 
     def _seen(self, query: Query | Clues) -> Clues:
         return query if isinstance(query, Clues) else self.clues(query)
-
-
-class DocidIndex:
-    """The generative sub-index: passages whose docids the decoder spells; fulfils ``SubIndex``.
-
-    Args:
-        router: that decodes.
-        beam: nodes to follow.
-    """
-
-    name = "docid"
-
-    def __init__(self, router: Router, beam: int = BEAM) -> None:
-        self._router = router
-        self._beam = beam
-
-    def search(self, query: Query, limit: int) -> Hits:
-        """Return at most ``limit`` passages, most probable docid first, ties by row."""
-        return self._router.docids(query, limit, self._beam)
 
 
 def save_router(
@@ -255,7 +221,7 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 
 def check_router(folder: Path) -> dict[str, Any]:
-    """Return what :func:`read_about` does, once every file that is read with a router is found to be as it was written.
+    """Return what :func:`read_about` does, after comparing every file of a router with its hash.
 
     Raises:
         RouterError: when a file is missing, cut or changed, with its name.
@@ -274,10 +240,6 @@ def check_router(folder: Path) -> dict[str, Any]:
 def load_router(folder: Path | str, corpus: Corpus) -> Router:
     """Read a router for the index that it was trained on, or for one that has grown since.
 
-    Args:
-        folder: that :func:`save_router` wrote.
-        corpus: the index' parts.
-
     Raises:
         RouterError: when it is missing, damaged, or of another index.
     """
@@ -288,12 +250,11 @@ def load_router(folder: Path | str, corpus: Corpus) -> Router:
             f"the router of {folder} is of {known} passages with vectors of {dimension} numbers, the index has"
             f" {len(corpus)} of {corpus.vectors.shape[1]}: tune a router for this index"
         )
-    return Router(corpus, parts.partition, parts.tree, parts.networks, parts.temperatures)
+    return Router(corpus, *parts)
 
 
-@dataclass(frozen=True, slots=True)
-class RouterParts:
-    """What a router's folder holds."""
+class RouterParts(NamedTuple):
+    """What a router's folder holds, in the order of the router's arguments."""
 
     partition: Partition  # shards
     tree: DocidTree  # docids
@@ -332,14 +293,8 @@ def _networks(arrays: Mapping[str, NDArray[Any]], settings: Mapping[str, Any], s
 def explained(folder: Path, router: Router, query: Query, mass: float = SHARD_MASS) -> list[str]:
     """Return in words where a router leads a query: the shards with their probabilities, and likely docid prefixes.
 
-    Args:
-        folder: of the router, which says what its prefixes are about.
-        router: that was read from it.
-        query: with its vector.
-        mass: of the shards that are searched.
-
     Raises:
-        RouterError: when the folder is damaged.
+        RouterError: when the folder, which says what its prefixes are about, is damaged.
     """
     clues = router.clues(query)
     chosen = router.shards(clues, mass)

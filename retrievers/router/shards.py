@@ -110,11 +110,8 @@ class ShardStatistics:
     """What is known of every shard for a query without scoring a passage: resource selection's statistics.
 
     CORI (Callan et al. 1995) reads document frequencies, ReDDE (Si and Callan 2003) a sample of each shard; here a
-    region's centroid stands for the sample, and a network learns how much each is worth.
-
-    Args:
-        corpus: the passages.
-        partition: their shards; passages beyond its length lie in none.
+    region's centroid stands for the sample, and a network learns how much each is worth. Passages of the corpus beyond
+    the partition's length lie in no shard.
     """
 
     def __init__(self, corpus: Corpus, partition: Partition) -> None:
@@ -141,17 +138,13 @@ class ShardNetwork(nn.Module):
     """Scores shards: what is known of each for the query, by weights they share, and a head over the query's vector.
 
     Letters: b queries, S shards, f = SHARD_CLUES, d dimension.
-
-    Args:
-        dimension: d.
-        shards: S.
-        hidden: numbers in each hidden layer.
     """
+
+    mean: Tensor
+    spread: Tensor
 
     def __init__(self, dimension: int, shards: int, hidden: int = 64) -> None:
         super().__init__()
-        self.mean: Tensor
-        self.spread: Tensor
         self.register_buffer("mean", torch.zeros(SHARD_CLUES))
         self.register_buffer("spread", torch.ones(SHARD_CLUES))
         self.judge = nn.Sequential(nn.Linear(2 * SHARD_CLUES, hidden // 2), nn.ReLU(), nn.Linear(hidden // 2, 1))
@@ -160,10 +153,8 @@ class ShardNetwork(nn.Module):
         )
         # The vectors' numbers are about 1/sqrt(d) each, the clues' about 1.
         self._scale = dimension**0.5 / 2
-        last = self.head[-1]
-        assert isinstance(last, nn.Linear)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        for parameter in self.head[-1].parameters():
+            nn.init.zeros_(parameter)
 
     def measure(self, known: Tensor) -> None:
         """Take mean and spread of the clues [n, S, f], so that they come in one scale."""
@@ -202,13 +193,8 @@ def balanced_clusters(
 
     Spherical k-means (Dhillon and Modha 2001) whose assignment maximises similarity minus a price per cluster; the
     prices rise where a cluster is too large and fall where it is too small (an auction, Bertsekas 1988). What the
-    prices leave uneven is settled vector by vector, those first that lose most by not having their way.
-
-    Args:
-        vectors: float32 [n, d], rows of length 1.
-        clusters: how many, from 1 to n.
-        rng: draws the first centroids; the same state gives the same clusters.
-        slack: 1 for sizes that differ by at most one.
+    prices leave uneven is settled vector by vector, those first that lose most by not having their way. With a slack of
+    1 the sizes differ by at most one.
 
     Returns:
         cluster of each vector, int64 [n]; unit centroids, float32 [clusters, d].
@@ -334,11 +320,7 @@ class LexicalShard:
 
 
 class WithinShards:
-    """A sub-index within some shards; fulfils ``SubIndex``.
-
-    Args:
-        shards: the sub-index of each, returning rows of the whole corpus.
-    """
+    """A sub-index within some shards, asked through the sub-index of each; fulfils ``SubIndex``."""
 
     def __init__(self, shards: Sequence[SubIndex]) -> None:
         self.name = shards[0].name
@@ -353,21 +335,12 @@ class WithinShards:
 
 def dense_shards(vectors: Vectors, partition: Partition) -> list[DenseShard]:
     """Copy the vectors of every shard, so that a shard is one block of memory."""
-    shards = []
-    for number in range(len(partition)):
-        rows = partition.rows(np.array([number]))
-        shards.append(DenseShard(rows, np.ascontiguousarray(vectors[rows])))
-    return shards
+    members = [partition.rows(np.array([number])) for number in range(len(partition))]
+    return [DenseShard(rows, np.ascontiguousarray(vectors[rows])) for rows in members]
 
 
 def build_lexical_shards(folder: Path, passages: Iterable[tuple[str, str]], partition: Partition) -> list[LexicalShard]:
-    """Write a lexical index of every shard into ``folder``, and open them.
-
-    Args:
-        folder: made if it is not there.
-        passages: (title, text) of every passage, in row order.
-        partition: the shards.
-    """
+    """Write a lexical index of every shard into ``folder``, of (title, text) of every passage in row order; open them."""
     everything = list(passages)
     for number in range(len(partition)):
         rows = partition.rows(np.array([number])).tolist()

@@ -6,11 +6,10 @@ import torch
 from trailhound.index.index import Index
 from trailhound.learning.router.examples import Examples, TrainingPair, encoded, examples_of
 from trailhound.learning.router.training import Made, RouterSettings, make_router, measured
-from trailhound.retrievers.protocols import SubIndex
 from trailhound.retrievers.records import Query
 from trailhound.retrievers.router.clues import Corpus
 from trailhound.retrievers.router.ensemble import local_corpus
-from trailhound.retrievers.router.router import MOST_SHARDS, DocidIndex, Router, enough_shards
+from trailhound.retrievers.router.router import MOST_SHARDS, Router, enough_shards
 from trailhound.retrievers.words.terms import TermIndex
 from trailhound.retrievers.words.titles import EntityIndex
 
@@ -46,16 +45,14 @@ def test_it_routes_held_out_questions_better_than_chance(made: Made, dev_example
 
 
 def test_docids_are_live_passages_with_falling_probabilities(router: Router, dev_examples: Examples) -> None:
-    index: SubIndex = DocidIndex(router, beam=16)
-    assert isinstance(index, SubIndex)
     for query in dev_examples.queries[:10]:
-        hits = index.search(query, 7)
+        hits = router.docids(query, 7, beam=16)
         assert len(hits) == 7 == len(set(hits.rows.tolist()))
         assert hits.rows.tolist() == hits.rows[np.lexsort((hits.rows, -hits.scores))].tolist()
         assert np.exp(hits.scores).sum() <= 1 + 1e-5
         assert [router.tree.row(router.tree.docid(row)) for row in hits.rows] == hits.rows.tolist()
-    assert len(index.search(dev_examples.queries[0], 0)) == 0
-    everything = index.search(dev_examples.queries[0], len(router.corpus))
+    assert len(router.docids(dev_examples.queries[0], 0)) == 0
+    everything = router.docids(dev_examples.queries[0], len(router.corpus))
     assert sorted(everything.rows.tolist()) == list(range(len(router.corpus)))
 
 
@@ -71,7 +68,7 @@ def test_prefixes_have_probabilities_and_lead_to_passages(router: Router, dev_ex
     assert sum(share for _, share in prefixes) == pytest.approx(1, abs=1e-4)
     shares = [share for _, share in prefixes]
     assert shares == sorted(shares, reverse=True)
-    assert all(len(router.tree.rows_below([code])) for code, _ in prefixes)
+    assert all((router.tree.codes[:, 0] == code).any() for code, _ in prefixes)
 
 
 def test_equal_arguments_give_equal_routers(
