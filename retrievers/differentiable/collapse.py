@@ -110,7 +110,7 @@ class CollapseGuard:
         }
 
     def check(self, now: CollapseMeasures) -> None:
-        """Let healthy vectors pass; CollapseError with the measure, its limit and a remedy for others and for not-a-numbers."""
+        """Raise a CollapseError with the measure, its limit and a remedy, unless the vectors are healthy."""
         values = now.to_json()
         for name, limit in self.limits.items():
             value = values[name]

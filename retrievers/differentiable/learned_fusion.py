@@ -33,7 +33,7 @@ PER_RANKING = 3
 
 
 def fusion_features(rankings: Sequence[Hits]) -> tuple[Rows, NDArray[np.float32]]:
-    """Return the rows that any ranking found, ascending, with features [n, 3 * rankings], 0 for what one did not find."""
+    """Return the rows that any ranking found, ascending, and features [n, 3 * rankings], 0 where one did not."""
     found = [hits.rows for hits in rankings]
     rows = np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
     features = np.zeros((len(rows), PER_RANKING * len(rankings)), np.float32)
@@ -48,7 +48,7 @@ def fusion_features(rankings: Sequence[Hits]) -> tuple[Rows, NDArray[np.float32]
 
 
 class LearnedFusion(nn.Module):
-    """The weights of a fusion of the sub-indexes ``names``, in the order of their rankings, and its temperature, both learned."""
+    """The learned weights and temperature of a fusion of the sub-indexes ``names``, in the order of rankings."""
 
     def __init__(self, names: Sequence[str], temperature: float = 0.1) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class LearnedFusion(nn.Module):
 
     @torch.no_grad()
     def fuse(self, rankings: Mapping[str, Hits], limit: int) -> Hits:
-        """Fuse what the sub-indexes found, best first, ties by row; each of ``names`` has a ranking, else a RecipeError."""
+        """Fuse what the sub-indexes found, one ranking for each of ``names``, best first, ties by row."""
         if set(rankings) != set(self.names):
             raise RecipeError(f"the fusion was learned for {', '.join(self.names)}, not for {', '.join(rankings)}")
         rows, features = fusion_features([rankings[name] for name in self.names])

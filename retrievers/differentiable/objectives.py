@@ -187,7 +187,7 @@ def _cross_entropy(scores: Tensor, wanted: Tensor, there: Tensor) -> Tensor:
 
 
 def _pairs(scores: Tensor, targets: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return s_i - s_j and whether i is to be above j, both [b, k, n]: i runs over the k that can be above any other."""
+    """Return s_i - s_j and whether i is to be above j, both [b, k, n]; i runs over the k above any other."""
     there = _there(scores, mask)
     lowest = targets.masked_fill(~there, torch.inf).amin(dim=1, keepdim=True)  # [b, 1]
     above = (targets > lowest) & there

@@ -42,7 +42,7 @@ def read(weights: Tensor, values: Tensor) -> Tensor:
 
 
 def hard_top_k(scores: Tensor, k: int) -> Tensor:
-    """Return 1 for the ``k`` best passages (or all, where fewer are there) and 0 for the others, [b, n]; ties: the first."""
+    """Return 1 for the ``k`` best passages (or as many as there are) and 0 for others, [b, n]; ties go to the first."""
     _check_count(k)
     order = torch.argsort(scores, dim=-1, descending=True, stable=True)[..., :k]
     chosen = torch.zeros_like(scores).scatter(-1, order, 1.0)
@@ -221,7 +221,7 @@ class AttentionMemory(nn.Module):
 
 
 def _logits(scores: Tensor, temperature: Tensor | float) -> Tensor:
-    """Return scores / temperature; an absent passage stays at minus infinity without a gradient that is not a number."""
+    """Return scores / temperature; an absent passage stays at minus infinity, and its gradient is 0."""
     there = torch.isfinite(scores)
     empty = ~there.any(dim=-1)
     if empty.any():

@@ -340,7 +340,7 @@ def dense_shards(vectors: Vectors, partition: Partition) -> list[DenseShard]:
 
 
 def build_lexical_shards(folder: Path, passages: Iterable[tuple[str, str]], partition: Partition) -> list[LexicalShard]:
-    """Write a lexical index of every shard into ``folder``, of (title, text) of every passage in row order; open them."""
+    """Write and open a lexical index of every shard in ``folder``; passages are (title, text) in row order."""
     everything = list(passages)
     for number in range(len(partition)):
         rows = partition.rows(np.array([number])).tolist()
