@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from .learning.queries.downstream_tuning import DownstreamSettings, tune_query
     from .learning.queries.hop_encoder import TuningSettings, tune
     from .learning.reranker import tune_reranker
-    from .learning.router.router_folder import refresh_router
-    from .learning.router.router_tuning import RouterTuning, tune_router
+    from .learning.router.router_tuning import RouterTuning, refresh_router, tune_router
     from .learning.training_questions import TrainingSource
     from .measuring.evaluation import Evaluation, evaluate
     from .measuring.misses import MissReport, explain_misses
@@ -41,7 +40,7 @@ _HOMES = {
     "index.updates": "UpdateReport", "learning.policy.recipe": "Recipe load_recipe",
     "learning.policy.training": "TrainingReport train", "learning.queries.hop_encoder": "TuningSettings tune",
     "learning.queries.downstream_tuning": "DownstreamSettings tune_query", "learning.reranker": "tune_reranker",
-    "learning.router.router_folder": "refresh_router", "learning.router.router_tuning": "RouterTuning tune_router",
+    "learning.router.router_tuning": "RouterTuning refresh_router tune_router",
     "learning.training_questions": "TrainingSource", "measuring.evaluation": "Evaluation evaluate",
     "measuring.misses": "MissReport explain_misses", "retrievers.records": "Document Passage Question",
 }  # fmt: skip

@@ -18,7 +18,7 @@ from router_runs import arguments, corpus_of, labelled, made, mentions
 from table import Figures, by_figure, report, show
 from trailhound.index.index import Index
 from trailhound.learning.router.examples import Examples, joined
-from trailhound.learning.router.router_folder import RefreshSettings, refresh
+from trailhound.learning.router.router_tuning import RefreshSettings, refresh
 from trailhound.learning.router.training import RouterSettings, make_router, measured
 from trailhound.retrievers.records import Rows
 from trailhound.retrievers.router.clues import Corpus, clues_of

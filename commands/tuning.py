@@ -215,8 +215,7 @@ def add_refresh(subcommands: Any) -> None:
 
 
 def _refresh(parsed: argparse.Namespace) -> None:
-    from ..learning.router.router_folder import refresh_router
-    from ..learning.router.router_tuning import labelled_of
+    from ..learning.router.router_tuning import labelled_of, refresh_router
 
     check_questions(parsed)
     if parsed.out.resolve() == parsed.router.resolve():

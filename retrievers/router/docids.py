@@ -1,9 +1,10 @@
-"""Semantic docids: every passage gets a path of small numbers through a tree of balanced clusters of vectors."""
+"""Semantic docids: a path of small numbers through a tree of balanced clusters for every passage, and its words."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from ...errors import DamagedIndexError
 from ..atomic_file import load_arrays, write_atomically, write_json
 from ..records import Rows, Vectors
+from ..words.phrases import words_of
+from ..words.terms import STOP_WORDS, TermHashes, TermIndex, term_hashes
 from .shards import balanced_clusters
 
 ARRAYS = "docids.safetensors"
@@ -23,6 +26,8 @@ NONE = -1
 """No child, no row: a free code."""
 
 Docid = tuple[int, ...]
+
+_SHORTEST_WORD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,3 +317,63 @@ def _problem(
     if len(np.unique(below)) != len(below) or len(np.unique(found)) != len(found):
         return "two docids for one passage, or two parents of one node"
     return "" if bool(np.isfinite(centroids).all()) else "a centroid is not finite"
+
+
+def describe_prefixes(
+    tree: DocidTree, terms: TermIndex, texts: Iterable[str], words: int = 4
+) -> dict[Docid, tuple[str, ...]]:
+    """Return the most distinctive words of every docid prefix, most distinctive first.
+
+    Class-based tf-idf (Grootendorst 2022, "BERTopic", arXiv:2203.05794, eq. 2): ``tf(t, c) log(1 + A / f(t))``;
+    ``tf`` counts the passages of cluster ``c`` that have the term, ``f`` those of the whole level, and ``A`` is the
+    mean number of terms in a cluster. A term is written as the commonest word of ``texts`` that it is the stem of.
+    """
+    chosen: dict[Docid, TermHashes] = {}
+    for level in range(1, tree.depth):
+        nodes = tree.nodes_of(level)
+        group = np.concatenate([nodes, np.full(len(terms) - len(nodes), NONE, np.int64)])
+        found = distinctive_terms(terms, group, words)
+        known, rows = np.unique(nodes, return_index=True)
+        for node, row in zip(known.tolist(), rows.tolist(), strict=True):
+            if node != NONE:
+                chosen[tuple(tree.codes[row, :level].tolist())] = found[node]
+    wanted = {int(term) for found in chosen.values() for term in found}
+    written = _written(wanted, texts)
+    return {
+        prefix: tuple(written[int(term)] for term in found if int(term) in written) for prefix, found in chosen.items()
+    }
+
+
+def distinctive_terms(terms: TermIndex, group: NDArray[np.int64], most: int) -> Mapping[int, TermHashes]:
+    """Return the ``most`` terms with the highest class-based tf-idf of every group; rows below 0 are in none."""
+    owner = group[np.repeat(np.arange(len(terms)), np.diff(terms.offsets))]
+    inside = owner >= 0
+    term = np.searchsorted(terms.vocabulary, terms.hashes[inside])
+    size = len(terms.vocabulary)
+    keys, counts = np.unique(owner[inside] * size + term, return_counts=True)
+    groups, term = keys // size, keys % size
+    totals = np.bincount(term, counts, size)
+    mean = counts.sum() / max(len(np.unique(groups)), 1)
+    weights = counts * np.log1p(mean / totals[term])
+    order = np.lexsort((term, -weights, groups))
+    names, begins = np.unique(groups[order], return_index=True)
+    ends = [*begins[1:].tolist(), len(order)]
+    return {
+        name: terms.vocabulary[term[order[begin : min(begin + most, end)]]]
+        for name, begin, end in zip(names.tolist(), begins.tolist(), ends[: len(names)], strict=True)
+    }
+
+
+def _written(wanted: set[int], texts: Iterable[str]) -> dict[int, str]:
+    """Return the commonest lower-cased word of each wanted term; the first in the alphabet among equals."""
+    seen: Counter[str] = Counter()
+    for text in texts:
+        seen.update(set(words_of(text.lower())))
+    best: dict[int, tuple[int, str]] = {}
+    for word, count in seen.items():
+        if word in STOP_WORDS or len(word) < _SHORTEST_WORD:
+            continue
+        for term in term_hashes(word).tolist():
+            if term in wanted:
+                best[term] = min(best.get(term, (0, "")), (-count, word))
+    return {term: word for term, (_, word) in best.items()}

@@ -5,7 +5,7 @@ import pytest
 import torch
 from trailhound.index.index import Index
 from trailhound.learning.router.examples import Examples, encoded, examples_of, made_pairs
-from trailhound.learning.router.router_folder import RefreshSettings, refresh
+from trailhound.learning.router.router_tuning import RefreshSettings, refresh
 from trailhound.learning.router.training import RouterSettings, RouterTraining, make_router, measured
 from trailhound.retrievers.router.clues import Corpus
 from trailhound.retrievers.router.docids import DocidSettings

@@ -12,7 +12,7 @@ from trailhound import Document, Index
 from trailhound.cli import main
 from trailhound.demo.encyclopedia import generate, write_beir
 from trailhound.errors import RouterError
-from trailhound.learning.router.router_folder import PASSAGES, refresh_router
+from trailhound.learning.router.router_tuning import PASSAGES, refresh_router
 from trailhound.retrievers.router.docids import NONE, DocidSettings, DocidTree
 from trailhound.retrievers.router.router import read_parts
 

@@ -1,8 +1,7 @@
 """Descriptors: the words that set a prefix apart."""
 
 import numpy as np
-from trailhound.learning.router.router_folder import describe_prefixes, distinctive_terms
-from trailhound.retrievers.router.docids import DocidSettings, DocidTree
+from trailhound.retrievers.router.docids import DocidSettings, DocidTree, describe_prefixes, distinctive_terms
 from trailhound.retrievers.words.terms import TermIndex, term_hashes
 
 TEXTS = ["river boats sail", "rivers and boats", "boats on rivers", "stars shine sail", "a star, stars", "star light"]
