@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .envs.registration import register_environments
+from .envs._registration import register_environments
 
 if TYPE_CHECKING:
     from .agent.search_agent import Evidence, SearchAgent, SearchResult, Step

@@ -11,7 +11,7 @@ from . import __version__
 from .commands import evaluate, graph, indexing, search, train, tuning
 from .commands.arguments import Parser, WrongUseError
 from .errors import TrailhoundError
-from .retrievers.svg import printable
+from .retrievers._svg import printable
 
 _COMMANDS = (
     search.add_demo,

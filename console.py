@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .retrievers.svg import printable
+from .retrievers._svg import printable
 
 if TYPE_CHECKING:
     from .measuring.evaluation import Evaluation

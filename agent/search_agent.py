@@ -14,14 +14,14 @@ from typing import Any
 
 from ..errors import QuestionsError
 from ..index.index import Index
-from ..retrievers.corpus.normalise import normalise
+from ..retrievers._svg import printable, svg_picture
+from ..retrievers.corpus._normalise import normalise
 from ..retrievers.records import Passage, SupportingSentence
-from ..retrievers.svg import printable, svg_picture
-from .fixed_systems import Ranked
-from .reader.language_models import answering_reader
-from .reader.protocol import Answer, cited_numbers, cited_passage
-from .rollout import Decision
-from .systems import RerankedSystem, open_system
+from ._fixed_systems import Ranked
+from ._rollout import Decision
+from ._systems import RerankedSystem, open_system
+from .reader._language_models import answering_reader
+from .reader._protocol import Answer, cited_numbers, cited_passage
 
 READ = 5
 """Passages that are read for an answer where no policy took any."""

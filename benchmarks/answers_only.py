@@ -22,9 +22,9 @@ from time import monotonic
 from inputs import arguments, open_index, parse
 from table import Column, by_system, report, show
 from trailhound import TrainingSource, load_recipe, train
-from trailhound.agent.policy_file import load_policy
-from trailhound.envs.question_set import QuestionSet
-from trailhound.learning.policy.validation import validate
+from trailhound.agent._policy_file import load_policy
+from trailhound.envs._question_set import QuestionSet
+from trailhound.learning.policy._validation import validate
 
 SETS = {
     "2wiki": ("2wiki-train", "train", "validation", "2wiki", "dev"),

@@ -30,8 +30,8 @@ from inputs import arguments, parse
 from numpy.typing import NDArray
 from table import markdown, report, show
 from trailhound import Document, Index, IndexSettings, Passage
-from trailhound.retrievers.fusion import reciprocal_rank_fusion
-from trailhound.retrievers.questions.labelled import load_questions
+from trailhound.retrievers._fusion import reciprocal_rank_fusion
+from trailhound.retrievers.questions._labelled import load_questions
 from trailhound.retrievers.records import Hits
 
 SIZES = (8, 12)

@@ -21,9 +21,9 @@ from random import Random
 
 from trailhound import Index, IndexSettings
 from trailhound.cli import main as trailhound
-from trailhound.demo.encyclopedia import generate, write_beir
+from trailhound.demo._encyclopedia import generate, write_beir
 from trailhound.errors import TrailhoundError
-from trailhound.retrievers.folder import LOCK
+from trailhound.retrievers._folder import LOCK
 
 KINDS = ("flip", "cut", "zeros", "longer")
 

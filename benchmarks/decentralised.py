@@ -16,11 +16,11 @@ from docid_decoder import figures
 from inputs import open_index, parse
 from router_runs import arguments, corpus_of, labelled, made
 from table import Figures, by_system, report, show
-from trailhound.learning.router.examples import Examples, joined, local_examples
-from trailhound.learning.router.training import RouterSettings, make_router
-from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.ensemble import Member, RouterEnsemble, local_corpus
-from trailhound.retrievers.router.shards import balanced_clusters
+from trailhound.learning.router._examples import Examples, joined, local_examples
+from trailhound.learning.router._training import RouterSettings, make_router
+from trailhound.retrievers.router._clues import Corpus
+from trailhound.retrievers.router._ensemble import Member, RouterEnsemble, local_corpus
+from trailhound.retrievers.router._shards import balanced_clusters
 
 LIMIT = 20
 SHARDS = 8

@@ -21,8 +21,8 @@ from inputs import add_corpora, arguments, corpora, parse, supporting
 from table import markdown, show, write
 from trailhound.index.index import Index
 from trailhound.retrievers.records import Query, Vectors
-from trailhound.retrievers.vectors.dense import KINDS, PIECE, DenseIndex, DenseKind
-from trailhound.retrievers.vectors.encoder import ProjectedEncoder, learn_projection
+from trailhound.retrievers.vectors._dense import KINDS, PIECE, DenseIndex, DenseKind
+from trailhound.retrievers.vectors._encoder import ProjectedEncoder, learn_projection
 
 LIMIT = 20
 

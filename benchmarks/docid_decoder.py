@@ -19,12 +19,12 @@ import torch
 from inputs import open_index, parse
 from router_runs import arguments, corpus_of, labelled, made
 from table import Figures, by_figure, report, show
-from trailhound.learning.router.examples import Examples, joined
-from trailhound.learning.router.training import RouterTraining, train_decoder
-from trailhound.retrievers.router.clues import Corpus, stacked
-from trailhound.retrievers.router.decoder import DecoderSettings, DocidDecoder, TreeView
-from trailhound.retrievers.router.docids import DocidTree
-from trailhound.retrievers.router.router import BEAM
+from trailhound.learning.router._examples import Examples, joined
+from trailhound.learning.router._training import RouterTraining, train_decoder
+from trailhound.retrievers.router._clues import Corpus, stacked
+from trailhound.retrievers.router._decoder import DecoderSettings, DocidDecoder, TreeView
+from trailhound.retrievers.router._docids import DocidTree
+from trailhound.retrievers.router._router import BEAM
 
 FOLDS = 5
 SLICE = 64

@@ -24,12 +24,12 @@ from pathlib import Path
 from inputs import arguments, open_index, parse
 from table import by_system, show, write
 from trailhound import Index, TrainingSource
-from trailhound.agent.fixed_systems import MEMORY_FILE
-from trailhound.agent.systems import open_system
+from trailhound.agent._fixed_systems import MEMORY_FILE
+from trailhound.agent._systems import open_system
 from trailhound.learning.queries.downstream_tuning import DownstreamSettings, tune_query
+from trailhound.measuring._metrics import evaluate_run, mean
 from trailhound.measuring.evaluation import DEPTH
-from trailhound.measuring.metrics import evaluate_run, mean
-from trailhound.retrievers.questions.labelled import load_questions
+from trailhound.retrievers.questions._labelled import load_questions
 
 SHOWN = ("recall@2", "recall@5", "recall@10", "recall@20", "all_recall@5", "ndcg@10")
 VARIANTS = {

@@ -28,12 +28,12 @@ from time import perf_counter, process_time
 
 import numpy as np
 from trailhound import Document, Index, UpdateReport
-from trailhound.demo.encyclopedia import Encyclopedia, generate
-from trailhound.graph.knowledge_graph import GROUPS
+from trailhound.demo._encyclopedia import Encyclopedia, generate
+from trailhound.graph._knowledge_graph import GROUPS
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.records import Query, Vectors
-from trailhound.retrievers.vectors.encoder import MiniLMEncoder, embedding_text
-from trailhound.retrievers.words.terms import analyse
+from trailhound.retrievers.vectors._encoder import MiniLMEncoder, embedding_text
+from trailhound.retrievers.words._terms import analyse
 
 INSERTS = 50
 SEARCHES = 100

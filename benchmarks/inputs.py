@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from trailhound import Index
-from trailhound.retrievers.questions.labelled import load_questions
+from trailhound.retrievers.questions._labelled import load_questions
 from trailhound.retrievers.records import Question
 
 _OPTIONS: dict[str, dict[str, Any]] = {

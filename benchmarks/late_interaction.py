@@ -23,8 +23,8 @@ from table import markdown, show, write
 from trailhound.index.index import Index
 from trailhound.retrievers.protocols import Progress, TokenVectors
 from trailhound.retrievers.records import Query
-from trailhound.retrievers.vectors.encoder import MiniLMEncoder, embedding_text
-from trailhound.retrievers.vectors.late_interaction import LateInteractionIndex
+from trailhound.retrievers.vectors._encoder import MiniLMEncoder, embedding_text
+from trailhound.retrievers.vectors._late_interaction import LateInteractionIndex
 
 SHOWN = (5, 20)
 _BLOCK = 64

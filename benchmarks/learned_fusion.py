@@ -19,12 +19,12 @@ from inputs import arguments, folds, parse
 from table import Column, column, markdown, show, spread, write
 from torch import Tensor
 from trailhound import Index
-from trailhound.learning.queries.evidence_likelihood import DEPTH, fitted
-from trailhound.measuring.metrics import evaluate_run, mean
+from trailhound.learning.queries._evidence_likelihood import DEPTH, fitted
+from trailhound.measuring._metrics import evaluate_run, mean
+from trailhound.retrievers._fusion import reciprocal_rank_fusion
 from trailhound.retrievers.differentiable.learned_fusion import LearnedFusion, fusion_features
 from trailhound.retrievers.differentiable.objectives import OBJECTIVES
-from trailhound.retrievers.fusion import reciprocal_rank_fusion
-from trailhound.retrievers.questions.labelled import load_questions
+from trailhound.retrievers.questions._labelled import load_questions
 from trailhound.retrievers.records import Hits, Query
 
 FOLDS = 5

@@ -75,11 +75,11 @@ def rows_of(index: Index, folder: Path, epochs: int) -> dict[str, Row]:
 
 def recall_given_evidence(index: Index, folder: Path, out: Path) -> dict[str, float]:
     """Return recall at 10 of the validation questions' passages, given the question, and given one passage besides."""
-    from trailhound.envs.question_set import QuestionSet
+    from trailhound.envs._question_set import QuestionSet
     from trailhound.envs.settings import EnvironmentSettings
     from trailhound.learning.queries.hop_encoder import TuningQuestion
-    from trailhound.retrievers.vectors.encoder import MiniLMEncoder
-    from trailhound.retrievers.vectors.minilm import load_adapter
+    from trailhound.retrievers.vectors._encoder import MiniLMEncoder
+    from trailhound.retrievers.vectors._minilm import load_adapter
 
     encoder = MiniLMEncoder(threads=1, adapter=load_adapter(out) if out.exists() else None)
     questions = QuestionSet.load(index, folder, "validation", EnvironmentSettings())

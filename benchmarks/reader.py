@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 from inputs import arguments, open_index, parse
 from table import by_system, show, write
-from trailhound.agent.policy_file import load_policy
-from trailhound.agent.reader.extractive import ExtractiveReader
-from trailhound.agent.reader.language_models import SHIPPED, answering_reader
-from trailhound.agent.reader.protocol import exact_match, f1_score
-from trailhound.agent.systems import PolicySystem
-from trailhound.envs.question_set import QuestionSet
+from trailhound.agent._policy_file import load_policy
+from trailhound.agent._systems import PolicySystem
+from trailhound.agent.reader._extractive import ExtractiveReader
+from trailhound.agent.reader._language_models import SHIPPED, answering_reader
+from trailhound.agent.reader._protocol import exact_match, f1_score
+from trailhound.envs._question_set import QuestionSet
+from trailhound.learning._reader import ReadingExample, reading_example, train_reader
 from trailhound.learning.policy.recipe import Recipe
-from trailhound.learning.reader import ReadingExample, reading_example, train_reader
 
 TRAINED_ON = ("2wiki-train", "hotpotqa", "musique")
 MEASURED_ON = (("2wiki", "dev"), ("hotpotqa", "dev"), ("musique", "dev"))

@@ -22,9 +22,9 @@ from inputs import arguments, label_lines, open_index, parse, write_split
 from numpy.typing import NDArray
 from table import Column, by_system, show, write
 from trailhound import Index, TrainingSource
-from trailhound.agent.reranking import NAMES, features_of
+from trailhound.agent._reranking import NAMES, features_of
 from trailhound.learning.reranker import RankedQuestion, decide, fit, listed_as, questions_ranked_by
-from trailhound.measuring.metrics import evaluate_run, mean
+from trailhound.measuring._metrics import evaluate_run, mean
 from trailhound.retrievers.records import Query
 
 FIGURES = ("recall@2", "recall@5", "ndcg@10", Column("CPU ms", digits=0))

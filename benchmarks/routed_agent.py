@@ -21,7 +21,7 @@ from pathlib import Path
 from inputs import arguments, evaluated, parse, run, settings
 from table import Column, by_system, show, write
 from trailhound import Index
-from trailhound.retrievers.questions.labelled import load_questions
+from trailhound.retrievers.questions._labelled import load_questions
 
 SHOWN = ("recall@2", "recall@5", "all_recall@5", "recall@20")
 SHOWN += tuple(Column(name, digits=3) for name in ("return_mean", "calls_mean", "calls_docid_mean"))

@@ -18,12 +18,12 @@ from inputs import open_index, parse
 from router_runs import arguments, corpus_of, labelled, made, mentions
 from table import Figures, by_figure, report, show
 from trailhound.index.index import Index
-from trailhound.learning.router.examples import Examples, joined
-from trailhound.learning.router.training import RouterSettings, make_router, measured
-from trailhound.retrievers.fusion import reciprocal_rank_fusion
+from trailhound.learning.router._examples import Examples, joined
+from trailhound.learning.router._training import RouterSettings, make_router, measured
+from trailhound.retrievers._fusion import reciprocal_rank_fusion
 from trailhound.retrievers.records import Hits
-from trailhound.retrievers.router.router import Router
-from trailhound.retrievers.router.shards import WithinShards, build_lexical_shards, dense_shards
+from trailhound.retrievers.router._router import Router
+from trailhound.retrievers.router._shards import WithinShards, build_lexical_shards, dense_shards
 
 PAGE = 20
 """Passages of each ranking that the hybrid fuses."""

@@ -17,13 +17,13 @@ from inputs import open_index, parse
 from router_runs import arguments, corpus_of, labelled, made, mentions
 from table import Figures, by_figure, report, show
 from trailhound.index.index import Index
-from trailhound.learning.router.examples import Examples, joined
+from trailhound.learning.router._examples import Examples, joined
+from trailhound.learning.router._training import RouterSettings, make_router, measured
 from trailhound.learning.router.router_tuning import RefreshSettings, refresh
-from trailhound.learning.router.training import RouterSettings, make_router, measured
 from trailhound.retrievers.records import Rows
-from trailhound.retrievers.router.clues import Corpus, clues_of
-from trailhound.retrievers.router.ensemble import local_corpus
-from trailhound.retrievers.router.router import Router
+from trailhound.retrievers.router._clues import Corpus, clues_of
+from trailhound.retrievers.router._ensemble import local_corpus
+from trailhound.retrievers.router._router import Router
 
 SHOWN = ("shards@2", "docid_hits@1")
 

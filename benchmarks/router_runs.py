@@ -7,12 +7,19 @@ from pathlib import Path
 
 import inputs
 import numpy as np
-from trailhound.graph.edges import Relation
+from trailhound.graph._edges import Relation
 from trailhound.index.index import Index
-from trailhound.learning.router.examples import Examples, TrainingPair, encoded, examples_of, labelled_pairs, made_pairs
-from trailhound.retrievers.questions.labelled import load_questions
+from trailhound.learning.router._examples import (
+    Examples,
+    TrainingPair,
+    encoded,
+    examples_of,
+    labelled_pairs,
+    made_pairs,
+)
+from trailhound.retrievers.questions._labelled import load_questions
 from trailhound.retrievers.records import Rows, Vectors
-from trailhound.retrievers.router.clues import Corpus
+from trailhound.retrievers.router._clues import Corpus
 
 
 def arguments(about: str | None, work: str, made: int) -> argparse.ArgumentParser:

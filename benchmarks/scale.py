@@ -33,14 +33,14 @@ from typing import Any
 import numpy as np
 from inputs import arguments
 from table import markdown, show, write
-from trailhound.demo.encyclopedia import generate, write_beir
+from trailhound.demo._encyclopedia import generate, write_beir
 from trailhound.index.index import Index
 from trailhound.index.settings import IndexSettings
 from trailhound.learning.router.router_tuning import RouterTuning, tune_router
 from trailhound.retrievers.protocols import Progress
-from trailhound.retrievers.questions.labelled import load_questions
+from trailhound.retrievers.questions._labelled import load_questions
 from trailhound.retrievers.records import Vectors
-from trailhound.retrievers.words.terms import analyse
+from trailhound.retrievers.words._terms import analyse
 
 DIMENSION = 384
 QUESTIONS = 500

@@ -22,7 +22,7 @@ from pathlib import Path
 from inputs import arguments, parse, run, settings
 from table import Column, by_system, report, show
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from trailhound.learning.policy.workers import Team
+from trailhound.learning.policy._workers import Team
 
 SHOWN = tuple(Column(name, digits=1) for name in ("seconds", "CPU seconds", "warm start", "PPO", "steps"))
 SHOWN += (Column("score", digits=3), Column("load", digits=1))

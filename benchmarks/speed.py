@@ -27,13 +27,13 @@ from inputs import arguments, parse
 from table import by_figure, show, write
 from torch import nn
 from trailhound import EnvironmentSettings, Index, SearchAgent, evaluate
-from trailhound.envs.batch import SearchBatch
-from trailhound.envs.question_set import QuestionSet
-from trailhound.graph.encoder import QuestionConditionedGNN, TypedLinks
-from trailhound.learning.policy.imitation import expert_actions
-from trailhound.retrievers.questions.labelled import load_questions
-from trailhound.retrievers.vectors.encoder import embedding_text, load_encoder
-from trailhound.retrievers.vectors.minilm import model_folder
+from trailhound.envs._batch import SearchBatch
+from trailhound.envs._question_set import QuestionSet
+from trailhound.graph._encoder import QuestionConditionedGNN, TypedLinks
+from trailhound.learning.policy._imitation import expert_actions
+from trailhound.retrievers.questions._labelled import load_questions
+from trailhound.retrievers.vectors._encoder import embedding_text, load_encoder
+from trailhound.retrievers.vectors._minilm import model_folder
 
 Figures = dict[str, float]
 LANES = 64

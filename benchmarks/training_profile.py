@@ -22,25 +22,26 @@ from typing import Any
 from inputs import arguments, parse, settings
 from table import markdown, show, write
 from trailhound.cli import main as trailhound
-from trailhound.learning.policy import ppo, training
+from trailhound.learning.policy import _ppo as ppo
+from trailhound.learning.policy import training
 
 STAGES = ("warm start", "PPO", "paths", "validation", "rest")
 FUNCTIONS = {
     "encoding queries": [
-        ("retrievers/vectors/encoder.py", "encode"),
-        ("retrievers/knowledge/fact_encoder.py", "encode"),
+        ("retrievers/vectors/_encoder.py", "encode"),
+        ("retrievers/knowledge/_fact_encoder.py", "encode"),
     ],
     "searching sub-indexes": [
-        ("retrievers/words/lexical.py", "search"),
-        ("retrievers/vectors/dense.py", "search"),
+        ("retrievers/words/_lexical.py", "search"),
+        ("retrievers/vectors/_dense.py", "search"),
     ],
     "features and environment": [
-        ("envs/batch.py", "start"),
-        ("envs/batch.py", "act"),
-        ("learning/policy/imitation.py", "expert_actions"),
-        ("envs/question_view.py", "of"),
+        ("envs/_batch.py", "start"),
+        ("envs/_batch.py", "act"),
+        ("learning/policy/_imitation.py", "expert_actions"),
+        ("envs/_question_view.py", "of"),
     ],
-    "network forward": [("agent/network.py", "scores")],
+    "network forward": [("agent/_network.py", "scores")],
     "backward": [("torch/_tensor.py", "backward")],
     "optimizer": [
         ("torch/optim/adamw.py", "step"),

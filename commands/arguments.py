@@ -168,7 +168,7 @@ def mask_patterns(parsed: argparse.Namespace) -> dict[str, str]:
 
 
 def _pattern(definition: str) -> tuple[str, str]:
-    from ..retrievers.compiling.masking import pattern_of
+    from ..retrievers.compiling._masking import pattern_of
 
     try:
         return pattern_of(definition)

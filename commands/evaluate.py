@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from ..console import ProgressBar, print_rows, print_table
-from ..retrievers.svg import printable
+from ..retrievers._svg import printable
 from .arguments import add_number, add_path, add_policy, add_questions, add_system, command_parser, open_searched
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def add_explain_misses(subcommands: Any) -> None:
 def _explain_misses(parsed: argparse.Namespace) -> None:
     from ..measuring.evaluation import check_folders
     from ..measuring.misses import explain_misses, write_misses
-    from ..retrievers.atomic_file import write_json
+    from ..retrievers._atomic_file import write_json
 
     check_folders(parsed.json, parsed.svg)
     index = open_searched(parsed)

@@ -10,7 +10,7 @@ from ..console import ProgressBar
 from .arguments import WrongUseError, add_number, add_path, command_parser, open_index
 
 if TYPE_CHECKING:
-    from ..graph.overview import GraphOverview
+    from ..graph._overview import GraphOverview
     from ..index.index import Index
 
 _GROUPS = {
@@ -51,7 +51,7 @@ def _graph(parsed: argparse.Namespace) -> None:
         bar.report("opening the index", 0, 0)
         index = open_index(parsed.index, parsed.threads)
         if parsed.graphml is not None:
-            from ..graph.overview import write_graphml
+            from ..graph._overview import write_graphml
 
             titles, documents = index.store.columns()
             write_graphml(parsed.graphml, index.graph, titles, documents, index.store.rows(), bar.report)
@@ -64,7 +64,7 @@ def _graph(parsed: argparse.Namespace) -> None:
 
 def _show_graph(index: Index, parsed: argparse.Namespace) -> None:
     """Print the figures of the whole graph."""
-    from ..graph.overview import overview
+    from ..graph._overview import overview
 
     figures = overview(index.graph, index.store.rows(), parsed.limit)
     shown = [hub.row for hub in figures.hubs] + figures.isolated.tolist()
@@ -110,8 +110,8 @@ def _show_passage(index: Index, parsed: argparse.Namespace, bar: ProgressBar) ->
     links = {group: index.graph.neighbours(row, group).rows.tolist() for group in _GROUPS}
     passage = index.store.passages([row])[0]
     if parsed.svg is not None:
-        from ..graph.overview import draw_neighbourhood, neighbourhood
-        from ..retrievers.atomic_file import write_atomically
+        from ..graph._overview import draw_neighbourhood, neighbourhood
+        from ..retrievers._atomic_file import write_atomically
 
         bar.report("drawing", 0, 0)
         rows = neighbourhood(index.graph, row, parsed.hops)
@@ -131,7 +131,7 @@ def _show_passage(index: Index, parsed: argparse.Namespace, bar: ProgressBar) ->
 
 def _name(title: str, identifier: str) -> str:
     """Return a title with the id, on one line that cannot steer a terminal."""
-    from ..retrievers.svg import printable
+    from ..retrievers._svg import printable
 
     text = f"{title}  ({identifier})" if title and title != identifier else identifier
     return printable(" ".join(text.split()))

@@ -22,7 +22,7 @@ from .arguments import (
 )
 
 if TYPE_CHECKING:
-    from ..index.drift import Drift
+    from ..index._drift import Drift
     from ..index.updates import UpdateReport
 
 _AT_ONCE = 1000
@@ -174,15 +174,15 @@ def add_update(subcommands: Any) -> None:
 
 def _question_lines(path: Path) -> list[str]:
     """Return the lines of a file of questions."""
-    from ..retrievers.corpus.json_records import decode, read_file
+    from ..retrievers.corpus._json_records import decode, read_file
 
     return decode(read_file(path, QuestionsError), path, QuestionsError).splitlines()
 
 
 def _update(parsed: argparse.Namespace) -> None:
-    from ..index.drift import measure_drift
-    from ..measuring.metrics import documents_never_retrieved
-    from ..retrievers.corpus.loading import read_corpus
+    from ..index._drift import measure_drift
+    from ..measuring._metrics import documents_never_retrieved
+    from ..retrievers.corpus._loading import read_corpus
 
     if not parsed.corpus and not parsed.delete and not parsed.delete_never_retrieved:
         raise WrongUseError("nothing to do: name a CORPUS to add, or documents to --delete")

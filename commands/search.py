@@ -52,8 +52,8 @@ def add_search(subcommands: Any) -> None:
 
 def _search(parsed: argparse.Namespace) -> None:
     from ..agent.search_agent import SearchAgent, draw_path, draw_svg
-    from ..retrievers.atomic_file import storing
-    from ..retrievers.svg import printable, printable_json, printable_lines
+    from ..retrievers._atomic_file import storing
+    from ..retrievers._svg import printable, printable_json, printable_lines
 
     index = open_searched(parsed)
     if parsed.explain_router:
@@ -130,7 +130,7 @@ def add_demo(subcommands: Any) -> None:
 
 def _demo(parsed: argparse.Namespace) -> None:
     from ..agent.search_agent import draw_path
-    from ..demo.run import run_demo
+    from ..demo._run import run_demo
 
     set_threads(parsed.threads or 1)
     folder = parsed.out or Path("runs") / "demo"

@@ -26,9 +26,9 @@ from .arguments import (
 
 if TYPE_CHECKING:
     from ..index.index import Index
+    from ..learning.policy._workers import Team
     from ..learning.policy.recipe import Recipe
     from ..learning.policy.training import TrainingReport
-    from ..learning.policy.workers import Team
     from ..learning.training_questions import TrainingSource
 
 _SUPERVISIONS = ("passages", "answers", "none")
@@ -82,7 +82,7 @@ def add_train(subcommands: Any) -> None:
 
 def _run(parsed: argparse.Namespace) -> None:
     """Train a policy."""
-    from ..learning.policy.workers import run_team
+    from ..learning.policy._workers import run_team
 
     _check_supervision(parsed)
     report = run_team(parsed.workers, _train, parsed)
@@ -124,7 +124,7 @@ def _train(team: Team, parsed: argparse.Namespace) -> TrainingReport:
 
 def _hop_encoder(chosen: Path | None) -> Path | None:
     """Return the folder of the chosen encoder; ``shipped`` is the one that comes with the package."""
-    from ..agent.systems import shipped_policy
+    from ..agent._systems import shipped_policy
 
     if chosen != Path("shipped"):
         return chosen
@@ -162,7 +162,7 @@ def _made_sources(
     parsed: argparse.Namespace, recipe: Recipe, bar: ProgressBar, team: Team
 ) -> tuple[list[TrainingSource], list[TrainingSource]]:
     """Return what to learn from and what to validate on, where there are none."""
-    from ..learning.policy.supervision import made_sources
+    from ..learning.policy._supervision import made_sources
 
     indexes = [open_index(path, parsed.threads or team.threads) for path in parsed.index]
     return made_sources(indexes, parsed.out, recipe, parsed.seed, bar.report)

@@ -133,7 +133,7 @@ def add_tune_reranker(subcommands: Any) -> None:
 
 
 def _tune_reranker(parsed: argparse.Namespace) -> None:
-    from ..agent.reranking import NAMES
+    from ..agent._reranking import NAMES
     from ..learning.reranker import tune_reranker
     from ..learning.training_questions import TrainingSource
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from ..graph.knowledge_graph import GROUPS
+from ..graph._knowledge_graph import GROUPS
 
 SUB_INDEXES = ("lexical", "dense", "entity", "docid", "late")
 """The sub-indexes that EXPAND can ask, in the order of their actions.

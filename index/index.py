@@ -13,24 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CorpusError, EncoderError
-from ..retrievers.compiling.context import ContextFunction
-from ..retrievers.compiling.masking import Masker
-from ..retrievers.folder import LOCK_TIMEOUT, base_hash, building
-from ..retrievers.knowledge.fact_encoder import FactEncoder
+from ..retrievers._folder import LOCK_TIMEOUT, base_hash, building
+from ..retrievers.compiling._context import ContextFunction
+from ..retrievers.compiling._masking import Masker
+from ..retrievers.knowledge._fact_encoder import FactEncoder
 from ..retrievers.protocols import Encoder, Progress, SubIndex
 from ..retrievers.records import Document, Query
-from ..retrievers.vectors.encoder import ProjectedEncoder, load_encoder
-from ..retrievers.vectors.late_interaction import check_tokens
-from .additions import Additions, context_of, masker_of, masker_of_masked
-from .build import BuildPlan, documents_of, graph_of
-from .open_folder import OpenFolder
-from .segments import WordPieces
+from ..retrievers.vectors._encoder import ProjectedEncoder, load_encoder
+from ..retrievers.vectors._late_interaction import check_tokens
+from ._additions import Additions, context_of, masker_of, masker_of_masked
+from ._build import BuildPlan, documents_of, graph_of
+from ._open_folder import OpenFolder
+from ._segments import WordPieces
+from ._writing import State, Writer
 from .settings import IndexSettings, with_function
 from .updates import UpdateReport, addition, deletion, report
-from .writing import State, Writer
 
 if TYPE_CHECKING:
-    from .routing import Routing
+    from ._routing import Routing
 
 
 class Index(OpenFolder):
@@ -317,7 +317,7 @@ class Index(OpenFolder):
         if self._router is None:
             return None
         with self._lock:
-            from .routing import Routing  # with torch: most indexes have no router
+            from ._routing import Routing  # with torch: most indexes have no router
 
             base, digest = self.parts.base, base_hash(self.manifest)
             if self._routing is None or self._routing.base is not base:

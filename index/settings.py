@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 
 from ..errors import DamagedIndexError, IndexFolderError, TrailhoundError
-from ..retrievers.compiling.context import CONTEXTS, ContextFunction, ContextName
-from ..retrievers.compiling.masking import kinds_of
-from ..retrievers.vectors.dense import KINDS, DenseKind
-from ..retrievers.vectors.residual_codes import BITS
+from ..retrievers.compiling._context import CONTEXTS, ContextFunction, ContextName
+from ..retrievers.compiling._masking import kinds_of
+from ..retrievers.vectors._dense import KINDS, DenseKind
+from ..retrievers.vectors._residual_codes import BITS
 
 _CHUNK_WORDS = 120
 

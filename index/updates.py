@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from ..errors import CorpusError, UpdateError
-from ..retrievers.compiling.context import Chunked
-from ..retrievers.compiling.pruning import Entry
+from ..retrievers._store import EvidenceStore
+from ..retrievers.compiling._context import Chunked
+from ..retrievers.compiling._pruning import Entry
 from ..retrievers.records import Document
-from ..retrievers.store import EvidenceStore
-from .additions import Additions, behind
-from .segment_views import SegmentedStore
-from .segments import Parts
-from .writing import State, Writer
+from ._additions import Additions, behind
+from ._segment_views import SegmentedStore
+from ._segments import Parts
+from ._writing import State, Writer
 
 WORTH_COMPACTING = 0.1
 """Share of the base that has come or gone, from which a compaction is advised."""

@@ -18,15 +18,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..agent.fixed_systems import FixedSystem
-from ..agent.reranking import CANDIDATES, NAMES, Features, LinearReranker, features_of, save_reranker
-from ..envs.question_set import QuestionSet
-from ..envs.question_view import QuestionView
+from ..agent._fixed_systems import FixedSystem
+from ..agent._reranking import CANDIDATES, NAMES, Features, LinearReranker, features_of, save_reranker
+from ..envs._question_set import QuestionSet
+from ..envs._question_view import QuestionView
 from ..envs.settings import EnvironmentSettings
 from ..errors import EncoderError, QuestionsError
 from ..retrievers.protocols import Progress
 from ..retrievers.records import Candidates, Passage, Query
-from .run_folder import claim
+from ._run_folder import claim
 from .training_questions import TrainingSource, drawn_out
 
 SHRINKAGE = 1e-3

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..envs.world import QuestionWorld
+from ..envs._world import QuestionWorld
 from ..index.index import Index
 
 T = TypeVar("T")

@@ -14,20 +14,20 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from ..agent.fixed_systems import Ranked
-from ..agent.reader.language_models import answering_reader
-from ..agent.reader.protocol import exact_match, f1_score
+from ..agent._fixed_systems import Ranked
+from ..agent._systems import PolicySystem, System, open_system
+from ..agent.reader._language_models import answering_reader
+from ..agent.reader._protocol import exact_match, f1_score
 from ..agent.search_agent import READ
-from ..agent.systems import PolicySystem, System, open_system
 from ..errors import QuestionsError
 from ..index.index import Index
-from ..retrievers.atomic_file import write_json
-from ..retrievers.calibration import brier_score, calibration_error
-from ..retrievers.knowledge.facts import Facts
+from ..retrievers._atomic_file import write_json
+from ..retrievers._calibration import brier_score, calibration_error
+from ..retrievers.knowledge._facts import Facts
 from ..retrievers.protocols import Progress
-from ..retrievers.questions.labelled import known_answers, load_questions
+from ..retrievers.questions._labelled import known_answers, load_questions
 from ..retrievers.records import Qrels, Question, Rows, Run
-from .metrics import evaluate_run, mean, recall, write_reliability, write_run
+from ._metrics import evaluate_run, mean, recall, write_reliability, write_run
 
 DEPTH = 100
 """Passages of a question that a run file lists at most."""

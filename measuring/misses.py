@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..agent.fixed_systems import Ranked
-from ..agent.reader.extractive import ExtractiveReader
-from ..agent.reader.language_models import answering_reader
-from ..agent.reranking import new_order, open_reranker
+from ..agent._fixed_systems import Ranked
+from ..agent._reranking import new_order, open_reranker
+from ..agent._systems import PolicySystem, open_system
+from ..agent.reader._extractive import ExtractiveReader
+from ..agent.reader._language_models import answering_reader
 from ..agent.search_agent import READ
-from ..agent.systems import PolicySystem, open_system
 from ..errors import PolicyError, QuestionsError
 from ..index.index import Index
-from ..retrievers.atomic_file import write_atomically
+from ..retrievers._atomic_file import write_atomically
+from ..retrievers._svg import svg_bar, svg_picture, svg_text
 from ..retrievers.protocols import Progress, Reranker
-from ..retrievers.questions.labelled import load_questions
+from ..retrievers.questions._labelled import load_questions
 from ..retrievers.records import Question
-from ..retrievers.svg import svg_bar, svg_picture, svg_text
-from .miss_stages import STAGES, Finding, Searched, SearchTrace, attribute, reading_finding
+from ._miss_stages import STAGES, Finding, Searched, SearchTrace, attribute, reading_finding
 
 Reachable = Callable[[str], NDArray[np.bool_]]
 """A router's account of a question: which rows lie in the shards that are searched for it, bool [passages]."""

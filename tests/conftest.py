@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
-from trailhound.demo.encyclopedia import Encyclopedia, generate, write_beir
+from trailhound.demo._encyclopedia import Encyclopedia, generate, write_beir
 from trailhound.index.index import Index
 from trailhound.index.settings import IndexSettings
 from trailhound.retrievers.protocols import Progress, TokenVectors
 from trailhound.retrievers.records import Vectors
-from trailhound.retrievers.words.terms import analyse
+from trailhound.retrievers.words._terms import analyse
 
 # Nothing is timed: a busy machine takes as long as it takes.
 settings.register_profile(

@@ -13,13 +13,13 @@ from xml.etree import ElementTree
 import pytest
 import trailhound
 from trailhound import Index
-from trailhound.agent import systems
+from trailhound.agent import _systems as systems
 from trailhound.cli import main
-from trailhound.demo.encyclopedia import generate, write_beir
+from trailhound.demo._encyclopedia import generate, write_beir
 from trailhound.errors import IndexFolderError
-from trailhound.measuring.metrics import read_run
-from trailhound.retrievers.questions.labelled import load_questions
-from trailhound.retrievers.vectors.minilm import load_adapter
+from trailhound.measuring._metrics import read_run
+from trailhound.retrievers.questions._labelled import load_questions
+from trailhound.retrievers.vectors._minilm import load_adapter
 
 COMMANDS = [
     "demo",

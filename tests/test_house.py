@@ -10,6 +10,7 @@ from pathlib import Path
 
 import networkx
 import pytest
+import trailhound
 
 ROOT = Path(__file__).parents[1]
 FLOORS = ["retrievers", "graph", "index", "envs", "agent", "learning", "measuring"]
@@ -129,6 +130,25 @@ def test_every_package_is_listed_for_the_wheel() -> None:
     assert [str(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
 
 
+PUBLIC = {"__main__", "cli", "console", "errors", "retrievers.protocols", "retrievers.records"}
+"""Public beside the homes of what the package exports, the commands, and ``retrievers.differentiable``."""
+
+
+def test_modules_that_are_not_public_begin_with_an_underscore() -> None:
+    homes = set(trailhound._HOMES)
+    named = {
+        module: module.rpartition(".")[2].startswith("_")
+        for module, path in MODULES.items()
+        if path.name not in {"__init__.py", "__main__.py"}
+    }
+    public = {
+        module
+        for module in named
+        if module in PUBLIC | homes or module.startswith(("commands.", "retrievers.differentiable."))
+    }
+    assert {module for module, private in named.items() if not private} == public
+
+
 def test_files_are_short() -> None:
     lengths = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n") for path in FILES}
     assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
@@ -167,7 +187,7 @@ def in_fresh_python(command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("module", ["trailhound", "trailhound.cli", "trailhound.retrievers.corpus.loading"])
+@pytest.mark.parametrize("module", ["trailhound", "trailhound.cli", "trailhound.retrievers.corpus._loading"])
 def test_import_is_fast_because_heavy_libraries_wait(module: str) -> None:
     heavy = "torch transformers faiss tantivy ctranslate2 stable_baselines3 torch_geometric scipy networkx"
     command = f"import {module}, sys; print(*[name for name in {heavy.split()} if name in sys.modules])"

@@ -2,7 +2,7 @@
 
 A run is a sequence of rounds. A round draws everything random from the run's seed and its own number, and between
 two rounds a checkpoint holds all there is to know; so a run that was killed goes on to the same policy, bit for bit.
-Several workers may share a run (:mod:`.workers`): all do what is written here, and the first alone writes.
+Several workers may share a run (:mod:`._workers`): all do what is written here, and the first alone writes.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from ...agent.network import PolicyNetwork
-from ...agent.policy_file import load_policy, save_confidence, save_policy
-from ...envs.vector_env import SearchVecEnv
-from ...envs.world import QuestionWorld
+from ...agent._network import PolicyNetwork
+from ...agent._policy_file import load_policy, save_confidence, save_policy
+from ...envs._vector_env import SearchVecEnv
+from ...envs._world import QuestionWorld
 from ...errors import QuestionsError, RecipeError
-from ...graph.facts import FactTable
+from ...graph._facts import FactTable
 from ...index.index import Index
-from ...retrievers.atomic_file import write_json
+from ...retrievers._atomic_file import write_json
 from ...retrievers.protocols import Progress
-from ...retrievers.vectors.encoder import MiniLMEncoder
-from ...retrievers.vectors.minilm import Adapter, load_adapter
-from ..epochs import device_called
-from ..run_folder import Progressed, RunLog, claim, load_checkpoint, save_checkpoint
+from ...retrievers.vectors._encoder import MiniLMEncoder
+from ...retrievers.vectors._minilm import Adapter, load_adapter
+from .._epochs import device_called
+from .._run_folder import Progressed, RunLog, claim, load_checkpoint, save_checkpoint
 from ..training_questions import TrainingSource, balanced, drawn_out
-from .imitation import imitate_epoch
-from .ppo import ppo_of
+from ._imitation import imitate_epoch
+from ._ppo import ppo_of
+from ._supervision import Supervision, load_worlds, sources_beside
+from ._validation import calibrate, validate
+from ._workers import ALONE, Team
 from .recipe import AVERAGE_DECAY, MOST_REPEATS, OWN_SHARE, WEIGHT_DECAY, Recipe
-from .supervision import Supervision, load_worlds, sources_beside
-from .validation import calibrate, validate
-from .workers import ALONE, Team
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Tunes how questions are asked by a downstream loss alone: which passages are evidence is never said.
 
-The loss is the marginal likelihood of the answer over what is retrieved (:mod:`.evidence_likelihood`), exact over the
+The loss is the marginal likelihood of the answer over what is retrieved (:mod:`._evidence_likelihood`), exact over the
 whole corpus: its vectors stay as they are, so that all scores of a batch are one matrix product and no index has to be
-encoded again. It moves the query encoder and the memory of mentions (:mod:`...agent.fixed_systems`), and afterwards,
+encoded again. It moves the query encoder and the memory of mentions (:mod:`...agent._fixed_systems`), and afterwards,
 over the rankings that the two make, the weights of the fusion with the lexical sub-index (:mod:`.fusion_training`).
 
 Of the qrels nothing is looked at but which questions belong to a split.
@@ -17,16 +17,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ...agent.fixed_systems import TunedQueries, check_tunable, memory_over, moved, save_memory
-from ...agent.reader.language_models import open_reader
-from ...envs.question_set import QuestionSet
+from ...agent._fixed_systems import TunedQueries, check_tunable, memory_over, moved, save_memory
+from ...agent.reader._language_models import open_reader
+from ...envs._question_set import QuestionSet
 from ...envs.settings import EnvironmentSettings
 from ...errors import QuestionsError, RecipeError
 from ...retrievers.differentiable.collapse import CollapseLimits, CollapseMeasures, measure_collapse, strided
 from ...retrievers.differentiable.operators import OPERATORS, AttentionMemory
 from ...retrievers.protocols import Progress
-from ...retrievers.vectors.minilm import save_adapter
-from ..epochs import (
+from ...retrievers.vectors._minilm import save_adapter
+from .._epochs import (
     EpochRun,
     Report,
     device_called,
@@ -37,7 +37,7 @@ from ..epochs import (
     write_metrics,
 )
 from ..training_questions import TrainingSource
-from .evidence_likelihood import (
+from ._evidence_likelihood import (
     FusionQuestion,
     WeighedSets,
     evidence_likelihood,
@@ -45,7 +45,7 @@ from .evidence_likelihood import (
     fusion_question,
     weighed_sets,
 )
-from .tunable_encoder import TunableEncoder, check_ranges, passage_vectors, set_aside, tuning_described
+from ._tunable_encoder import TunableEncoder, check_ranges, passage_vectors, set_aside, tuning_described
 
 WATCHED = 200
 """Questions that are watched for collapse."""
@@ -116,7 +116,7 @@ def tune_query(
 
     They also say how many questions could be learned from: those whose answer stands in a passage within reach.
 
-    The folder can be used as a query encoder (:class:`...agent.fixed_systems.TunedQueries`) and as a hop encoder. An
+    The folder can be used as a query encoder (:class:`...agent._fixed_systems.TunedQueries`) and as a hop encoder. An
     interrupted run goes on when it is called again with the same arguments.
 
     Args:

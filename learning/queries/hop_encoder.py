@@ -19,18 +19,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...agent.fixed_systems import check_tunable
-from ...envs.question_set import QuestionSet
-from ...envs.question_view import QuestionView
+from ...agent._fixed_systems import check_tunable
+from ...envs._question_set import QuestionSet
+from ...envs._question_view import QuestionView
+from ...envs._world import MOST_EVIDENCE, conditioned_query
 from ...envs.settings import EnvironmentSettings
-from ...envs.world import MOST_EVIDENCE, conditioned_query
 from ...errors import QuestionsError, RecipeError
 from ...retrievers.differentiable.collapse import CollapseMeasures, measure_collapse, strided
 from ...retrievers.differentiable.objectives import OBJECTIVES, hard_negatives, labels_as_targets
 from ...retrievers.protocols import Progress
 from ...retrievers.records import Passage
-from ...retrievers.vectors.minilm import save_adapter
-from ..epochs import (
+from ...retrievers.vectors._minilm import save_adapter
+from .._epochs import (
     EpochRun,
     Report,
     device_called,
@@ -41,7 +41,7 @@ from ..epochs import (
     write_metrics,
 )
 from ..training_questions import TrainingSource
-from .tunable_encoder import TunableEncoder, check_ranges, passage_vectors, set_aside, tuning_described
+from ._tunable_encoder import TunableEncoder, check_ranges, passage_vectors, set_aside, tuning_described
 
 WATCHED = 200
 """Questions that are watched for collapse."""

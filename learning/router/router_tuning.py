@@ -12,22 +12,22 @@ from typing import Any
 import numpy as np
 
 from ...errors import RouterError
-from ...graph.edges import Relation
+from ...graph._edges import Relation
+from ...index._routing import BASE, ENCODER, LEXICAL_SHARDS, PASSAGES, passage_ids
+from ...index._segments import PassageParts
 from ...index.index import Index
-from ...index.routing import BASE, ENCODER, LEXICAL_SHARDS, PASSAGES, passage_ids
-from ...index.segments import PassageParts
-from ...retrievers.atomic_file import write_json
-from ...retrievers.folder import base_hash
+from ...retrievers._atomic_file import write_json
+from ...retrievers._folder import base_hash
 from ...retrievers.protocols import Progress
-from ...retrievers.questions.labelled import load_questions
+from ...retrievers.questions._labelled import load_questions
 from ...retrievers.records import Rows, Vectors
-from ...retrievers.router.clues import Corpus
-from ...retrievers.router.docids import NONE, DocidTree, describe_prefixes
-from ...retrievers.router.router import PREFIXES, Router, read_about, read_parts, save_router
-from ...retrievers.router.shards import Partition, build_lexical_shards
-from ..epochs import write_metrics
-from .examples import Examples, TrainingPair, encoded, examples_of, joined, labelled_pairs, made_pairs
-from .training import Place, RouterSettings, RouterTraining, make_router, measured, train_decoder, train_shards
+from ...retrievers.router._clues import Corpus
+from ...retrievers.router._docids import NONE, DocidTree, describe_prefixes
+from ...retrievers.router._router import PREFIXES, Router, read_about, read_parts, save_router
+from ...retrievers.router._shards import Partition, build_lexical_shards
+from .._epochs import write_metrics
+from ._examples import Examples, TrainingPair, encoded, examples_of, joined, labelled_pairs, made_pairs
+from ._training import Place, RouterSettings, RouterTraining, make_router, measured, train_decoder, train_shards
 
 Warn = Callable[[str], None]
 
@@ -248,7 +248,7 @@ def tune_router(
         progress: called with (stage, done, total).
 
     Returns:
-        Figures on held-out pairs (shares from 0 to 1), see :func:`.training.measured`; ``metrics.json`` has them too.
+        Figures on held-out pairs (shares from 0 to 1), see :func:`._training.measured`; ``metrics.json`` has them too.
 
     Raises:
         RouterError: when there is too little to learn from, there are more shards than passages, or the labels are

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...errors import PolicyError, RecipeError
-from ..fusion import K
-from ..hashed_files import read_sealed_json, write_sealed_json
+from .._fusion import K
+from .._hashed_files import read_sealed_json, write_sealed_json
 from ..records import Hits, Rows
 
 FILE = "fusion.json"

@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from trailhound.agent.rollout import PRIOR_DEVIATION, SIGNALS, Confidence
-from trailhound.retrievers.calibration import brier_score, calibration_error
+from trailhound.agent._rollout import PRIOR_DEVIATION, SIGNALS, Confidence
+from trailhound.retrievers._calibration import brier_score, calibration_error
 
 WIDTH = len(SIGNALS)
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound import Index, SearchAgent, SearchResult, Step
 from trailhound.agent.search_agent import draw_path, draw_svg
-from trailhound.demo.encyclopedia import Encyclopedia
-from trailhound.retrievers.svg import printable, printable_json, printable_lines
+from trailhound.demo._encyclopedia import Encyclopedia
+from trailhound.retrievers._svg import printable, printable_json, printable_lines
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from trailhound import Document, EnvironmentSettings, Index, IndexSettings
-from trailhound.agent.explanation import explain
-from trailhound.envs.batch import SearchBatch
-from trailhound.envs.question_view import QuestionView
+from trailhound.agent._explanation import explain
+from trailhound.envs._batch import SearchBatch
+from trailhound.envs._question_view import QuestionView
+from trailhound.envs._world import QuestionWorld
 from trailhound.envs.settings import FOUND_BY, STATIC, SUB_INDEXES
-from trailhound.envs.world import QuestionWorld
-from trailhound.graph.knowledge_graph import GROUPS
+from trailhound.graph._knowledge_graph import GROUPS
 from trailhound.retrievers.protocols import Encoder
 
 SETTINGS = EnvironmentSettings(expand_size=4, pages=2, hop_size=4, max_candidates=20, max_evidence=3)

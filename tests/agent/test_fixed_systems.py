@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound import Document, Index
-from trailhound.agent.fixed_systems import DECAY, MOST_FOLLOWED, follow_mentions
-from trailhound.agent.systems import open_system
+from trailhound.agent._fixed_systems import DECAY, MOST_FOLLOWED, follow_mentions
+from trailhound.agent._systems import open_system
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.records import Hits
 

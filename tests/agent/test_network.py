@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 from trailhound import EnvironmentSettings, Index
-from trailhound.agent.network import NetworkSettings, PolicyNetwork
-from trailhound.envs.batch import SearchBatch
-from trailhound.envs.question_set import QuestionSet
+from trailhound.agent._network import NetworkSettings, PolicyNetwork
+from trailhound.envs._batch import SearchBatch
+from trailhound.envs._question_set import QuestionSet
 
 SETTINGS = EnvironmentSettings(expand_size=4, hop_size=4, max_candidates=40, max_evidence=4)
 SMALL = NetworkSettings(question_dimension=64, width=16, question_width=8)

@@ -19,16 +19,16 @@ import torch
 import trailhound
 from safetensors.torch import load_file, save_file
 from trailhound import EnvironmentSettings
-from trailhound.agent.network import NetworkSettings, PolicyNetwork
-from trailhound.agent.policy_file import load_policy, save_confidence, save_policy
-from trailhound.agent.rollout import Confidence, as_tensors
+from trailhound.agent._network import NetworkSettings, PolicyNetwork
+from trailhound.agent._policy_file import load_policy, save_confidence, save_policy
+from trailhound.agent._rollout import Confidence, as_tensors
 from trailhound.errors import PolicyError
-from trailhound.learning.policy.paths import Steps
-from trailhound.retrievers.atomic_file import write_atomically
-from trailhound.retrievers.calibration import LogisticCurve
-from trailhound.retrievers.hashed_files import FIELD, fingerprint, write_sealed_json
-from trailhound.retrievers.vectors.encoder import BUILT_IN
-from trailhound.retrievers.vectors.minilm import Adapter, save_adapter
+from trailhound.learning.policy._paths import Steps
+from trailhound.retrievers._atomic_file import write_atomically
+from trailhound.retrievers._calibration import LogisticCurve
+from trailhound.retrievers._hashed_files import FIELD, fingerprint, write_sealed_json
+from trailhound.retrievers.vectors._encoder import BUILT_IN
+from trailhound.retrievers.vectors._minilm import Adapter, save_adapter
 
 SETTINGS = EnvironmentSettings(max_candidates=30, hop_size=3, take_ms=0.5)
 PACKAGE = Path(trailhound.__file__).parent
@@ -217,7 +217,7 @@ def test_a_write_that_was_killed_leaves_the_old_file(tmp_path: Path) -> None:
     write_atomically(path, b"old")
     script = (
         "import os, signal, pathlib\n"
-        "from trailhound.retrievers.atomic_file import write_atomically\n"
+        "from trailhound.retrievers._atomic_file import write_atomically\n"
         "os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"write_atomically(pathlib.Path({str(path)!r}), b'new')\n"
     )

@@ -6,7 +6,7 @@ import networkx
 import numpy as np
 import pytest
 from trailhound import Document, Index
-from trailhound.agent.reranking import GRAPH, HYBRID, SPARSE_DEPTH, GraphFeatures, HybridFeatures
+from trailhound.agent._reranking import GRAPH, HYBRID, SPARSE_DEPTH, GraphFeatures, HybridFeatures
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.records import Candidates, Query
 

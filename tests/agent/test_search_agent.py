@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound import Document, Evidence, Index, Passage, SearchAgent, SearchResult
-from trailhound.agent.reader.protocol import cited_numbers
-from trailhound.demo.encyclopedia import Encyclopedia
+from trailhound.agent.reader._protocol import cited_numbers
+from trailhound.demo._encyclopedia import Encyclopedia
 from trailhound.errors import IndexFolderError, PolicyError, QuestionsError
-from trailhound.retrievers.compiling.chunking import sentence_spans
+from trailhound.retrievers.compiling._chunking import sentence_spans
 from trailhound.retrievers.protocols import Encoder
 
 

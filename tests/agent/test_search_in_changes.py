@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from trailhound import Document, Index, SearchAgent
-from trailhound.agent.fixed_systems import FixedSystem
-from trailhound.demo.encyclopedia import Encyclopedia
+from trailhound.agent._fixed_systems import FixedSystem
+from trailhound.demo._encyclopedia import Encyclopedia
 from trailhound.retrievers.protocols import Encoder
 
 SHIP = Document("ship", "Zephyrine", "The Zephyrine is a ship that the pirate Barnaby Quill sailed.", atomic=True)

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 from trailhound import Document, Index, Recipe
-from trailhound.agent import systems
-from trailhound.agent.fixed_systems import FIXED, FixedSystem
-from trailhound.agent.network import PolicyNetwork
-from trailhound.agent.policy_file import load_policy, save_policy
-from trailhound.agent.systems import SYSTEMS, PolicySystem, open_system, shipped_policy
+from trailhound.agent import _systems as systems
+from trailhound.agent._fixed_systems import FIXED, FixedSystem
+from trailhound.agent._network import PolicyNetwork
+from trailhound.agent._policy_file import load_policy, save_policy
+from trailhound.agent._systems import SYSTEMS, PolicySystem, open_system, shipped_policy
 from trailhound.errors import PolicyError
-from trailhound.graph.pagerank import PageRank
-from trailhound.retrievers.fusion import reciprocal_rank_fusion
+from trailhound.graph._pagerank import PageRank
+from trailhound.retrievers._fusion import reciprocal_rank_fusion
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.records import Query
 

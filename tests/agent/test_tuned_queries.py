@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from trailhound.agent.fixed_systems import MEMORY_FILE, load_memory, memory_over, moved, save_memory
+from trailhound.agent._fixed_systems import MEMORY_FILE, load_memory, memory_over, moved, save_memory
 from trailhound.errors import PolicyError
+from trailhound.index._mentioned_vectors import mentioned_vectors
 from trailhound.index.index import Index
-from trailhound.index.mentioned_vectors import mentioned_vectors
 from trailhound.retrievers.differentiable.operators import OPERATORS
 
 

@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 from trailhound import EnvironmentSettings, Recipe
-from trailhound.agent.network import PolicyNetwork
-from trailhound.agent.policy_file import save_policy
+from trailhound.agent._network import PolicyNetwork
+from trailhound.agent._policy_file import save_policy
 from trailhound.cli import main
-from trailhound.retrievers.vectors.encoder import BUILT_IN
+from trailhound.retrievers.vectors._encoder import BUILT_IN
 
 Capture = pytest.CaptureFixture[str]
 

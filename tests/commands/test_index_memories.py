@@ -7,7 +7,7 @@ import pytest
 from trailhound import Index, IndexSettings
 from trailhound.cli import main
 from trailhound.commands.indexing import add_index
-from trailhound.retrievers.vectors.dense import KINDS
+from trailhound.retrievers.vectors._dense import KINDS
 
 TEXTS = {
     "gate.md": "# The gate\n\nThe gate of the harbour was built by Brun Oller in 1871.",

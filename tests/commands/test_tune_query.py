@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from trailhound.cli import main
-from trailhound.demo.encyclopedia import generate, write_beir
+from trailhound.demo._encyclopedia import generate, write_beir
 
 Capture = pytest.CaptureFixture[str]
 

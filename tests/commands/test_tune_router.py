@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from trailhound.cli import main
 from trailhound.index.index import Index
-from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.router import load_router
+from trailhound.retrievers.router._clues import Corpus
+from trailhound.retrievers.router._router import load_router
 
 Capture = pytest.CaptureFixture[str]
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from trailhound.demo import encyclopedia_world
-from trailhound.demo.encyclopedia import Encyclopedia, generate, write_beir
-from trailhound.demo.encyclopedia_world import Entity, build_world
+from trailhound.demo import _encyclopedia_world as encyclopedia_world
+from trailhound.demo._encyclopedia import Encyclopedia, generate, write_beir
+from trailhound.demo._encyclopedia_world import Entity, build_world
 from trailhound.errors import CorpusError, QuestionsError
-from trailhound.retrievers.corpus.loading import read_corpus
-from trailhound.retrievers.questions.labelled import load_questions
+from trailhound.retrievers.corpus._loading import read_corpus
+from trailhound.retrievers.questions._labelled import load_questions
 from trailhound.retrievers.records import Document, Question
-from trailhound.retrievers.words.titles import TitleMatcher
+from trailhound.retrievers.words._titles import TitleMatcher
 
 ARTICLES, QUESTIONS, SEED = 700, 350, 3
 
@@ -245,7 +245,7 @@ def digest(of: Encyclopedia) -> str:
 
 def test_every_process_makes_the_same_encyclopedia_and_every_seed_another() -> None:
     code = (
-        "import hashlib; from trailhound.demo.encyclopedia import generate; made = generate(200, 60, 7);"
+        "import hashlib; from trailhound.demo._encyclopedia import generate; made = generate(200, 60, 7);"
         "print(hashlib.sha256(repr((made.documents, made.questions, made.splits)).encode()).hexdigest())"
     )
     found = {

@@ -7,7 +7,7 @@ import pytest
 from trailhound import Index
 from trailhound.agent.search_agent import draw_path
 from trailhound.cli import main
-from trailhound.demo.run import DemoReport, run_demo
+from trailhound.demo._run import DemoReport, run_demo
 from trailhound.errors import PolicyError
 
 ARTICLES, QUESTIONS = 70, 20

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound import EnvironmentSettings, Index, Question
-from trailhound.envs.batch import Lane, SearchBatch
-from trailhound.envs.question_set import QuestionSet
-from trailhound.envs.search_env import observation_space
+from trailhound.envs._batch import Lane, SearchBatch
+from trailhound.envs._question_set import QuestionSet
+from trailhound.envs._search_env import observation_space
+from trailhound.envs._world import QuestionWorld
 from trailhound.envs.settings import DYNAMIC, FOUND_BY, STATIC, SUB_INDEXES
-from trailhound.envs.world import QuestionWorld
-from trailhound.graph.knowledge_graph import GROUPS
+from trailhound.graph._knowledge_graph import GROUPS
 from trailhound.retrievers.records import Query
 
 FEATURE = {name: k for k, name in enumerate((*STATIC, *DYNAMIC))}

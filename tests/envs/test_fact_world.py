@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from trailhound import EnvironmentSettings, Index
-from trailhound.envs.batch import SearchBatch
-from trailhound.envs.fact_world import KNOWN_ANSWER, FactWorld, fact_world
-from trailhound.envs.question_set import QuestionSet
-from trailhound.envs.search_env import SearchEnv
+from trailhound.envs._batch import SearchBatch
+from trailhound.envs._fact_world import KNOWN_ANSWER, FactWorld, fact_world
+from trailhound.envs._question_set import QuestionSet
+from trailhound.envs._search_env import SearchEnv
 from trailhound.envs.settings import PAIR, STATIC
 from trailhound.errors import EncoderError, QuestionsError, UpdateError
-from trailhound.graph.knowledge_graph import GROUPS, Relation
+from trailhound.graph._knowledge_graph import GROUPS, Relation
 
 FACTS = """anna\tmother_of\tbob
 anna\tmother_of\tcarl

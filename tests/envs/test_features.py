@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound import Document, EnvironmentSettings, Index
-from trailhound.envs.question_view import PairFeatures, QuestionView
+from trailhound.envs._question_view import PairFeatures, QuestionView
+from trailhound.envs._world import QuestionWorld, conditioned_query
 from trailhound.envs.settings import PAIR, STATIC
-from trailhound.envs.world import QuestionWorld, conditioned_query
-from trailhound.graph.knowledge_graph import GROUPS
-from trailhound.retrievers.compiling.chunking import sentence_spans
+from trailhound.graph._knowledge_graph import GROUPS
+from trailhound.retrievers.compiling._chunking import sentence_spans
 from trailhound.retrievers.protocols import Encoder
-from trailhound.retrievers.words.terms import term_hashes
+from trailhound.retrievers.words._terms import term_hashes
 
 FILM = "The Red Kite was made in 1931. Its director was Ada Marl."
 PERSON = "Ada Marl was born in Oldport. Her mother was Jane Marl."

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from trailhound import Index
-from trailhound.envs.question_view import QuestionView
+from trailhound.envs._question_view import QuestionView
+from trailhound.envs._world import MOST_EVIDENCE, QuestionWorld
 from trailhound.envs.settings import STATIC, SUB_INDEXES, EnvironmentSettings
-from trailhound.envs.world import MOST_EVIDENCE, QuestionWorld
 from trailhound.retrievers.protocols import Encoder, Progress
 from trailhound.retrievers.records import Vectors
 

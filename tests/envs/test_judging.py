@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound import EnvironmentSettings, Index
-from trailhound.envs.batch import SearchBatch
-from trailhound.envs.question_set import QuestionSet
-from trailhound.envs.world import QuestionWorld
+from trailhound.envs._batch import SearchBatch
+from trailhound.envs._question_set import QuestionSet
+from trailhound.envs._world import QuestionWorld
 
 SETTINGS = EnvironmentSettings()
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound import EnvironmentSettings, Index, Question
-from trailhound.envs.question_set import QuestionSet
+from trailhound.envs._question_set import QuestionSet
 from trailhound.errors import QuestionsError
-from trailhound.retrievers.questions.labelled import load_questions
+from trailhound.retrievers.questions._labelled import load_questions
 
 
 def test_gold_rows_are_the_labelled_passages(small_index: Index, corpus_folder: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.env_checker import data_equivalence as equivalent
 from trailhound import EnvironmentSettings, Index, Question
-from trailhound.envs.search_env import SearchEnv
+from trailhound.envs._search_env import SearchEnv
 from trailhound.errors import IndexFolderError, QuestionsError
 
 CONFIGURATIONS: dict[str, dict[str, Any]] = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from trailhound.envs.settings import SUB_INDEXES, ActionLayout, EnvironmentSettings
-from trailhound.graph.knowledge_graph import GROUPS
+from trailhound.graph._knowledge_graph import GROUPS
 
 
 @pytest.mark.parametrize(

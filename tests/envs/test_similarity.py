@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from trailhound.envs.question_view import similarity
-from trailhound.retrievers.vectors.dense import DenseIndex, DenseKind
+from trailhound.envs._question_view import similarity
+from trailhound.retrievers.vectors._dense import DenseIndex, DenseKind
 
 
 @pytest.mark.parametrize(

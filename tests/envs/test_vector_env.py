@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
 from stable_baselines3.common.vec_env import VecMonitor
 from trailhound import EnvironmentSettings
-from trailhound.envs.batch import SearchBatch
-from trailhound.envs.vector_env import SearchVecEnv, coverage_log_likelihood
-from trailhound.envs.world import QuestionWorld
+from trailhound.envs._batch import SearchBatch
+from trailhound.envs._vector_env import SearchVecEnv, coverage_log_likelihood
+from trailhound.envs._world import QuestionWorld
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from trailhound.errors import DamagedIndexError
-from trailhound.graph.edges import FILE_NAME, Edges, Relation
+from trailhound.graph._edges import FILE_NAME, Edges, Relation
 
 
 def some_edges() -> Edges:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor
-from trailhound.graph.encoder import QuestionConditionedGNN, TypedLinks
+from trailhound.graph._encoder import QuestionConditionedGNN, TypedLinks
 
 WIDTH, KINDS, QUESTION, NODES, SEARCHES = 8, 4, 3, 5, 3
 
@@ -102,7 +102,7 @@ def test_equal_to_the_formula_edge_by_edge(edges: int, training: bool) -> None:
 def test_importing_the_encoder_and_searching_do_not_import_torch_geometric() -> None:
     """It takes two seconds, which only training is to pay."""
     code = (
-        "import sys, torch; from trailhound.graph.encoder import QuestionConditionedGNN, TypedLinks\n"
+        "import sys, torch; from trailhound.graph._encoder import QuestionConditionedGNN, TypedLinks\n"
         "net, one = QuestionConditionedGNN(8, 4, 3).eval(), torch.tensor([0])\n"
         "links = TypedLinks(one, one + 1, one, one)\n"
         "net(torch.ones(1, 2, 8), torch.ones(1, 2, dtype=torch.bool), links, torch.ones(1, 3))\n"

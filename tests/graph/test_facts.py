@@ -1,8 +1,8 @@
 import numpy as np
 import torch
-from trailhound.graph.facts import FactTable, link_facts
-from trailhound.graph.knowledge_graph import KnowledgeGraph, Relation
-from trailhound.retrievers.knowledge.facts import Facts, entity_documents
+from trailhound.graph._facts import FactTable, link_facts
+from trailhound.graph._knowledge_graph import KnowledgeGraph, Relation
+from trailhound.retrievers.knowledge._facts import Facts, entity_documents
 
 FACTS = Facts.of([("a", "r", "b"), ("a", "s", "b"), ("b", "r", "a"), ("a", "r", "c"), ("c", "s", "d")])
 """a = 0, b = 1, c = 2, d = 3; kinds r = 0, s = 1, read backwards 2 and 3."""

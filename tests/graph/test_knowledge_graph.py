@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trailhound.errors import DamagedIndexError
-from trailhound.graph.edges import FILE_NAME, SYMMETRIC, Edges, Relation
-from trailhound.graph.knowledge_graph import GROUPS, KnowledgeGraph
-from trailhound.retrievers.words.terms import TermIndex
-from trailhound.retrievers.words.titles import TitleMatcher
+from trailhound.graph._edges import FILE_NAME, SYMMETRIC, Edges, Relation
+from trailhound.graph._knowledge_graph import GROUPS, KnowledgeGraph
+from trailhound.retrievers.words._terms import TermIndex
+from trailhound.retrievers.words._titles import TitleMatcher
 
 TITLES = ["Ada North", "Blue River", "Carl Elm", "", ""]
 TEXTS = [

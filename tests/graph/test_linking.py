@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trailhound.graph.edges import Edges, Relation
-from trailhound.graph.linking import (
+from trailhound.graph._edges import Edges, Relation
+from trailhound.graph._linking import (
     frequency_cap,
     key_phrases,
     link_neighbours,
     link_titles,
     share_edges,
 )
-from trailhound.retrievers.words.terms import TermIndex
-from trailhound.retrievers.words.titles import TitleMatcher
+from trailhound.retrievers.words._terms import TermIndex
+from trailhound.retrievers.words._titles import TitleMatcher
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "2wiki" / "corpus.jsonl"
 

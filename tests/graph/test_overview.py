@@ -1,9 +1,9 @@
 import networkx as nx
 import numpy as np
 import pytest
-from trailhound.graph.edges import Edges, Relation
-from trailhound.graph.knowledge_graph import KnowledgeGraph
-from trailhound.graph.overview import draw_neighbourhood, neighbourhood, overview, to_networkx
+from trailhound.graph._edges import Edges, Relation
+from trailhound.graph._knowledge_graph import KnowledgeGraph
+from trailhound.graph._overview import draw_neighbourhood, neighbourhood, overview, to_networkx
 
 
 def random_graph(seed: int) -> KnowledgeGraph:

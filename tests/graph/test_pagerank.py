@@ -3,9 +3,9 @@ from concurrent.futures import ThreadPoolExecutor
 import networkx as nx
 import numpy as np
 import pytest
-from trailhound.graph.edges import Edges, Relation
-from trailhound.graph.knowledge_graph import KnowledgeGraph
-from trailhound.graph.pagerank import MOST_OF_A_SHARE, PageRank
+from trailhound.graph._edges import Edges, Relation
+from trailhound.graph._knowledge_graph import KnowledgeGraph
+from trailhound.graph._pagerank import MOST_OF_A_SHARE, PageRank
 
 
 def random_graph(seed: int, passages: int, edges: int) -> KnowledgeGraph:

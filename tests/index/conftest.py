@@ -13,7 +13,7 @@ import pytest
 from trailhound import Index
 from trailhound.retrievers.protocols import Progress, TokenVectors
 from trailhound.retrievers.records import Vectors
-from trailhound.retrievers.words.terms import analyse
+from trailhound.retrievers.words._terms import analyse
 
 
 class WordEncoder:

@@ -13,7 +13,7 @@ from trailhound import Document, Index, IndexSettings, Passage
 from trailhound.errors import MaskingError, UpdateError
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.records import Query
-from trailhound.retrievers.vectors.encoder import embedding_text
+from trailhound.retrievers.vectors._encoder import embedding_text
 
 NOTES = [
     Document("a", "Harbour", "# Harbour\n\nThe harbour of Ostrava has no water.\n\n## Cranes\n\nThere are four."),

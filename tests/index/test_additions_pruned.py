@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound import Document, Index, IndexSettings
-from trailhound.retrievers.compiling.chunking import chunk
-from trailhound.retrievers.compiling.pruning import DUPLICATES, MARKS, DuplicateFilter
+from trailhound.retrievers.compiling._chunking import chunk
+from trailhound.retrievers.compiling._pruning import DUPLICATES, MARKS, DuplicateFilter
 from trailhound.retrievers.protocols import Encoder
 
 GATE = "The gate of the harbour was built by Brun Oller, who had long quarrelled with the owners of the quay."

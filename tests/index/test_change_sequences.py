@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trailhound import Document, Index, IndexSettings
-from trailhound.index import writing
+from trailhound.index import _writing as writing
 from trailhound.retrievers.protocols import Encoder
-from trailhound.retrievers.words.terms import term_hashes
+from trailhound.retrievers.words._terms import term_hashes
 
 ENGLISH = ["harbour", "Harbours", "gate", "gates", "of", "the", "Ada", "Marl", "Ada-Marl", "don't", "Old", "Mill"]
 IDENTIFIERS = ["EMP-12_b", "v1.2.3", "2024-05-01", "x86_64", "C++", "_", "'", "🚢"]

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound import Document, Index
-from trailhound.demo.encyclopedia import Encyclopedia
-from trailhound.index.drift import Drift, centroid_shift, measure_drift, outlying_share, unknown_terms, unseen_share
+from trailhound.demo._encyclopedia import Encyclopedia
+from trailhound.index._drift import Drift, centroid_shift, measure_drift, outlying_share, unknown_terms, unseen_share
 from trailhound.retrievers.protocols import Encoder
-from trailhound.retrievers.words.terms import TermIndex, term_hashes
+from trailhound.retrievers.words._terms import TermIndex, term_hashes
 
 STRANGE = [
     Document(f"s{number}", "", f"qubit {number} entangles bosons with lattice gauge fermions", atomic=True)

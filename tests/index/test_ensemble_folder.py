@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from trailhound import Index
 from trailhound.cli import main
-from trailhound.demo.encyclopedia import generate, write_beir
+from trailhound.demo._encyclopedia import generate, write_beir
 from trailhound.errors import RouterError
-from trailhound.retrievers.hashed_files import fingerprint, write_sealed_json
-from trailhound.retrievers.router.ensemble import RouterEnsemble
-from trailhound.retrievers.router.router import SETTINGS, read_about
+from trailhound.retrievers._hashed_files import fingerprint, write_sealed_json
+from trailhound.retrievers.router._ensemble import RouterEnsemble
+from trailhound.retrievers.router._router import SETTINGS, read_about
 
 PEERS = ("east", "west")
 

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from trailhound import Document, Index, IndexSettings
 from trailhound.errors import CorpusError, DamagedIndexError, EncoderError, IndexFolderError
-from trailhound.retrievers.folder import LOCK, MANIFEST, SEGMENT, SEGMENTS, commit, entries, read_manifest, seal
+from trailhound.retrievers._folder import LOCK, MANIFEST, SEGMENT, SEGMENTS, commit, entries, read_manifest, seal
 from trailhound.retrievers.protocols import Encoder, Progress
 from trailhound.retrievers.records import Query, Vectors
-from trailhound.retrievers.vectors.dense import COMPRESSED, KINDS, DenseKind
+from trailhound.retrievers.vectors._dense import COMPRESSED, KINDS, DenseKind
 
 TOWNS = [
     Document("t1", "Oldport", "Oldport is a harbour town. It was founded by Ada Marl in 1402."),

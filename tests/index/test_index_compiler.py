@@ -14,19 +14,19 @@ import numpy as np
 import pytest
 from trailhound import Document, Index, IndexSettings, Passage
 from trailhound.errors import EncoderError, IndexFolderError, MaskingError
-from trailhound.graph.knowledge_graph import KnowledgeGraph
-from trailhound.retrievers.compiling.chunking import chunk
-from trailhound.retrievers.compiling.masking import MASK
-from trailhound.retrievers.corpus.loading import read_corpus
-from trailhound.retrievers.folder import SEGMENTS
+from trailhound.graph._knowledge_graph import KnowledgeGraph
+from trailhound.retrievers._folder import SEGMENTS
+from trailhound.retrievers._store import FILE_NAME, StoreWriter
+from trailhound.retrievers.compiling._chunking import chunk
+from trailhound.retrievers.compiling._masking import MASK
+from trailhound.retrievers.corpus._loading import read_corpus
 from trailhound.retrievers.protocols import Encoder, Progress
 from trailhound.retrievers.records import Query, Vectors
-from trailhound.retrievers.store import FILE_NAME, StoreWriter
-from trailhound.retrievers.vectors import vector_cache
-from trailhound.retrievers.vectors.encoder import embedding_text
-from trailhound.retrievers.words.lexical import LexicalIndex
-from trailhound.retrievers.words.terms import TermIndex, term_hashes
-from trailhound.retrievers.words.titles import TitleMatcher
+from trailhound.retrievers.vectors import _vector_cache as vector_cache
+from trailhound.retrievers.vectors._encoder import embedding_text
+from trailhound.retrievers.words._lexical import LexicalIndex
+from trailhound.retrievers.words._terms import TermIndex, term_hashes
+from trailhound.retrievers.words._titles import TitleMatcher
 
 VALUES = {
     "email": "Quirrelda.Vonmarsk@Zubrovnik-Mail.example",

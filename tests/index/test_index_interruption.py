@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 from trailhound import Document, Index
-from trailhound.retrievers.folder import MANIFEST
+from trailhound.retrievers._folder import MANIFEST
 from trailhound.retrievers.protocols import Encoder, Progress
 from trailhound.retrievers.records import Query, Vectors
-from trailhound.retrievers.vectors import vector_cache
+from trailhound.retrievers.vectors import _vector_cache as vector_cache
 
 
 def names(folder: Path) -> list[str]:
@@ -69,7 +69,7 @@ _BUILDER = """
 import sys, zlib
 import numpy as np
 from trailhound import Document, Index
-from trailhound.retrievers.words.terms import analyse
+from trailhound.retrievers.words._terms import analyse
 
 class HashingEncoder:
     name, dimension = "hashing-64", 64

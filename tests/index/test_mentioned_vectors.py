@@ -1,6 +1,6 @@
 import numpy as np
+from trailhound.index._mentioned_vectors import mentioned_vectors
 from trailhound.index.index import Index
-from trailhound.index.mentioned_vectors import mentioned_vectors
 
 
 def test_each_passage_has_the_mean_of_what_it_mentions(small_index: Index) -> None:

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound import Document, EnvironmentSettings, Index, IndexSettings
-from trailhound.agent.policy_file import load_policy
+from trailhound.agent._policy_file import load_policy
 from trailhound.cli import main
-from trailhound.demo.encyclopedia import generate, write_beir
-from trailhound.envs.batch import SearchBatch
-from trailhound.envs.question_set import QuestionSet
+from trailhound.demo._encyclopedia import generate, write_beir
+from trailhound.envs._batch import SearchBatch
+from trailhound.envs._question_set import QuestionSet
 from trailhound.envs.settings import SUB_INDEXES
 from trailhound.errors import RouterError
-from trailhound.measuring.miss_stages import Searched, SearchTrace, attribute
+from trailhound.measuring._miss_stages import Searched, SearchTrace, attribute
 
 DOCID = SUB_INDEXES.index("docid")
 

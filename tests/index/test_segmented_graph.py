@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from trailhound import Document, Index
-from trailhound.graph.edges import Relation
-from trailhound.graph.knowledge_graph import GROUPS, KnowledgeGraph
-from trailhound.graph.pagerank import PageRank
+from trailhound.graph._edges import Relation
+from trailhound.graph._knowledge_graph import GROUPS, KnowledgeGraph
+from trailhound.graph._pagerank import PageRank
 from trailhound.retrievers.protocols import Encoder
 
 NAMES = ["New York", "New York Times", "York", "Ada Marl", "Ada", "Lake, Duke of York", "Marl (river)", "The Old Mill"]

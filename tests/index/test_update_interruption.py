@@ -17,7 +17,7 @@ _WRITER = """
 import sys, zlib
 import numpy as np
 from trailhound import Document, Index
-from trailhound.retrievers.words.terms import analyse
+from trailhound.retrievers.words._terms import analyse
 
 class HashingEncoder:
     name, dimension = "hashing-64", 64

@@ -21,8 +21,8 @@ from trailhound.errors import (
     StorageError,
     UpdateError,
 )
-from trailhound.index import writing
-from trailhound.retrievers.folder import commit, locked
+from trailhound.index import _writing as writing
+from trailhound.retrievers._folder import commit, locked
 from trailhound.retrievers.protocols import Encoder, Progress
 from trailhound.retrievers.records import Query, Vectors
 

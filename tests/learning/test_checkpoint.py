@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save
 from torch import nn
 from trailhound.errors import PolicyError
-from trailhound.learning.run_folder import Progressed, load_checkpoint, save_checkpoint
-from trailhound.retrievers.hashed_files import about_tensors, write_sealed_tensors
+from trailhound.learning._run_folder import Progressed, load_checkpoint, save_checkpoint
+from trailhound.retrievers._hashed_files import about_tensors, write_sealed_tensors
 
 
 def made(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:

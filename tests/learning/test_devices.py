@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 from trailhound import EnvironmentSettings, Index, load_recipe
-from trailhound.agent.network import NetworkSettings, PolicyNetwork
-from trailhound.agent.rollout import as_tensors, search_worlds
-from trailhound.envs.fact_world import fact_world
-from trailhound.envs.world import QuestionWorld
+from trailhound.agent._network import NetworkSettings, PolicyNetwork
+from trailhound.agent._rollout import as_tensors, search_worlds
+from trailhound.envs._fact_world import fact_world
+from trailhound.envs._world import QuestionWorld
 from trailhound.errors import RecipeError
-from trailhound.learning.epochs import device_called
-from trailhound.learning.policy.paths import Path as RetrievalPath
-from trailhound.learning.policy.paths import Steps, path_loss
+from trailhound.learning._epochs import device_called
+from trailhound.learning.policy._paths import Path as RetrievalPath
+from trailhound.learning.policy._paths import Steps, path_loss
 from trailhound.learning.policy.training import network_for
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from trailhound.errors import CollapseError, PolicyError
-from trailhound.learning.epochs import EpochRun, Report, learn_batches, like_length_batches, run_epochs, schedule
+from trailhound.learning._epochs import EpochRun, Report, learn_batches, like_length_batches, run_epochs, schedule
 from trailhound.retrievers.differentiable.collapse import CollapseMeasures
 
 ITEMS = [(source, length) for source in (0, 1) for length in range(50)]

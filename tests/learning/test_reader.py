@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from trailhound.agent.reader.extractive import UNREAD, ExtractiveReader
-from trailhound.agent.reader.passage_analysis import PassageAnalyser
-from trailhound.agent.reader.protocol import ReadingTask
-from trailhound.learning.reader import TEMPERATURES, ReadingExample, calibrate, train_reader
+from trailhound.agent.reader._extractive import UNREAD, ExtractiveReader
+from trailhound.agent.reader._passage_analysis import PassageAnalyser
+from trailhound.agent.reader._protocol import ReadingTask
+from trailhound.learning._reader import TEMPERATURES, ReadingExample, calibrate, train_reader
 
 
 def weights(reader: ExtractiveReader) -> dict[str, torch.Tensor]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound import Index, TrainingSource
-from trailhound.agent.reranking import (
+from trailhound.agent._reranking import (
     DESCRIPTION,
     HYBRID,
     LinearReranker,
@@ -14,13 +14,13 @@ from trailhound.agent.reranking import (
     open_reranker,
     save_reranker,
 )
+from trailhound.agent._systems import open_system
 from trailhound.agent.search_agent import SearchAgent
-from trailhound.agent.systems import open_system
 from trailhound.errors import EncoderError, PolicyError, QuestionsError
 from trailhound.learning.reranker import SHRINKAGE, Listed, fit, listed_as, questions_ranked_by, tune_reranker
 from trailhound.measuring.evaluation import evaluate
-from trailhound.retrievers.compiling.chunking import sentence_spans
-from trailhound.retrievers.hashed_files import write_sealed_json
+from trailhound.retrievers._hashed_files import write_sealed_json
+from trailhound.retrievers.compiling._chunking import sentence_spans
 
 
 @pytest.fixture(scope="module")

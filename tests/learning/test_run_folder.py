@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from trailhound.errors import StorageError
-from trailhound.learning.run_folder import RunLog
+from trailhound.learning._run_folder import RunLog
 
 
 def log(folder: Path, first: int, last: int, value: float) -> None:

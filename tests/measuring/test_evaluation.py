@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from ir_measures import RR, R, Success, nDCG
 from trailhound import Evaluation, Index, SearchAgent, evaluate
-from trailhound.agent.fixed_systems import FIXED
-from trailhound.agent.reader.protocol import exact_match, f1_score
-from trailhound.agent.systems import SYSTEMS
-from trailhound.demo.encyclopedia import Encyclopedia
+from trailhound.agent._fixed_systems import FIXED
+from trailhound.agent._systems import SYSTEMS
+from trailhound.agent.reader._protocol import exact_match, f1_score
+from trailhound.demo._encyclopedia import Encyclopedia
 from trailhound.envs.settings import SUB_INDEXES
 from trailhound.errors import PolicyError, QuestionsError
-from trailhound.measuring.metrics import read_run
-from trailhound.retrievers.questions.labelled import load_questions
+from trailhound.measuring._metrics import read_run
+from trailhound.retrievers.questions._labelled import load_questions
 
 KEYS = {
     "recall@2",

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 from trailhound import Index, Recipe, SearchAgent, TrainingSource, evaluate, load_recipe, train
-from trailhound.agent.explanation import drawn, heaviest_walk
-from trailhound.agent.rollout import as_tensors
-from trailhound.envs.batch import SearchBatch
-from trailhound.envs.fact_world import fact_world
+from trailhound.agent._explanation import drawn, heaviest_walk
+from trailhound.agent._rollout import as_tensors
+from trailhound.envs._batch import SearchBatch
+from trailhound.envs._fact_world import fact_world
 from trailhound.errors import PolicyError
+from trailhound.learning.policy._validation import reciprocal_rank
 from trailhound.learning.policy.training import network_for
-from trailhound.learning.policy.validation import reciprocal_rank
 from trailhound.measuring.evaluation import filtered_rank
-from trailhound.retrievers.knowledge.facts import Facts
+from trailhound.retrievers.knowledge._facts import Facts
 
 FAMILIES = 14
 

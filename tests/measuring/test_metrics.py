@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ir_measures import RR, R, Success, nDCG
 from trailhound.errors import QuestionsError
-from trailhound.measuring.metrics import evaluate_run, mean, rank
+from trailhound.measuring._metrics import evaluate_run, mean, rank
 from trailhound.retrievers.records import Qrels, Run
 
 PASSAGES = st.sampled_from(["a", "b", "B", "ab", "é", "z", "\uffff", "\U0001f43e", "7", "10", "p 1", "-"])

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from trailhound import Document, EnvironmentSettings, Index
-from trailhound.envs.batch import SearchBatch
-from trailhound.envs.question_view import QuestionView
+from trailhound.envs._batch import SearchBatch
+from trailhound.envs._question_view import QuestionView
+from trailhound.envs._world import QuestionWorld
 from trailhound.envs.settings import SUB_INDEXES
-from trailhound.envs.world import QuestionWorld
-from trailhound.graph.knowledge_graph import GROUPS
-from trailhound.measuring.miss_stages import Finding, Operator, Searched, SearchTrace, attribute, operators_along
+from trailhound.graph._knowledge_graph import GROUPS
+from trailhound.measuring._miss_stages import Finding, Operator, Searched, SearchTrace, attribute, operators_along
 from trailhound.retrievers.protocols import Encoder
 
 ARTICLES = {

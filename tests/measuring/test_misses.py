@@ -8,16 +8,16 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from trailhound import Document, Index, IndexSettings
-from trailhound.agent.reader.protocol import Answer
-from trailhound.agent.reranking import LinearReranker, save_reranker
+from trailhound.agent._reranking import LinearReranker, save_reranker
+from trailhound.agent.reader._protocol import Answer
 from trailhound.errors import PolicyError, QuestionsError
 from trailhound.measuring import misses as module
+from trailhound.measuring._miss_stages import STAGES, Finding, reading_finding
 from trailhound.measuring.evaluation import Evaluation, evaluate
-from trailhound.measuring.miss_stages import STAGES, Finding, reading_finding
 from trailhound.measuring.misses import Miss, MissReport, draw_misses, explain_misses, write_misses
-from trailhound.retrievers.compiling.chunking import sentence_spans
+from trailhound.retrievers.compiling._chunking import sentence_spans
 from trailhound.retrievers.protocols import Encoder
-from trailhound.retrievers.questions.labelled import load_questions
+from trailhound.retrievers.questions._labelled import load_questions
 from trailhound.retrievers.records import Passage
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from trailhound.errors import QuestionsError
 from trailhound.index.index import Index
-from trailhound.measuring.metrics import documents_never_retrieved, write_run
+from trailhound.measuring._metrics import documents_never_retrieved, write_run
 
 
 def test_a_document_stays_when_any_run_found_any_of_its_passages(small_index: Index, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from trailhound.errors import PolicyError
-from trailhound.measuring.metrics import draw_reliability, write_reliability
+from trailhound.measuring._metrics import draw_reliability, write_reliability
 
 SVG = "{http://www.w3.org/2000/svg}"
 

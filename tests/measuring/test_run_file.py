@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trailhound.errors import QuestionsError
-from trailhound.measuring.metrics import rank, read_run, write_run
+from trailhound.measuring._metrics import rank, read_run, write_run
 
 CHARACTERS = st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp"))
 IDS = st.text(CHARACTERS, min_size=1, max_size=8).filter(lambda text: text[0] != "\ufeff")

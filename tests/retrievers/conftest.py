@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 from trailhound.retrievers.protocols import Progress, TokenVectors
-from trailhound.retrievers.words.terms import analyse
+from trailhound.retrievers.words._terms import analyse
 
 
 class WordVectors:

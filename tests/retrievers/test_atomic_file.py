@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 from trailhound.errors import StorageError
-from trailhound.retrievers.atomic_file import storing, synchronise, write_atomically, write_json
+from trailhound.retrievers._atomic_file import storing, synchronise, write_atomically, write_json
 
 
 def names(folder: Path) -> list[str]:
@@ -85,7 +85,7 @@ def test_a_process_that_is_killed_while_writing_leaves_the_old_or_the_new_file(t
     path = tmp_path / "data.bin"
     write_atomically(path, b"a" * 3_000_000)
     program = (
-        "import sys; from pathlib import Path; from trailhound.retrievers.atomic_file import write_atomically\n"
+        "import sys; from pathlib import Path; from trailhound.retrievers._atomic_file import write_atomically\n"
         "print('ready', flush=True)\n"
         "while True:\n"
         "    for letter in b'bc':\n"

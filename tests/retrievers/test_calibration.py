@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trailhound.retrievers.calibration import (
+from trailhound.retrievers._calibration import (
     brier_score,
     calibration_error,
     fit_logistic,

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from trailhound.retrievers.protocols import Encoder, SubIndex, TokenEncoder
 from trailhound.retrievers.records import Hits, Query
-from trailhound.retrievers.vectors.dense import KINDS, DenseIndex
-from trailhound.retrievers.vectors.encoder import MiniLMEncoder, embedding_text
-from trailhound.retrievers.vectors.late_interaction import LateInteractionIndex
-from trailhound.retrievers.vectors.residual_codes import BITS
-from trailhound.retrievers.words.lexical import LexicalIndex
-from trailhound.retrievers.words.titles import EntityIndex
+from trailhound.retrievers.vectors._dense import KINDS, DenseIndex
+from trailhound.retrievers.vectors._encoder import MiniLMEncoder, embedding_text
+from trailhound.retrievers.vectors._late_interaction import LateInteractionIndex
+from trailhound.retrievers.vectors._residual_codes import BITS
+from trailhound.retrievers.words._lexical import LexicalIndex
+from trailhound.retrievers.words._titles import EntityIndex
 
 if TYPE_CHECKING:
     from trailhound.index.index import Index

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from trailhound.errors import DamagedIndexError, IndexBusyError, IndexFolderError
-from trailhound.retrievers.folder import (
+from trailhound.retrievers._folder import (
     FORMAT,
     LOCK,
     MANIFEST,
@@ -224,7 +224,7 @@ class TestLock:
     def test_it_is_held_across_processes_and_says_by_whom(self, place: Path) -> None:
         publish(place)
         program = (
-            "import sys; from pathlib import Path; from trailhound.retrievers.folder import locked\n"
+            "import sys; from pathlib import Path; from trailhound.retrievers._folder import locked\n"
             "with locked(Path(sys.argv[1])):\n"
             "    print('held', flush=True); sys.stdin.read()\n"
         )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trailhound.retrievers.fusion import K, reciprocal_rank_fusion
+from trailhound.retrievers._fusion import K, reciprocal_rank_fusion
 from trailhound.retrievers.records import Hits
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load, save
-from trailhound.agent.policy_file import load_policy
-from trailhound.agent.reader.extractive import load_reader
-from trailhound.agent.systems import shipped_policy
+from trailhound.agent._policy_file import load_policy
+from trailhound.agent._systems import shipped_policy
+from trailhound.agent.reader._extractive import load_reader
 from trailhound.errors import EncoderError, PolicyError
-from trailhound.retrievers.hashed_files import (
+from trailhound.retrievers._hashed_files import (
     about_tensors,
     fingerprint,
     read_listed,
@@ -22,7 +22,7 @@ from trailhound.retrievers.hashed_files import (
     write_sealed_json,
     write_sealed_tensors,
 )
-from trailhound.retrievers.vectors.minilm import load_adapter
+from trailhound.retrievers.vectors._minilm import load_adapter
 
 VALUE = {"name": "Zoë", "weights": [0.5, -1.0], "nested": {"file_sha256": "0" * 64}}
 

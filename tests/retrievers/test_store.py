@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound import Document, Passage
 from trailhound.errors import CorpusError, DamagedIndexError
-from trailhound.retrievers.compiling.chunking import chunk
-from trailhound.retrievers.store import FILE_NAME, EvidenceStore, StoreWriter
+from trailhound.retrievers._store import FILE_NAME, EvidenceStore, StoreWriter
+from trailhound.retrievers.compiling._chunking import chunk
 
 DOCUMENTS = [
     Document("a", "Ada Lovelace", "Ada Lovelace wrote notes. They were long.", "a.txt", metadata={"year": 1843}),
@@ -267,7 +267,7 @@ def test_a_store_that_may_only_be_read(place: Path) -> None:
     script = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from trailhound.retrievers.store import EvidenceStore\n"
+        "from trailhound.retrievers._store import EvidenceStore\n"
         "handle = os.open(sys.argv[1], os.O_RDONLY)\n"
         "os.geteuid() or os.setuid(65534)\n"
         "print(len(list(EvidenceStore(Path('evidence.sqlite')))))\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from trailhound.agent.reader.protocol import exact_match, f1_score, normalise_answer
+from trailhound.agent.reader._protocol import exact_match, f1_score, normalise_answer
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from trailhound.agent.reader.candidates import KINDS, find_candidates
+from trailhound.agent.reader._candidates import KINDS, find_candidates
 
 TEXT = (
     "Emily Eavis (born 1979) is the daughter of Duke Bolko I of Opole, and lives in Pilton, Somerset. "

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trailhound.agent.reader.extractive import ExtractiveReader
-from trailhound.agent.reader.language_models import LanguageModelReader
-from trailhound.agent.reader.protocol import Reader, ReadingTask
-from trailhound.learning.reader import ReadingExample
+from trailhound.agent.reader._extractive import ExtractiveReader
+from trailhound.agent.reader._language_models import LanguageModelReader
+from trailhound.agent.reader._protocol import Reader, ReadingTask
+from trailhound.learning._reader import ReadingExample
 
 KINDS = ("extractive", "causal", "sequence to sequence")
 

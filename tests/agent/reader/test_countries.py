@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 
-from trailhound.agent.reader.passage_analysis import countries_of, is_country
+from trailhound.agent.reader._passage_analysis import countries_of, is_country
 
 
 def test_a_nationality_and_a_state_stand_for_their_country() -> None:

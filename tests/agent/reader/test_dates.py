@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trailhound.agent.reader.candidates import find_dates
+from trailhound.agent.reader._candidates import find_dates
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from trailhound.agent.reader.extractive import UNREAD, ExtractiveReader, standing_for
-from trailhound.agent.reader.protocol import ReadingTask, exact_match
-from trailhound.learning.reader import ReadingExample
+from trailhound.agent.reader._extractive import UNREAD, ExtractiveReader, standing_for
+from trailhound.agent.reader._protocol import ReadingTask, exact_match
+from trailhound.learning._reader import ReadingExample
 
 
 def test_it_answers_unseen_questions_of_every_kind(

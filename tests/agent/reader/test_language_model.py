@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from trailhound.agent.reader.language_models import LanguageModelReader, prompt_for
-from trailhound.agent.reader.protocol import ReadingTask
+from trailhound.agent.reader._language_models import LanguageModelReader, prompt_for
+from trailhound.agent.reader._protocol import ReadingTask
 from trailhound.errors import PolicyError
-from trailhound.learning.reader import ReadingExample
+from trailhound.learning._reader import ReadingExample
 
 
 def task_of(example: ReadingExample) -> ReadingTask:

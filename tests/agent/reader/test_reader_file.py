@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trailhound.agent.reader.extractive import ExtractiveReader, has_reader, load_reader, save_reader
-from trailhound.agent.reader.language_models import SHIPPED, answering_reader, open_reader
-from trailhound.agent.reader.passage_analysis import PassageAnalyser
-from trailhound.agent.reader.protocol import ReadingTask
+from trailhound.agent.reader._extractive import ExtractiveReader, has_reader, load_reader, save_reader
+from trailhound.agent.reader._language_models import SHIPPED, answering_reader, open_reader
+from trailhound.agent.reader._passage_analysis import PassageAnalyser
+from trailhound.agent.reader._protocol import ReadingTask
 from trailhound.errors import PolicyError
-from trailhound.learning.reader import ReadingExample
-from trailhound.retrievers.hashed_files import read_sealed_json, write_sealed_json
+from trailhound.learning._reader import ReadingExample
+from trailhound.retrievers._hashed_files import read_sealed_json, write_sealed_json
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound import Document, EnvironmentSettings, Index, Question
-from trailhound.envs.question_set import QuestionSet
+from trailhound.envs._question_set import QuestionSet
 from trailhound.errors import QuestionsError
-from trailhound.learning.made_questions.making import LEAST, MadeQuestions, make_questions
+from trailhound.learning.made_questions._making import LEAST, MadeQuestions, make_questions
 from trailhound.retrievers.protocols import Encoder
-from trailhound.retrievers.questions.labelled import load_questions
-from trailhound.retrievers.words.title_forms import strip_parenthesis
+from trailhound.retrievers.questions._labelled import load_questions
+from trailhound.retrievers.words._title_forms import strip_parenthesis
 
 SYLLABLES = ("ba", "do", "ki", "lu", "me", "no", "ra", "si", "ta", "vu")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from trailhound.learning.made_questions.question_generator import keywords, masked
+from trailhound.learning.made_questions._question_generator import keywords, masked
 
 
 def test_one_name_number_or_word_is_asked_for() -> None:

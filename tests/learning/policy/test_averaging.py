@@ -1,7 +1,7 @@
 """The weights that are validated and kept are the moving average of those that learn."""
 
 import torch
-from trailhound.agent.network import NetworkSettings, PolicyNetwork
+from trailhound.agent._network import NetworkSettings, PolicyNetwork
 from trailhound.learning.policy.training import weight_average
 
 

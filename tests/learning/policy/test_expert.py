@@ -7,11 +7,11 @@ from itertools import count
 import numpy as np
 import pytest
 from trailhound import EnvironmentSettings, Index, Question
-from trailhound.envs.batch import SearchBatch
-from trailhound.envs.question_set import QuestionSet
+from trailhound.envs._batch import SearchBatch
+from trailhound.envs._question_set import QuestionSet
+from trailhound.envs._world import QuestionWorld
 from trailhound.envs.settings import SUB_INDEXES
-from trailhound.envs.world import QuestionWorld
-from trailhound.learning.policy.imitation import expert_actions
+from trailhound.learning.policy._imitation import expert_actions
 
 ENTITY = SUB_INDEXES.index("entity")
 

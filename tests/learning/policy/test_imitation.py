@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 from trailhound import EnvironmentSettings
-from trailhound.agent.network import NetworkSettings, PolicyNetwork
-from trailhound.agent.rollout import as_tensors
-from trailhound.envs.batch import SearchBatch
-from trailhound.envs.world import QuestionWorld
-from trailhound.learning.policy.imitation import expert_actions, imitate_epoch
-from trailhound.learning.policy.validation import validate
+from trailhound.agent._network import NetworkSettings, PolicyNetwork
+from trailhound.agent._rollout import as_tensors
+from trailhound.envs._batch import SearchBatch
+from trailhound.envs._world import QuestionWorld
+from trailhound.learning.policy._imitation import expert_actions, imitate_epoch
+from trailhound.learning.policy._validation import validate
 
 
 def made(seed: int = 0, dropout: float = 0.0) -> PolicyNetwork:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from trailhound import EnvironmentSettings
-from trailhound.agent.network import NetworkSettings, PolicyNetwork
-from trailhound.envs.world import QuestionWorld
-from trailhound.learning.policy.imitation import _wander, imitate_epoch
+from trailhound.agent._network import NetworkSettings, PolicyNetwork
+from trailhound.envs._world import QuestionWorld
+from trailhound.learning.policy._imitation import _wander, imitate_epoch
 
 
 def test_it_draws_each_legal_operator_alike_and_never_stop() -> None:

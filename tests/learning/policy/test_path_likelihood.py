@@ -12,8 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from trailhound.envs.vector_env import coverage_log_likelihood
-from trailhound.learning.policy.path_likelihood import (
+from trailhound.envs._vector_env import coverage_log_likelihood
+from trailhound.learning.policy._path_likelihood import (
     ENTROPY_FLOOR,
     PathLoss,
     marginal_likelihood_loss,

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 from trailhound import EnvironmentSettings
-from trailhound.agent.network import NetworkSettings, PolicyNetwork
-from trailhound.agent.rollout import as_tensors
-from trailhound.envs.batch import Lane, SearchBatch
-from trailhound.envs.vector_env import coverage_log_likelihood
-from trailhound.envs.world import QuestionWorld
-from trailhound.learning.policy.paths import Path, Steps, distinct, path_loss, paths_from_beam, paths_from_labels
+from trailhound.agent._network import NetworkSettings, PolicyNetwork
+from trailhound.agent._rollout import as_tensors
+from trailhound.envs._batch import Lane, SearchBatch
+from trailhound.envs._vector_env import coverage_log_likelihood
+from trailhound.envs._world import QuestionWorld
+from trailhound.learning.policy._paths import Path, Steps, distinct, path_loss, paths_from_beam, paths_from_labels
 
 
 def network() -> PolicyNetwork:

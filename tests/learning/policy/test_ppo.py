@@ -12,12 +12,12 @@ import torch
 from sb3_contrib import MaskablePPO
 from stable_baselines3.common.logger import Logger
 from trailhound import EnvironmentSettings
-from trailhound.agent.network import NetworkSettings, PolicyNetwork
-from trailhound.agent.rollout import as_tensors
-from trailhound.envs.vector_env import SearchVecEnv
-from trailhound.envs.world import QuestionWorld
-from trailhound.learning.policy.paths import Steps, path_loss
-from trailhound.learning.policy.ppo import SearchPolicy, SearchPPO
+from trailhound.agent._network import NetworkSettings, PolicyNetwork
+from trailhound.agent._rollout import as_tensors
+from trailhound.envs._vector_env import SearchVecEnv
+from trailhound.envs._world import QuestionWorld
+from trailhound.learning.policy._paths import Steps, path_loss
+from trailhound.learning.policy._ppo import SearchPolicy, SearchPPO
 
 Weights = dict[str, torch.Tensor]
 Make = Callable[..., SearchPPO]

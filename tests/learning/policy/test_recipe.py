@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from trailhound import EnvironmentSettings, Recipe, load_recipe
-from trailhound.agent.network import NetworkSettings, PolicyNetwork
+from trailhound.agent._network import NetworkSettings, PolicyNetwork
 from trailhound.errors import RecipeError
 from trailhound.learning.policy.recipe import recipe_names
 

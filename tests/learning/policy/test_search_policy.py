@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from trailhound import EnvironmentSettings
-from trailhound.agent.network import NetworkSettings, PolicyNetwork
-from trailhound.agent.rollout import as_tensors
-from trailhound.envs.vector_env import SearchVecEnv
-from trailhound.envs.world import QuestionWorld
-from trailhound.learning.policy.paths import Steps
-from trailhound.learning.policy.ppo import SearchPolicy
+from trailhound.agent._network import NetworkSettings, PolicyNetwork
+from trailhound.agent._rollout import as_tensors
+from trailhound.envs._vector_env import SearchVecEnv
+from trailhound.envs._world import QuestionWorld
+from trailhound.learning.policy._paths import Steps
+from trailhound.learning.policy._ppo import SearchPolicy
 
 
 @pytest.fixture

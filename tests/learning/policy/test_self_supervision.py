@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from trailhound import Index, Recipe, TrainingSource, train
-from trailhound.agent.policy_file import load_policy
-from trailhound.envs.question_set import QuestionSet
+from trailhound.agent._policy_file import load_policy
+from trailhound.envs._question_set import QuestionSet
 from trailhound.errors import QuestionsError
-from trailhound.learning.policy.supervision import made_sources, sources_beside
-from trailhound.learning.policy.validation import validate
-from trailhound.retrievers.questions.labelled import load_questions
+from trailhound.learning.policy._supervision import made_sources, sources_beside
+from trailhound.learning.policy._validation import validate
+from trailhound.retrievers.questions._labelled import load_questions
 from trailhound.retrievers.records import Document
 
 

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound import EnvironmentSettings, Index, Recipe, TrainingSource, train
-from trailhound.agent.reader.extractive import has_reader
-from trailhound.agent.reader.protocol import ReadingTask
-from trailhound.envs.question_set import QuestionSet
-from trailhound.envs.world import QuestionWorld
+from trailhound.agent.reader._extractive import has_reader
+from trailhound.agent.reader._protocol import ReadingTask
+from trailhound.envs._question_set import QuestionSet
+from trailhound.envs._world import QuestionWorld
 from trailhound.errors import PolicyError, RecipeError
-from trailhound.learning.policy.supervision import FOLDS, AnswerSupervision, Supervision
-from trailhound.learning.queries.evidence_sets import evidence_sets, shared_posteriors
-from trailhound.learning.reader import ReaderJudge
-from trailhound.retrievers.hashed_files import write_sealed_json
-from trailhound.retrievers.questions.labelled import load_questions
+from trailhound.learning._reader import ReaderJudge
+from trailhound.learning.policy._supervision import FOLDS, AnswerSupervision, Supervision
+from trailhound.learning.queries._evidence_sets import evidence_sets, shared_posteriors
+from trailhound.retrievers._hashed_files import write_sealed_json
+from trailhound.retrievers.questions._labelled import load_questions
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from trailhound import Index, Recipe, SearchAgent, TrainingSource, train
-from trailhound.agent.policy_file import load_policy
-from trailhound.envs.question_set import QuestionSet
+from trailhound.agent._policy_file import load_policy
+from trailhound.envs._question_set import QuestionSet
 from trailhound.errors import PolicyError, QuestionsError, RecipeError
 from trailhound.learning.policy import training
-from trailhound.learning.policy.validation import validate
-from trailhound.retrievers.questions.labelled import load_questions
+from trailhound.learning.policy._validation import validate
+from trailhound.retrievers.questions._labelled import load_questions
 
 FIGURES = {"recall@5", "all_recall@5", "return", "calls", "score"}
 

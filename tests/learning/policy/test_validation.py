@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from trailhound import EnvironmentSettings
-from trailhound.agent.network import NetworkSettings, PolicyNetwork
-from trailhound.agent.rollout import search_worlds
-from trailhound.envs.world import QuestionWorld
-from trailhound.learning.policy.validation import DRAWS, TOP, calibrate, validate
+from trailhound.agent._network import NetworkSettings, PolicyNetwork
+from trailhound.agent._rollout import search_worlds
+from trailhound.envs._world import QuestionWorld
+from trailhound.learning.policy._validation import DRAWS, TOP, calibrate, validate
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from trailhound.cli import main
-from trailhound.demo.encyclopedia import generate, write_beir
+from trailhound.demo._encyclopedia import generate, write_beir
 
 QUICK = {
     "max_candidates": 20,
@@ -36,7 +36,7 @@ SCRIPT = """
 import json, os, signal, sys, time
 import torch
 from torch import nn
-from trailhound.learning.policy.workers import Team, run_team
+from trailhound.learning.policy._workers import Team, run_team
 
 def talk(team, argument):
     network = nn.ModuleList([nn.Linear(2, 1, bias=False), nn.Linear(2, 1, bias=False), nn.Linear(2, 1, bias=False)])

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from trailhound.agent.fixed_systems import MEMORY_FILE, TunedQueries
+from trailhound.agent._fixed_systems import MEMORY_FILE, TunedQueries
+from trailhound.agent._systems import open_system
 from trailhound.agent.search_agent import SearchAgent
-from trailhound.agent.systems import open_system
 from trailhound.errors import CollapseError, EncoderError, PolicyError, QuestionsError, RecipeError
 from trailhound.index.index import Index
 from trailhound.learning.queries.downstream_tuning import DownstreamSettings, answer_questions, tune_query
@@ -15,7 +15,7 @@ from trailhound.learning.training_questions import TrainingSource
 from trailhound.measuring.evaluation import evaluate
 from trailhound.retrievers.differentiable.collapse import CollapseLimits
 from trailhound.retrievers.differentiable.learned_fusion import FILE as FUSION_FILE
-from trailhound.retrievers.vectors.minilm import FILE, load_adapter
+from trailhound.retrievers.vectors._minilm import FILE, load_adapter
 
 SETTINGS = DownstreamSettings(epochs=2, rank=2, learning_rate=5e-3, batch=8, held_out=0.2)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from trailhound.learning.queries.evidence_sets import SHARE, EvidenceSet, kind_of, shared_posteriors
+from trailhound.learning.queries._evidence_sets import SHARE, EvidenceSet, kind_of, shared_posteriors
 
 TWO, FOUR = EvidenceSet((1, 2), 0.0), EvidenceSet((1, 2, 3, 4), 0.0)
 

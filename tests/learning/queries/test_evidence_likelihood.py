@@ -4,12 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from trailhound.envs.question_set import QuestionSet
+from trailhound.envs._question_set import QuestionSet
 from trailhound.envs.settings import EnvironmentSettings
 from trailhound.index.index import Index
-from trailhound.learning.queries.evidence_likelihood import WeighedSets, evidence_likelihood, weighed_sets
+from trailhound.learning.queries._evidence_likelihood import WeighedSets, evidence_likelihood, weighed_sets
 from trailhound.retrievers.differentiable.objectives import contrastive, retrieval_likelihood
-from trailhound.retrievers.questions.labelled import load_questions
+from trailhound.retrievers.questions._labelled import load_questions
 
 SCORES = [0.5, -0.2, 1.1, 0.3, -0.9]
 SETS = [(2,), (0, 3), (3, 4, 1)]

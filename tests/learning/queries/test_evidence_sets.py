@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from trailhound.agent.reader.protocol import normalise_answer
-from trailhound.envs.world import QuestionWorld
-from trailhound.learning.queries.evidence_sets import MOST_SETS, EvidenceSet, evidence_sets
+from trailhound.agent.reader._protocol import normalise_answer
+from trailhound.envs._world import QuestionWorld
+from trailhound.learning.queries._evidence_sets import MOST_SETS, EvidenceSet, evidence_sets
 
 
 @pytest.fixture(scope="module")

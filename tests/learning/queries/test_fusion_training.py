@@ -5,7 +5,7 @@ import pytest
 import torch
 from trailhound.errors import QuestionsError
 from trailhound.index.index import Index
-from trailhound.learning.queries.evidence_likelihood import (
+from trailhound.learning.queries._evidence_likelihood import (
     DEPTH,
     FUSED,
     FusionQuestion,
@@ -15,7 +15,7 @@ from trailhound.learning.queries.evidence_likelihood import (
     fusion_question,
 )
 from trailhound.retrievers.differentiable.learned_fusion import LearnedFusion
-from trailhound.retrievers.questions.labelled import load_questions
+from trailhound.retrievers.questions._labelled import load_questions
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from trailhound.envs.question_set import QuestionSet
+from trailhound.envs._question_set import QuestionSet
 from trailhound.envs.settings import EnvironmentSettings
 from trailhound.errors import CollapseError, EncoderError, PolicyError, QuestionsError, RecipeError
 from trailhound.index.index import Index
@@ -18,7 +18,7 @@ from trailhound.learning.queries.hop_encoder import (
 )
 from trailhound.learning.training_questions import TrainingSource
 from trailhound.retrievers.differentiable.objectives import OBJECTIVES
-from trailhound.retrievers.vectors.minilm import FILE, load_adapter
+from trailhound.retrievers.vectors._minilm import FILE, load_adapter
 
 SETTINGS = TuningSettings(epochs=2, rank=2, learning_rate=5e-3, batch=4, held_out=0.3)
 

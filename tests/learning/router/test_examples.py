@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from trailhound.learning.router.examples import distinctive_sentence, labelled_pairs, made_pairs, question_forms
-from trailhound.retrievers.compiling.chunking import sentence_spans
+from trailhound.learning.router._examples import distinctive_sentence, labelled_pairs, made_pairs, question_forms
+from trailhound.retrievers.compiling._chunking import sentence_spans
 from trailhound.retrievers.records import Passage, Question
-from trailhound.retrievers.words.terms import TermIndex
+from trailhound.retrievers.words._terms import TermIndex
 
 TEXTS = [
     ("Teutberga", "Teutberga was a queen of Lotharingia. She was there. The zymurgist Bosonid praised her abbey."),

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 from trailhound.index.index import Index
-from trailhound.learning.router.examples import Examples, encoded, examples_of, made_pairs
+from trailhound.learning.router._examples import Examples, encoded, examples_of, made_pairs
+from trailhound.learning.router._training import RouterSettings, RouterTraining, make_router, measured
 from trailhound.learning.router.router_tuning import RefreshSettings, refresh
-from trailhound.learning.router.training import RouterSettings, RouterTraining, make_router, measured
-from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.docids import DocidSettings
-from trailhound.retrievers.router.ensemble import local_corpus
-from trailhound.retrievers.router.router import Router
+from trailhound.retrievers.router._clues import Corpus
+from trailhound.retrievers.router._docids import DocidSettings
+from trailhound.retrievers.router._ensemble import local_corpus
+from trailhound.retrievers.router._router import Router
 
 LATE = 20
 TRAINING = RouterTraining(shard_epochs=8, decoder_epochs=1, judge_rate=1e-2)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from trailhound import Document, Index
 from trailhound.cli import main
-from trailhound.demo.encyclopedia import generate, write_beir
+from trailhound.demo._encyclopedia import generate, write_beir
 from trailhound.errors import RouterError
 from trailhound.learning.router.router_tuning import PASSAGES, refresh_router
-from trailhound.retrievers.router.docids import NONE, DocidSettings, DocidTree
-from trailhound.retrievers.router.router import read_parts
+from trailhound.retrievers.router._docids import NONE, DocidSettings, DocidTree
+from trailhound.retrievers.router._router import read_parts
 
 NEW = [
     Document("x1", "Quern", "The Quern is a mill stone of basalt. It was found in Oldport in 1903.", atomic=True),

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from trailhound.learning.router.examples import MADE_WEIGHT, Examples, TrainingPair, examples_of, joined
-from trailhound.learning.router.training import (
+from trailhound.learning.router._examples import MADE_WEIGHT, Examples, TrainingPair, examples_of, joined
+from trailhound.learning.router._training import (
     Made,
     Place,
     RouterSettings,
@@ -16,9 +16,9 @@ from trailhound.learning.router.training import (
     shard_targets,
     train_shards,
 )
-from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.router import Router
-from trailhound.retrievers.router.shards import ShardNetwork, shard_inputs
+from trailhound.retrievers.router._clues import Corpus
+from trailhound.retrievers.router._router import Router
+from trailhound.retrievers.router._shards import ShardNetwork, shard_inputs
 
 HALF, THIRD = float(np.log(2)), float(np.log(3))
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from trailhound.errors import CorpusError
-from trailhound.retrievers.compiling.chunking import CountTokens, chunk, sentence_spans
+from trailhound.retrievers.compiling._chunking import CountTokens, chunk, sentence_spans
 from trailhound.retrievers.records import Document, Passage
-from trailhound.retrievers.vectors.minilm import model_folder
+from trailhound.retrievers.vectors._minilm import model_folder
 
 WORDS = "word|Word|Mr.|A.|U.S.|3.14|The|end.|what?|wow!|#tag|```|“|”|(|)|…|。|文|é|😀|a"
 BREAKS = ["\n", "\n\n", "  ", "\t", "# Head\n", "```\n", "- ", "1. ", "\u2028", "\x1c", "|"]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 from trailhound.errors import EncoderError
-from trailhound.retrievers.compiling.compiler import CorpusCompiler, StageRecord, token_counter
-from trailhound.retrievers.compiling.masking import MASK, Masker
+from trailhound.retrievers.compiling._compiler import CorpusCompiler, StageRecord, token_counter
+from trailhound.retrievers.compiling._masking import MASK, Masker
 from trailhound.retrievers.protocols import Encoder, Progress
 from trailhound.retrievers.records import Document, Vectors
 

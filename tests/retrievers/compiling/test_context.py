@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 from trailhound.errors import CorpusError
-from trailhound.retrievers.compiling.chunking import chunk
-from trailhound.retrievers.compiling.context import context_lines, in_context, name_of
+from trailhound.retrievers.compiling._chunking import chunk
+from trailhound.retrievers.compiling._context import context_lines, in_context, name_of
 from trailhound.retrievers.records import Document, Passage
 
 ADA = Document(
@@ -75,7 +75,7 @@ class TestFunction:
             "Lena Marsk 1 of 1",
         ]
         assert name_of(place) == f"{__name__}.{place.__qualname__}"
-        assert name_of(context_lines) == "trailhound.retrievers.compiling.context.context_lines"
+        assert name_of(context_lines) == "trailhound.retrievers.compiling._context.context_lines"
         assert name_of("corpus") == "corpus"
 
     def test_what_it_gives_must_be_a_string(self) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from trailhound.retrievers.compiling.chunking import chunk
-from trailhound.retrievers.compiling.context import MOST_MENTIONS, MOST_NAMES, Mentions
-from trailhound.retrievers.compiling.markdown import sections
+from trailhound.retrievers.compiling._chunking import chunk
+from trailhound.retrievers.compiling._context import MOST_MENTIONS, MOST_NAMES, Mentions
+from trailhound.retrievers.compiling._markdown import sections
 from trailhound.retrievers.records import Document
 
 

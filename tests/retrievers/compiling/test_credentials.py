@@ -6,7 +6,7 @@ import random
 import string
 
 import pytest
-from trailhound.retrievers.compiling.private_data import credentials, is_random, names_a_credential
+from trailhound.retrievers.compiling._private_data import credentials, is_random, names_a_credential
 
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEAxyz\nQmFzZTY0\n-----END RSA PRIVATE KEY-----"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc_def-123"

@@ -3,8 +3,8 @@
 import math
 from collections import Counter
 
-from trailhound.retrievers.compiling.context import MOST_TERMS, DistinctiveTerms
-from trailhound.retrievers.words.terms import analyse
+from trailhound.retrievers.compiling._context import MOST_TERMS, DistinctiveTerms
+from trailhound.retrievers.words._terms import analyse
 
 TEXTS = [
     "Lena Marsk painted gates. Marsk sold gates. The gates of Torl are green; green gates.",

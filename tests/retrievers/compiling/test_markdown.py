@@ -1,7 +1,7 @@
 """A passage stands under the headings above it, whatever their levels."""
 
-from trailhound.retrievers.compiling.chunking import chunk
-from trailhound.retrievers.compiling.markdown import Section, headings, sections
+from trailhound.retrievers.compiling._chunking import chunk
+from trailhound.retrievers.compiling._markdown import Section, headings, sections
 from trailhound.retrievers.records import Document
 
 TEXT = """Before all headings.

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trailhound.errors import MaskingError
-from trailhound.retrievers.compiling.masking import KINDS, MASK, Masker, kinds_of, pattern_of, unique_ids
+from trailhound.retrievers.compiling._masking import KINDS, MASK, Masker, kinds_of, pattern_of, unique_ids
 from trailhound.retrievers.records import Document
 
 EVERYTHING = Masker(["all"])

@@ -9,7 +9,7 @@ from ipaddress import IPv6Address
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trailhound.retrievers.compiling.private_data import Span, cards, emails, ibans, ip_addresses, phones
+from trailhound.retrievers.compiling._private_data import Span, cards, emails, ibans, ip_addresses, phones
 
 Finder = Callable[[str], Iterator[Span]]
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound import Document
-from trailhound.demo.encyclopedia import Encyclopedia
-from trailhound.retrievers.compiling.chunking import chunk
-from trailhound.retrievers.compiling.pruning import (
+from trailhound.demo._encyclopedia import Encyclopedia
+from trailhound.retrievers.compiling._chunking import chunk
+from trailhound.retrievers.compiling._pruning import (
     ALIKE,
     Dropped,
     DuplicateFilter,

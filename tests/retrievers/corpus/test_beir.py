@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 from trailhound.errors import CorpusError
-from trailhound.retrievers.corpus.loading import read_beir
-from trailhound.retrievers.corpus.normalise import Complaints
+from trailhound.retrievers.corpus._loading import read_beir
+from trailhound.retrievers.corpus._normalise import Complaints
 from trailhound.retrievers.records import Document
 
 

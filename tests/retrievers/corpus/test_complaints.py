@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from trailhound.retrievers.corpus.normalise import Complaints, Place
+from trailhound.retrievers.corpus._normalise import Complaints, Place
 
 PATH = Path("corpus.jsonl")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trailhound.errors import CorpusError, QuestionsError
-from trailhound.retrievers.corpus.json_records import Record, read_json_array, read_json_lines
+from trailhound.retrievers.corpus._json_records import Record, read_json_array, read_json_lines
 
 GOOD = b'{"_id": "a"}\n'
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from trailhound.errors import CorpusError
-from trailhound.retrievers.corpus.loading import read_corpus
+from trailhound.retrievers.corpus._loading import read_corpus
 from trailhound.retrievers.records import Document
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data"
@@ -135,7 +135,7 @@ def test_questions_without_their_corpus(tmp_path: Path) -> None:
 READ_AND_MEASURE = """
 import resource, sys
 from pathlib import Path
-from trailhound.retrievers.corpus.loading import read_corpus
+from trailhound.retrievers.corpus._loading import read_corpus
 
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 lengths = [len(document.text) for document in read_corpus([Path(sys.argv[1])], sys.exit)]

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 from trailhound.errors import CorpusError, QuestionsError
-from trailhound.retrievers.corpus.loading import (
+from trailhound.retrievers.corpus._loading import (
     content_id,
     join_sentences,
     multihop_records,
     read_multihop,
     supporting_ids,
 )
-from trailhound.retrievers.corpus.normalise import Complaints
+from trailhound.retrievers.corpus._normalise import Complaints
 
 HOTPOT = {
     "_id": "q1",

@@ -2,7 +2,7 @@ import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
-from trailhound.retrievers.corpus.normalise import normalise
+from trailhound.retrievers.corpus._normalise import normalise
 
 any_text = st.text(st.characters(exclude_categories=[]) | st.sampled_from("\0\r\n\ufeff\ud800\udc00e\u0301"))
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from trailhound.errors import CorpusError, MissingExtraError
-from trailhound.retrievers.compiling.chunking import chunk
-from trailhound.retrievers.corpus.loading import read_corpus
-from trailhound.retrievers.corpus.text_files import pdf_pages
+from trailhound.retrievers.compiling._chunking import chunk
+from trailhound.retrievers.corpus._loading import read_corpus
+from trailhound.retrievers.corpus._text_files import pdf_pages
 
 
 def pdf(*pages: str) -> bytes:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from trailhound.errors import CorpusError
-from trailhound.retrievers.corpus.loading import read_corpus
-from trailhound.retrievers.corpus.normalise import Complaints
-from trailhound.retrievers.corpus.text_files import SUFFIXES, read_text_folder
+from trailhound.retrievers.corpus._loading import read_corpus
+from trailhound.retrievers.corpus._normalise import Complaints
+from trailhound.retrievers.corpus._text_files import SUFFIXES, read_text_folder
 from trailhound.retrievers.records import Document
 
 

@@ -7,10 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from trailhound.errors import PolicyError, RecipeError
+from trailhound.retrievers._fusion import reciprocal_rank_fusion
+from trailhound.retrievers._hashed_files import write_sealed_json
 from trailhound.retrievers.differentiable.learned_fusion import FILE, LearnedFusion, fusion_features
 from trailhound.retrievers.differentiable.objectives import listwise
-from trailhound.retrievers.fusion import reciprocal_rank_fusion
-from trailhound.retrievers.hashed_files import write_sealed_json
 from trailhound.retrievers.records import Hits
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 from trailhound.errors import DamagedIndexError, QuestionsError
-from trailhound.retrievers.knowledge.fact_encoder import EmbeddingSettings, FactEncoder, embed_facts, folds_of, product
-from trailhound.retrievers.knowledge.facts import FactQuery, Facts
+from trailhound.retrievers.knowledge._fact_encoder import EmbeddingSettings, FactEncoder, embed_facts, folds_of, product
+from trailhound.retrievers.knowledge._facts import FactQuery, Facts
 
 SETTINGS = EmbeddingSettings(rank=8, folds=3, epochs=60, batch=16)
 

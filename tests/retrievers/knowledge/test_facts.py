@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trailhound.errors import CorpusError, DamagedIndexError, QuestionsError
-from trailhound.retrievers.knowledge.facts import (
+from trailhound.retrievers.knowledge._facts import (
     FactQuery,
     Facts,
     entity_documents,

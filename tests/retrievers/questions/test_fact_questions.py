@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 from trailhound.errors import QuestionsError
-from trailhound.retrievers.questions.labelled import has_fact_questions, known_answers, load_questions
+from trailhound.retrievers.questions._labelled import has_fact_questions, known_answers, load_questions
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from trailhound.errors import QuestionsError
-from trailhound.retrievers.corpus.loading import read_corpus
-from trailhound.retrievers.questions.labelled import load_multihop_questions, load_questions
+from trailhound.retrievers.corpus._loading import read_corpus
+from trailhound.retrievers.questions._labelled import load_multihop_questions, load_questions
 from trailhound.retrievers.records import Question
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data"

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from trailhound.errors import EncoderError
 from trailhound.retrievers.records import Query
-from trailhound.retrievers.router.clues import Clues, Corpus, Postings, clues_of, named_share
-from trailhound.retrievers.words.terms import TermIndex, term_hashes
-from trailhound.retrievers.words.titles import EntityIndex
+from trailhound.retrievers.router._clues import Clues, Corpus, Postings, clues_of, named_share
+from trailhound.retrievers.words._terms import TermIndex, term_hashes
+from trailhound.retrievers.words._titles import EntityIndex
 
 TEXTS = ["apple pear", "apple plum", "apple", "quince"]
 CORPUS = Corpus(

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 from trailhound.retrievers.records import Query, Vectors
-from trailhound.retrievers.router.clues import Clues, Corpus, clues_of
-from trailhound.retrievers.router.decoder import DecoderSettings, DocidDecoder, TreeView, averaged
-from trailhound.retrievers.router.docids import DocidSettings, DocidTree
-from trailhound.retrievers.words.terms import TermIndex
-from trailhound.retrievers.words.titles import EntityIndex
+from trailhound.retrievers.router._clues import Clues, Corpus, clues_of
+from trailhound.retrievers.router._decoder import DecoderSettings, DocidDecoder, TreeView, averaged
+from trailhound.retrievers.router._docids import DocidSettings, DocidTree
+from trailhound.retrievers.words._terms import TermIndex
+from trailhound.retrievers.words._titles import EntityIndex
 
 WORDS = ["apple", "pear", "plum", "quince", "fig", "olive", "melon"]
 COUNT = 60

@@ -1,8 +1,8 @@
 """Descriptors: the words that set a prefix apart."""
 
 import numpy as np
-from trailhound.retrievers.router.docids import DocidSettings, DocidTree, describe_prefixes, distinctive_terms
-from trailhound.retrievers.words.terms import TermIndex, term_hashes
+from trailhound.retrievers.router._docids import DocidSettings, DocidTree, describe_prefixes, distinctive_terms
+from trailhound.retrievers.words._terms import TermIndex, term_hashes
 
 TEXTS = ["river boats sail", "rivers and boats", "boats on rivers", "stars shine sail", "a star, stars", "star light"]
 

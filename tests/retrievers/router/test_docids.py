@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound.errors import DamagedIndexError
 from trailhound.retrievers.records import Vectors
-from trailhound.retrievers.router.docids import ARRAYS, SETTINGS, DocidSettings, DocidTree
+from trailhound.retrievers.router._docids import ARRAYS, SETTINGS, DocidSettings, DocidTree
 
 SMALL = DocidSettings(branching=4, fill=0.75)
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from trailhound.errors import RouterError
 from trailhound.index.index import Index
-from trailhound.learning.router.examples import Examples, local_examples
-from trailhound.learning.router.training import RouterSettings, make_router
-from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.docids import DocidSettings
-from trailhound.retrievers.router.ensemble import Member, RouterEnsemble, local_corpus
+from trailhound.learning.router._examples import Examples, local_examples
+from trailhound.learning.router._training import RouterSettings, make_router
+from trailhound.retrievers.router._clues import Corpus
+from trailhound.retrievers.router._docids import DocidSettings
+from trailhound.retrievers.router._ensemble import Member, RouterEnsemble, local_corpus
 
 
 def trained(

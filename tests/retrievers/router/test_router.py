@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 from trailhound.index.index import Index
-from trailhound.learning.router.examples import Examples, TrainingPair, encoded, examples_of
-from trailhound.learning.router.training import Made, RouterSettings, make_router, measured
+from trailhound.learning.router._examples import Examples, TrainingPair, encoded, examples_of
+from trailhound.learning.router._training import Made, RouterSettings, make_router, measured
 from trailhound.retrievers.records import Query
-from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.ensemble import local_corpus
-from trailhound.retrievers.router.router import MOST_SHARDS, Router, enough_shards
-from trailhound.retrievers.words.terms import TermIndex
-from trailhound.retrievers.words.titles import EntityIndex
+from trailhound.retrievers.router._clues import Corpus
+from trailhound.retrievers.router._ensemble import local_corpus
+from trailhound.retrievers.router._router import MOST_SHARDS, Router, enough_shards
+from trailhound.retrievers.words._terms import TermIndex
+from trailhound.retrievers.words._titles import EntityIndex
 
 
 def test_shard_probabilities_add_up_and_the_best_come_first(router: Router, dev_examples: Examples) -> None:

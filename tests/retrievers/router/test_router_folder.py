@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound.errors import RouterError
-from trailhound.learning.router.examples import Examples
-from trailhound.retrievers.hashed_files import write_sealed_json
-from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.router import ARRAYS, SETTINGS, Router, load_router, read_about, save_router
+from trailhound.learning.router._examples import Examples
+from trailhound.retrievers._hashed_files import write_sealed_json
+from trailhound.retrievers.router._clues import Corpus
+from trailhound.retrievers.router._router import ARRAYS, SETTINGS, Router, load_router, read_about, save_router
 
 
 def test_a_saved_router_answers_the_same(

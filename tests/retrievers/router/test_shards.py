@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound.errors import EncoderError
 from trailhound.index.index import Index
-from trailhound.learning.router.examples import Examples
-from trailhound.learning.router.training import shard_targets
+from trailhound.learning.router._examples import Examples
+from trailhound.learning.router._training import shard_targets
 from trailhound.retrievers.protocols import SubIndex
 from trailhound.retrievers.records import Query, Vectors
-from trailhound.retrievers.router.clues import Corpus
-from trailhound.retrievers.router.router import Router
-from trailhound.retrievers.router.shards import (
+from trailhound.retrievers.router._clues import Corpus
+from trailhound.retrievers.router._router import Router
+from trailhound.retrievers.router._shards import (
     SHARD_CLUES,
     LexicalShard,
     ShardStatistics,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from trailhound.errors import EncoderError
-from trailhound.retrievers.vectors.encoder import BUILT_IN, MiniLMEncoder
-from trailhound.retrievers.vectors.minilm import FILE, Adapter, load_adapter, save_adapter
+from trailhound.retrievers.vectors._encoder import BUILT_IN, MiniLMEncoder
+from trailhound.retrievers.vectors._minilm import FILE, Adapter, load_adapter, save_adapter
 
 LAYER = "encoder.layer.0.attention.self.query"
 TEXTS = ["Who founded the harbour?", "The harbour of Marl was founded by Ada Marl in 1901."]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound.errors import DamagedIndexError, EncoderError, IndexFolderError
 from trailhound.retrievers.records import Query, Vectors
-from trailhound.retrievers.vectors.dense import COMPRESSED, FAISS, KINDS, VECTORS, DenseIndex, DenseKind
+from trailhound.retrievers.vectors._dense import COMPRESSED, FAISS, KINDS, VECTORS, DenseIndex, DenseKind
 
 
 def clustered(count: int, dimension: int = 24, seed: int = 0) -> Vectors:
@@ -86,7 +86,7 @@ def test_small_corpora(tmp_path: Path, kind: DenseKind, count: int, capfd: pytes
 def test_two_builds_in_two_processes_are_equal(tmp_path: Path, kind: DenseKind) -> None:
     script = (
         "import sys; import numpy as np; from pathlib import Path\n"
-        "from trailhound.retrievers.vectors.dense import DenseIndex\n"
+        "from trailhound.retrievers.vectors._dense import DenseIndex\n"
         "DenseIndex.build(Path(sys.argv[1]), np.load(sys.argv[2]), sys.argv[3])\n"
     )
     vectors = clustered(3000)

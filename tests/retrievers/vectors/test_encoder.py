@@ -10,14 +10,14 @@ from numpy.testing import assert_array_equal
 from trailhound.errors import EncoderError
 from trailhound.retrievers.protocols import Encoder, TokenCounter, TokenEncoder
 from trailhound.retrievers.records import Vectors
-from trailhound.retrievers.vectors.encoder import (
+from trailhound.retrievers.vectors._encoder import (
     MAX_TOKENS,
     MiniLMEncoder,
     TransformersEncoder,
     embedding_text,
     load_encoder,
 )
-from trailhound.retrievers.vectors.minilm import model_folder
+from trailhound.retrievers.vectors._minilm import model_folder
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 TEXTS = [

@@ -10,9 +10,9 @@ import pytest
 from trailhound.errors import DamagedIndexError, EncoderError
 from trailhound.retrievers.protocols import TokenEncoder
 from trailhound.retrievers.records import Query
-from trailhound.retrievers.vectors import late_interaction
-from trailhound.retrievers.vectors.late_interaction import LateInteractionIndex, centres_for
-from trailhound.retrievers.vectors.residual_codes import ResidualCodec
+from trailhound.retrievers.vectors import _late_interaction as late_interaction
+from trailhound.retrievers.vectors._late_interaction import LateInteractionIndex, centres_for
+from trailhound.retrievers.vectors._residual_codes import ResidualCodec
 
 if TYPE_CHECKING:
     from trailhound.index.index import Index

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from trailhound.errors import EncoderError
-from trailhound.retrievers.vectors import minilm
-from trailhound.retrievers.vectors.encoder import MiniLMEncoder
+from trailhound.retrievers.vectors import _minilm as minilm
+from trailhound.retrievers.vectors._encoder import MiniLMEncoder
 
 
 def test_conversion_is_kept_and_leaves_nothing_else_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,7 +25,7 @@ def test_conversion_is_kept_and_leaves_nothing_else_behind(tmp_path: Path, monke
 
 
 def test_two_processes_that_convert_at_once_both_get_the_model(tmp_path: Path) -> None:
-    command = "from trailhound.retrievers.vectors.minilm import converted_model; print(converted_model()[0])"
+    command = "from trailhound.retrievers.vectors._minilm import converted_model; print(converted_model()[0])"
     environment = {**os.environ, "TRAILHOUND_CACHE": str(tmp_path)}
     processes = [
         subprocess.Popen(

@@ -10,7 +10,7 @@ import pytest
 from trailhound.errors import DamagedIndexError, EncoderError
 from trailhound.retrievers.protocols import Encoder, TokenCounter, TokenEncoder
 from trailhound.retrievers.records import Vectors
-from trailhound.retrievers.vectors.encoder import PROJECTION, ProjectedEncoder, learn_projection
+from trailhound.retrievers.vectors._encoder import PROJECTION, ProjectedEncoder, learn_projection
 
 TEXTS = [f"the {thing} of town {n}" for n in range(40) for thing in ("harbour", "baker", "bridge", "old gate")]
 

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 from trailhound.errors import DamagedIndexError
 from trailhound.retrievers.records import Vectors
-from trailhound.retrievers.vectors.residual_codes import BITS, WORDS, ResidualCodec
+from trailhound.retrievers.vectors._residual_codes import BITS, WORDS, ResidualCodec
 
 
 def directions(count: int, dimension: int = 20, seed: int = 0) -> Vectors:

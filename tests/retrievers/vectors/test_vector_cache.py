@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from trailhound.errors import EncoderError
-from trailhound.retrievers.folder import SEGMENTS, SegmentEntry, commit, seal
+from trailhound.retrievers._folder import SEGMENTS, SegmentEntry, commit, seal
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.records import Vectors
-from trailhound.retrievers.vectors import vector_cache
-from trailhound.retrievers.vectors.dense import VECTORS
-from trailhound.retrievers.vectors.vector_cache import DENSE, KEYS, VectorCache, clear_vectors
+from trailhound.retrievers.vectors import _vector_cache as vector_cache
+from trailhound.retrievers.vectors._dense import VECTORS
+from trailhound.retrievers.vectors._vector_cache import DENSE, KEYS, VectorCache, clear_vectors
 
 TEXTS = [f"text number {n}" for n in range(23)]
 

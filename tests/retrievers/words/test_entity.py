@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from trailhound.retrievers.protocols import SubIndex
 from trailhound.retrievers.records import Query
-from trailhound.retrievers.words.titles import EntityIndex, TitleMatcher
+from trailhound.retrievers.words._titles import EntityIndex, TitleMatcher
 
 TITLES = ["Paris", "Paris, Texas", "Mercury (planet)", "Mercury (element)", "John F. Kennedy", "", "Mercury", "Rome"]
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from trailhound.errors import DamagedIndexError
 from trailhound.retrievers.records import Query
-from trailhound.retrievers.words.lexical import LexicalIndex
+from trailhound.retrievers.words._lexical import LexicalIndex
 
 PASSAGES = [
     ("Harbour", "the old harbour lies north of the town"),
@@ -110,7 +110,7 @@ def test_a_folder_that_may_only_be_read(tmp_path: Path, index: LexicalIndex) -> 
     script = (
         "import os, tantivy\n"
         "from pathlib import Path\n"
-        "from trailhound.retrievers.words.lexical import LexicalIndex, Query\n"
+        "from trailhound.retrievers.words._lexical import LexicalIndex, Query\n"
         "os.environ['TMPDIR'] = '/tmp'\n"
         "os.chdir('lexical')\n"
         "os.geteuid() or os.setuid(65534)\n"

@@ -3,7 +3,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trailhound.retrievers.words.phrases import PhraseTable, fold, joins, without_marks, word_spans, words_of
+from trailhound.retrievers.words._phrases import PhraseTable, fold, joins, without_marks, word_spans, words_of
 
 
 def everything(first: int, last: int, entries: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from trailhound.errors import DamagedIndexError
-from trailhound.retrievers.words.terms import TermHashes, TermIndex, among, analyse, term_hashes
+from trailhound.retrievers.words._terms import TermHashes, TermIndex, among, analyse, term_hashes
 
 TEXTS = ["The cats are running", "a cat ran", "Dogs, dogs and more DOGS!", "", "of the and"]
 

@@ -5,8 +5,8 @@ from threading import Barrier
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trailhound.retrievers.words.title_forms import strip_parenthesis, title_forms
-from trailhound.retrievers.words.titles import TitleMatcher, TitleMention
+from trailhound.retrievers.words._title_forms import strip_parenthesis, title_forms
+from trailhound.retrievers.words._titles import TitleMatcher, TitleMention
 
 Found = list[tuple[str, tuple[int, ...], str, bool]]
 

@@ -1,0 +1,208 @@
+"""Says in words what an action of a search does and why the policy could know; over facts, by which walk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..envs._batch import Lane, SearchBatch
+from ..envs._fact_world import FactWorld
+from ..envs._world import QuestionWorld
+from ..envs.settings import FOUND_BY, PAIR, STATIC, SUB_INDEXES
+from ..graph._knowledge_graph import GROUPS
+from ..retrievers.knowledge._facts import Facts
+from ..retrievers.records import Passage
+from ._network import PolicyNetwork
+from ._rollout import as_tensors
+
+_PAIR = {name: k for k, name in enumerate(PAIR)}
+_STATIC = {name: k for k, name in enumerate(STATIC)}
+_FOUND = len(STATIC)
+_NAMES = {"late": "late-interaction"}
+"""What sub-indexes are called, where that is not their name."""
+_HOPS = {
+    "mentions": "follow what {title} mentions",
+    "mentioned_by": "follow what mentions {title}",
+    "shares": "follow the names and phrases that {title} shares",
+    "adjacent": "read on before and after {title}",
+}
+
+
+def explain(batch: SearchBatch, lane: int, action: int) -> tuple[str, str]:
+    """Return (what the action does, why it was open to the policy), before it is done."""
+    kind, first, second = batch.layout.decode(action)
+    state = batch.lane(lane)
+    if kind == "stop" and not state.evidence:
+        return "stop", "nothing in view looked like evidence"
+    if kind == "stop" and len(state.evidence) == batch.settings.max_evidence:
+        return "stop", "there is no room for more evidence"
+    if kind == "stop":
+        return "stop", "the evidence looks complete: another step is not worth its price"
+    if kind == "expand":
+        given = _title(state, state.state) if state.evidence else ""
+        why = "nothing in view was worth taking yet" if state.count else "nothing is in view yet"
+        return expand_words(first, given, state.pages.get((first, state.state), 0)), why
+    if kind == "hop":
+        title = _title(state, state.evidence[first])
+        return hop_words(second, title), f"{title} is evidence, and the question leads on from it"
+    return f"take {_title(state, first)}", _why_take(batch, lane, state, first)
+
+
+def expand_words(sub_index: int, given: str, page: int) -> str:
+    """Say which page of a sub-index is asked for, and the title of the latest evidence, "" for none."""
+    after = f", given {given}" if given else ""
+    again = f", page {page + 1}" if page else ""
+    return f"ask the {called(SUB_INDEXES[sub_index])} index{after}{again}"
+
+
+def hop_words(group: int, title: str) -> str:
+    """Say which edges are followed from the evidence of a title."""
+    return _HOPS[GROUPS[group]].format(title=title)
+
+
+def called(name: str) -> str:
+    """Return what a sub-index is called in words."""
+    return _NAMES.get(name, name)
+
+
+def _why_take(batch: SearchBatch, lane: int, state: Lane, slot: int) -> str:
+    """Give the most telling sign that the features hold for a candidate."""
+    features = batch.observation["candidates"][lane, slot]
+    beside = [(batch.observation["links"][lane, k, slot], taken) for k, taken in enumerate(state.evidence)][::-1]
+    for pair, taken in beside:
+        if pair[_PAIR["mentioned"]] or pair[_PAIR["mentioned_alias"]]:
+            return f"{_title(state, taken)} mentions it"
+        if pair[_PAIR["mentions"]]:
+            return f"it mentions {_title(state, taken)}"
+    if features[_STATIC["named_exactly"]] or features[_STATIC["named"]]:
+        return "the question names it"
+    if features[_STATIC["named_alias"]]:
+        return "the question names it by another name"
+    for pair, taken in beside:
+        if pair[_PAIR["adjacent"]]:
+            return f"it stands beside {_title(state, taken)}"
+        if pair[_PAIR["shares"]]:
+            return f"it shares a name or phrase with {_title(state, taken)}"
+    found = features[_FOUND : _FOUND + len(FOUND_BY)]
+    best = int(np.argmax(found))
+    cosine = float(features[_STATIC["dense"]])
+    rank = round(1 / max(float(found[best]), 1e-3))
+    return f"{called(FOUND_BY[best])} rank {rank}, cosine {cosine:.2f} with the question"
+
+
+def _title(state: Lane, slot: int) -> str:
+    return title_of(state.world, state.world.rows[state.places[slot]])
+
+
+def title_of(world: QuestionWorld, row: int | np.int64) -> str:
+    """Return what to call the passage of a row."""
+    return titled(world.index.store.passage(int(row)))
+
+
+def titled(passage: Passage) -> str:
+    """Return what to call a passage."""
+    return f"“{passage.title or passage.text[:50]}”"
+
+
+@dataclass(frozen=True, slots=True)
+class FactExplanation:
+    """Puts the actions of a search over a knowledge graph into words; fulfils ``Explain``.
+
+    The reason for an answer is the walk whose edges, together, weighed most in its score: an edge weighs what the
+    score would lose, to first order, if the network did not hear it in that round (the path interpretation of NBFNet,
+    Zhu et al. 2021, arXiv:2106.06935, section 4.4).
+
+    Args:
+        network: the policy's.
+    """
+
+    network: PolicyNetwork
+
+    def __call__(self, batch: SearchBatch, lane: int, action: int) -> tuple[str, str]:
+        """Return (what the action does, why), before it is done."""
+        kind, slot, group = batch.layout.decode(action)
+        state = batch.lane(lane)
+        world = state.world
+        if not isinstance(world, FactWorld):
+            return explain(batch, lane, action)
+        facts = world.facts
+        head = facts.entities[world.asked.head]
+        if kind == "hop":
+            start = facts.entities[int(state.places[state.evidence[slot]])]
+            first = "is stated about it" if group else "it states"
+            known = ", ".join(facts.entities[row] for row in world.known[:5].tolist())
+            return (
+                f"walk up to {batch.settings.hop_depth} facts from {start}, first what {first}",
+                f"the graph gives {known} already; what else?" if known else f"the walk is at {start}",
+            )
+        if kind == "take":
+            name = facts.entities[int(state.places[slot])]
+            if int(state.places[slot]) == world.asked.head:
+                return f"set out from {name}", "the question names it"
+            walk = self.walk(batch, lane, slot)
+            reason = drawn(facts, world.asked.head, walk) if walk else f"its vector agrees with {world.view.text!r}"
+            return f"answer {name}", reason
+        if kind == "expand" and state.count == 0:
+            return explain(batch, lane, action)[0], f"the walk has to set out from {head}"
+        return explain(batch, lane, action)
+
+    def walk(self, batch: SearchBatch, lane: int, slot: int) -> list[tuple[int, int]]:
+        """Return the walk that explains a candidate, as (kind of edge, row) for each step; empty when there is none."""
+        world = batch.lane(lane).world
+        assert isinstance(world, FactWorld)
+        observation = {name: array[lane : lane + 1] for name, array in batch.observation.items()}
+        trace: list[tuple[Tensor, Tensor]] = []
+        with torch.enable_grad():
+            logits, _ = self.network.scores(as_tensors(observation), trace)
+            matrices = [matrix for _, matrix in trace]
+            score = logits[0, batch.layout.take + slot]
+            gradients = torch.autograd.grad(score, matrices) if matrices else ()
+        weights = [
+            torch.einsum("th,hrs->trs", gates[0].detach(), gradient[0])
+            for (gates, _), gradient in zip(trace, gradients, strict=True)
+        ]  # of kind, receiver, sender
+        return heaviest_walk(world, weights, int(world.rows[batch.lane(lane).places[slot]]))
+
+
+def heaviest_walk(world: FactWorld, weights: Sequence[Tensor], end: int) -> list[tuple[int, int]]:
+    """Return the walk from the head to the row ``end`` with the greatest sum of weights, at most one step a round.
+
+    The weights of a round are by kind of edge, receiver and sender [t, N, N].
+    """
+    sources, kinds, targets = (torch.from_numpy(array) for array in world.visible_edges())
+    best = torch.full((len(world),), -torch.inf)
+    best[world.asked.head] = 0
+    came_from: list[dict[int, tuple[int, int]]] = []
+    for weight in weights:
+        reached = best[sources] + weight[kinds, targets, sources]  # [m]
+        order = torch.argsort(reached)
+        better = best.clone()
+        steps: dict[int, tuple[int, int]] = {}
+        for edge in order[reached[order] > better[targets[order]]].tolist():  # the heaviest comes last and stays
+            target = int(targets[edge])
+            better[target] = reached[edge]
+            steps[target] = (int(kinds[edge]), int(sources[edge]))
+        came_from.append(steps)
+        best = better
+    walk: list[tuple[int, int]] = []
+    at = end
+    for steps in reversed(came_from):
+        if at in steps:
+            kind, source = steps[at]
+            walk.append((kind, at))
+            at = source
+    return walk[::-1] if at == world.asked.head and walk else []
+
+
+def drawn(facts: Facts, head: int, walk: Sequence[tuple[int, int]]) -> str:
+    """Draw a walk as ``a -relation-> b <-relation- c``, every arrow the way its fact reads."""
+    text = facts.entities[head]
+    for kind, row in walk:
+        relation = facts.relations[kind % len(facts.relations)]
+        arrow = f"-{relation}->" if kind < len(facts.relations) else f"<-{relation}-"
+        text += f" {arrow} {facts.entities[row]}"
+    return text

@@ -1,0 +1,308 @@
+"""The fixed systems that the learned policy is compared with: a sub-index, fusion, one hop, or PageRank."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import shorten
+from threading import Lock
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..envs._question_view import similarity
+from ..errors import EncoderError, PolicyError, UpdateError
+from ..graph._knowledge_graph import KnowledgeGraph
+from ..graph._pagerank import PageRank
+from ..index._mentioned_vectors import mentioned_vectors
+from ..index._segmented_graph import SegmentedGraph
+from ..index.index import Index
+from ..retrievers._fusion import reciprocal_rank_fusion
+from ..retrievers._hashed_files import about_tensors, read_sealed_tensors, write_sealed_tensors
+from ..retrievers.differentiable.learned_fusion import FILE as FUSION_FILE
+from ..retrievers.differentiable.learned_fusion import LearnedFusion
+from ..retrievers.differentiable.operators import AttentionMemory
+from ..retrievers.records import Hits, Query, Rows, Vectors
+from ..retrievers.vectors._encoder import BUILT_IN, MiniLMEncoder
+from ..retrievers.vectors._late_interaction import LATE
+from ..retrievers.vectors._minilm import load_adapter
+from ._rollout import Decision
+
+FIXED = ("lexical", "dense", "late", "hybrid", "hops", "ppr")
+DEPTH = 50
+"""Passages that each part of a fixed system ranks before fusion."""
+
+SEEDS = 3
+"""Passages of the fused ranking that hops start from, beside those that the question names."""
+
+MOST_FOLLOWED = 8
+"""Neighbours of one passage that are followed: those nearest to the question, as a HOP of the policy brings."""
+
+DECAY = 0.9
+"""What a hop leaves of the score of the passage it starts from, for a neighbour as near as can be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """What a system found: rows best first with strictly decreasing scores, and what it took to find them.
+
+    Attributes:
+        taken: rows that the policy took as evidence (none for a fixed system); at the head, unless they were re-ranked.
+        decisions: the path; of a fixed system, its steps.
+        actions: actions taken, or steps of the fixed pipeline.
+        calls: sub-index calls and hops.
+        asked: the policy's calls by sub-index, and ``hop``; empty for a fixed system.
+        confidence: that what was taken is all the evidence; None where the system does not say.
+        spent: what the policy paid for them, in recall (0 for a fixed system).
+    """
+
+    rows: Rows
+    scores: NDArray[np.float64]
+    taken: frozenset[int] = frozenset()
+    decisions: tuple[Decision, ...] = ()
+    actions: int = 0
+    calls: int = 0
+    spent: float = 0.0
+    confidence: float | None = None
+    asked: Mapping[str, int] = field(default_factory=dict)
+
+    def to_read(self, most: int) -> Rows:
+        """Return what an answer is read from: the evidence, best first, or the first ``most`` where none was taken."""
+        taken = self.rows[[row in self.taken for row in self.rows.tolist()]] if self.taken else self.rows[:0]
+        return taken if len(taken) else self.rows[:most]
+
+
+class FixedSystem:
+    """Lexical, dense, late interaction; the fusion of the first two, and from it one hop or PageRank.
+
+    With tuned queries those give the vectors instead of the index's own encoder, and the fusion has learned weights
+    where they have some; otherwise it is reciprocal rank fusion.
+
+    Raises:
+        PolicyError: when late interaction is to answer, and the index was built without.
+    """
+
+    def __init__(self, index: Index, kind: str, queries: TunedQueries | None = None) -> None:
+        if kind == LATE and LATE not in index.sub_indexes:
+            raise PolicyError(
+                f"{index.path} was built without late interaction: build it again with `--late-interaction 2`, or ask"
+                " another system"
+            )
+        self._index = index
+        self._kind = kind
+        self._queries = queries
+        self.name = f"fixed system: {kind}" + (f", queries tuned in {queries.name}" if queries else "")
+        self._lock = Lock()
+        self._walked: KnowledgeGraph | SegmentedGraph | None = None
+        self._pagerank: PageRank | None = None
+
+    def rank(self, question: str, limit: int) -> Ranked:
+        """Return at most ``limit`` passages."""
+        index = self._index
+        wide = max(limit, DEPTH)
+        if self._kind == "lexical":
+            return _ranked([("ask the lexical index", index.lexical.search(Query(question), limit))])
+        if self._kind == LATE:
+            return _ranked([("ask the late-interaction index", index.sub_indexes[LATE].search(Query(question), limit))])
+        query = index.query(question) if self._queries is None else self._queries.query(question)
+        if self._kind == "dense":
+            return _ranked([("ask the dense index", index.dense.search(query, limit))])
+        steps = [
+            ("ask the lexical index", index.lexical.search(query, wide)),
+            ("ask the dense index", index.dense.search(query, wide)),
+        ]
+        fused = self._fused([hits for _, hits in steps], wide)
+        if self._kind == "hops":
+            return self._follow(query, fused, steps, limit)
+        if self._kind != "ppr":
+            steps.append(("fuse the two rankings", Hits(fused.rows[:limit], fused.scores[:limit])))
+            return _ranked(steps, calls=2)
+        steps.append(("walk the graph from what was found and named", self._walk(question, fused, limit)))
+        return _ranked(steps)
+
+    def _fused(self, rankings: list[Hits], limit: int) -> Hits:
+        """Fuse the lexical and the dense ranking."""
+        if self._queries is not None and self._queries.fusion is not None:
+            return self._queries.fusion.fuse(dict(zip(("lexical", "dense"), rankings, strict=True)), limit)
+        return reciprocal_rank_fusion(rankings, limit)
+
+    def _follow(self, query: Query, fused: Hits, steps: list[tuple[str, Hits]], limit: int) -> Ranked:
+        """Follow every mention, one hop from what the question names and what fusion ranks highest."""
+        assert query.vector is not None
+        named = self._index.entity.search(query, 5)
+        steps.append(("ask the entity index", named))
+        ranking, followed = follow_mentions(self._index, fused, named.rows, query.vector, max(limit, 1))
+        titles = self._index.store.passages([source for source, _ in followed])
+        for passage, (_, rows) in zip(titles, followed, strict=True):
+            words = f"follow the mentions in {passage.title or passage.id}"
+            steps.append((words, Hits(rows, np.ones(len(rows), np.float32))))
+        steps.append(("rank by the fixed rule", ranking))
+        return _ranked(steps, calls=len(steps) - 1)
+
+    def _walk_of(self, graph: KnowledgeGraph | SegmentedGraph) -> PageRank:
+        """Return the walk over a graph; it is made anew once the graph is another."""
+        with self._lock:
+            if self._pagerank is None or self._walked is not graph:
+                self._pagerank, self._walked = PageRank(graph), graph
+            return self._pagerank
+
+    def _walk(self, question: str, fused: Hits, limit: int) -> Hits:
+        """Walk from what the question names and what fusion ranks highest."""
+        pagerank = self._walk_of(self._index.graph)
+        named = self._index.entity.search(Query(question), 5)
+        seeds = dict(zip(fused.rows[:10].tolist(), fused.scores[:10].tolist(), strict=True))
+        for row in named.rows.tolist():
+            seeds[row] = seeds.get(row, 0.0) + float(fused.scores[:1].sum())
+        scores = pagerank.personalised(seeds)
+        order = np.argsort(-scores, kind="stable")[: min(limit, int((scores > 0).sum()))]
+        return Hits(order.astype(np.int64), scores[order].astype(np.float32))
+
+
+def follow_mentions(
+    index: Index, fused: Hits, named: Rows, vector: Vectors, limit: int
+) -> tuple[Hits, list[tuple[int, Rows]]]:
+    """Return the ranking, and every hop that was made: the row it started from, and the rows it brought.
+
+    What the question names scores 1, the passages of the fused ranking their share of the best one's score, at most
+    1/2. A hop brings each mentioned passage ``DECAY * (1 + cosine with the question) / 2`` of its source's score; of
+    several ways to a passage the best counts.
+    """
+    best = float(fused.scores[:1].sum()) or 1.0
+    scores = {row: score / best / 2 for row, score in zip(fused.rows.tolist(), fused.scores.tolist(), strict=True)}
+    scores |= dict.fromkeys(named.tolist(), 1.0)
+    followed: list[tuple[int, Rows]] = []
+    reached: dict[int, float] = {}
+    for source in dict.fromkeys([*named.tolist(), *fused.rows[:SEEDS].tolist()]):
+        rows = index.graph.neighbours(source, "mentions").rows
+        if not len(rows):
+            continue
+        nearness = similarity(index, rows, vector)
+        nearest = np.argsort(-nearness, kind="stable")[:MOST_FOLLOWED]
+        followed.append((source, rows[nearest]))
+        for row, near in zip(rows[nearest].tolist(), nearness[nearest].tolist(), strict=True):
+            reached[row] = max(reached.get(row, 0.0), scores[source] * DECAY * (1 + near) / 2)
+    for row, score in reached.items():
+        scores[row] = max(scores.get(row, 0.0), score)
+    ranked = sorted(scores, key=lambda row: (-scores[row], row))[:limit]
+    return Hits(np.array(ranked, np.int64), np.array([scores[row] for row in ranked], np.float32)), followed
+
+
+def _ranked(steps: list[tuple[str, Hits]], calls: int | None = None) -> Ranked:
+    """Return what the last of the steps found, with the steps as its path."""
+    hits = steps[-1][1]
+    decisions = tuple(
+        Decision("expand", 1.0, tuple(found.rows.tolist()), words, "a fixed system always does")
+        for words, found in steps
+    )
+    # ranks as scores: strictly decreasing whatever the system's own scale and ties
+    scores = 1 / np.arange(1, len(hits) + 1, dtype=np.float64)
+    return Ranked(hits.rows, scores, frozenset(), decisions, len(steps), len(steps) if calls is None else calls)
+
+
+MEMORY_FILE = "query_memory.safetensors"
+
+
+class TunedQueries:
+    r"""The query side of an index, instead of its own encoder: what ``tune-query`` or ``tune`` made.
+
+    A question is encoded, reads the passages it is nearest to, and moves towards what those mention,
+
+    .. math:: u = \mathrm{unit}\big(e(q) + g \sum_{i} p_i v_i\big),
+
+    with p the weights of an :class:`AttentionMemory` whose keys are the passages' vectors and whose values :math:`v_i`
+    are the mean vectors of what passage i mentions.
+
+    Args:
+        folder: holds a tuned encoder, and where they were learned a memory and the weights of a fusion.
+        index: made with the built-in encoder; its vectors stay as they are.
+
+    Attributes:
+        fusion: the learned weights of the fusion; None where there are none.
+
+    Raises:
+        EncoderError: when the folder holds no tuned encoder, or the index was made with another one.
+        PolicyError: when the memory or the fusion is damaged.
+    """
+
+    def __init__(self, folder: Path, index: Index) -> None:
+        self.name = str(folder)
+        self._encoder = MiniLMEncoder(threads=1, adapter=load_adapter(folder))
+        self._memory = load_memory(folder, check_tunable(index))
+        self.fusion = LearnedFusion.load(folder) if (folder / FUSION_FILE).exists() else None
+
+    @torch.no_grad()
+    def query(self, text: str) -> Query:
+        """Return a question with its vector."""
+        vectors = self._encoder.encode([text])
+        if self._memory is not None:
+            vectors = moved(torch.from_numpy(vectors), self._memory).numpy()
+        return Query(text, vectors[0])
+
+
+def check_tunable(index: Index) -> Index:
+    """Return an index whose query side can be tuned.
+
+    Raises:
+        EncoderError: when it is a knowledge graph, or was made with another encoder than the built-in one.
+        UpdateError: when it has changes that are not compacted.
+    """
+    if index.facts is not None:
+        raise EncoderError(
+            f"{index.path} is a knowledge graph, whose vectors are learned from its facts: nothing to tune"
+        )
+    if index.encoder_name != BUILT_IN:
+        raise EncoderError(
+            f"{index.path} was built with the encoder {index.encoder_name!r}; only the built-in one can be tuned:"
+            " build the index with --encoder minilm"
+        )
+    if index.changed:
+        raise UpdateError(f"{index.path} has changes: run  trailhound compact {index.path}  first")
+    return index
+
+
+def memory_over(index: Index, most: int, temperature: float, gate: float, operator: str) -> AttentionMemory:
+    """Return the memory whose keys are the passages of an index and whose values are what they mention."""
+    keys = torch.from_numpy(index.dense.reconstruct(np.arange(len(index))))
+    values = torch.from_numpy(mentioned_vectors(index))
+    return AttentionMemory(keys, values, most=most, temperature=temperature, gate=gate, operator=operator)
+
+
+def moved(vectors: Tensor, memory: AttentionMemory) -> Tensor:
+    """Return unit vectors [b, d] of questions that read the memory."""
+    return nn.functional.normalize(vectors + memory(vectors), dim=1)
+
+
+def save_memory(folder: Path, memory: AttentionMemory) -> None:
+    """Write what a memory has learned into ``folder``, which exists."""
+    from safetensors.torch import save
+
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in memory.state_dict().items()}
+    about = {"most": memory.most, "operator": memory.operator}
+    write_sealed_tensors(folder / MEMORY_FILE, save(tensors, metadata=about_tensors(about)))
+
+
+def load_memory(folder: Path, index: Index) -> AttentionMemory | None:
+    """Return the memory that was learned, over the passages of ``index``; None where there is none.
+
+    Raises:
+        PolicyError: when it is damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    path = folder / MEMORY_FILE
+    if not path.is_file():
+        return None
+    content, about = read_sealed_tensors(path, PolicyError, "tune the queries again")
+    try:
+        tensors = load(content)
+        memory = memory_over(index, int(about["most"]), 1.0, 1.0, str(about["operator"]))
+        memory.load_state_dict(tensors)
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+            raise ValueError("weights that are not finite")
+    except (SafetensorError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise PolicyError(f"{path} is damaged ({shorten(str(error), 200)}): tune the queries again") from error
+    return memory.eval().requires_grad_(False)

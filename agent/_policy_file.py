@@ -1,0 +1,127 @@
+"""A policy on disk: ``policy.safetensors`` and ``policy.json``; nothing that is loaded can run code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from ..envs.settings import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC, EnvironmentSettings
+from ..errors import PolicyError
+from ..retrievers._atomic_file import write_atomically
+from ..retrievers._hashed_files import fingerprint, read_listed, read_sealed_json, write_sealed_json
+from ..retrievers.protocols import Encoder
+from ..retrievers.vectors._encoder import MiniLMEncoder
+from ..retrievers.vectors._minilm import Adapter, load_adapter, save_adapter
+from ._network import NetworkSettings, PolicyNetwork
+from ._rollout import Confidence
+
+FORMAT = 1
+WEIGHTS = "policy.safetensors"
+DESCRIPTION = "policy.json"
+_REMEDY = "train it again, or go on with its training where that was interrupted"
+FEATURES = {"static": STATIC, "dynamic": DYNAMIC, "pair": PAIR, "operator": OPERATOR, "budget": BUDGET}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPolicy:
+    """A policy that is ready to search.
+
+    Attributes:
+        network: in evaluation mode.
+        settings: the environment it was trained in.
+        encoder: name of the encoder whose vectors it knows.
+        training: what ``policy.json`` says of its training.
+        confidence: how sure it is that its evidence is complete; None where training did not come to its end.
+        adapter: what makes the built-in encoder its hop encoder.
+    """
+
+    network: PolicyNetwork
+    settings: EnvironmentSettings
+    encoder: str
+    training: Mapping[str, Any]
+    adapter: Adapter | None = None
+    confidence: Confidence | None = None
+
+    def hop_encoder(self, threads: int | None = None) -> Encoder | None:
+        """Load the hop encoder that the policy was trained with, if it was."""
+        return None if self.adapter is None else MiniLMEncoder(threads, self.adapter)
+
+
+def save_policy(
+    folder: Path,
+    network: PolicyNetwork,
+    settings: EnvironmentSettings,
+    encoder: str,
+    training: Mapping[str, Any],
+    adapter: Adapter | None = None,
+) -> None:
+    """Write a policy; each file appears whole or not at all, the description last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
+    write_atomically(folder / WEIGHTS, save(weights))
+    if adapter is not None:
+        save_adapter(folder, adapter)
+    description = {
+        "format": FORMAT,
+        "encoder": encoder,
+        "hop_encoder": None if adapter is None else adapter.digest,
+        "features": FEATURES,
+        "files": {WEIGHTS: fingerprint(folder / WEIGHTS)},
+        "network": asdict(network.settings),
+        "environment": asdict(settings),
+        "training": dict(training),
+    }
+    write_sealed_json(folder / DESCRIPTION, description)
+
+
+def save_confidence(folder: Path, confidence: Confidence) -> None:
+    """Add to a saved policy how sure it is of its searches.
+
+    Raises:
+        PolicyError: when the folder holds no policy.
+    """
+    write_sealed_json(folder / DESCRIPTION, _read_description(folder) | {"confidence": confidence.to_json()})
+
+
+def load_policy(folder: Path) -> LoadedPolicy:
+    """Load a policy; every file is held against its hash.
+
+    Raises:
+        PolicyError: when the folder holds none, it is damaged, or was trained with other features.
+    """
+    description = _read_description(folder)
+    features = {name: list(names) for name, names in FEATURES.items()}
+    if description.get("format") != FORMAT or description.get("features") != features:
+        raise PolicyError(f"{folder} was trained by another version of Trailhound: train it again")
+    try:
+        encoder, training = str(description["encoder"]), dict(description["training"])
+        network = PolicyNetwork(NetworkSettings(**description["network"]))
+        settings = EnvironmentSettings(**description["environment"])
+        fitted = description.get("confidence")
+        confidence = None if fitted is None else Confidence.from_json(fitted)
+        weights = read_listed(folder / WEIGHTS, description["files"][WEIGHTS], PolicyError, _REMEDY)
+        network.load_state_dict(load(weights))
+    except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
+        what = shorten(str(error), 200)  # torch's are many lines long
+        raise PolicyError(f"the policy in {folder} is damaged ({what}): {_REMEDY}") from error
+    if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
+        raise PolicyError(f"the policy in {folder} has weights that are not finite: {_REMEDY}")
+    wanted = description.get("hop_encoder")
+    adapter = None if wanted is None else load_adapter(folder)
+    if adapter is not None and adapter.digest != wanted:
+        raise PolicyError(f"the hop encoder in {folder} is not the one that the policy was trained with: train again")
+    return LoadedPolicy(network.eval(), settings, encoder, training, adapter, confidence)
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    path = folder / DESCRIPTION
+    if not path.exists():
+        raise PolicyError(f"{folder} holds no policy (no {DESCRIPTION}): give the folder that `trailhound train` wrote")
+    return read_sealed_json(path, PolicyError, _REMEDY)

@@ -1,0 +1,303 @@
+"""Runs the policy over questions, greedily: what it found, in order, and how sure it is that this is everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..envs._batch import Lane, Observation, SearchBatch
+from ..envs._world import QuestionWorld
+from ..envs.settings import ActionLayout, EnvironmentSettings
+from ..retrievers._calibration import LogisticCurve, fit_curve
+from ..retrievers.records import Rows
+from ._network import PolicyNetwork
+
+Explain = Callable[[SearchBatch, int, int], tuple[str, str]]
+"""Called with batch, lane and action; returns what the action does and why."""
+
+
+SIGNALS = (
+    "stop",  # log-odds of STOP at the last decision, within +-8
+    "weakest_take",  # log-probability of the least sure TAKE, from -6
+    "best_left",  # log-probability of the likeliest TAKE that was left at the last decision, from -12
+    "value",  # the value head's expectation of what was still to be gained
+    "evidence",  # passages taken / most that can be taken
+    "uncovered",  # idf-weighted share of the question's terms that no evidence has
+)
+"""What a search's end is judged by."""
+
+PRIOR_DEVIATION = 1.0
+"""Standard deviation of the prior on each weight of the confidence, over standardised signals."""
+
+
+@dataclass(slots=True)
+class Decision:
+    """One action of an episode: ``stop``, ``expand``, ``hop`` or ``take``, and which rows it brought or took.
+
+    ``probability`` is the policy's; ``detail`` and ``reason`` are words, where the search was asked to explain itself.
+    """
+
+    kind: str
+    probability: float
+    rows: tuple[int, ...]
+    detail: str = ""
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """A finished episode.
+
+    Attributes:
+        ranking: rows, best first: the evidence in the order taken, then the rest of the frontier by the policy.
+        scores: one strictly decreasing score per row of the ranking, float64.
+        taken: how many rows at the head of the ranking are evidence.
+        total_reward: the episode's return, recall gained minus price.
+        recall: share of the supporting passages taken.
+        calls: sub-index calls and hops.
+        asked: the calls by sub-index, and ``hop``.
+        decisions: the path.
+        last_takes: the policy's scores for taking each slot when it last could take one, float32 [slots]: what the
+            rest of the frontier is ranked by. Of a state where nothing can be taken it never learned to score any.
+        signals: of how sure the policy was in the end, by ``SIGNALS``, float64 [len(SIGNALS)].
+    """
+
+    ranking: Rows
+    scores: NDArray[np.float64]
+    taken: int
+    total_reward: float
+    recall: float
+    calls: int
+    asked: dict[str, int] = field(default_factory=dict)
+    decisions: list[Decision] = field(default_factory=list)
+    last_takes: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    signals: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(SIGNALS)))
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """How sure the policy is that its evidence is complete: a logistic curve over ``SIGNALS``.
+
+    It is fitted at the end of training on searches for the validation questions, which the policy did not learn from:
+    by maximum likelihood with a normal prior (Platt 1999, "Probabilistic Outputs for Support Vector Machines", with
+    several scores instead of one). To see failures too, which a good policy seldom makes, questions are also searched
+    by drawing from the policy.
+
+    Attributes:
+        curve: from the signals of a search to the probability.
+        searches, complete: how many searches it was fitted on, and how many of them were complete.
+    """
+
+    curve: LogisticCurve
+    searches: int
+    complete: int
+
+    @classmethod
+    def fit(cls, signals: NDArray[np.float64], complete: NDArray[np.bool_]) -> Confidence:
+        """Fit it to signals [n, len(SIGNALS)] of n searches, at least one, and whether each was complete, [n]."""
+        # two searches more, one of either kind: all complete, or none, must not fit an infinite intercept
+        inputs = np.vstack((signals, np.repeat(signals.mean(axis=0, keepdims=True), 2, axis=0)))
+        targets = np.append(complete.astype(np.float64), [0.0, 1.0])
+        return cls(fit_curve(inputs, targets, 1 / PRIOR_DEVIATION**2), len(signals), int(complete.sum()))
+
+    def of(self, signals: NDArray[np.float64]) -> float:
+        """Return the probability that a search with these signals, float64 [len(SIGNALS)], took all evidence."""
+        return float(self.curve(signals))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as ``policy.json`` keeps it."""
+        curve = {name: list(numbers) for name, numbers in asdict(self.curve).items() if name != "bias"}
+        fitted = {"bias": self.curve.bias, "searches": self.searches, "complete": self.complete}
+        return {"signals": list(SIGNALS), **curve, **fitted}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Confidence:
+        """Read what :meth:`to_json` gave.
+
+        Raises:
+            ValueError, KeyError, TypeError: when it is something else.
+        """
+        if list(values["signals"]) != list(SIGNALS):
+            raise ValueError(f"the confidence is over the signals {values['signals']}, not {list(SIGNALS)}")
+        weights, means, scales = lists = [
+            tuple(float(number) for number in values[name]) for name in ("weights", "means", "scales")
+        ]
+        if any(len(numbers) != len(SIGNALS) for numbers in lists) or not np.isfinite(lists).all() or min(scales) <= 0:
+            raise ValueError("the confidence has numbers missing, or not finite")
+        curve = LogisticCurve(weights, means, scales, float(values["bias"]))
+        return cls(curve, int(values["searches"]), int(values["complete"]))
+
+
+def as_tensors(observation: Observation, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    """Return the observation's arrays as tensors on ``device``; on the CPU they share their memory."""
+    return {name: torch.from_numpy(array).to(device) for name, array in observation.items()}
+
+
+def search_worlds(
+    network: PolicyNetwork,
+    settings: EnvironmentSettings,
+    worlds: Iterable[QuestionWorld],
+    lanes: int = 64,
+    done: Callable[[int], None] | None = None,
+    explain: Explain | None = None,
+    draw: np.random.Generator | None = None,
+) -> list[Outcome]:
+    """Search every world greedily, ``lanes`` at a time; the outcomes are in the order of the worlds.
+
+    What the network never learned to ask and may not ask untaught is not offered to it, but where everything is asked.
+
+    Args:
+        network: in evaluation mode already, so that threads may share it.
+        settings: of the environment.
+        worlds: the questions.
+        lanes: episodes side by side.
+        done: called with the number of finished episodes.
+        explain: puts each action into words before it is done.
+        draw: if given, actions are drawn by it from the policy instead of the likeliest.
+    """
+    withheld: frozenset[int] = frozenset() if settings.expand_everything else network.unlearned
+    batch = SearchBatch(settings, lanes, network.settings.question_dimension, withheld=withheld)
+    waiting: Iterator[tuple[int, QuestionWorld]] = iter(enumerate(worlds))
+    running: dict[int, tuple[int, Outcome]] = {}
+    outcomes: dict[int, Outcome] = {}
+
+    def refill(lane: int) -> None:
+        following = next(waiting, None)
+        if following is not None:
+            number, world = following
+            batch.start(lane, world)
+            running[lane] = (number, Outcome(np.zeros(0, np.int64), np.zeros(0), 0, 0.0, 0.0, 0))
+
+    for lane in range(lanes):
+        refill(lane)
+    while running:
+        active = sorted(running)
+        for lane, opinion in zip(active, _opinions(network, batch, active), strict=True):
+            number, outcome = running[lane]
+            if _advance(batch, lane, outcome, opinion, explain, draw):
+                del running[lane]
+                outcomes[number] = outcome
+                if done is not None:
+                    done(len(outcomes))
+                refill(lane)
+    return [outcomes[number] for number in range(len(outcomes))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Opinion:
+    """What the policy thinks of a state: unmasked logits [actions], chances of the legal actions [actions], value."""
+
+    logits: NDArray[np.float32]
+    chances: NDArray[np.float64]
+    value: float
+
+
+@torch.inference_mode()
+def _opinions(network: PolicyNetwork, batch: SearchBatch, active: list[int]) -> list[_Opinion]:
+    """Return what the policy thinks of the states of the active lanes."""
+    observation = {name: array[active] for name, array in batch.observation.items()}
+    scores = network.scores(as_tensors(observation, network.device))
+    logits, values = (np.asarray(tensor.cpu().numpy()) for tensor in scores)
+    legal = np.where(batch.mask[active], logits.astype(np.float64), -np.inf)
+    odds = np.exp(legal - legal.max(axis=1, keepdims=True))
+    chances = odds / odds.sum(axis=1, keepdims=True)
+    return [_Opinion(logits[k], chances[k], float(values[k])) for k in range(len(active))]
+
+
+def best_action(chances: NDArray[np.float64], layout: ActionLayout) -> int:
+    """Return the best action of the likeliest kind: to stop, to ask, or to take.
+
+    What to ask and which to take first is latent in training, so the policy spreads its mass over actions that are
+    equally right; the likeliest single action may be to stop where all that it believes is that more must be asked.
+    """
+    parts = (0, layout.expand, layout.take, len(chances))
+    mass = [chances[first:last].sum() for first, last in pairwise(parts)]
+    kind = int(np.argmax(mass))
+    return parts[kind] + int(chances[parts[kind] : parts[kind + 1]].argmax())
+
+
+def _advance(
+    batch: SearchBatch,
+    lane: int,
+    outcome: Outcome,
+    opinion: _Opinion,
+    explain: Explain | None,
+    draw: np.random.Generator | None,
+) -> bool:
+    """Take the best legal action in one lane, or draw one; on the end of the episode fill in the outcome."""
+    state = batch.lane(lane)
+    chances = opinion.chances
+    action = best_action(chances, batch.layout) if draw is None else int(draw.choice(len(chances), p=chances))
+    words = explain(batch, lane, action) if explain is not None else ("", "")
+    before = state.count
+    if batch.mask[lane, batch.layout.take :].any() or not len(outcome.last_takes):
+        outcome.last_takes = opinion.logits[batch.layout.take : batch.layout.take + before].copy()
+    reward, ended = batch.act(lane, action)
+    outcome.total_reward += reward
+    if action >= batch.layout.take:
+        rows = (int(state.world.rows[state.places[action - batch.layout.take]]),)
+    else:
+        rows = tuple(state.world.rows[state.places[before : state.count]].tolist())
+    outcome.decisions.append(Decision(batch.layout.decode(action)[0], float(chances[action]), rows, *words))
+    if ended:
+        _rank(batch, lane, outcome)
+        takes = [decision.probability for decision in outcome.decisions if decision.kind == "take"]
+        left = float(chances[batch.layout.take :].max(initial=0.0)) if action == 0 else 0.0
+        outcome.signals = _search_signals(
+            state, batch.settings.max_evidence, float(chances[0]), takes, left, opinion.value
+        )
+    return ended
+
+
+def _rank(batch: SearchBatch, lane: int, outcome: Outcome) -> None:
+    """Rank the evidence in the order taken, then the frontier by the policy's last scores for taking it."""
+    state = batch.lane(lane)
+    takes = np.full(state.count, -np.inf)  # what came too late to be scored stands last
+    takes[: len(outcome.last_takes)] = outcome.last_takes
+    rest = [slot for slot in np.argsort(-takes, kind="stable").tolist() if slot not in state.evidence]
+    order = [*state.evidence, *rest]
+    outcome.ranking = state.world.rows[state.places[order]]
+    outcome.taken = len(state.evidence)
+    squashed = (1 + np.tanh(takes[rest] / 2)) / 2
+    held = 2.0 - np.arange(len(state.evidence)) / (1 + len(state.evidence))
+    outcome.scores = strictly_decreasing(np.concatenate((held, squashed)))
+    outcome.recall = state.found_gold / max(len(state.world.gold), 1)
+    outcome.calls = state.calls
+    outcome.asked = state.asked
+
+
+def strictly_decreasing(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lower each score just enough to be below the one before it, so that a run file has no ties."""
+    out = scores.copy()
+    for k in range(1, len(out)):
+        out[k] = min(out[k], np.nextafter(np.float32(out[k - 1]), np.float32(-1e9)))
+    return out
+
+
+def _search_signals(
+    state: Lane, most: int, stop: float, takes: Sequence[float], left: float, value: float
+) -> NDArray[np.float64]:
+    """Return the signals of a search that has ended, float64 [len(SIGNALS)], from the last state and its value.
+
+    ``stop``, ``takes`` and ``left`` are the probabilities of STOP at the last decision, of every TAKE that was done,
+    and of the likeliest TAKE that was left.
+    """
+    stop = min(max(stop, 1e-9), 1 - 1e-9)
+    covered = float(state.covered.sum())
+    return np.array(
+        [
+            np.clip(np.log(stop / (1 - stop)), -8, 8),
+            np.log(max(min(takes, default=1.0), np.exp(-6))),
+            np.log(max(left, np.exp(-12))),
+            value,
+            len(state.evidence) / most,
+            1 - covered,
+        ]
+    )

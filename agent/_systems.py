@@ -1,0 +1,177 @@
+"""The ways to answer: the learned policy, and the fixed systems it is compared with, under one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ..envs._fact_world import fact_world
+from ..envs._question_view import QuestionView
+from ..envs._world import QuestionWorld
+from ..errors import PolicyError
+from ..graph._facts import FactTable
+from ..index.index import Index
+from ..retrievers.records import Passage, Query, SupportingSentence
+from ..retrievers.vectors._late_interaction import LATE
+from ._explanation import FactExplanation, explain
+from ._fixed_systems import FIXED, FixedSystem, Ranked, TunedQueries
+from ._policy_file import LoadedPolicy, load_policy
+from ._reranking import CANDIDATES, new_order, open_reranker
+from ._rollout import Explain, search_worlds
+
+SYSTEMS = (*FIXED, "exhaustive", "policy")
+
+
+class System(Protocol):
+    """Ranks the passages of one index for a question."""
+
+    name: str
+    """What to tell the user answered."""
+
+    def rank(self, question: str, limit: int) -> Ranked:
+        """Return at most ``limit`` passages."""
+        ...
+
+
+class PolicySystem:
+    """The learned policy; with ``exhaustive`` everything that can be asked is asked and it only chooses.
+
+    Raises:
+        PolicyError: when the policy was trained for another encoder than the index's.
+    """
+
+    def __init__(self, index: Index, policy: LoadedPolicy, label: str, exhaustive: bool = False) -> None:
+        if policy.encoder != index.encoder_name:
+            raise PolicyError(
+                f"the policy {label} was trained with the encoder {policy.encoder!r}, the index {index.path} was built"
+                f" with {index.encoder_name!r}: train on this index, or build it with that encoder"
+            )
+        self._index = index
+        self._network = policy.network
+        self._confidence = policy.confidence
+        self._hop_encoder = policy.hop_encoder(threads=1)
+        if index.facts is not None:
+            self._network.use_facts(FactTable(index.facts))
+        self._settings = replace(policy.settings, expand_everything=True) if exhaustive else policy.settings
+        wide = "exhaustive search, ranked by the " if self._settings.expand_everything else ""
+        self.name = f"{wide}policy {label}"
+
+    def rank(self, question: str, limit: int) -> Ranked:
+        """Return at most ``limit`` passages."""
+        words = explain if self._index.facts is None else FactExplanation(self._network)
+        return self.rank_world(self.world(question), limit, words)
+
+    def rank_fact(self, question: str, answer: str, limit: int) -> Ranked:
+        """Answer a question of a test: rank at most ``limit`` entities while the fact that gives ``answer`` is hidden.
+
+        The head, which is evidence because the walk sets out from it, is the last answer to be given.
+        """
+        world = fact_world(self._index, question, answer, self._settings)
+        found = self.rank_world(world, len(self._index), None)
+        head = found.rows == world.asked.head
+        order = np.argsort(head, kind="stable")[:limit]
+        return replace(found, rows=found.rows[order], scores=np.sort(found.scores)[::-1][:limit])
+
+    def rank_world(self, world: QuestionWorld, limit: int, words: Explain | None) -> Ranked:
+        """Search a world; ``words`` explains each action."""
+        outcome = search_worlds(self._network, self._settings, [world], lanes=1, explain=words)[0]
+        return Ranked(
+            outcome.ranking[:limit],
+            outcome.scores[:limit],
+            frozenset(outcome.ranking[: outcome.taken].tolist()),
+            tuple(outcome.decisions),
+            len(outcome.decisions),
+            outcome.calls,
+            outcome.recall - outcome.total_reward,
+            None if self._confidence is None else self._confidence.of(outcome.signals),
+            outcome.asked,
+        )
+
+    def world(self, question: str) -> QuestionWorld:
+        """Return what is known of a question before it is searched."""
+        if self._index.facts is not None:
+            return fact_world(self._index, question, None, self._settings)
+        hop = self._hop_encoder
+        view = QuestionView.of(self._index, question, hop_vector=None if hop is None else hop.encode([question])[0])
+        return QuestionWorld(self._index, view, self._settings, hop_encoder=hop)
+
+
+class RerankedSystem:
+    """Any system over texts, the head of its ranking re-ranked.
+
+    The scores stay with the places: what changes is which passage stands where.
+
+    Raises:
+        PolicyError: when there is no usable re-ranker in ``folder``, or the index is a knowledge graph.
+    """
+
+    def __init__(self, index: Index, system: System, folder: Path) -> None:
+        self._index = index
+        self._system = system
+        self._reranker = open_reranker(folder, index)
+        self.name = f"{system.name}, re-ranked by {folder}"
+
+    def rank(self, question: str, limit: int) -> Ranked:
+        """Return at most ``limit`` passages."""
+        found = self._system.rank(question, max(limit, CANDIDATES))
+        order = new_order(self._reranker, self._index, question, found.rows, found.scores)
+        return replace(found, rows=found.rows[order][:limit], scores=found.scores[:limit])
+
+    def sentences(self, question: str, passages: Sequence[Passage]) -> list[SupportingSentence | None]:
+        """Return the sentence of every passage that supports the question best."""
+        return self._reranker.sentences(Query(question), passages)
+
+
+def shipped_policy() -> Path | None:
+    """Return the folder of the policy that comes with the package, if it does."""
+    folder = Path(__file__).parent / "shipped"
+    return folder if (folder / "policy.json").is_file() else None
+
+
+def open_system(
+    index: Index,
+    name: str | None = None,
+    policy: Path | None = None,
+    reranker: Path | None = None,
+    query_encoder: Path | None = None,
+) -> System:
+    """Return the system of a name (one of ``SYSTEMS``); without one, the policy given, shipped, or else hybrid.
+
+    Its result is re-ranked where the folder of a re-ranker is given. A fixed system asks with the tuned queries
+    of ``query_encoder``, where that folder is given.
+
+    Raises:
+        PolicyError: when there is no such system, or policy or re-ranker cannot be used over this index.
+    """
+    if query_encoder is not None:
+        if name not in FIXED or name in ("lexical", LATE):
+            raise PolicyError(
+                f"tuned queries ({query_encoder}) are for a fixed system that compares vectors, like dense or hybrid:"
+                f" a policy takes its encoder from its own folder, and {name or 'the default'!r} is none of these"
+            )
+        fixed = FixedSystem(index, name, TunedQueries(query_encoder, index))
+        return fixed if reranker is None else RerankedSystem(index, fixed, reranker)
+    system = _open_system(index, name, policy)
+    return system if reranker is None else RerankedSystem(index, system, reranker)
+
+
+def _open_system(index: Index, name: str | None, policy: Path | None) -> System:
+    if name is not None and name not in SYSTEMS:
+        raise PolicyError(f"there is no system {name!r}: choose one of {', '.join(SYSTEMS)}")
+    if name in FIXED:
+        if policy is not None:
+            raise PolicyError(f"the fixed system {name!r} has no use for the policy {policy}: leave one out")
+        return FixedSystem(index, name)
+    folder = policy or shipped_policy()
+    label = str(policy) if policy is not None else "that comes with the package"
+    if folder is not None:
+        loaded = load_policy(folder)
+        if name is not None or policy is not None or loaded.encoder == index.encoder_name:
+            return PolicySystem(index, loaded, label, exhaustive=name == "exhaustive")
+    elif name is not None:
+        raise PolicyError(f"the system {name!r} needs a policy: train one, and give its folder")
+    return FixedSystem(index, "hybrid")

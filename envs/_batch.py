@@ -1,0 +1,355 @@
+"""Many searches side by side, in one set of arrays that every step changes in place.
+
+A lane is one episode. Its candidates keep the slot in which they came into view; taking one marks its slot. All
+that an action brings is looked up in the lane's :class:`QuestionWorld`, so that a step costs a few small copies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..graph._knowledge_graph import GROUPS
+from ..retrievers.records import Rows
+from ._world import QuestionWorld
+from .settings import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC, SUB_INDEXES, ActionLayout, EnvironmentSettings
+
+Observation = dict[str, NDArray[np.generic]]
+
+_FOUND = len(STATIC)
+_CONDITIONED = _FOUND + DYNAMIC.index("conditioned_dense")
+_FOUND_AT = _FOUND + DYNAMIC.index("found_at")
+_TAKEN = _FOUND + DYNAMIC.index("taken")
+_ORDER = _FOUND + DYNAMIC.index("taken_order")
+_COVERAGE = _FOUND + DYNAMIC.index("new_coverage")
+AT_THE_START = tuple(SUB_INDEXES.index(name) for name in ("entity", "docid", "late"))
+"""Asked with the question alone: the names in the evidence are what HOP follows, docids follow from questions, and late
+interaction costs as much more as a query with evidence has more word pieces."""
+ONE_PAGE = SUB_INDEXES.index("entity")
+_DENSE = SUB_INDEXES.index("dense")
+
+
+@dataclass(slots=True)
+class Lane:
+    """The part of an episode's state that is not in the arrays.
+
+    ``spent`` is what the episode has cost, in recall; ``owed`` the part of it that no reward has charged yet;
+    ``value`` what the question's judge holds of the evidence, where there is a judge.
+    """
+
+    world: QuestionWorld
+    places: Rows
+    slot_of: NDArray[np.int16]
+    count: int = 0
+    evidence: list[int] = field(default_factory=list)
+    steps: int = 0
+    spent: float = 0.0
+    owed: float = 0.0
+    calls: int = 0
+    found_gold: int = 0
+    value: float = 0.0
+    everything: bool = False
+    pages: dict[tuple[int, int], int] = field(default_factory=dict)
+    covered: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+
+    @property
+    def state(self) -> int:
+        """Slot of the latest evidence, which tells query states apart, -1 when there is none."""
+        return self.evidence[-1] if self.evidence else -1
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """Places of the evidence in its world, in the order taken."""
+        return tuple(self.places[self.evidence].tolist())
+
+    @property
+    def asked(self) -> dict[str, int]:
+        """How often each sub-index was asked, and edges were followed (``hop``)."""
+        counts = dict.fromkeys(SUB_INDEXES, 0)
+        for (sub_index, _), pages in self.pages.items():
+            counts[SUB_INDEXES[sub_index]] += pages
+        return counts | {"hop": self.calls - sum(counts.values())}
+
+    @property
+    def taken_rows(self) -> tuple[int, ...]:
+        """Rows of the evidence in the order it was taken."""
+        return tuple(self.world.rows[self.places[self.evidence]].tolist())
+
+
+class SearchBatch:
+    """``lanes`` episodes over any questions of any indexes.
+
+    Attributes:
+        observation: arrays with a leading lane axis, changed in place by :meth:`step` (see :meth:`spaces`).
+        mask: bool [lanes, actions], the legal actions; STOP always is.
+
+    Args:
+        settings: sizes, budget and prices.
+        lanes: episodes side by side.
+        dimension: of the question vectors.
+        judged: ask the questions' judges what a TAKE is worth; without, rewards count labels only, for those who do not
+            look at rewards.
+        withheld: numbers of sub-indexes that are not to be asked, even where they are there.
+    """
+
+    def __init__(
+        self,
+        settings: EnvironmentSettings,
+        lanes: int,
+        dimension: int,
+        judged: bool = True,
+        withheld: frozenset[int] = frozenset(),
+    ) -> None:
+        self.settings = settings
+        self._withheld = withheld
+        self._judged = judged
+        self.layout = ActionLayout(settings.max_evidence, settings.max_candidates)
+        k, e = settings.max_candidates, settings.max_evidence
+        shapes = observation_shapes(settings, dimension)
+        self.observation: Observation = {
+            name: np.zeros((lanes, *shape), dtype) for name, (shape, dtype) in shapes.items()
+        }
+        self.mask = np.zeros((lanes, self.layout.size), np.bool_)
+        self.mask[:, 0] = True
+        self.lanes: list[Lane | None] = [None] * lanes
+        self._candidates = self.observation["candidates"]
+        self._links = self.observation["links"]
+        self._adjacency = self.observation["adjacency"]
+        self._operators = self.observation["operators"]
+        self._k, self._e = k, e
+
+    def lane(self, lane: int) -> Lane:
+        """Return the state of a lane that has been started."""
+        state = self.lanes[lane]
+        if state is None:
+            raise RuntimeError(f"lane {lane} has no episode: call start({lane}, world) first")
+        return state
+
+    def start(self, lane: int, world: QuestionWorld, everything: bool = False) -> None:
+        """Begin a new episode in ``lane``; with ``everything`` as if ``expand_everything`` were set for it alone."""
+        for array in self.observation.values():
+            array[lane] = 0
+        self.observation["question"][lane] = world.view.vector
+        self.observation["candidate_rows"][lane] = -1
+        self.observation["evidence"][lane] = -1
+        state = Lane(world, np.full(self._k, -1, np.int64), np.full(max(64, len(world)), -1, np.int16))
+        state.everything = everything or self.settings.expand_everything
+        state.covered = np.zeros(len(world.view.terms), np.float32)
+        self.lanes[lane] = state
+        self.mask[lane] = False
+        self.mask[lane, 0] = True
+        self._refresh_expands(lane, state)
+        if state.everything:
+            self._expand_everything(lane, state)
+        self._refresh_budget(lane, state)
+
+    def copy_lane(self, source: int, target: int) -> None:
+        """Let ``target`` go on from where ``source`` is, as a search of its own."""
+        for array in (*self.observation.values(), self.mask):
+            array[target] = array[source]
+        state = self.lane(source)
+        self.lanes[target] = replace(
+            state,
+            places=state.places.copy(),
+            slot_of=state.slot_of.copy(),
+            evidence=list(state.evidence),
+            pages=dict(state.pages),
+            covered=state.covered.copy(),
+        )
+
+    def step(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Take one action in every lane; returns rewards float32 [lanes] and whether each episode ended."""
+        rewards = np.zeros(len(actions), np.float32)
+        ended = np.zeros(len(actions), np.bool_)
+        for lane, action in enumerate(actions.tolist()):
+            rewards[lane], ended[lane] = self.act(lane, action)
+        return rewards, ended
+
+    def act(self, lane: int, action: int) -> tuple[float, bool]:
+        """Take one action in one lane; returns its reward and whether the episode ended.
+
+        The reward is the gain in recall (or in the value that the question's judge sees) minus the price of all that
+        was done since the last one: what ``expand_everything`` asks at the start is charged to the first action.
+        """
+        state = self.lane(lane)
+        state.steps += 1
+        gain = 0.0
+        stopped = False
+        if 0 <= action < self.layout.size and self.mask[lane, action]:
+            kind, first, second = self.layout.decode(action)
+            stopped = kind == "stop"
+            if kind == "take":
+                gain = self._take(lane, state, first)
+                if state.everything:
+                    self._expand_everything(lane, state)
+            elif not stopped:
+                self._ask(lane, state, kind, first, second)
+        else:
+            self._pay(state, self.settings.invalid_ms)
+        self._refresh_budget(lane, state)
+        owed, state.owed = state.owed, 0.0
+        return gain - owed, stopped or state.steps >= self.settings.max_steps
+
+    def _pay(self, state: Lane, milliseconds: float) -> None:
+        price = milliseconds * self.settings.price_per_ms
+        state.spent += price
+        state.owed += price
+
+    def _ask(self, lane: int, state: Lane, kind: str, first: int, second: int) -> None:
+        state.calls += 1
+        if kind == "expand":
+            self._pay(state, self.settings.expand_ms[first])
+            self._expand(lane, state, first)
+        else:
+            self._pay(state, self.settings.hop_ms)
+            self._hop(lane, state, first, second)
+
+    def _expand(self, lane: int, state: Lane, sub_index: int) -> None:
+        after = state.state
+        key = (sub_index, after)
+        page = state.pages.get(key, 0)
+        state.pages[key] = page + 1
+        places = state.world.expand(sub_index, state.held, page)
+        column = sub_index if after < 0 else len(SUB_INDEXES) + len(GROUPS) + sub_index
+        self._reveal(lane, state, places, column, page * self.settings.expand_size)
+        if sub_index == _DENSE and after >= 0:
+            self._update_conditioned(lane, state)
+        self._refresh_expands(lane, state)
+
+    def _hop(self, lane: int, state: Lane, evidence: int, group: int) -> None:
+        operator = self.layout.hop + evidence * len(GROUPS) + group
+        slot = state.evidence[evidence]
+        places = state.world.hop(int(state.places[slot]), group)
+        self._reveal(lane, state, places, len(SUB_INDEXES) + group, 0)
+        self.mask[lane, operator] = False
+        self._operators[lane, operator - 1, :2] = 1
+
+    def _take(self, lane: int, state: Lane, slot: int) -> float:
+        """Move a candidate to the evidence; returns the gain in recall, or in what the judge holds of the evidence."""
+        self._pay(state, self.settings.take_ms)
+        world = state.world
+        place = int(state.places[slot])
+        order = len(state.evidence)
+        state.evidence.append(slot)
+        self.observation["evidence"][lane, order] = slot
+        self._candidates[lane, slot, _TAKEN] = 1
+        self._candidates[lane, slot, _ORDER] = (order + 1) / self._e
+        pairs = world.pair(place)
+        self._links[lane, order, : state.count] = pairs[state.places[: state.count]]
+        np.maximum(state.covered, world.hits[place], out=state.covered)
+        self._refresh_coverage(lane, state, 0)
+        layout = self.layout
+        self.mask[lane, layout.take + slot] = False
+        full = len(state.evidence) == self._e
+        if full:
+            self.mask[lane, layout.take :] = False
+        degrees = world.hop_degrees(place)
+        first = layout.hop + order * len(GROUPS)
+        self.mask[lane, first : first + len(GROUPS)] = (degrees > 0) & (state.count < self._k)
+        self._operators[lane, first - 1 : first - 1 + len(GROUPS), 2] = 1
+        self._operators[lane, first - 1 : first - 1 + len(GROUPS), 3] = np.log1p(degrees) / 3
+        self._refresh_expands(lane, state)
+        supporting = bool(world.is_gold[place])
+        state.found_gold += int(supporting)
+        if world.judge is None or not (self._judged and world.judge.rewards):
+            return supporting / max(len(world.gold), 1)
+        before, state.value = state.value, world.judge.value(state.taken_rows)
+        return state.value - before
+
+    def _reveal(self, lane: int, state: Lane, places: Rows, column: int, rank: int) -> None:
+        """Bring places into free slots and note which operator found them, and at what rank."""
+        if not len(places):
+            return
+        world = state.world
+        if len(state.slot_of) < len(world):
+            grown = np.full(max(len(world), 2 * len(state.slot_of)), -1, np.int16)
+            grown[: len(state.slot_of)] = state.slot_of
+            state.slot_of = grown
+        first = state.count
+        new = places[state.slot_of[places] < 0][: self._k - first]
+        if len(new):
+            last = state.count = first + len(new)
+            state.slot_of[new] = np.arange(first, last)
+            state.places[first:last] = new
+            self._candidates[lane, first:last, :_FOUND] = world.static[new]
+            self._candidates[lane, first:last, _FOUND_AT] = state.steps / self.settings.max_steps
+            self.observation["candidate_rows"][lane, first:last] = world.rows[new]
+            held = state.places[:last]
+            self._adjacency[lane, :last, :last] = world.links_among(held)
+            for order, slot in enumerate(state.evidence):
+                self._links[lane, order, first:last] = world.pair(int(state.places[slot]))[new]
+            self._refresh_coverage(lane, state, first)
+            if len(state.evidence) < self._e:
+                self.mask[lane, self.layout.take + first : self.layout.take + last] = world.may_take[new]
+            if last == self._k:
+                self.mask[lane, 1 : self.layout.take] = False
+        slots = state.slot_of[places]
+        ranks = 1 / (1 + rank + np.arange(len(places), dtype=np.float32))
+        here = slots >= 0
+        target = self._candidates[lane, :, _FOUND + column]
+        target[slots[here]] = np.maximum(target[slots[here]], ranks[here])
+
+    def _update_conditioned(self, lane: int, state: Lane) -> None:
+        similarity = state.world.conditioned_similarity(state.held, state.places[: state.count])
+        column = self._candidates[lane, : state.count, _CONDITIONED]
+        np.maximum(column, similarity, out=column)
+
+    def _refresh_coverage(self, lane: int, state: Lane, first: int) -> None:
+        hits = state.world.hits[state.places[first : state.count]]
+        self._candidates[lane, first : state.count, _COVERAGE] = (hits * (state.covered == 0)).sum(axis=1)
+
+    def _refresh_expands(self, lane: int, state: Lane) -> None:
+        after = state.state
+        for sub_index in range(len(SUB_INDEXES)):
+            asked = state.pages.get((sub_index, after), 0)
+            pages = 1 if sub_index == ONE_PAGE else self.settings.pages
+            legal = asked < pages and state.count < self._k and state.world.offers[sub_index]
+            if sub_index in self._withheld or (sub_index in AT_THE_START and after >= 0):
+                legal = False
+            self.mask[lane, 1 + sub_index] = legal
+            values = self._operators[lane, sub_index]
+            values[0] = asked / self.settings.pages
+            values[1] = sum(n for (s, _), n in state.pages.items() if s == sub_index) / 4
+            values[2] = after >= 0
+
+    def _refresh_budget(self, lane: int, state: Lane) -> None:
+        self.observation["budget"][lane] = (
+            1 - state.steps / self.settings.max_steps,
+            1 - len(state.evidence) / self._e,
+            1 - state.count / self._k,
+            state.spent,
+        )
+
+    def _expand_everything(self, lane: int, state: Lane) -> None:
+        """Ask every sub-index and follow every edge that is legal now, at its cost."""
+        while True:
+            legal = np.flatnonzero(self.mask[lane, 1 : self.layout.take]) + 1
+            if not len(legal):
+                return
+            self._ask(lane, state, *self.layout.decode(int(legal[0])))
+
+
+def observation_shapes(
+    settings: EnvironmentSettings, dimension: int
+) -> dict[str, tuple[tuple[int, ...], type[np.generic]]]:
+    """Return the shape (without lanes) and dtype of every part of an observation.
+
+    k = max_candidates, e = max_evidence: ``question`` [dimension]; ``candidates`` [k, static + dynamic features];
+    ``candidate_rows`` [k], -1 where empty; ``evidence`` [e] slots in the order taken, -1 where empty; ``links``
+    [e, k, pair features]; ``adjacency`` [k, k] bits by Relation; ``operators`` [EXPAND and HOP actions, features];
+    ``budget`` [4].
+    """
+    k, e = settings.max_candidates, settings.max_evidence
+    operators = ActionLayout(e, k).operators
+    return {
+        "question": ((dimension,), np.float32),
+        "candidates": ((k, len(STATIC) + len(DYNAMIC)), np.float32),
+        "candidate_rows": ((k,), np.int64),
+        "evidence": ((e,), np.int64),
+        "links": ((e, k, len(PAIR)), np.float32),
+        "adjacency": ((k, k), np.uint8),
+        "operators": ((operators, len(OPERATOR)), np.float32),
+        "budget": ((len(BUDGET),), np.float32),
+    }

@@ -1,0 +1,207 @@
+"""A question as the features see it: its vector, its weighted terms, the titles it names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..graph._knowledge_graph import GROUPS, Relation
+from ..index.index import Index
+from ..retrievers.records import Rows, Vectors
+from ..retrievers.words._terms import among, term_hashes
+from .settings import PAIR, STATIC
+
+
+def similarity(index: Index, rows: Rows, vector: Vectors) -> NDArray[np.float32]:
+    """Return the inner product of each row's vector with ``vector`` [d], float32 [n].
+
+    A matrix product may round a row differently when other rows are beside it; einsum sums each row alone, which
+    is what makes a resumed training equal to one that was not interrupted.
+    """
+    return np.asarray(np.einsum("nd,d->n", index.dense.reconstruct(rows), vector), np.float32)
+
+
+_NAMED = slice(STATIC.index("named_exactly"), STATIC.index("named_position") + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionView:
+    """A question, analysed once.
+
+    Attributes:
+        text: the question.
+        vector: float32 [d].
+        hop_vector: float32 [d], by the tuned hop encoder; ``vector`` where there is none.
+        terms: uint32 [t], its analysed terms, sorted.
+        weights: float32 [t], their idf, scaled to sum to 1.
+        named: row -> the features ``named_exactly .. named_position``, float32 [5], of the titles it names.
+    """
+
+    text: str
+    vector: Vectors
+    hop_vector: Vectors
+    terms: NDArray[np.uint32]
+    weights: NDArray[np.float32]
+    named: dict[int, NDArray[np.float32]]
+
+    @classmethod
+    def of(
+        cls, index: Index, text: str, vector: Vectors | None = None, hop_vector: Vectors | None = None
+    ) -> QuestionView:
+        """Analyse ``text`` over ``index``; encodes it unless its vector is given."""
+        if vector is None:
+            vector = index.encoder.encode([text])[0]
+        if hop_vector is None:
+            hop_vector = vector
+        terms = term_hashes(text)
+        idf = index.terms.idf(terms)
+        return cls(text, vector, hop_vector, terms, idf / max(float(idf.sum()), 1e-9), _named_titles(index, text))
+
+    def agreement(self, terms: NDArray[np.uint32]) -> float:
+        """Return the weighted share of the question's terms that are among ``terms``, sorted."""
+        return float(self.weights[among(self.terms, terms)].sum())
+
+    def static_features(self, index: Index, rows: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the static features float32 [n, len(STATIC)] and the term hits float32 [n, t] of ``rows``.
+
+        A hit holds the term's weight where the passage has it, else 0.
+        """
+        passages = index.store.passages(rows.tolist())
+        features = np.zeros((len(rows), len(STATIC)), np.float32)
+        hits = np.zeros((len(rows), len(self.terms)), np.float32)
+        features[:, 0] = similarity(index, rows, self.vector)
+        features[:, 13] = similarity(index, rows, self.hop_vector)
+        features[:, 9] = np.log1p(index.graph.in_degree[rows]) / 4
+        features[:, 10] = np.log1p(index.graph.out_degree[rows]) / 4
+        terms, owner = index.terms.terms_of(rows)
+        asked = among(terms, self.terms)
+        place = np.searchsorted(self.terms, terms[asked])
+        hits[owner[asked], place] = self.weights[place]
+        for k, (row, passage) in enumerate(zip(rows.tolist(), passages, strict=True)):
+            features[k, 11] = np.log1p(passage.text.count(" ") + 1) / 6
+            if passage.title:
+                title = term_hashes(passage.title)
+                title_idf = index.terms.idf(title)
+                inside = among(title, self.terms)
+                features[k, 2] = title_idf[inside].sum() / max(float(title_idf.sum()), 1e-9)
+                features[k, 3] = self.agreement(title)
+                features[k, 12] = 1
+            if row in self.named:
+                features[k, _NAMED] = self.named[row]
+        features[:, 1] = hits.sum(axis=1)
+        return features, hits
+
+
+def _named_titles(index: Index, text: str) -> dict[int, NDArray[np.float32]]:
+    """Find the titles that ``text`` names; the most specific mention of each row counts."""
+    named: dict[int, NDArray[np.float32]] = {}
+    size = max(len(text), 1)
+    for mention in index.titles.find_in_question(text):
+        share = (mention.end - mention.start) / size
+        alias = float(mention.kind == "alias")
+        values = np.array([mention.exact, 1 - alias, alias, share, mention.start / size], np.float32)
+        for row in mention.rows:
+            before = named.get(row)
+            if before is None or (values[0], values[3]) > (before[0], before[3]):
+                named[row] = values
+    return named
+
+
+_AT = {name: k for k, name in enumerate(PAIR)}
+
+
+@dataclass(slots=True)
+class _Beside:
+    """The pair features of one evidence, filled for the first ``done`` places in view."""
+
+    values: NDArray[np.float32]
+    done: int
+    links: dict[str, dict[int, list[tuple[int, int]]]]
+    terms: NDArray[np.uint32]
+
+
+class PairFeatures:
+    """Pair features of one question's passages, computed once per (evidence, candidate)."""
+
+    def __init__(self, index: Index, view: QuestionView) -> None:
+        self._index = index
+        self._view = view
+        self._beside: dict[int, _Beside] = {}
+        self._titles: dict[int, str] = {}
+        self._sentences: dict[int, list[tuple[int, int, float]]] = {}
+        self._lengths: dict[int, int] = {}
+
+    def beside(self, evidence: int, rows: Rows) -> NDArray[np.float32]:
+        """Return the features of ``rows`` beside the evidence at place ``evidence``, float32 [n, len(PAIR)]."""
+        row = int(rows[evidence])
+        known = self._beside.get(evidence)
+        if known is None:
+            values = np.zeros((len(rows), len(PAIR)), np.float32)
+            known = self._beside[evidence] = _Beside(values, 0, self._links(row), self._index.terms.terms(row))
+        if known.done < len(rows):
+            if len(known.values) < len(rows):
+                known.values = np.pad(known.values, ((0, len(rows) - len(known.values)), (0, 0)))
+            self._fill(known, row, rows[known.done :], known.values[known.done : len(rows)])
+            known.done = len(rows)
+        return known.values[: len(rows)]
+
+    def _links(self, row: int) -> dict[str, dict[int, list[tuple[int, int]]]]:
+        """Gather the links of a row: group -> neighbour row -> (relation, start)."""
+        gathered: dict[str, dict[int, list[tuple[int, int]]]] = {}
+        for group in GROUPS:
+            links = self._index.graph.neighbours(row, group)
+            by_row = gathered[group] = {}
+            places = zip(links.relations.tolist(), links.starts.tolist(), strict=True)
+            for neighbour, place in zip(links.rows.tolist(), places, strict=True):
+                by_row.setdefault(neighbour, []).append(place)
+        return gathered
+
+    def _fill(self, known: _Beside, row: int, rows: Rows, out: NDArray[np.float32]) -> None:
+        """Compute the features of new ``rows`` beside evidence ``row`` into ``out`` [m, len(PAIR)]."""
+        index = self._index
+        out[:, _AT["dense"]] = similarity(index, rows, index.dense.reconstruct(np.array([row]))[0])
+        out[:, _AT["overlap"]] = _overlap(index, rows, known.terms)
+        self._load_titles(np.append(rows, row))
+        title = self._titles[row]
+        for k, candidate in enumerate(rows.tolist()):
+            for relation, start in known.links["mentions"].get(candidate, ()):
+                position, agreement = self._mention(row, start)
+                kind = "mentioned" if relation == Relation.TITLE_MENTION else "mentioned_alias"
+                out[k, _AT[kind]] = 1
+                out[k, _AT["mention_position"]] = position
+                out[k, _AT["mention_agreement"]] = agreement
+            for _, start in known.links["mentioned_by"].get(candidate, ()):
+                position, agreement = self._mention(candidate, start)
+                out[k, _AT["mentions"]] = 1
+                out[k, _AT["mentions_position"]] = position
+                out[k, _AT["mentions_agreement"]] = agreement
+            out[k, _AT["shares"]] = candidate in known.links["shares"]
+            out[k, _AT["adjacent"]] = candidate in known.links["adjacent"]
+            out[k, _AT["same_title"]] = bool(title) and self._titles[candidate] == title
+
+    def _load_titles(self, rows: Rows) -> None:
+        missing = [row for row in rows.tolist() if row not in self._titles]
+        for row, passage in zip(missing, self._index.store.passages(missing), strict=True):
+            self._titles[row] = passage.title
+
+    def _mention(self, row: int, start: int) -> tuple[float, float]:
+        """Return where in passage ``row`` a mention stands (0 to 1), and how its sentence agrees with the question."""
+        if row not in self._sentences:
+            passage = self._index.store.passage(row)
+            self._lengths[row] = max(len(passage.text), 1)
+            self._sentences[row] = [
+                (begin, end, self._view.agreement(term_hashes(passage.text[begin:end])))
+                for begin, end in passage.sentences
+            ]
+        agreement = next((a for begin, end, a in self._sentences[row] if begin <= start < end), 0.0)
+        return start / self._lengths[row], agreement
+
+
+def _overlap(index: Index, rows: Rows, terms: NDArray[np.uint32]) -> NDArray[np.float32]:
+    """Return the idf-weighted share of each row's terms that are among ``terms``, float32 [n]."""
+    everything, owner = index.terms.terms_of(rows)
+    idf = index.terms.idf(everything)
+    shared = np.bincount(owner, idf * among(everything, terms), len(rows))
+    return np.asarray(shared / np.maximum(np.bincount(owner, idf, len(rows)), 1e-9), np.float32)

@@ -1,0 +1,265 @@
+"""What is known so far about one question over one index: rows in view, their features, answers of operators.
+
+Episodes over the same question share one world, so nothing is searched, encoded or compared twice in training.
+What an episode sees does not depend on what other episodes made the world hold.
+
+A sub-index that is asked once evidence is there is asked the query state ``u_t = f(q, E_t)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..graph._knowledge_graph import GROUPS
+from ..index.index import Index
+from ..retrievers.protocols import Encoder, SubIndex
+from ..retrievers.records import Passage, Query, Rows
+from ..retrievers.words._terms import term_hashes
+from ._question_view import PairFeatures, QuestionView, similarity
+from .settings import STATIC, SUB_INDEXES, EnvironmentSettings
+
+
+class Judge(Protocol):
+    """Judges evidence of one question by how likely it makes the answer.
+
+    Both depend on nothing but the rows and their order.
+    """
+
+    rewards: bool
+    """Whether ``value`` rewards episodes instead of recall; a judge of paths alone leaves the reward to the labels."""
+
+    def log_likelihood(self, rows: tuple[int, ...]) -> float:
+        """Return log p(y | z, q) of a path that took ``rows`` in this order; at most 0."""
+        ...
+
+    def value(self, rows: tuple[int, ...]) -> float:
+        """Return what evidence is worth: 0 for none, 1 where it makes the answer certain, below 0 where it misleads.
+
+        The unit is that of recall, so that it can be set against the price of search.
+        """
+        ...
+
+
+SENTENCES = 1
+"""Sentences of each evidence that join the question."""
+
+MOST_EVIDENCE = 3
+"""Pieces of evidence, the latest, that join the question for an encoder tuned to read them."""
+
+
+def conditioned_query(view: QuestionView, held: Sequence[Passage]) -> str:
+    """Return the question with what it needs of the evidence ``held``, in the order taken.
+
+    Of each, that is the title and the sentences that agree with the question most.
+
+    Appending the bridge sentence moves the query towards what the evidence leads to, and one sentence encodes in
+    a fraction of the time of a passage.
+    """
+    return " ".join((view.text, *(_bridge(view, evidence) for evidence in held)))
+
+
+def _bridge(view: QuestionView, evidence: Passage) -> str:
+    spans = evidence.sentences
+    agreements = [view.agreement(term_hashes(evidence.text[start:end])) for start, end in spans]
+    best = sorted(sorted(range(len(spans)), key=lambda k: -agreements[k])[:SENTENCES])
+    bridge = " ".join(evidence.text[spans[k][0] : spans[k][1]] for k in best)
+    return f"{evidence.title}. {bridge}" if evidence.title else bridge
+
+
+_DENSE = SUB_INDEXES.index("dense")
+
+
+class QuestionWorld:
+    """One question over one index, explored as far as any episode has asked.
+
+    Args:
+        index: the opened index.
+        view: the analysed question.
+        settings: sizes of pages and hops.
+        gold: rows of the supporting passages, where they are known.
+        hop_encoder: encodes queries instead of the index's encoder; tuned to read them with the evidence.
+        answer: to the question, where it is known.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        view: QuestionView,
+        settings: EnvironmentSettings,
+        gold: frozenset[int] = frozenset(),
+        hop_encoder: Encoder | None = None,
+        answer: str | None = None,
+    ) -> None:
+        self.index = index
+        self._hop_encoder = hop_encoder
+        self.view = view
+        self.settings = settings
+        self.gold = gold
+        self.answer = answer
+        self.judge: Judge | None = None
+        """Rewards episodes instead of the labels, where it is set."""
+        self._place: dict[int, int] = {}
+        self._count = 0
+        self._rows = np.zeros(64, np.int64)
+        self._static = np.zeros((64, len(STATIC)), np.float32)
+        self._hits = np.zeros((64, len(view.terms)), np.float32)
+        self._gold = np.zeros(64, np.bool_)
+        self._adjacency = np.zeros((64, 64), np.uint8)
+        self._asked: dict[tuple[int, tuple[int, ...]], Rows] = {}
+        self._pages: dict[tuple[int, tuple[int, ...], int], Rows] = {}
+        self._hops: dict[tuple[int, int], Rows] = {}
+        self._queries: dict[tuple[int, ...], Query] = {(): Query(view.text, view.hop_vector)}
+        self._texts: dict[tuple[int, ...], str] = {(): view.text}
+        self._pairs = PairFeatures(index, view)
+        self.offers = tuple(name in self._sub_indexes for name in SUB_INDEXES)
+        """Whether each sub-index is there to be asked."""
+
+    @cached_property
+    def _sub_indexes(self) -> Mapping[str, SubIndex]:
+        """The sub-indexes that are searched for this question, by name."""
+        return self.index.sub_indexes_for(Query(self.view.text, self.view.vector))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle without the sub-indexes: whoever unpickles opens the index, and has them."""
+        return {name: value for name, value in self.__dict__.items() if name != "_sub_indexes"}
+
+    def __len__(self) -> int:
+        """Return how many passages have come into view in any episode."""
+        return self._count
+
+    @property
+    def rows(self) -> Rows:
+        """Rows in view, int64 [n], by place."""
+        return self._rows[: self._count]
+
+    @property
+    def static(self) -> NDArray[np.float32]:
+        """Static features, float32 [n, len(STATIC)]."""
+        return self._static[: self._count]
+
+    @property
+    def hits(self) -> NDArray[np.float32]:
+        """Weights of the question's terms where a passage has them, float32 [n, t]."""
+        return self._hits[: self._count]
+
+    @property
+    def is_gold(self) -> NDArray[np.bool_]:
+        """Whether each passage in view is a labelled supporting passage, bool [n]."""
+        return self._gold[: self._count]
+
+    @property
+    def may_take(self) -> NDArray[np.bool_]:
+        """Whether each passage in view may be taken, bool [n]."""
+        return np.ones(self._count, np.bool_)
+
+    def links_among(self, places: Rows) -> NDArray[np.uint8]:
+        """Return the links among places, uint8 [m, m]: bit ``r`` of [a, b] says that a links to b by Relation r."""
+        return self._adjacency[places[:, None], places]
+
+    def set_gold(self, gold: frozenset[int]) -> None:
+        """Let other rows count as supporting, in the episodes that begin from now on."""
+        self.gold = gold
+        self._gold[: self._count] = [row in gold for row in self.rows.tolist()]
+
+    def expand(self, sub_index: int, held: tuple[int, ...], page: int) -> Rows:
+        """Ask a sub-index in the query state of the evidence at the places ``held``, in the order taken.
+
+        Returns places in the world, int64 [m], best first.
+        """
+        key = (sub_index, self._read(sub_index, held), page)
+        if key not in self._pages:
+            rows = self._ask(*key[:2])
+            size = self.settings.expand_size
+            self._pages[key] = self.bring(rows[page * size : (page + 1) * size])
+        return self._pages[key]
+
+    def hop(self, evidence: int, group: int) -> Rows:
+        """Follow the edges of a relation group from the evidence at a place; returns places, int64 [m]."""
+        key = (evidence, group)
+        if key not in self._hops:
+            links = self.index.graph.neighbours(int(self._rows[evidence]), GROUPS[group])
+            rows = links.rows
+            if len(rows) > self.settings.hop_size:
+                closeness = similarity(self.index, rows, self.view.vector)
+                rows = rows[np.argsort(-closeness, kind="stable")]
+            self._hops[key] = self.bring(rows[: self.settings.hop_size])
+        return self._hops[key]
+
+    def hop_degrees(self, evidence: int) -> NDArray[np.int64]:
+        """Return the number of neighbours by relation group of the evidence at a place, int64 [len(GROUPS)]."""
+        row = int(self._rows[evidence])
+        return np.array([len(self.index.graph.neighbours(row, group).rows) for group in GROUPS])
+
+    def query(self, held: tuple[int, ...]) -> Query:
+        """Return the query of the state of the evidence ``held``, with its vector."""
+        if held not in self._queries:
+            text = self._text(held)
+            encoder = self.index.encoder if self._hop_encoder is None else self._hop_encoder
+            self._queries[held] = Query(text, encoder.encode([text])[0])
+        return self._queries[held]
+
+    def _text(self, held: tuple[int, ...]) -> str:
+        """Return the text of the query of the state of the evidence ``held``."""
+        if held not in self._texts:
+            passages = self.index.store.passages(self._rows[list(held)].tolist())
+            self._texts[held] = conditioned_query(self.view, passages)
+        return self._texts[held]
+
+    def _read(self, sub_index: int, held: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the part of the evidence ``held`` that the query to a sub-index holds."""
+        tuned = self._hop_encoder is not None and SUB_INDEXES[sub_index] == "dense"
+        return held[-MOST_EVIDENCE:] if tuned else held[-1:]
+
+    def conditioned_similarity(self, held: tuple[int, ...], places: Rows) -> NDArray[np.float32]:
+        """Return the cosine of each passage with the query conditioned on the evidence ``held``, float32 [m]."""
+        vector = self.query(self._read(_DENSE, held)).vector
+        assert vector is not None  # every query of a world carries its vector
+        return similarity(self.index, self._rows[places], vector)
+
+    def pair(self, evidence: int) -> NDArray[np.float32]:
+        """Return the features of every passage in view beside one evidence, float32 [n, len(PAIR)]."""
+        return self._pairs.beside(evidence, self.rows)
+
+    def _ask(self, sub_index: int, held: tuple[int, ...]) -> Rows:
+        key = (sub_index, held)
+        if key not in self._asked:
+            name = SUB_INDEXES[sub_index]
+            limit = self.settings.pages * self.settings.expand_size
+            # encoding is what costs most, and only the dense index compares vectors
+            query = self.query(held) if name == "dense" else Query(self._text(held))
+            rows = self._sub_indexes[name].search(query, limit + len(held)).rows
+            if held:
+                rows = rows[~np.isin(rows, self._rows[list(held)])]
+            self._asked[key] = rows[:limit]
+        return self._asked[key]
+
+    def bring(self, rows: Rows) -> Rows:
+        """Bring rows into view and return their places."""
+        new = np.array([row for row in rows.tolist() if row not in self._place], np.int64)
+        if len(new):
+            first, last = self._count, self._count + len(new)
+            self._reserve(last)
+            self._static[first:last], self._hits[first:last] = self.view.static_features(self.index, new)
+            self._rows[first:last] = new
+            self._gold[first:last] = [row in self.gold for row in new.tolist()]
+            self._place.update((row, first + k) for k, row in enumerate(new.tolist()))
+            self._count = last
+            sources, targets, relations = self.index.graph.links_between(self.rows)
+            np.bitwise_or.at(self._adjacency, (sources, targets), np.left_shift(1, relations).astype(np.uint8))
+        return np.array([self._place[row] for row in rows.tolist()], np.int64)
+
+    def _reserve(self, needed: int) -> None:
+        capacity = len(self._rows)
+        if needed <= capacity:
+            return
+        more = max(needed, 2 * capacity) - capacity
+        self._rows = np.pad(self._rows, (0, more))
+        self._gold = np.pad(self._gold, (0, more))
+        self._static = np.pad(self._static, ((0, more), (0, 0)))
+        self._hits = np.pad(self._hits, ((0, more), (0, 0)))
+        self._adjacency = np.pad(self._adjacency, ((0, more), (0, more)))

@@ -1,0 +1,216 @@
+"""Warm start: imitate shortest paths to the labelled evidence, in any order, on states of the policy's own making.
+
+The loss of a state is ``-log sum_{a in A*} pi(a | s)`` over the expert's actions A*: the order is latent, so the
+policy chooses among right actions. States come from a mixture of expert and policy (DAgger, Ross et al. 2011,
+arXiv:1011.0686), so that the policy also learns to go on from its own mistakes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ...agent._network import PolicyNetwork
+from ...agent._rollout import as_tensors
+from ...envs._batch import Lane, SearchBatch
+from ...envs._world import QuestionWorld
+from ...envs.settings import SUB_INDEXES, EnvironmentSettings
+from ...graph._knowledge_graph import GROUPS
+from ._workers import ALONE, Team
+
+_DENSE = SUB_INDEXES.index("dense")
+_ENTITY = SUB_INDEXES.index("entity")
+_MENTIONS = GROUPS.index("mentions")
+
+
+def expert_actions(batch: SearchBatch, lane: int, thorough: bool = False) -> NDArray[np.bool_]:
+    """Return every action that lies on a shortest path to the labelled evidence, bool [actions].
+
+    The order is latent: any supporting candidate in view may be taken, and while some are not in view yet, the
+    operators that bring the most of them for their cost are as right. STOP when neither is left.
+
+    An expert knows what an operator will bring, and a policy cannot. So with ``thorough`` a path first asks, in every
+    query state in which evidence is missing, each sub-index for a page and the latest evidence for its mentions, in any
+    order: what a policy that looks before it takes would do, and what PPO then learns to save on.
+    """
+    good = np.zeros(batch.layout.size, np.bool_)
+    state = batch.lane(lane)
+    if thorough and len(state.evidence) < batch.settings.max_evidence and state.found_gold < len(state.world.gold):
+        good = _unasked(batch, lane, state)
+        if good.any():
+            return good
+    take = batch.layout.take
+    in_view = state.world.is_gold[state.places[: state.count]]
+    if len(state.evidence) < batch.settings.max_evidence:
+        if in_view.sum() < len(state.world.gold):
+            good = _best_operators(batch, lane, state, to_take=int(in_view.sum()) - state.found_gold)
+        good[take : take + state.count] = batch.mask[lane, take : take + state.count] & in_view
+    if not good.any():
+        good[0] = True
+    return good
+
+
+def _unasked(batch: SearchBatch, lane: int, state: Lane) -> NDArray[np.bool_]:
+    """Return the legal operators of a thorough search that have not been used in this query state, bool [actions]."""
+    layout = batch.layout
+    wanted = np.zeros(layout.size, np.bool_)
+    for sub_index in range(len(SUB_INDEXES)):
+        wanted[layout.expand + sub_index] = not state.pages.get((sub_index, state.state), 0)
+    if state.evidence:
+        wanted[layout.hop + (len(state.evidence) - 1) * len(GROUPS) + _MENTIONS] = True
+    return np.asarray(wanted & batch.mask[lane])
+
+
+def _best_operators(batch: SearchBatch, lane: int, state: Lane, to_take: int) -> NDArray[np.bool_]:
+    """Return the legal operators with the highest gain of missing evidence for their cost, if any gains."""
+    legal = [int(a) + 1 for a in np.flatnonzero(batch.mask[lane, 1 : batch.layout.take])]
+    values = np.zeros(batch.layout.size, np.float32)
+    conditioned_dense = 1 + _DENSE if state.evidence else -1
+    for action in legal:
+        if action != conditioned_dense:
+            values[action] = _value(batch, state, action)
+    # encoding a query is what costs most: only when nothing else is left to do
+    if conditioned_dense in legal and not values.any() and not to_take:
+        values[conditioned_dense] = _value(batch, state, conditioned_dense)
+    best = values.max()
+    return values >= best - 1e-6 if best > 0 else np.zeros(len(values), np.bool_)
+
+
+def _value(batch: SearchBatch, state: Lane, action: int) -> float:
+    """Return missing evidence per millisecond of an operator, looking at most two pages ahead."""
+    world = state.world
+    kind, first, second = batch.layout.decode(action)
+    if kind == "hop":
+        places = world.hop(int(state.places[state.evidence[first]]), second)
+        return _gain(state, places) / max(batch.settings.hop_ms, 1e-3)
+    page = state.pages.get((first, state.state), 0)
+    cost = max(batch.settings.expand_ms[first], 1e-3)
+    pages = 1 if first == _ENTITY else batch.settings.pages
+    for ahead in range(page, pages):
+        gain = _gain(state, world.expand(first, state.held, ahead))
+        if gain:
+            return gain / (cost * (ahead - page + 1))
+    return 0.0
+
+
+def _gain(state: Lane, places: NDArray[np.int64]) -> int:
+    """Count the supporting passages among ``places`` that are not in view yet."""
+    known = np.zeros(len(places), np.bool_)
+    inside = places < len(state.slot_of)
+    known[inside] = state.slot_of[places[inside]] >= 0
+    return int((state.world.is_gold[places] & ~known).sum())
+
+
+def imitate_epoch(
+    network: PolicyNetwork,
+    optimizer: torch.optim.Optimizer,
+    settings: EnvironmentSettings,
+    worlds: Sequence[QuestionWorld],
+    own_share: float,
+    generator: np.random.Generator,
+    lanes: int = 32,
+    wide_share: float = 0.0,
+    wander: float = 0.0,
+    thorough: bool = False,
+    stepped: Callable[[], None] | None = None,
+    done: Callable[[int], None] | None = None,
+    team: Team = ALONE,
+) -> float:
+    """Run one episode per world and learn from every step; returns the mean loss.
+
+    Args:
+        network, optimizer: learn in place.
+        settings: of the environment.
+        worlds: the questions, in the order in which they are to be searched.
+        own_share: share of the actions that the policy draws itself, 0 to 1; the expert draws the others.
+        generator: draws actions, and which episodes are wide.
+        lanes: episodes side by side: states in a gradient step.
+        wide_share: share of the episodes in which everything that can be asked is asked, 0 to 1: there a choice is
+            made among many more candidates than the expert would bring.
+        wander: probability of an operator drawn at random instead of any other action, so that choices are also
+            made among a few more candidates than are needed.
+        thorough: the expert asks before it takes, see :func:`expert_actions`.
+        stepped: called after every gradient step.
+        done: called with the number of questions begun.
+        team: whoever learns together, in the same steps, each from its own worlds; who is done with them steps along.
+    """
+    batch = SearchBatch(settings, lanes, network.settings.question_dimension, judged=False)
+    waiting = iter(enumerate(worlds))
+
+    def refill(lane: int) -> bool:
+        following = next(waiting, None)
+        if following is None:
+            return False
+        batch.start(lane, following[1], everything=bool(generator.random() < wide_share))
+        if done is not None:
+            done(following[0] + 1)
+        return True
+
+    active = [lane for lane in range(lanes) if refill(lane)]
+    losses: list[float] = []
+    network.train()
+    while (learned := _learn(network, optimizer, batch, active, thorough, team)) is not None:
+        loss, log_probabilities, good = learned
+        losses += loss
+        if stepped is not None:
+            stepped()
+        actions = _draw(log_probabilities, good, own_share, generator)
+        _wander(actions, batch.mask[active, : batch.layout.take], wander, generator)
+        ended = [batch.act(lane, int(action))[1] for lane, action in zip(active, actions, strict=True)]
+        active = [lane for lane, end in zip(active, ended, strict=True) if not end or refill(lane)]
+    return float(np.mean(team.joined(losses)))
+
+
+def _learn(
+    network: PolicyNetwork,
+    optimizer: torch.optim.Optimizer,
+    batch: SearchBatch,
+    active: list[int],
+    thorough: bool,
+    team: Team,
+) -> tuple[list[float], NDArray[np.float32], NDArray[np.bool_]] | None:
+    """Take one gradient step on the states of the team's active lanes; None when there are none left.
+
+    Returns this worker's loss, if it has an active lane, its log-probabilities and the expert's actions, [n, actions].
+    """
+    good = np.array([expert_actions(batch, k, thorough) for k in active], np.bool_).reshape(-1, batch.layout.size)
+    losses: list[float] = []
+    log_chances = np.zeros(good.shape, np.float32)
+    optimizer.zero_grad()
+    if active:
+        observation = {name: array[active] for name, array in batch.observation.items()}
+        mask, right = (torch.from_numpy(array).to(network.device) for array in (batch.mask[active], good))
+        log_probabilities, _ = network(as_tensors(observation, network.device), mask)
+        loss = -torch.logsumexp(log_probabilities.masked_fill(~right, -torch.inf), dim=1).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        losses.append(loss.item())
+        log_chances = log_probabilities.detach().cpu().numpy()
+    if not team.average_gradients(network, len(active)):
+        return None
+    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimizer.step()
+    return losses, log_chances, good
+
+
+def _draw(
+    log_probabilities: NDArray[np.float32], good: NDArray[np.bool_], own_share: float, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw an action per state: from the policy, or from the policy among the expert's actions."""
+    gumbel = generator.gumbel(size=log_probabilities.shape)
+    own = generator.random(len(good)) < own_share
+    allowed = np.where(good | own[:, None], log_probabilities, -np.inf)
+    return np.asarray((allowed + gumbel).argmax(axis=1))
+
+
+def _wander(
+    actions: NDArray[np.int64], operators: NDArray[np.bool_], probability: float, generator: np.random.Generator
+) -> None:
+    """Put a legal operator drawn at random instead of some ``actions``; ``operators`` [n, 1 + o] begins with STOP."""
+    noise = generator.random(operators.shape) * operators
+    noise[:, 0] = 0
+    chosen = (generator.random(len(actions)) < probability) & noise.any(axis=1)
+    actions[chosen] = noise[chosen].argmax(axis=1)

@@ -1,0 +1,309 @@
+"""The lexical sub-index: BM25 over titles and texts, by tantivy."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import DamagedIndexError, StorageError
+from .._atomic_file import storing
+from ..protocols import Progress
+from ..records import Hits, Query, Rows
+
+FIELDS = ("title", "text")
+
+_WORD = re.compile(r"\w+")
+_HEAP = 512_000_000
+"""Bytes that the writer may fill before it must begin another segment; touched only as far as they are needed."""
+_SMALL_HEAP = 15_000_000
+_FEW = 1000
+"""Passages that are written in RAM and then copied, because tantivy waits for the disk after every file."""
+_FIRST_ASKED = 100
+_MORE = 16
+"""Passages beyond those wanted that are asked for at first where some are deleted."""
+_LONGEST_WORD = 40
+
+
+class LexicalIndex:
+    """BM25 (k1 = 1.2, b = 0.75) over title and text, English stems; fulfils ``SubIndex``.
+
+    Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond".
+
+    Several folders are searched as one index: tantivy reads a folder of links to all their files, so the statistics
+    of words are those of all passages together. Deleted passages are not found, and count in these statistics until
+    their folder is written again.
+
+    Args:
+        folders: what :meth:`build` wrote; rows of one follow on those of the folder before.
+        alive: bool [N], false for deleted passages; None when none is deleted.
+        links: folder for the links, kept from one state of an index to the next; a passing one when None.
+
+    Attributes:
+        opened: tantivy's index.
+        searcher: tantivy's searcher over it.
+
+    Raises:
+        DamagedIndexError: when it cannot be opened.
+        StorageError: when the folder of links cannot be written.
+    """
+
+    name = "lexical"
+
+    def __init__(
+        self, folders: Path | Sequence[Path], alive: NDArray[np.bool_] | None = None, links: LinksFolder | None = None
+    ) -> None:
+        folders = [folders] if isinstance(folders, Path) else folders
+        try:
+            metas = [json.loads((folder / "meta.json").read_text()) for folder in folders]
+            with (links or LinksFolder()).opened() as place:
+                _link(folders, metas, place)
+                self.opened = _opened(place)
+                self.searcher = self.opened.searcher()
+        except StorageError:
+            raise
+        except (ValueError, OSError, KeyError, TypeError) as error:
+            raise DamagedIndexError(
+                f"{folders[-1]} cannot be opened by tantivy ({error}): build the index again"
+            ) from error
+        if _schema().build() != self.opened.schema:
+            raise DamagedIndexError(f"{folders[-1]} has another schema than this version writes: build the index again")
+        sizes = [sum(segment["max_doc"] for segment in meta["segments"]) for meta in metas]
+        self._offsets = np.repeat(np.cumsum([0, *sizes[:-1]]), [len(meta["segments"]) for meta in metas])
+        self._alive = alive
+        self._dead = 0 if alive is None else int(len(alive) - alive.sum())
+
+    @classmethod
+    def build(
+        cls, folder: Path, passages: Iterable[tuple[str, str]], total: int = 0, progress: Progress | None = None
+    ) -> None:
+        """Index (title, text) of every passage, in row order, into ``folder``, which is made.
+
+        Args:
+            folder: to make.
+            passages: title and text of each.
+            total: how many there are; where there are few, they are written in RAM first.
+            progress: called with (stage, done, total).
+
+        Raises:
+            StorageError: when the disk is full or cannot be written.
+        """
+        with storing(folder):
+            folder.mkdir(parents=True)
+            if not 0 < total <= _FEW:
+                _write(folder, passages, total, progress)
+                return
+        scratch = LinksFolder()
+        with scratch.opened() as place:
+            with storing(place):
+                _write(place, passages, total, progress)
+            with storing(folder):
+                for path in place.iterdir():
+                    shutil.copyfile(path, folder / path.name)
+
+    def __len__(self) -> int:
+        """Return the number of rows, deleted ones among them."""
+        return int(self.searcher.num_docs)
+
+    def without(self, alive: NDArray[np.bool_]) -> LexicalIndex:
+        """Return the same index with other passages deleted: those that are false in ``alive``, bool [N]."""
+        found = copy(self)
+        found._alive = alive
+        found._dead = int(len(alive) - alive.sum())
+        return found
+
+    def search(self, query: Query, limit: int) -> Hits:
+        """Return at most ``limit`` passages that share a word with the query's text, best first, ties by row."""
+        words = words_asked(query)
+        limit = min(limit, len(self) - self._dead)  # tantivy sets aside memory for as many as it is asked for
+        if not words or limit < 1:
+            return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
+        parsed = self.opened.parse_query(" ".join(words), list(FIELDS))
+        wanted = limit + min(self._dead, _MORE)
+        while True:
+            found = self.searcher.search(parsed, wanted, count=False).hits
+            rows = self._rows(found)
+            scores = np.array([score for score, _ in found], np.float32)
+            alive = np.ones(len(rows), np.bool_) if self._alive is None else self._alive[rows]
+            if len(rows) < wanted or int(alive.sum()) >= limit:
+                break
+            wanted = min(max(4 * wanted, _FIRST_ASKED), limit + self._dead)
+        rows, scores = rows[alive], scores[alive]
+        order = np.lexsort((rows, -scores))[:limit]
+        return Hits(rows[order], scores[order])
+
+    def stems(self, text: str) -> list[str]:
+        """Return the words of a text as the index knows them."""
+        found: list[str] = _analyser().analyze(text)
+        return found
+
+    def frequency(self, field: str, stem: str) -> int:
+        """Return how many passages have a word in a field, deleted ones among them."""
+        return int(self.searcher.doc_freq(field, stem))
+
+    def with_word(self, stem: str, most: int) -> Rows:
+        """Return the passages that have a word in title or text, ascending; none where they are more than ``most``."""
+        import tantivy
+
+        either = [(tantivy.Occur.Should, self._phrase(field, [stem], 0)) for field in FIELDS]
+        return self._matching(tantivy.Query.boolean_query(either), most)
+
+    def with_phrase(self, stems: Sequence[str], field: str = "text", between: int = 0, most: int | None = None) -> Rows:
+        """Return the passages that have words one after the other, int64 [k], ascending.
+
+        Args:
+            stems: the words.
+            field: where, ``title`` or ``text``.
+            between: other words that may stand between them.
+            most: where more passages have them, none is returned.
+        """
+        return self._matching(self._phrase(field, stems, between), len(self) if most is None else most)
+
+    def _phrase(self, field: str, stems: Sequence[str], between: int) -> Any:
+        import tantivy
+
+        schema = self.opened.schema
+        if len(stems) == 1:
+            return tantivy.Query.term_query(schema, field, stems[0])
+        return tantivy.Query.phrase_query(schema, field, list(stems), slop=between)
+
+    def _matching(self, query: Any, most: int) -> Rows:
+        """Return the rows that match a query of tantivy's, ascending; none if over ``most``, deleted ones counted."""
+        found = self.searcher.search(query, max(1, min(most, _FIRST_ASKED)), count=True)
+        if not 0 < found.count <= most:
+            return np.zeros(0, np.int64)
+        hits = found.hits
+        if len(hits) < found.count:
+            hits = self.searcher.search(query, found.count, count=False).hits
+        rows = np.sort(self._rows(hits))
+        return rows if self._alive is None else rows[self._alive[rows]]
+
+    def _rows(self, hits: Sequence[tuple[float, Any]]) -> Rows:
+        addresses = [address for _, address in hits]
+        rows = np.array(self.searcher.fast_field_values("row", addresses), np.int64)
+        if len(self._offsets) > 1:
+            rows += self._offsets[[address.segment_ord for address in addresses]]
+        return rows
+
+
+def words_asked(query: Query) -> list[str]:
+    """Return the words of a query, in lower case."""
+    return _WORD.findall(query.text.lower())
+
+
+class LinksFolder:
+    """A folder that lives no longer than the process, in RAM where it can; for one thread at a time."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._path: Path | None = None
+        self._maker = 0
+
+    @contextmanager
+    def opened(self) -> Iterator[Path]:
+        """Give the folder, which is made when first used.
+
+        Raises:
+            StorageError: when there is no room.
+        """
+        with self._lock:
+            if self._path is None or self._maker != os.getpid() or not self._path.is_dir():
+                self._path, self._maker = _temporary_folder(), os.getpid()
+                weakref.finalize(self, _remove, self._path, self._maker)
+            yield self._path
+
+
+def _remove(path: Path, maker: int) -> None:
+    if os.getpid() == maker:  # a forked process has folders of its own
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _temporary_folder() -> Path:
+    memory = Path("/dev/shm")
+    usable = memory.is_dir() and os.access(memory, os.W_OK)
+    where = memory if usable and shutil.disk_usage(memory).free > 4 * _SMALL_HEAP else None
+    with storing(where or tempfile.gettempdir()):
+        return Path(tempfile.mkdtemp(prefix="trailhound-", dir=where))
+
+
+def _write(folder: Path, passages: Iterable[tuple[str, str]], total: int, progress: Progress | None) -> None:
+    import tantivy
+
+    index = tantivy.Index(_schema().build(), path=str(folder))
+    # One thread and one segment: places in the index are rows, and two builds are equal.
+    writer = index.writer(_SMALL_HEAP if 0 < total <= _FEW else _HEAP, 1)
+    for row, (title, text) in enumerate(passages):
+        document = tantivy.Document()
+        document.add_integer("row", row)
+        document.add_text("title", title)
+        document.add_text("text", text)
+        writer.add_document(document)
+        if progress is not None and row % 1000 == 999:
+            progress("indexing words", row + 1, total)
+    writer.commit()
+    writer.wait_merging_threads()
+    if progress is not None:
+        progress("indexing words", total, total)
+    for lock in folder.glob(".tantivy-*.lock"):
+        lock.unlink()
+
+
+def _link(folders: Sequence[Path], metas: Sequence[Any], links: Path) -> None:
+    """Let ``links`` be one index of all folders: links to their files, and a list of all their segments."""
+    wanted = {
+        path.name: path
+        for folder in folders
+        for path in folder.absolute().iterdir()
+        if path.name != "meta.json" and not path.name.startswith(".")
+    }
+    with storing(links):
+        links.mkdir(exist_ok=True)
+        there = {name for name in os.listdir(links) if not name.startswith(".") and name != "meta.json"}
+        for name in there - wanted.keys():
+            (links / name).unlink()
+        for name in wanted.keys() - there:
+            (links / name).symlink_to(wanted[name])
+        segments = [segment for meta in metas for segment in meta["segments"]]
+        (links / "meta.json").write_text(json.dumps({**metas[0], "segments": segments}))
+
+
+def _opened(links: Path) -> Any:
+    """Open through links: tantivy writes a lock file where it opens, and an index is not written to."""
+    import tantivy
+
+    with storing(links):
+        index = tantivy.Index.open(str(links))
+    index.config_reader("Manual")  # nothing will change there: no thread need watch it
+    return index
+
+
+def _schema() -> Any:
+    import tantivy
+
+    builder = tantivy.SchemaBuilder()
+    builder.add_integer_field("row", indexed=True, fast=True)
+    builder.add_text_field("title", tokenizer_name="en_stem")
+    builder.add_text_field("text", tokenizer_name="en_stem")
+    return builder
+
+
+@cache
+def _analyser() -> Any:
+    """Return what tantivy calls ``en_stem``."""
+    import tantivy
+
+    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple()).filter(tantivy.Filter.remove_long(_LONGEST_WORD))
+    return builder.filter(tantivy.Filter.lowercase()).filter(tantivy.Filter.stemmer("english")).build()

@@ -1,0 +1,220 @@
+"""The analysed terms of every passage as hashes, with their document frequencies."""
+
+from __future__ import annotations
+
+import unicodedata
+import zlib
+from array import array
+from collections.abc import Iterable, Sized
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import DamagedIndexError
+from .._atomic_file import load_arrays
+from ..protocols import Progress
+from ._phrases import words_of
+
+TermHashes = NDArray[np.uint32]
+"""CRC-32 of the UTF-8 stem of each term; two stems that collide count as one term."""
+
+_STOP_WORDS = """
+    a about above after again against all also am an and any are as at be because been before being
+    below between both but by can cannot could d did do does doing down during each either few for from
+    further had has have having he her here hers herself him himself his how i if in into is it its
+    itself just ll m me more most my myself no nor not now of off on once only or other our ours
+    ourselves out over own re s same shall she should so some such t than that the their theirs them
+    themselves then there these they this those through to too under until up upon ve very was we were
+    what when where which while who whom whose why will with would you your yours yourself yourselves
+"""
+
+STOP_WORDS = frozenset(_STOP_WORDS.split())
+"""Words that say nothing about a passage's subject; compared before stemming."""
+
+_NOT_A_TERM = -1
+
+
+def analyse(text: str) -> list[str]:
+    """Return the stems of ``text`` in order: lower-cased words and numbers, stop words dropped.
+
+    Stems are those of the Snowball English stemmer (https://snowballstem.org/algorithms/english/stemmer.html).
+    """
+    return [_stem(word) for word in _words(text) if word not in STOP_WORDS]
+
+
+def term_hashes(text: str) -> TermHashes:
+    """Return the distinct terms of ``text``, uint32 [k], sorted."""
+    return np.array(_distinct(text), np.uint32)
+
+
+def among(hashes: TermHashes, known: TermHashes) -> NDArray[np.bool_]:
+    """Return whether each term is among the sorted terms ``known``, bool [k]."""
+    if not len(known):
+        return np.zeros(len(hashes), np.bool_)
+    place = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    return np.asarray(known[place] == hashes)
+
+
+class TermIndex:
+    """The distinct terms of every passage, as sorted hashes in compressed rows.
+
+    Args:
+        offsets: int64 [N+1]; the terms of row ``i`` are ``hashes[offsets[i]:offsets[i+1]]``.
+        hashes: uint32 [nnz], sorted and distinct within a row.
+        vocabulary: uint32 [V], every hash that occurs, sorted.
+        frequencies: int64 [V], the number of passages that have it.
+    """
+
+    def __init__(
+        self,
+        offsets: NDArray[np.int64],
+        hashes: TermHashes,
+        vocabulary: TermHashes,
+        frequencies: NDArray[np.int64],
+    ) -> None:
+        self.offsets = offsets
+        self.hashes = hashes
+        self.vocabulary = vocabulary
+        self.frequencies = frequencies
+
+    @classmethod
+    def build(cls, texts: Iterable[str], progress: Progress | None = None) -> TermIndex:
+        """Analyse ``texts``, one per passage in row order (title and text together).
+
+        ``progress`` hears of every thousandth passage; the total is 0 when ``texts`` has no length.
+        """
+        total = len(texts) if isinstance(texts, Sized) else 0
+        # Four bytes a term: lists of numbers would take ten times that.
+        gathered, lengths = array("I"), array("I")
+        for row, text in enumerate(texts):
+            found = _distinct(text)
+            gathered.extend(found)
+            lengths.append(len(found))
+            if progress is not None and row % 1000 == 999:
+                progress("analysing terms", row + 1, total)
+        offsets = np.zeros(len(lengths) + 1, np.int64)
+        np.cumsum(np.frombuffer(lengths, np.uint32), out=offsets[1:])
+        hashes = np.frombuffer(gathered, np.uint32)
+        vocabulary, frequencies = np.unique(hashes, return_counts=True)
+        if progress is not None:
+            progress("analysing terms", len(lengths), len(lengths))
+        return cls(offsets, hashes, vocabulary, frequencies.astype(np.int64))
+
+    @classmethod
+    def of(cls, hashes: TermHashes, owner: NDArray[np.int64], passages: int) -> TermIndex:
+        """Return an index of what :meth:`terms_of` returned for so many passages."""
+        offsets = np.zeros(passages + 1, np.int64)
+        np.cumsum(np.bincount(owner, minlength=passages), out=offsets[1:])
+        vocabulary, frequencies = np.unique(hashes, return_counts=True)
+        return cls(offsets, np.ascontiguousarray(hashes), vocabulary, frequencies.astype(np.int64))
+
+    def __len__(self) -> int:
+        """Return the number of passages."""
+        return len(self.offsets) - 1
+
+    def terms(self, row: int) -> TermHashes:
+        """Return the terms of a passage, uint32 [k], sorted; a view, not a copy.
+
+        Raises:
+            IndexError: when there is no such row.
+        """
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {row} is not one of the {len(self)} passages")
+        return self.hashes[self.offsets[row] : self.offsets[row + 1]]
+
+    def terms_of(self, rows: NDArray[np.int64]) -> tuple[TermHashes, NDArray[np.int64]]:
+        """Return the terms of several passages one after the other, and the place in ``rows`` that each belongs to."""
+        begins = self.offsets[rows]
+        counts = self.offsets[rows + 1] - begins
+        owner = np.repeat(np.arange(len(rows)), counts)
+        return self.hashes[np.arange(len(owner)) + np.repeat(begins - np.cumsum(counts) + counts, counts)], owner
+
+    def document_frequency(self, hashes: TermHashes) -> NDArray[np.int64]:
+        """Return the number of passages that have each term, int64 [k]; 0 for a term that never occurs."""
+        if not len(self.vocabulary):
+            return np.zeros(len(hashes), np.int64)
+        place = np.minimum(np.searchsorted(self.vocabulary, hashes), len(self.vocabulary) - 1)
+        return np.where(self.vocabulary[place] == hashes, self.frequencies[place], 0)
+
+    def idf(self, hashes: TermHashes) -> NDArray[np.float32]:
+        """Return ln(1 + (N - df + 0.5) / (df + 0.5)) of each term, float32 [k].
+
+        Robertson and Zaragoza, The Probabilistic Relevance Framework (2009), eq. 3.1, kept above 0 by the 1.
+        """
+        frequency = self.document_frequency(hashes)
+        return np.log1p((len(self) - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
+
+    def save(self, path: Path) -> None:
+        """Write the arrays to ``path`` (safetensors)."""
+        from safetensors.numpy import save_file
+
+        arrays: dict[str, NDArray[Any]] = {
+            "offsets": self.offsets,
+            "hashes": self.hashes,
+            "vocabulary": self.vocabulary,
+            "frequencies": self.frequencies,
+        }
+        save_file(arrays, str(path))
+
+    @classmethod
+    def load(cls, path: Path) -> TermIndex:
+        """Read what ``save`` wrote.
+
+        Raises:
+            DamagedIndexError: when the file cannot be read or its arrays do not fit together.
+        """
+        arrays = load_arrays(path)
+        problem = _problem(arrays)
+        if problem:
+            raise DamagedIndexError(f"{path}: {problem}; build the index again")
+        return cls(arrays["offsets"], arrays["hashes"], arrays["vocabulary"], arrays["frequencies"])
+
+
+def _problem(arrays: dict[str, NDArray[np.generic]]) -> str:
+    """Return what is wrong with the arrays of a term index, or nothing."""
+    expected = {"offsets": np.int64, "hashes": np.uint32, "vocabulary": np.uint32, "frequencies": np.int64}
+    for name, kind in expected.items():
+        if name not in arrays:
+            return f"has no array {name!r}"
+        if arrays[name].ndim != 1 or arrays[name].dtype != kind:
+            return f"{name} is {arrays[name].dtype} {arrays[name].shape}, not one-dimensional {np.dtype(kind)}"
+    offsets, hashes = arrays["offsets"].astype(np.int64), arrays["hashes"]
+    vocabulary, frequencies = arrays["vocabulary"].astype(np.uint32), arrays["frequencies"].astype(np.int64)
+    inner = np.diff(offsets)
+    if not len(offsets) or offsets[0] != 0 or offsets[-1] != len(hashes) or bool((inner < 0).any()):
+        return f"offsets do not divide its {len(hashes)} hashes into rows"
+    if len(vocabulary) != len(frequencies) or bool((vocabulary[1:] <= vocabulary[:-1]).any()):
+        return f"vocabulary ({len(vocabulary)}) and frequencies ({len(frequencies)}) do not belong together"
+    if int(frequencies.sum()) != len(hashes) or bool((frequencies < 1).any()):
+        return f"frequencies add up to {frequencies.sum()} where there are {len(hashes)} hashes"
+    return ""
+
+
+def _words(text: str) -> list[str]:
+    # A question may come with decomposed accents; passages are NFC already (corpus/normalise.py).
+    return words_of(unicodedata.normalize("NFC", text.lower()))
+
+
+def _distinct(text: str) -> list[int]:
+    """Return the distinct term hashes of ``text``, sorted."""
+    found = set(map(_word_hash, _words(text)))
+    found.discard(_NOT_A_TERM)
+    return sorted(found)
+
+
+# Both memos keep what a word's letters alone decide; they are bounded, and safe to share between threads.
+@lru_cache(maxsize=1 << 18)
+def _word_hash(word: str) -> int:
+    return _NOT_A_TERM if word in STOP_WORDS else zlib.crc32(_stem(word).encode("utf-8", "surrogatepass"))
+
+
+@lru_cache(maxsize=1 << 18)
+def _stem(word: str) -> str:
+    # A Stemmer object is not safe for two threads at once, and making one costs little beside a miss.
+    import Stemmer
+
+    stem: str = Stemmer.Stemmer("english", 0).stemWord(word)
+    return stem
