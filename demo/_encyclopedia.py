@@ -43,14 +43,14 @@ def draw_questions(named: Sequence[Entity], count: int, rng: Random) -> list[Dra
     Raises:
         QuestionsError: there are not that many.
     """
-    drawer = _Drawer(named, rng)
+    maker = _QuestionMaker(named, rng)
     forms: list[Callable[[], Draft | None]] = [
-        *[lambda: drawer.compositional(2)] * 5,
-        *[lambda: drawer.compositional(3)] * 3,
-        *[lambda: drawer.compositional(4)] * 2,
-        *[drawer.inference] * 3,
-        *[drawer.comparison] * 3,
-        *[drawer.bridge_comparison] * 4,
+        *[lambda: maker.compositional(2)] * 5,
+        *[lambda: maker.compositional(3)] * 3,
+        *[lambda: maker.compositional(4)] * 2,
+        *[maker.inference] * 3,
+        *[maker.comparison] * 3,
+        *[maker.bridge_comparison] * 4,
     ]
     drafts: dict[tuple[str, ...], Draft] = {}
     while len(drafts) < count:
@@ -71,7 +71,7 @@ def _new(draft: Draft | None, drafts: dict[tuple[str, ...], Draft]) -> Draft | N
     return None if draft is None or draft.key in drafts else draft
 
 
-class _Drawer:
+class _QuestionMaker:
     """Draws questions; each method gives None when its luck did not hold."""
 
     def __init__(self, named: Sequence[Entity], rng: Random) -> None:

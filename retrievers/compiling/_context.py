@@ -26,7 +26,7 @@ from ..words._titles import TitleMatcher
 from ._markdown import Section, sections
 
 MOST_TERMS = 12
-"""Terms of a document that are looked at; a passage is told a few that it lacks."""
+"""Terms of a document that are looked at; a few that a passage lacks go into its line."""
 
 _NAME_WEIGHT = 2.0
 """A word that is never written small is the name of something, and says more of what a text is about."""
@@ -150,7 +150,7 @@ Chunked = tuple[Document, Sequence[Passage]]
 """A document and the passages that it was cut into."""
 
 LACKING_TERMS = 3
-"""Terms of a document without headings that a passage is told because it lacks them."""
+"""Terms of a document without headings that go into the line of a passage that lacks them."""
 
 
 def context_lines(chunked: Sequence[Chunked], context: ContextName | ContextFunction) -> list[str]:

@@ -16,7 +16,7 @@ DenseKind = Literal["exact", "hnsw", "ivf", "sq8", "pq", "opq", "ivfpq", "lsh"]
 KINDS: tuple[DenseKind, ...] = ("exact", "hnsw", "ivf", "sq8", "pq", "opq", "ivfpq", "lsh")
 
 COMPRESSED: frozenset[DenseKind] = frozenset(("sq8", "pq", "opq", "ivfpq", "lsh"))
-"""Kinds that keep codes in place of vectors."""
+"""Kinds that keep codes instead of vectors."""
 
 PIECE = 4
 """Numbers of a vector that one byte of product quantisation stands for: a sixteenth of their float32."""

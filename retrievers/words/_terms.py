@@ -84,7 +84,7 @@ class TermIndex:
     def build(cls, texts: Iterable[str], progress: Progress | None = None) -> TermIndex:
         """Analyse ``texts``, one per passage in row order (title and text together).
 
-        ``progress`` hears of every thousandth passage; the total is 0 when ``texts`` has no length.
+        ``progress`` is called for every thousandth passage; the total is 0 when ``texts`` has no length.
         """
         total = len(texts) if isinstance(texts, Sized) else 0
         # Four bytes a term: lists of numbers would take ten times that.
