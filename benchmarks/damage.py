@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import re
 import shutil
 import tempfile
 from collections import Counter
@@ -54,11 +55,15 @@ def main() -> None:
     raise SystemExit(bool(missed) or figures["torn tails that opened"] != parsed.tails)
 
 
+UNREAD = re.compile(rf"^{LOCK}$|-checkpoint\.safetensors$|\.jsonl$|^(run|metrics)\.json$|^events\.")
+"""Files that no search reads: the lock, logs, and what only a tuning that goes on reads."""
+
+
 def make(folder: Path) -> tuple[Path, Path]:
     """Build an index with additions, deletions, word pieces and marks of duplicates."""
     world = generate(articles=120, questions=20, seed=1)
     write_beir(world, folder / "corpus")
-    settings = IndexSettings(late_interaction=2, drop_duplicates=True, context="title")
+    settings = IndexSettings(late_interaction=2, drop_duplicates=True, context="corpus")
     documents = list(world.documents)
     index = Index.build(documents[:100], folder / "x.index", settings=settings, threads=1)
     for document in documents[100:]:
@@ -77,7 +82,7 @@ def tune(place: Path, router: Path) -> None:
 def damage(folder: Path, use: Callable[[], object], count: int, random: Random) -> Counter[str]:
     """Damage the files of a folder in turn, and count what became of it."""
     found: Counter[str] = Counter({"unnoticed": 0, "unnamed": 0})
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != LOCK]
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not UNREAD.search(path.name)]
     found["files"] = len(files)
     use()
     for number in range(count):
