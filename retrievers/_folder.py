@@ -31,7 +31,7 @@ from ..errors import DamagedIndexError, IndexBusyError, IndexFolderError
 from ._atomic_file import storing, synchronise, write_json
 from ._hashed_files import fingerprint
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 SEGMENTS = "segments"
 SEGMENT = "segment.json"

@@ -26,6 +26,8 @@ CREATE TABLE documents (
     text TEXT,  -- NULL: its one passage holds it
     source TEXT NOT NULL,
     metadata TEXT NOT NULL,
+    markup TEXT NOT NULL,
+    atomic INTEGER NOT NULL,
     hash BLOB NOT NULL
 );
 CREATE TABLE passages (
@@ -39,12 +41,13 @@ CREATE TABLE passages (
     sentences BLOB NOT NULL,
     source TEXT NOT NULL,
     metadata TEXT NOT NULL,
+    lead TEXT NOT NULL,
     hash BLOB NOT NULL
 );
 CREATE INDEX passages_document ON passages (document);
 """
 _PASSAGE = (
-    "SELECT p.row, p.id, d.id, p.title, p.text, p.start, p.end, p.sentences, p.source, p.metadata, p.hash"
+    "SELECT p.row, p.id, d.id, p.title, p.text, p.start, p.end, p.sentences, p.source, p.metadata, p.lead, p.hash"
     " FROM passages p JOIN documents d ON d.number = p.document"
 )
 _MOST_VARIABLES = 500
@@ -83,9 +86,11 @@ class StoreWriter:
                 None if alone else document.text,
                 document.source,
                 _json(document.metadata),
+                document.markup,
+                int(document.atomic),
             )
             self._connection.execute(
-                "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)", (self._documents, *values, _hash(values))
+                "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (self._documents, *values, _hash(values))
             )
             for passage in passages:
                 self._add_passage(document.id, passage)
@@ -112,10 +117,11 @@ class StoreWriter:
             _packed(passage),
             passage.source,
             _json(passage.metadata),
+            passage.lead,
         )
         digest = _hash((self._passages, passage.id, document_id, *values))
         self._connection.execute(
-            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (self._passages, passage.id, self._documents, *values, digest),
         )
         self._passages += 1
@@ -218,23 +224,22 @@ class EvidenceStore:
             DamagedIndexError: when it does not match its hash.
         """
         found = self._fetch(
-            "SELECT number, id, title, text, source, metadata, hash FROM documents WHERE id = ?", [document_id]
+            "SELECT number, id, title, text, source, metadata, markup, atomic, hash FROM documents WHERE id = ?",
+            [document_id],
         )
         if not found:
             raise KeyError(document_id)
         number, *values, digest = found[0]
         self._hold(tuple(values), digest, f"document {document_id!r}")
-        identifier, title, text, source, metadata = values
-        atomic = False
+        identifier, title, text, source, metadata, markup, atomic = values
         if text is None:
             rows = self._fetch("SELECT row FROM passages WHERE document = ?", [number])
             if len(rows) != 1:
                 raise DamagedIndexError(
                     f"{self.path} has {len(rows)} passages for document {document_id!r}, not 1: build the index again"
                 )
-            passage = self.passage(rows[0][0])
-            text, atomic = passage.text, passage.id == identifier
-        return Document(identifier, title, text, source, atomic, json.loads(metadata))
+            text = self.passage(rows[0][0]).text
+        return Document(identifier, title, text, source, bool(atomic), json.loads(metadata), markup)
 
     def rows_of(self, document_id: str) -> list[int]:
         """Return the rows of a document's passages, ascending.
@@ -301,11 +306,11 @@ class EvidenceStore:
             raise DamagedIndexError(f"{self.path} is damaged ({error}): build the index again") from error
 
     def _checked(self, record: Sequence[Any]) -> Passage:
-        row, identifier, document, title, text, start, end, sentences, source, metadata, digest = record
-        values = (row, identifier, document, title, text, start, end, sentences, source, metadata)
+        row, identifier, document, title, text, start, end, sentences, source, metadata, lead, digest = record
+        values = (row, identifier, document, title, text, start, end, sentences, source, metadata, lead)
         self._hold(values, digest, f"row {row}")
         spans = _unpacked(sentences, text)
-        return Passage(identifier, document, title, text, start, end, spans, source, json.loads(metadata))
+        return Passage(identifier, document, title, text, start, end, spans, source, json.loads(metadata), lead)
 
     def _hold(self, values: tuple[object, ...], digest: bytes, what: str) -> None:
         if _hash(values) != digest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ Rows = NDArray[np.int64]
 Spans = tuple[tuple[int, int], ...]
 """Places ``[start, end)`` in a text, in order."""
 
+Markup = Literal["markdown", "plain", "code"]
+"""How a text is written, which says where it may be cut: Markdown, prose without marks, or the lines of a program."""
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -28,8 +31,11 @@ class Document:
         title: may be empty.
         text: normalised text; every offset counts characters of this string.
         source: the file (and line) it came from, for people.
-        atomic: the corpus delivers passages already (BEIR, multi-hop JSON): never chunk it.
-        metadata: whatever else the corpus says, JSON values only.
+        atomic: the corpus delivers passages already (BEIR, multi-hop JSON): one passage, unless it is too long.
+        metadata: whatever else the corpus says, JSON values only. Three keys are about the whole document and are
+            no passage's: ``page_starts``, the offset at which each page begins; ``first_line``, the number of the
+            text's first line in its file, where its lines are those of the file; ``file_hash``, of the file's bytes.
+        markup: how the text is written.
     """
 
     id: str
@@ -38,6 +44,7 @@ class Document:
     source: str = ""
     atomic: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    markup: Markup = "markdown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,10 @@ class Passage:
         sentences: the place ``[start, end)`` of every sentence in the passage's text, in order. They are found once,
             when the passage is made, and stored with it.
         source: the file (and line) it came from, for people.
-        metadata: whatever else the corpus says, JSON values only.
+        metadata: whatever else the corpus says, JSON values only. ``page`` and ``last_page`` are the pages that it
+            begins and ends on, ``line`` and ``last_line`` the lines of its file, counted from 1, where they are known.
+        lead: what is repeated before the text for finding and reading it, such as the header of the table whose rows
+            it has; "" for most.
     """
 
     id: str
@@ -65,6 +75,7 @@ class Passage:
     sentences: Spans
     source: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    lead: str = ""
 
 
 @dataclass(frozen=True, slots=True)
