@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from . import __version__
-from .commands import evaluate, graph, indexing, search, train, tuning
+from .commands import evaluate, graph, indexing, search, train, tuning, updating
 from .commands.arguments import Parser, WrongUseError
 from .errors import TrailhoundError
 from .retrievers._svg import printable
@@ -16,8 +16,8 @@ from .retrievers._svg import printable
 _COMMANDS = (
     search.add_demo,
     indexing.add_index,
-    indexing.add_update,
-    indexing.add_compact,
+    updating.add_update,
+    updating.add_compact,
     tuning.add_tune,
     tuning.add_tune_query,
     train.add_train,
