@@ -72,6 +72,11 @@ class SegmentEntry:
     deleted: int = 0
 
 
+def is_index(folder: Path) -> bool:
+    """Return whether a folder is an index, finished or in the making: nobody's documents are in there."""
+    return (folder / LOCK).is_file() and (folder / SEGMENTS).is_dir()
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of an index.
 

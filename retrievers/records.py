@@ -22,6 +22,10 @@ Markup = Literal["markdown", "plain", "code"]
 """How a text is written, which says where it may be cut: Markdown, prose without marks, or the lines of a program."""
 
 
+OF_DOCUMENTS = frozenset({"page_starts", "first_line", "file_hash", "corpus_root"})
+"""Keys of a document's metadata that are about the whole of it, and no passage's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One file or record of a corpus.
@@ -32,9 +36,10 @@ class Document:
         text: normalised text; every offset counts characters of this string.
         source: the file (and line) it came from, for people.
         atomic: the corpus delivers passages already (BEIR, multi-hop JSON): one passage, unless it is too long.
-        metadata: whatever else the corpus says, JSON values only. Three keys are about the whole document and are
-            no passage's: ``page_starts``, the offset at which each page begins; ``first_line``, the number of the
-            text's first line in its file, where its lines are those of the file; ``file_hash``, of the file's bytes.
+        metadata: whatever else the corpus says, JSON values only. Those of :data:`OF_DOCUMENTS` are about the whole
+            document: ``page_starts``, the offset at which each page begins; ``first_line``, the number of the text's
+            first line in its file, where its lines are those of the file; ``file_hash``, of the file's bytes;
+            ``corpus_root``, the number of the root in the index's list that the file is below.
         markup: how the text is written.
     """
 

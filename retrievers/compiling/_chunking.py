@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ...errors import CorpusError
-from ..records import Document, Passage, Spans
+from ..records import OF_DOCUMENTS, Document, Passage, Spans
 from ._markdown import blocks
 
 CountTokens = Callable[[str], int]
@@ -101,7 +101,7 @@ def chunk(
         ruler = _Tokens(tokens, count_tokens)
     if document.atomic:
         span = (0, len(document.text))
-        return [_passage(document, document.id, span, document.metadata)]
+        return [_passage(document, document.id, span, _metadata_at(document, 0))]
     spans = _gather(document.text, ruler)
     return [
         _passage(document, f"{document.id}#{number}", span, _metadata_at(document, span[0]))
@@ -117,12 +117,10 @@ def _passage(document: Document, identifier: str, span: tuple[int, int], metadat
 
 
 def _metadata_at(document: Document, start: int) -> Mapping[str, Any]:
-    """Return the document's metadata, with the page number instead of where its pages begin."""
+    """Return what a passage takes over of the document's metadata, and its page where the pages are known."""
     page_starts = document.metadata.get("page_starts")
-    if page_starts is None:
-        return document.metadata
-    others = {name: value for name, value in document.metadata.items() if name != "page_starts"}
-    return {**others, "page": sum(page_start <= start for page_start in page_starts)}
+    others = {name: value for name, value in document.metadata.items() if name not in OF_DOCUMENTS}
+    return others if page_starts is None else {**others, "page": sum(page <= start for page in page_starts)}
 
 
 def _gather(text: str, ruler: _Words | _Tokens) -> list[tuple[int, int]]:

@@ -11,6 +11,7 @@ from typing import Any
 from ...errors import CorpusError
 from ..records import Document
 from ._json_records import LocatedError, Record, json_type, read_json_array, read_json_lines
+from ._known_files import KnownFiles
 from ._normalise import Complaints, Place
 from ._text_files import SUFFIXES, read_text_file, read_text_folder
 
@@ -61,13 +62,16 @@ def _metadata(record: Record) -> dict[str, Any]:
 _KINDS = f"a BEIR folder or .jsonl, a multi-hop .json or .jsonl, or {', '.join(sorted(SUFFIXES))} files"
 
 
-def read_corpus(paths: Sequence[Path], warn: Callable[[str], None]) -> Iterator[Document]:
+def read_corpus(
+    paths: Sequence[Path], warn: Callable[[str], None], known: KnownFiles | None = None
+) -> Iterator[Document]:
     """Yield every document of a corpus in a fixed order, reading as it goes.
 
     Args:
         paths: each a folder with ``corpus.jsonl`` (BEIR), a folder of text files, a BEIR or MuSiQue
             ``.jsonl``, a HotpotQA or 2WikiMultiHopQA ``.json``, or a single text file.
         warn: called with what was left out or repaired, naming file and line; many alike become a count.
+        known: the files that an index holds already, which give no documents.
 
     Raises:
         CorpusError: a path is missing, damaged or holds no documents, or one id names two different
@@ -80,14 +84,15 @@ def read_corpus(paths: Sequence[Path], warn: Callable[[str], None]) -> Iterator[
         if not Path(path).exists():
             raise CorpusError("there is no such file or folder", path)
     complaints = Complaints(warn)
-    known: dict[str, tuple[bytes, Place]] = {}
+    files = known or KnownFiles()
+    seen: dict[str, tuple[bytes, Place]] = {}
     for path in map(Path, paths):
-        documents, pooled = _read_path(path, complaints)
-        holds_documents = False
+        documents, pooled = _read_path(path, complaints, files)
+        holds_documents, before = files.follows, len(files.unchanged)
         for document, place in documents:
             holds_documents = True
-            repeated = document.id in known
-            first = known.setdefault(document.id, (_content(document), place))
+            repeated = document.id in seen
+            first = seen.setdefault(document.id, (_content(document), place))
             if not repeated:
                 yield document
             elif first[0] != _content(document):
@@ -96,13 +101,13 @@ def read_corpus(paths: Sequence[Path], warn: Callable[[str], None]) -> Iterator[
             elif not pooled:
                 detail = f" (id {document.id!r}, first at {first[1]})"
                 complaints.add("repeats a document and is kept once", place, detail)
-        if not holds_documents:
+        if not holds_documents and len(files.unchanged) == before:
             complaints.finish()
             raise CorpusError(f"holds no documents: expected {_KINDS}{_hint(path)}", path)
     complaints.finish()
 
 
-def _read_path(path: Path, complaints: Complaints) -> tuple[Iterator[tuple[Document, Place]], bool]:
+def _read_path(path: Path, complaints: Complaints, known: KnownFiles) -> tuple[Iterator[tuple[Document, Place]], bool]:
     """Return the path's documents with their places, and whether repetitions are in their nature."""
     suffix = path.suffix.lower()
     if path.is_dir():
@@ -112,9 +117,9 @@ def _read_path(path: Path, complaints: Complaints) -> tuple[Iterator[tuple[Docum
             raise CorpusError(f"is a link that leads out of its folder: name {target} itself", corpus)
         if corpus.exists():
             return read_beir(corpus, complaints), False
-        return read_text_folder(path, complaints), False
+        return read_text_folder(path, complaints, known), False
     if suffix in SUFFIXES:
-        return read_text_file(path, path.name, complaints), False
+        return read_text_file(path, known.name_of(path, path.name), complaints, known), False
     if suffix == ".json" or (suffix == ".jsonl" and _starts_with_question(path)):
         return read_multihop(path, complaints), True
     if suffix == ".jsonl":

@@ -9,11 +9,14 @@ from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 from ...errors import CorpusError, MissingExtraError
+from .._folder import is_index
 from ..compiling._markdown import headings
 from ..records import Document
 from ._json_records import decode, file_kind, open_regular, read_file
+from ._known_files import FILE_HASH, KnownFiles, hash_of
 from ._normalise import Complaints, Place
 
 _SKIPPED = frozenset({"script", "style", "nav", "noscript", "template", "svg", "iframe", "object", "select"})
@@ -156,7 +159,9 @@ SUFFIXES = frozenset({".txt", ".md", ".html", ".htm", ".pdf"})
 _PAGE_BREAK = "\n\n"
 
 
-def read_text_folder(folder: Path, complaints: Complaints) -> Iterator[tuple[Document, Place]]:
+def read_text_folder(
+    folder: Path, complaints: Complaints, known: KnownFiles | None = None
+) -> Iterator[tuple[Document, Place]]:
     """Yield the text files of a folder and its subfolders, sorted by their path; ids are those paths.
 
     Files of other kinds and hidden ones are left out with one warning that counts them. So are, each with a warning,
@@ -165,6 +170,7 @@ def read_text_folder(folder: Path, complaints: Complaints) -> Iterator[tuple[Doc
     Raises:
         CorpusError: a file cannot be read; names file and, for bytes that are not UTF-8, line.
     """
+    known = known or KnownFiles()
     files, ignored = _list_files(folder, complaints)
     if ignored:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(ignored.items()))
@@ -173,7 +179,13 @@ def read_text_folder(folder: Path, complaints: Complaints) -> Iterator[tuple[Doc
             Place(folder),
         )
     for name in sorted(files):
-        yield from read_text_file(folder / name, name, complaints, files[name])
+        identifier = known.name_of(folder / name, name)
+        try:
+            yield from read_text_file(folder / name, identifier, complaints, known, files[name])
+        except (CorpusError, MissingExtraError) as error:
+            if not known.follows:
+                raise
+            known.unread[complaints.normalised(identifier, Place(folder / name))] = str(error)
 
 
 def _list_files(folder: Path, complaints: Complaints) -> tuple[dict[str, Path], Counter[str]]:
@@ -183,6 +195,9 @@ def _list_files(folder: Path, complaints: Complaints) -> tuple[dict[str, Path], 
     whole = folder.resolve()
     for parent, folders, names in os.walk(folder, onerror=_fail_listing):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in [name for name in folders if is_index(Path(parent, name))]:
+            complaints.add("left out an index", Place(Path(parent, name)))
+            folders.remove(name)
         for name in folders:
             if Path(parent, name).is_symlink():  # os.walk does not enter it, so there is no way round in a circle
                 complaints.add("left out a link to a folder", Place(Path(parent, name)))
@@ -219,11 +234,12 @@ def _fail_listing(cause: OSError) -> None:
 
 
 def read_text_file(
-    path: Path, name: str, complaints: Complaints, target: Path | None = None
+    path: Path, name: str, complaints: Complaints, known: KnownFiles, target: Path | None = None
 ) -> Iterator[tuple[Document, Place]]:
     """Yield the one document of a text file, or nothing when it has no text (which is warned of).
 
     Its id and source is ``name``. It is read from ``target``, which is no link; by default where ``path`` leads to.
+    A file that ``known`` knows gives nothing.
 
     Raises:
         CorpusError: it is no regular file or cannot be read; names file and, for bytes that are not UTF-8, line.
@@ -232,17 +248,21 @@ def read_text_file(
     target = target or Path(os.path.realpath(path))
     place = Place(path)
     identifier = complaints.normalised(name, place)
-    metadata: dict[str, list[int]] = {}
+    content = read_file(target, CorpusError, follow=False)
+    metadata: dict[str, Any] = {FILE_HASH: hash_of(content)}
+    if known.is_unchanged(identifier, metadata[FILE_HASH]):
+        return
     suffix = path.suffix.lower()
     if suffix == ".pdf":
         title = ""
         text, metadata["page_starts"] = _join_pages(pdf_pages(target, follow=False), complaints, place)
     else:
-        raw = complaints.normalised(decode(read_file(target, CorpusError, follow=False), path, CorpusError), place)
+        raw = complaints.normalised(decode(content, path, CorpusError), place)
         title, text = _title_and_text(raw, suffix, path)
         # A page can spell as a character reference what must not be in normalised text.
         text, title = complaints.normalised(text, place), complaints.normalised(title, place)
     if not text.strip():
+        known.empty.append(identifier)
         complaints.add("skipped an empty document", place)
         return
     title = title or complaints.normalised(path.stem, place)

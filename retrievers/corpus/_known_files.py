@@ -1,0 +1,48 @@
+"""What an index that follows its corpus tells the reader: which files it knows, and what their ids are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+
+FILE_HASH = "file_hash"
+"""Key of a document's metadata: :func:`hash_of` the bytes of its file."""
+
+
+def hash_of(content: bytes) -> str:
+    """Return what tells the bytes of a file from any others, 32 hexadecimal digits."""
+    return blake2b(content, digest_size=16).hexdigest()
+
+
+def _name_in_folder(path: Path, name: str) -> str:
+    return name
+
+
+@dataclass(slots=True)
+class KnownFiles:
+    """What a reader is told of the files that an index holds, and what it tells of those that gave no document.
+
+    Attributes:
+        name_of: returns the id of a file from its path and its path in the folder that is read.
+        hashes: by id, of the files that are in the index: a file of that hash is not parsed again.
+        follows: the index is kept in step. No documents are no error, and a file that cannot be read stops nothing.
+        unchanged: ids of files that have the hash that is known; filled by the reader.
+        empty: ids of files without text; filled by the reader.
+        unread: why a file, or everything in a folder, could not be read, by id; filled by the reader.
+    """
+
+    name_of: Callable[[Path, str], str] = _name_in_folder
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    follows: bool = False
+    unchanged: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)
+
+    def is_unchanged(self, identifier: str, file_hash: str) -> bool:
+        """Return whether the index holds this very file, and note it then."""
+        if self.hashes.get(identifier) != file_hash:
+            return False
+        self.unchanged.append(identifier)
+        return True
