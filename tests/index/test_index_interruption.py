@@ -46,7 +46,7 @@ def encoder(hashing_encoder: Encoder) -> Any:
 def test_an_interrupted_encoding_goes_on_where_it_was(
     place: Path, encoder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vector_cache, "SHARD", 10)
+    monkeypatch.setattr(vector_cache, "PART", 10)
     encode = encoder.encode
 
     def break_off(texts: Sequence[str], progress: Progress | None = None) -> Vectors:

@@ -15,8 +15,9 @@ from trailhound.retrievers.records import Vectors
 from trailhound.retrievers.vectors import _vector_cache as vector_cache
 from trailhound.retrievers.vectors._dense import VECTORS
 from trailhound.retrievers.vectors._vector_cache import DENSE, KEYS, VectorCache, clear_vectors
+from trailhound.retrievers.vectors._vector_log import VectorLog
 
-TEXTS = [f"text number {n}" for n in range(23)]
+TEXTS = [f"text number {n}" for n in range(25)]
 
 
 class LetterEncoder:
@@ -39,8 +40,8 @@ class LetterEncoder:
 
 
 @pytest.fixture(autouse=True)
-def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vector_cache, "SHARD", 5)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vector_cache, "PART", 5)
 
 
 @pytest.fixture
@@ -48,9 +49,12 @@ def place(tmp_path: Path) -> Path:
     return tmp_path / "x.index"
 
 
-def interrupt(place: Path, patience: int) -> None:
+def interrupt(place: Path, patience: int) -> list[str]:
+    """Break off encoding, and return what was encoded by then."""
+    encoder = LetterEncoder(patience=patience)
     with pytest.raises(KeyboardInterrupt):
-        VectorCache(place, LetterEncoder(patience=patience)).encode(TEXTS)
+        VectorCache(place, encoder).encode(TEXTS)
+    return encoder.encoded
 
 
 def encoded(place: Path) -> list[str]:
@@ -63,8 +67,8 @@ def encoded(place: Path) -> list[str]:
     return encoder.encoded
 
 
-def shards(place: Path) -> list[Path]:
-    return sorted((place.parent / ".x.index.vectors").glob("*.npz"))
+def log_of(place: Path) -> Path:
+    return place.parent / ".x.index.vectors" / "vectors.log"
 
 
 def put_index(place: Path, encoder: str, keys: object, vectors: object, kept: str = VECTORS) -> None:
@@ -77,7 +81,7 @@ def put_index(place: Path, encoder: str, keys: object, vectors: object, kept: st
         if name == "s000002":
             np.save(folder / KEYS, keys)
             np.save(folder / kept, vectors)
-        segments.append(SegmentEntry(name, seal(folder.parent, {}), 23))
+        segments.append(SegmentEntry(name, seal(folder.parent, {}), 25))
     numbers = dict.fromkeys(("generation", "dimension", "documents", "passages", "serials"), 1)
     commit(place, {"encoder": encoder, "settings": {}, "compiler": [], **numbers}, segments)
 
@@ -86,7 +90,7 @@ def test_equal_texts_are_encoded_once_and_stand_in_order(place: Path) -> None:
     encoder = LetterEncoder()
     texts = ["b", "a", "b", "", "a"]
     keys, vectors = VectorCache(place, encoder).encode(texts)
-    assert encoder.encoded == ["b", "a", ""]
+    assert sorted(encoder.encoded) == ["", "a", "b"]
     np.testing.assert_array_equal(vectors, LetterEncoder().encode(texts))
     assert keys.shape == (5, 16)
     assert (keys[0] == keys[2]).all()
@@ -94,71 +98,105 @@ def test_equal_texts_are_encoded_once_and_stand_in_order(place: Path) -> None:
 
 
 def test_an_interrupted_encoding_goes_on_where_it_was(place: Path) -> None:
-    interrupt(place, 17)
+    before = interrupt(place, 17)
     encoder = LetterEncoder()
     cache = VectorCache(place, encoder)
     _, vectors = cache.encode(TEXTS)
-    assert encoder.encoded == TEXTS[15:]
+    assert len(before) == 15
+    assert sorted(encoder.encoded + before) == sorted(TEXTS)
     np.testing.assert_array_equal(vectors, LetterEncoder().encode(TEXTS))
-    clear_vectors(place)
+    cache.clear()
     assert list(place.parent.iterdir()) == []
+
+
+def test_it_may_be_interrupted_again_and_again(place: Path) -> None:
+    encoded = [text for patience in (6, 5, 11) for text in interrupt(place, patience)]
+    assert len(set(encoded)) == len(encoded) == 20
+    assert VectorLog(place).count() == 20
+    encoder = LetterEncoder()
+    VectorCache(place, encoder).encode(TEXTS)
+    assert sorted(encoder.encoded + encoded) == sorted(TEXTS)
+
+
+def test_texts_of_about_one_length_are_encoded_together(place: Path) -> None:
+    encoder = LetterEncoder()
+    VectorCache(place, encoder).encode(["x" * (7 * n % 40) for n in range(40)])
+    lengths = [len(text) for text in encoder.encoded]
+    parts = [lengths[first : first + 5] for first in range(0, 40, 5)]
+    assert sorted(lengths) == list(range(40))
+    assert all(max(part) - min(part) == 4 for part in parts)
+    assert parts != sorted(parts)  # mixed, so that the time left can be told
 
 
 def test_progress_speaks_of_what_is_new(place: Path) -> None:
     interrupt(place, 12)
     heard: list[tuple[str, int, int]] = []
     VectorCache(place, LetterEncoder()).encode(TEXTS, lambda *stage: heard.append(stage))
-    assert heard == [("encoding passages", done, 13) for done in (5, 10, 13)]
+    assert heard == [("encoding passages", done, 15) for done in (5, 10, 15)]
+
+
+RECORD = 32 + 5 * (16 + 4 * 26)
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "kept"),
     [
-        lambda content: content[: len(content) // 2],
-        lambda content: b"",
-        lambda content: b"PK nonsense" * 40,
-        lambda content: content[:400] + bytes([content[400] ^ 1]) + content[401:],
+        (lambda content: content[: len(content) - 1], 10),
+        (lambda content: content[: RECORD + 20], 5),
+        (lambda content: content[:10], 0),
+        (lambda content: b"", 0),
+        (lambda content: b"nonsense" * 400, 0),
+        (lambda content: content[:40] + bytes([content[40] ^ 1]) + content[41:], 10),
+        (lambda content: content + content[:50], 15),
+        (lambda content: content + b"\0" * 500, 15),
+        (lambda content: content[: 2 * RECORD] + b"thv1" + b"\xff" * 60, 10),
     ],
-    ids=["truncated", "empty", "nonsense", "flipped"],
+    ids=["torn", "torn head", "torn first", "empty", "nonsense", "flipped", "half behind", "zeros", "huge"],
 )
-def test_a_damaged_shard_is_encoded_again(place: Path, damage: Callable[[bytes], bytes]) -> None:
+def test_what_a_kill_or_a_disk_damages_is_encoded_again(
+    place: Path, damage: Callable[[bytes], bytes], kept: int
+) -> None:
     interrupt(place, 17)
-    first = shards(place)[0]
-    first.write_bytes(damage(first.read_bytes()))
+    path = log_of(place)
+    assert len(path.read_bytes()) == 3 * RECORD
+    path.write_bytes(damage(path.read_bytes()))
+    encoder = LetterEncoder(patience=6)
+    cache = VectorCache(place, encoder)
+    if kept < 15:  # what is encoded now is kept although something damaged was before it
+        with pytest.raises(KeyboardInterrupt):
+            cache.encode(TEXTS)
+        kept += len(encoder.encoded)
     encoder = LetterEncoder()
     _, vectors = VectorCache(place, encoder).encode(TEXTS)
-    assert len(encoder.encoded) == 13
+    assert len(encoder.encoded) == len(TEXTS) - kept
     np.testing.assert_array_equal(vectors, LetterEncoder().encode(TEXTS))
 
 
-def test_every_flipped_byte_of_a_shard_is_harmless(place: Path) -> None:
-    interrupt(place, 7)
-    (shard,) = shards(place)
-    whole, expected = shard.read_bytes(), LetterEncoder().encode(TEXTS[:5])
+def test_every_flipped_byte_of_the_log_is_harmless(place: Path) -> None:
+    known = interrupt(place, 7)
+    path = log_of(place)
+    whole, expected = path.read_bytes(), LetterEncoder().encode(known)
     for at in range(0, len(whole), 7):
         damaged = bytearray(whole)
         damaged[at] ^= 0x10
-        shard.write_bytes(damaged)
-        _, vectors = VectorCache(place, LetterEncoder()).encode(TEXTS[:5])
+        path.write_bytes(damaged)
+        encoder = LetterEncoder()
+        _, vectors = VectorCache(place, encoder).encode(known)
+        assert encoder.encoded
         np.testing.assert_array_equal(vectors, expected)
 
 
-def test_shards_whose_arrays_do_not_fit_are_ignored(place: Path) -> None:
-    interrupt(place, 7)
-    (shard,) = shards(place)
-    keys = np.zeros((5, 16), np.uint8)
-    for vectors in (np.zeros((5, 25), np.float32), np.zeros((4, 26), np.float32), np.zeros(5, np.float32)):
-        checksum = np.frombuffer(vector_cache._checksum(keys, vectors), np.uint8)
-        shard.parent.mkdir(exist_ok=True)
-        np.savez(shard, keys=keys, vectors=vectors, checksum=checksum)
-        assert encoded(place) == TEXTS
+def test_vectors_of_another_length_are_ignored(place: Path) -> None:
+    keys = VectorCache(place, LetterEncoder()).encode(TEXTS[:5])[0]
+    VectorLog(place).append(keys, np.ones((5, 25), np.float32))
+    assert sorted(encoded(place)) == sorted(TEXTS)
 
 
 def test_vectors_of_another_encoder_are_not_taken(place: Path) -> None:
     interrupt(place, 17)
     other = LetterEncoder("other letters")
     VectorCache(place, other).encode(TEXTS)
-    assert other.encoded == TEXTS
+    assert sorted(other.encoded) == sorted(TEXTS)
 
 
 def test_the_index_that_is_replaced_gives_its_vectors(place: Path) -> None:
@@ -166,7 +204,7 @@ def test_the_index_that_is_replaced_gives_its_vectors(place: Path) -> None:
     put_index(place, "letters", keys, vectors)
     encoder = LetterEncoder()
     _, again = VectorCache(place, encoder).encode([*TEXTS[5:12], "new"])
-    assert encoder.encoded == [*TEXTS[9:12], "new"]
+    assert sorted(encoder.encoded) == sorted([*TEXTS[9:12], "new"])
     np.testing.assert_array_equal(again, LetterEncoder().encode([*TEXTS[5:12], "new"]))
 
 
@@ -174,16 +212,16 @@ def test_codes_give_none_and_neither_do_another_encoder_or_damage(place: Path) -
     keys, vectors = VectorCache(place, LetterEncoder()).encode(TEXTS)
     clear_vectors(place)
     put_index(place, "letters", keys, vectors, "codes.npy")
-    assert encoded(place) == TEXTS
+    assert sorted(encoded(place)) == sorted(TEXTS)
     put_index(place, "other letters", keys, vectors)
-    assert encoded(place) == TEXTS
+    assert sorted(encoded(place)) == sorted(TEXTS)
     put_index(place, "letters", keys[1:], vectors)
-    assert encoded(place) == TEXTS
+    assert sorted(encoded(place)) == sorted(TEXTS)
     put_index(place, "letters", keys, vectors)
     assert encoded(place) == []
     path = place / SEGMENTS / "s000002" / DENSE / VECTORS
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
-    assert encoded(place) == TEXTS
+    assert sorted(encoded(place)) == sorted(TEXTS)
 
 
 def test_vectors_that_are_not_finite_are_not_kept(place: Path) -> None:
@@ -195,10 +233,11 @@ def test_vectors_that_are_not_finite_are_not_kept(place: Path) -> None:
 
     with pytest.raises(EncoderError, match="not finite for 'text number 13'"):
         VectorCache(place, BrokenEncoder()).encode(TEXTS)
-    assert len(shards(place)) == 2
+    kept = VectorLog(place).count()
     encoder = LetterEncoder()
     VectorCache(place, encoder).encode(TEXTS)
-    assert encoder.encoded == TEXTS[10:]
+    assert "text number 13" in encoder.encoded
+    assert len(encoder.encoded) == len(TEXTS) - kept
 
 
 def test_another_build_may_clear_the_cache_meanwhile(place: Path) -> None:
