@@ -69,7 +69,7 @@ def _question_lines(path: Path) -> list[str]:
 def _update(parsed: argparse.Namespace) -> None:
     from ..index._drift import measure_drift
     from ..measuring._metrics import documents_never_retrieved
-    from ..retrievers.corpus._loading import read_corpus
+    from ..retrievers.corpus._loading import CorpusReader
 
     if not parsed.corpus and not parsed.delete and not parsed.delete_never_retrieved:
         raise WrongUseError("nothing to do: name a CORPUS to add, or documents to --delete")
@@ -85,7 +85,7 @@ def _update(parsed: argparse.Namespace) -> None:
         if gone:
             reports.append(index.delete(gone, progress=bar.report))
         done = 0
-        rest = iter(read_corpus(parsed.corpus, bar.warn) if parsed.corpus else ())
+        rest = iter(CorpusReader(parsed.corpus, bar.warn) if parsed.corpus else ())
         while documents := list(islice(rest, _AT_ONCE)):
             reports.append(index.add(documents, parsed.replace, mask_patterns=patterns, progress=bar.report))
             done += len(documents)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..retrievers.compiling._compiler import CorpusCompiler, StageRecord, token_
 from ..retrievers.compiling._context import ContextFunction, ContextName, in_context
 from ..retrievers.compiling._masking import Masker
 from ..retrievers.compiling._pruning import DuplicateFilter, save_dropped
-from ..retrievers.corpus._loading import read_corpus
+from ..retrievers.corpus._loading import CorpusReader
 from ..retrievers.knowledge._fact_encoder import EmbeddingSettings, FactEncoder
 from ..retrievers.knowledge._facts import Facts, entity_documents, graph_file
 from ..retrievers.protocols import Encoder, Progress
@@ -63,10 +64,8 @@ class Build:
         """Compile the documents and write the evidence store."""
         store = StoreWriter(self._folder / FILE_NAME)
         try:
-            for count, (document, passages) in enumerate(self._compiler.compile(documents), start=1):
+            for document, passages in self._compiler.compile(documents):
                 store.add(document, passages)
-                if self._progress is not None and count % 1000 == 0:
-                    self._progress("reading documents", count, 0)
         except BaseException:
             store.abandon()
             raise
@@ -218,8 +217,20 @@ class BuildPlan:
             raise EncoderError(
                 "the encoder of a knowledge graph is learned from it: no late interaction, no other dimension"
             )
+        self._check_of_facts()
         build = Build(folder, place, self.settings, CorpusCompiler(self.masker), progress)
         return build.write_facts(Facts.read(triples, warn), triples)
+
+    def _check_of_facts(self) -> None:
+        """Raise where a setting is chosen that says how texts are indexed: a knowledge graph has none."""
+        default = IndexSettings()
+        chosen = [
+            field.name
+            for field in fields(IndexSettings)
+            if field.name != "dense" and getattr(self.settings, field.name) != getattr(default, field.name)
+        ]
+        if chosen:
+            raise IndexFolderError(f"a knowledge graph has no text to apply {', '.join(chosen)} to: leave it out")
 
     def _texts(
         self,
@@ -239,7 +250,8 @@ class BuildPlan:
         )
         build = Build(folder, place, settings, compiler, progress)
         build.write_store(documents)
-        return build.write_parts(load_encoder(settings.encoder, self.threads) if encoder is None else encoder)
+        parts = build.write_parts(load_encoder(settings.encoder, self.threads) if encoder is None else encoder)
+        return {**parts, "reading": documents.report.to_json()} if isinstance(documents, CorpusReader) else parts
 
 
 def _clean(place: Path) -> int:
@@ -258,33 +270,43 @@ def _clean(place: Path) -> int:
     return int(manifest["generation"])
 
 
-def graph_of(items: object) -> Path | None:
+def graph_of(items: object, warn: Callable[[str], None]) -> Path | None:
     """Return the ``graph.txt`` that a corpus is, if it is one."""
     if not isinstance(items, list | tuple) or not all(isinstance(item, Path | str) for item in items):
         return None  # documents, or what can be walked through once only
-    return graph_file([Path(item) for item in items])
+    return graph_file([Path(item) for item in items], warn)
 
 
-def documents_of(corpus: Iterable[Path | str] | Iterable[Document], warn: Callable[[str], None]) -> Iterable[Document]:
-    """Read paths; pass documents through.
+def documents_of(
+    corpus: Iterable[Path | str] | Iterable[Document],
+    warn: Callable[[str], None],
+    progress: Progress | None,
+    but: Path,
+    strict: bool,
+) -> CorpusReader | Iterator[Document]:
+    """Read paths, without what lies in the folder ``but``; pass documents through.
 
     Raises:
-        CorpusError: when there is nothing, or both paths and documents.
+        CorpusError: when there is nothing, or both paths and documents; the last is told while they are read.
     """
     items = iter(corpus)
     first = next(items, None)
     if first is None:
         raise CorpusError("no corpus given: name at least one file or folder")
     if isinstance(first, Document):
-        yield first
-        for item in items:
-            if not isinstance(item, Document):
-                raise CorpusError(f"a corpus is paths or documents, not both: {item!r}")
-            yield item
-        return
+        return _only_documents(first, items, progress)
     paths = [Path(first)]
     for item in items:
         if isinstance(item, Document):
             raise CorpusError(f"a corpus is paths or documents, not both: document {item.id!r}")
         paths.append(Path(item))
-    yield from read_corpus(paths, warn)
+    return CorpusReader(paths, warn, strict=strict, progress=progress, but=(but,))
+
+
+def _only_documents(first: Document, others: Iterator[object], progress: Progress | None) -> Iterator[Document]:
+    for count, item in enumerate(chain([first], others), start=1):
+        if not isinstance(item, Document):
+            raise CorpusError(f"a corpus is paths or documents, not both: {item!r}")
+        yield item
+        if progress is not None and count % 1000 == 0:
+            progress("reading documents", count, 0)

@@ -124,12 +124,14 @@ class Index(OpenFolder):
         context: ContextFunction | None = None,
         mask_patterns: Mapping[str, str] | None = None,
         lock_timeout: float = LOCK_TIMEOUT,
+        strict: bool = False,
     ) -> Index:
         """Index a corpus and open the index; ``out`` holds the old index until the new one is whole.
 
         Args:
-            corpus: a path or paths that :func:`read_corpus` reads, or documents; or the folder of a ``graph.txt``,
-                a knowledge graph, which brings its own encoder.
+            corpus: a path or paths that :class:`CorpusReader` reads, or documents; or the folder of a ``graph.txt``,
+                a knowledge graph, which brings its own encoder. A file that cannot be read is skipped; the manifest's
+                ``reading`` says why, and what was left out.
             out: the folder to make or replace.
             settings: how; the defaults when None.
             encoder: instead of the one that ``settings`` names.
@@ -141,6 +143,7 @@ class Index(OpenFolder):
             mask_patterns: regular expressions by name, masked beside the kinds of ``settings``. The manifest keeps
                 their names alone, because a pattern may spell what it hides.
             lock_timeout: seconds to wait for another process that is changing the index.
+            strict: the first file or record that cannot be read is an error.
 
         Raises:
             CorpusError: when the corpus cannot be read, or holds no text.
@@ -153,11 +156,12 @@ class Index(OpenFolder):
         settings = with_function(settings or IndexSettings(), context)
         plan = BuildPlan(settings, Masker(settings.mask, mask_patterns), context or settings.context, encoder, threads)
         items = [corpus] if isinstance(corpus, str | Path) else corpus
-        triples = graph_of(items)
         called = warn or (lambda message: None)
+        triples = graph_of(items, called)
         place = Path(out).resolve()  # a link stays, what it points to is replaced
         with building(place, lock_timeout, called):
-            plan.write(documents_of(items, called) if triples is None else triples, place, called, progress)
+            documents = documents_of(items, called, progress, place, strict) if triples is None else triples
+            plan.write(documents, place, called, progress)
         return cls(out, encoder if triples is None else None, threads, verify=False, lock_timeout=lock_timeout)
 
     def add(

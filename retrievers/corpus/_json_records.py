@@ -6,7 +6,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -18,6 +18,9 @@ from ._normalise import Place
 
 LocatedError = type[CorpusError] | type[QuestionsError]
 """Which error a damaged file raises: the same format holds documents and questions."""
+
+Damaged = Callable[[CorpusError | QuestionsError], None]
+"""Is told of a record that cannot be read, so that reading goes on with the next one."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -123,8 +126,13 @@ def decode(data: bytes, path: Path, error: LocatedError, first_line: int = 1) ->
         ) from cause
 
 
-def read_json_lines(path: Path, error: LocatedError) -> Iterator[Record]:
+def read_json_lines(path: Path, error: LocatedError, damaged: Damaged | None = None) -> Iterator[Record]:
     """Yield the objects of a JSON-lines file, one line in memory at a time; blank lines are passed over.
+
+    Args:
+        path: of the file.
+        error: what is raised.
+        damaged: is told of a bad line instead, which is passed over.
 
     Raises:
         CorpusError, QuestionsError: as ``error`` says; unreadable file, bytes that are not UTF-8, a line
@@ -138,7 +146,13 @@ def read_json_lines(path: Path, error: LocatedError) -> Iterator[Record]:
                 if data.isspace() or not data:
                     continue
                 number += 1
-                values = _object(_parse_line(data, path, line_number, error), path, line_number, error)
+                try:
+                    values = _object(_parse_line(data, path, line_number, error), path, line_number, error)
+                except error as cause:
+                    if damaged is None:
+                        raise
+                    damaged(cause)
+                    continue
                 yield Record(values, Place(path, line_number), number, error)
     except OSError as cause:
         raise error(f"cannot be read ({cause.strerror}): check the path and its permissions", path) from cause

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ...errors import CorpusError, DamagedIndexError, QuestionsError
 from .._atomic_file import load_arrays, write_json
+from ..corpus._data_sets import is_graph_folder
 from ..corpus._json_records import LocatedError, decode, read_file
 from ..corpus._normalise import Complaints, Place
 from ..records import Document, Rows
@@ -304,16 +305,23 @@ def _plain(name: str) -> str:
     return readable(name).casefold()
 
 
-def graph_file(paths: Sequence[Path]) -> Path | None:
-    """Return the ``graph.txt`` that a corpus is, if it is one: the file itself, or the folder that holds it.
+def graph_file(paths: Sequence[Path], warn: Callable[[str], None]) -> Path | None:
+    """Return the ``graph.txt`` that a corpus is, if it is one: the file itself, or a folder of triples that holds it.
+
+    Of a folder with other documents beside ``graph.txt`` everything is read as documents, which is warned of.
 
     Raises:
         CorpusError: when it is one among several paths.
     """
-    found = [path for path in paths if path.name == GRAPH_FILE or (path / GRAPH_FILE).is_file()]
-    found = [path for path in found if not (path / "corpus.jsonl").exists()]
+    found = [path for path in paths if path.name == GRAPH_FILE and not path.is_dir()]
+    for folder in [path for path in paths if (path / GRAPH_FILE).is_file()]:
+        if is_graph_folder(folder, GRAPH_FILE):
+            found.append(folder / GRAPH_FILE)
+        else:
+            place = folder / GRAPH_FILE
+            warn(f"{place}: read as a document, for not all beside it is a knowledge graph: to index one, name {place}")
     if not found:
         return None
     if len(paths) > 1:
         raise CorpusError("is a knowledge graph: index it alone, without other corpora", found[0])
-    return found[0] if found[0].name == GRAPH_FILE else found[0] / GRAPH_FILE
+    return found[0]

@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import QuestionsError
 from .._atomic_file import write_atomically, write_json_lines
 from ..corpus._json_records import Record, decode, json_type, read_file, read_json_lines
-from ..corpus._loading import multihop_records, supporting_ids
+from ..corpus._multihop import multihop_records, supporting_ids
 from ..corpus._normalise import Complaints, Place, normalise
 from ..knowledge._facts import GRAPH_FILE, Triple, read_triples
 from ..records import Qrels, Question
@@ -89,7 +89,7 @@ def write_questions(folder: Path, questions: Iterable[Question], splits: Mapping
 def load_multihop_questions(path: Path) -> tuple[list[Question], Qrels]:
     """Load the questions of a native HotpotQA, 2WikiMultiHopQA or MuSiQue file with labels.
 
-    Labels name passages by the ids that ``read_corpus`` gives the same file's contexts.
+    Labels name passages by the ids that ``CorpusReader`` gives the same file's contexts.
 
     Raises:
         QuestionsError: the file is damaged or has no labels, an id names two questions; names file and line.

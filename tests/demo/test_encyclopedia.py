@@ -14,7 +14,7 @@ from trailhound.demo import _encyclopedia_world as encyclopedia_world
 from trailhound.demo._encyclopedia import Encyclopedia, generate, write_beir
 from trailhound.demo._encyclopedia_world import Entity, build_world
 from trailhound.errors import CorpusError, QuestionsError
-from trailhound.retrievers.corpus._loading import read_corpus
+from trailhound.retrievers.corpus._loading import CorpusReader
 from trailhound.retrievers.questions._labelled import load_questions
 from trailhound.retrievers.records import Document, Question
 from trailhound.retrievers.words._titles import TitleMatcher
@@ -314,7 +314,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     write_beir(generate(60, 10, seed=2), folder)
     write_beir(made, folder)
     warnings: list[str] = []
-    read = list(read_corpus([folder], warnings.append))
+    read = list(CorpusReader([folder], warnings.append))
     assert [(item.id, item.title, item.text) for item in read] == [
         (item.id, item.title, item.text) for item in made.documents
     ]

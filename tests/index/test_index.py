@@ -112,7 +112,7 @@ class TestWhatItHolds:
             warn=warnings.append,
             progress=lambda stage, done, total: stages.append(stage),
         )
-        assert stages[0] == "reading documents"
+        assert stages[0] == "reading files"
         assert "encoding passages" in stages
         assert len(warnings) == 1
         assert "bad.txt" in warnings[0]

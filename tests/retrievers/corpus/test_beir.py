@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from trailhound.errors import CorpusError
-from trailhound.retrievers.corpus._loading import read_beir
+from trailhound.retrievers.corpus._beir import read_beir
 from trailhound.retrievers.corpus._normalise import Complaints
 from trailhound.retrievers.records import Document
 

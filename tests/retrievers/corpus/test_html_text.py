@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trailhound.errors import CorpusError
-from trailhound.retrievers.corpus._text_files import html_to_text
+from trailhound.retrievers.corpus._html import html_to_text
 
 PATH = Path("page.html")
 

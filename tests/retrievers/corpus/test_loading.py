@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from trailhound.errors import CorpusError
-from trailhound.retrievers.corpus._loading import read_corpus
+from trailhound.retrievers.corpus._loading import CorpusReader
+from trailhound.retrievers.corpus._report import Skipped
 from trailhound.retrievers.records import Document
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data"
@@ -20,7 +21,7 @@ PARAGRAPHS = [{"title": "Ann", "paragraph_text": "Ann was."}, {"title": "Cid", "
 
 def read(*paths: Path) -> tuple[list[Document], list[str]]:
     heard: list[str] = []
-    return list(read_corpus(paths, heard.append)), heard
+    return list(CorpusReader(paths, heard.append)), heard
 
 
 def beir(path: Path, *documents: tuple[str, str]) -> Path:
@@ -64,11 +65,14 @@ def test_repeated_id_with_equal_text_is_kept_once(tmp_path: Path) -> None:
     assert heard == [f"{second}:2: repeats a document and is kept once (id 'a', first at {first}:1)"]
 
 
-def test_repeated_id_with_another_text_names_both_places(tmp_path: Path) -> None:
+def test_repeated_id_with_another_text_is_skipped_and_names_both_places(tmp_path: Path) -> None:
     path = beir(tmp_path / "one.jsonl", ("a", "x"), ("b", "y"), ("a", "z"))
-    expected = f"{path}:3: the id 'a' names another document than at {path}:1: "
-    with pytest.raises(CorpusError, match=re.escape(expected)):
-        read(path)
+    expected = f"the id 'a' names another document than at {path}:1: ids must be unique"
+    reader = CorpusReader([path], lambda message: None)
+    assert [document.text for document in reader] == ["x", "y"]
+    assert reader.report.skipped == [Skipped(f"{path}:3", expected)]
+    with pytest.raises(CorpusError, match=re.escape(f"{path}:3: {expected}")):
+        list(CorpusReader([path], pytest.fail, strict=True))
 
 
 def test_two_folders_with_a_file_of_one_name(tmp_path: Path) -> None:
@@ -93,12 +97,10 @@ def test_many_equal_warnings_become_a_count(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("empty.jsonl", "", "holds no documents: expected a BEIR folder"),
-        ("empty.json", "[]", "holds no documents: expected a BEIR folder"),
-        ("empty.txt", " ", "holds no documents: expected a BEIR folder"),
-        ("table.csv", "x", "a file with .csv cannot be read: give a BEIR folder"),
-        ("README", "x", "a file with no suffix cannot be read: give a BEIR folder"),
-        ("cut.jsonl", '{"_id": "a", "text": "x"}\n{"_id": ', "2: not valid JSON"),
+        ("empty.jsonl", "", "holds no documents: expected text, Markdown"),
+        ("empty.txt", " ", "holds no documents: expected text, Markdown"),
+        ("rubbish", "\1\2\3\4\5\6", "is no text: 6 of its first 6 bytes are control characters"),
+        ("cut.jsonl", '{"_id": "a", ', "1: not valid JSON (it ends in the middle"),
     ],
 )
 def test_files_without_documents(tmp_path: Path, name: str, text: str, reason: str) -> None:
@@ -108,17 +110,20 @@ def test_files_without_documents(tmp_path: Path, name: str, text: str, reason: s
         read(path)
 
 
-def test_empty_path_is_an_error_beside_a_good_one(tmp_path: Path) -> None:
+def test_a_path_without_documents_is_reported_beside_a_good_one(tmp_path: Path) -> None:
     good = beir(tmp_path / "good.jsonl", ("a", "x"))
     (tmp_path / "void").mkdir()
-    with pytest.raises(CorpusError, match=re.escape(f"{tmp_path / 'void'}: holds no documents")):
-        read(good, tmp_path / "void")
+    reader = CorpusReader([good, tmp_path / "void"], lambda message: None)
+    assert len(list(reader)) == 1
+    (skipped,) = reader.report.skipped
+    assert skipped.path == str(tmp_path / "void")
+    assert skipped.reason.startswith("holds no documents")
 
 
 def test_missing_path_is_told_before_anything_is_read(tmp_path: Path) -> None:
     good = beir(tmp_path / "good.jsonl", ("a", "x"))
     with pytest.raises(CorpusError, match=re.escape(f"{tmp_path / 'gone'}: there is no such file or folder")):
-        next(read_corpus([good, tmp_path / "gone"], pytest.fail))
+        next(iter(CorpusReader([good, tmp_path / "gone"], pytest.fail)))
 
 
 def test_no_path_at_all() -> None:
@@ -135,10 +140,10 @@ def test_questions_without_their_corpus(tmp_path: Path) -> None:
 READ_AND_MEASURE = """
 import resource, sys
 from pathlib import Path
-from trailhound.retrievers.corpus._loading import read_corpus
+from trailhound.retrievers.corpus._loading import CorpusReader
 
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-lengths = [len(document.text) for document in read_corpus([Path(sys.argv[1])], sys.exit)]
+lengths = [len(document.text) for document in CorpusReader([Path(sys.argv[1])], sys.exit)]
 print(*lengths, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 

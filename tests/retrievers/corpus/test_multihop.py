@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from trailhound.errors import CorpusError, QuestionsError
-from trailhound.retrievers.corpus._loading import (
+from trailhound.retrievers.corpus._multihop import (
     content_id,
     join_sentences,
     multihop_records,

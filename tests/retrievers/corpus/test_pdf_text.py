@@ -1,12 +1,11 @@
 import re
-import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from trailhound.errors import CorpusError, MissingExtraError
-from trailhound.retrievers.compiling._chunking import chunk
-from trailhound.retrievers.corpus._loading import read_corpus
-from trailhound.retrievers.corpus._text_files import pdf_pages
+from trailhound.errors import CorpusError
+from trailhound.retrievers.corpus._loading import CorpusReader
+from trailhound.retrievers.corpus._pdf import read_pdf
 
 
 def pdf(*pages: str) -> bytes:
@@ -36,63 +35,29 @@ def pdf(*pages: str) -> bytes:
     ).encode()
 
 
-def written(tmp_path: Path, data: bytes) -> Path:
-    path = tmp_path / "paper.pdf"
-    path.write_bytes(data)
-    return path
-
-
-def test_every_page_is_read_in_order_and_one_without_text_is_empty(tmp_path: Path) -> None:
-    assert pdf_pages(written(tmp_path, pdf("First page.", "", "Third page."))) == [
-        "First page.",
-        "",
-        "Third page.",
-    ]
-
-
 def test_passages_of_a_pdf_have_exact_offsets_and_know_their_page(tmp_path: Path) -> None:
-    written(tmp_path, pdf("First page.", "Second page."))
-    (document,) = read_corpus([tmp_path], pytest.fail)
-    assert (document.id, document.title) == ("paper.pdf", "paper")
+    (tmp_path / "paper.pdf").write_bytes(pdf("First page.", "Second page."))
+    (document,) = CorpusReader([tmp_path], pytest.fail)
+    assert (document.id, document.title, document.markup) == ("paper.pdf", "paper", "plain")
     assert document.text == "First page.\n\nSecond page."
     assert document.metadata["page_starts"] == [0, 13]
-    passages = chunk(document, 2)
-    assert [(passage.text, passage.start, passage.end) for passage in passages] == [
-        ("First page.", 0, 11),
-        ("Second page.", 13, 25),
-    ]
-    assert [passage.metadata for passage in passages] == [{"page": 1}, {"page": 2}]
 
 
-def test_pdf_of_pictures_is_skipped_with_a_warning(tmp_path: Path) -> None:
-    path = written(tmp_path, pdf(""))
+def test_every_page_is_read_in_order_and_one_without_text_is_empty() -> None:
+    read = read_pdf(pdf("First page.", "", "Third page."), Path("x.pdf"))
+    starts = [*read.page_starts, len(read.text)]
+    pages = [read.text[start:end].strip() for start, end in pairwise(starts)]
+    assert pages == ["First page.", "", "Third page."]
+
+
+def test_pdf_of_pictures_is_left_out_as_empty(tmp_path: Path) -> None:
+    (tmp_path / "paper.pdf").write_bytes(pdf(""))
     heard: list[str] = []
-    with pytest.raises(CorpusError, match="holds no documents"):
-        list(read_corpus([tmp_path], heard.append))
-    assert heard == [f"{path}: skipped an empty document"]
+    with pytest.raises(CorpusError, match=r"holds no documents.*1 empty"):
+        list(CorpusReader([tmp_path], heard.append))
+    assert f"{tmp_path / 'paper.pdf'}: skipped an empty document" in heard
 
 
-def test_damaged_encrypted_and_missing_files_are_named(tmp_path: Path) -> None:
-    from pypdf import PdfReader, PdfWriter
-
-    path = written(tmp_path, b"%PDF-1.4\nnothing")
-    with pytest.raises(CorpusError, match=re.escape(f"{path}: cannot be read as PDF")):
-        pdf_pages(path)
-    path = written(tmp_path, pdf("Secret."))
-    writer = PdfWriter(clone_from=PdfReader(path))
-    writer.encrypt("password", algorithm="RC4-128")
-    with path.open("wb") as file:
-        writer.write(file)
-    with pytest.raises(CorpusError, match=re.escape(f"{path}: cannot be read as PDF") + ".*decrypt it"):
-        pdf_pages(path)
-    path.unlink()
-    with pytest.raises(CorpusError, match=re.escape(f"{path}: cannot be read (No such file")):
-        pdf_pages(path)
-
-
-def test_pdf_without_pypdf_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pypdf", None)
-    path = written(tmp_path, pdf("x"))
-    expected = f"reading {path} needs pypdf: install it with  pip install 'trailhound[pdf]'"
-    with pytest.raises(MissingExtraError, match=re.escape(expected)):
-        pdf_pages(path)
+def test_damaged_files_are_named() -> None:
+    with pytest.raises(CorpusError, match=re.escape("x.pdf: cannot be read as PDF")):
+        read_pdf(b"%PDF-1.4\nnothing", Path("x.pdf"))

@@ -5,15 +5,21 @@ from pathlib import Path
 
 import pytest
 from trailhound.errors import CorpusError
-from trailhound.retrievers.corpus._loading import read_corpus
-from trailhound.retrievers.corpus._normalise import Complaints
-from trailhound.retrievers.corpus._text_files import SUFFIXES, read_text_folder
+from trailhound.retrievers.corpus._loading import CorpusReader
+from trailhound.retrievers.corpus._report import ReadingReport
+from trailhound.retrievers.corpus._text_files import SUFFIXES
 from trailhound.retrievers.records import Document
 
 
 def read(folder: Path) -> tuple[list[Document], list[str]]:
     heard: list[str] = []
-    return [document for document, _ in read_text_folder(folder, Complaints(heard.append))], heard
+    return list(CorpusReader([folder], heard.append)), heard
+
+
+def report_of(*paths: Path) -> ReadingReport:
+    reader = CorpusReader(paths, lambda message: None)
+    list(reader)
+    return reader.report
 
 
 def test_folder_is_read_in_path_order_with_paths_as_ids(tmp_path: Path) -> None:
@@ -34,16 +40,24 @@ def test_folder_is_read_in_path_order_with_paths_as_ids(tmp_path: Path) -> None:
     assert heard == []
 
 
-def test_other_files_are_ignored_with_one_counted_warning(tmp_path: Path) -> None:
-    for name in ("a.txt", "b.png", "c.png", "Makefile", ".hidden.txt"):
+def test_what_is_left_out_is_counted_by_kind(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.png", "c.png", "Makefile", ".hidden.txt", ".notes/b.md", ".notes/deep/c.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x", encoding="utf-8")
-    (tmp_path / ".git").mkdir()
-    (tmp_path / ".git" / "d.txt").write_text("x", encoding="utf-8")
+    for name in (".git", "node_modules", "__pycache__"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "d.txt").write_text("x", encoding="utf-8")
     documents, heard = read(tmp_path)
-    assert [document.id for document in documents] == ["a.txt"]
-    assert heard == [
-        f"{tmp_path}: ignored 4 files that are not .htm, .html, .md, .pdf, .txt: 2 .png, 1 hidden, 1 without suffix"
-    ]
+    assert [document.id for document in documents] == ["Makefile", "a.txt"]
+    assert heard == []
+    assert report_of(tmp_path).left_out == {
+        ".png": 2,
+        "hidden": 1,
+        "in hidden folders": 2,
+        "in .git": 1,
+        "in node_modules": 1,
+        "in __pycache__": 1,
+    }
 
 
 def test_text_is_normalised_once_and_repairs_are_warned_of(tmp_path: Path) -> None:
@@ -68,11 +82,14 @@ def test_empty_files_are_skipped_with_a_warning(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.md", "a.html"])
-def test_bytes_that_are_not_utf8_name_file_and_line(tmp_path: Path, name: str) -> None:
+def test_bytes_that_are_not_utf8_are_read_with_a_note(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    path.write_bytes(b"one\ntwo\nth\xffree")
-    with pytest.raises(CorpusError, match=re.escape(f"{path}:3: byte 3 of the line (0xff) is not UTF-8")):
-        read(tmp_path)
+    path.write_bytes("Der Fährmann fährt täglich.".encode("latin-1"))
+    documents, heard = read(tmp_path)
+    assert documents[0].text == "Der Fährmann fährt täglich."
+    assert heard == [f"{path}: read as cp1252"]
+    report = report_of(tmp_path)
+    assert (report.encodings, report.notes) == ({name: "cp1252"}, [f"{path}: read as cp1252"])
 
 
 def test_file_name_that_is_not_utf8(tmp_path: Path) -> None:
@@ -114,10 +131,17 @@ def test_only_regular_files_of_the_folder_are_read(suffix: str, tmp_path: Path) 
     documents, heard = read(folder)
     assert {document.id: document.text for document in documents} == {"alias.txt": "kept", "kept.txt": "kept"}
     warned = "\n".join(heard)
-    assert warned.count("leads out of the folder") == 3 == warned.count("leads nowhere") + 1
+    assert warned.count("leads out of the folder") == 3
     assert warned.count("link to a folder") == 3
-    for kind in ("FIFO", "socket"):
-        assert f"left out a {kind}" in warned
+    reasons = [skipped.reason for skipped in report_of(folder).skipped]
+    assert sorted(set(reasons)) == [
+        "is a FIFO, not a regular file",
+        "is a link that leads nowhere",
+        "is a socket, not a regular file",
+    ]
+    left_out = report_of(folder).left_out
+    assert left_out["links to files elsewhere"] == 3
+    assert (left_out["links to folders of the corpus"], left_out["links to folders elsewhere"]) == (2, 1)
 
 
 def test_a_link_that_the_user_names_is_followed(tmp_path: Path) -> None:
@@ -126,7 +150,7 @@ def test_a_link_that_the_user_names_is_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("real")
     (tmp_path / "named.txt").symlink_to("real/a.txt")
     for path in (tmp_path / "link", tmp_path / "named.txt"):
-        (document,) = read_corpus([path], pytest.fail)
+        (document,) = CorpusReader([path], pytest.fail)
         assert document.text == "kept"
 
 
@@ -134,7 +158,7 @@ def test_a_link_that_the_user_names_is_followed(tmp_path: Path) -> None:
 def test_a_path_that_is_no_regular_file_is_an_error(name: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / name)
     with pytest.raises(CorpusError, match="is a FIFO, not a regular file"):
-        list(read_corpus([tmp_path / name], pytest.fail))
+        list(CorpusReader([tmp_path / name], lambda message: None))
 
 
 def test_a_corpus_file_that_is_a_link_out_of_its_folder_is_an_error(tmp_path: Path) -> None:
@@ -142,11 +166,11 @@ def test_a_corpus_file_that_is_a_link_out_of_its_folder_is_an_error(tmp_path: Pa
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus" / "corpus.jsonl").symlink_to("../elsewhere.jsonl")
     with pytest.raises(CorpusError, match=r"leads out of its folder: name .*elsewhere\.jsonl itself"):
-        list(read_corpus([tmp_path / "corpus"], pytest.fail))
+        list(CorpusReader([tmp_path / "corpus"], pytest.fail))
 
 
 def test_folder_that_cannot_be_listed(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=re.escape(f"{tmp_path / 'gone'}: cannot be listed (No such file")):
+    with pytest.raises(CorpusError, match=re.escape(f"{tmp_path / 'gone'}: there is no such file or folder")):
         read(tmp_path / "gone")
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from trailhound.errors import QuestionsError
-from trailhound.retrievers.corpus._loading import read_corpus
+from trailhound.retrievers.corpus._loading import CorpusReader
 from trailhound.retrievers.questions._labelled import load_multihop_questions, load_questions
 from trailhound.retrievers.records import Question
 
@@ -130,7 +130,7 @@ def test_multihop_file_labels_the_passages_that_its_corpus_holds(tmp_path: Path)
     context = [["Ann", ["Ann was."]], ["Bob", ["B."]]]
     record = {"question": "Who?", "answer": "Ann", "type": "bridge", "context": context}
     path.write_text(json.dumps([{**record, "_id": "q1", "supporting_facts": [["Bob", 0]]}]), encoding="utf-8")
-    ids = {document.title: document.id for document in read_corpus([path], pytest.fail)}
+    ids = {document.title: document.id for document in CorpusReader([path], pytest.fail)}
     assert load_questions(path, "dev") == load_multihop_questions(path)
     assert load_multihop_questions(path) == (
         [Question("q1", "Who?", "Ann", "bridge")],
@@ -146,7 +146,7 @@ def test_multihop_lines_take_the_type_from_the_id(tmp_path: Path) -> None:
     ]
     line = json.dumps({"id": "3hop1__5_6", "question": "Who?", "answer": "A", "paragraphs": paragraphs})
     path.write_text(line, encoding="utf-8")
-    ids = {document.text: document.id for document in read_corpus([path], pytest.fail)}
+    ids = {document.text: document.id for document in CorpusReader([path], pytest.fail)}
     assert load_multihop_questions(path) == (
         [Question("3hop1__5_6", "Who?", "A", "3hop1")],
         {"3hop1__5_6": {ids["x"]: 1}},

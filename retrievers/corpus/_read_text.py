@@ -1,0 +1,30 @@
+"""What a reader makes of a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..records import Markup
+
+
+@dataclass(frozen=True, slots=True)
+class ReadText:
+    """The text of a file, not yet normalised.
+
+    Attributes:
+        title: may be empty.
+        text: of the whole file.
+        markup: how it is written.
+        page_starts: the offset in ``text`` at which each page begins; empty where there are no pages.
+        first_line: the number of the text's first line in its file, where its lines are those of the file.
+        notes: what is to be known of the file, such as "2 pages have no text".
+        encoding: that was found for a file that is not UTF-8.
+    """
+
+    title: str
+    text: str
+    markup: Markup = "markdown"
+    page_starts: tuple[int, ...] = ()
+    first_line: int | None = None
+    notes: tuple[str, ...] = ()
+    encoding: str | None = None
