@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from .retrievers._svg import printable
+from .retrievers.protocols import READING
 
 if TYPE_CHECKING:
     from .measuring.evaluation import Evaluation
@@ -52,10 +54,12 @@ class ProgressBar:
         self._drawn = not quiet and self._console.is_terminal
         self._lines = not quiet and not self._drawn
         self._stage = ""
+        self._begun = perf_counter()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
             console=self._console,
             disable=not self._drawn,
@@ -76,10 +80,15 @@ class ProgressBar:
             self._stage = stage
             if self._task is not None:
                 self._progress.remove_task(self._task)
-            self._task = self._progress.add_task(stage)
+            self._task = self._progress.add_task(stage, rate="")
+            self._begun = perf_counter()
             if self._lines:
                 sys.stderr.write(f"{stage} ...\n")
-        self._progress.update(self._task, completed=done, total=total or None)
+        seconds = max(1e-3, perf_counter() - self._begun)
+        rate = f"{done / seconds:,.0f}/s"
+        if self._lines and stage == READING and done == total:
+            sys.stderr.write(f"{stage}: {done:,} in {seconds:.1f} s, {rate}\n")
+        self._progress.update(self._task, completed=done, total=total or None, rate=rate)
 
     def warn(self, message: str) -> None:
         """Show a warning above the bar."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import sys
+from collections.abc import Mapping
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
-from ..console import ProgressBar
+from ..console import ProgressBar, print_rows
 from .arguments import (
     add_lock_timeout,
     add_mask_patterns,
@@ -14,6 +17,12 @@ from .arguments import (
     mask_patterns,
     positive,
 )
+
+if TYPE_CHECKING:
+    from ..index.index import Index
+
+_SHOWN_SKIPPED = 20
+_SIZES = ("documents", "passages", "links", "entities", "relations", "facts")
 
 
 def add_index(subcommands: Any) -> None:
@@ -27,7 +36,9 @@ def add_index(subcommands: Any) -> None:
         "  trailhound index my-docs/ --out d.index --mask email phone --mask-pattern 'staff=EMP-\\d{6}'\n"
         "  trailhound index my-docs/ --out d.index --chunk-tokens 100 --context corpus\n"
         "  trailhound index corpus.jsonl --out c.index --dense opq --late-interaction 2\n"
-        "  trailhound index data/kg/umls --out umls.index",
+        "  trailhound index data/kg/umls --out umls.index\n"
+        "  trailhound index my-docs/ --out my-docs.index --strict\n"
+        "A file that cannot be read is skipped; the table at the end and --json say why.",
     )
     add_path(parser, "corpus", "CORPUS", "folder or file; several are one corpus", nargs="+")
     add_path(parser, "--out", "INDEX", "folder to make or replace", required=True)
@@ -73,6 +84,10 @@ def add_index(subcommands: Any) -> None:
         " of its subject (corpus); default: none",
     )
     _add_masking(parser)
+    about = "stop at the first file or record that cannot be read, instead of skipping it; an old index stays"
+    parser.add_argument("--strict", action="store_true", help=about)
+    about = "print what was made, skipped and left out as JSON"
+    parser.add_argument("--json", action="store_true", help=about)
     add_lock_timeout(parser)
 
 
@@ -92,11 +107,13 @@ def _add_masking(parser: argparse.ArgumentParser) -> None:
 def _index(parsed: argparse.Namespace) -> None:
     from ..index.index import Index
     from ..index.settings import IndexSettings
+    from ..retrievers._svg import printable_json
 
     patterns = mask_patterns(parsed)
     names = ("encoder", "dense", "chunk_words", "chunk_tokens", "context", "late_interaction", "dimension")
     chosen: dict[str, Any] = {name: getattr(parsed, name) for name in (*names, "drop_duplicates")}
     settings = IndexSettings(mask=tuple(parsed.mask), **chosen)
+    started = perf_counter()
     with ProgressBar(parsed.quiet) as bar:
         index = Index.build(
             parsed.corpus,
@@ -107,22 +124,68 @@ def _index(parsed: argparse.Namespace) -> None:
             progress=bar.report,
             mask_patterns=patterns,
             lock_timeout=parsed.lock_timeout,
+            strict=parsed.strict,
         )
-    if index.facts is not None:
-        relations = len(index.facts.relations)
-        print(f"{parsed.out}: {len(index):,} entities, {relations:,} relations, {len(index.facts):,} facts")
-        return
-    print(
-        f"{parsed.out}: {index.store.documents:,} documents, {len(index):,} passages, {len(index.graph.edges):,} links"
-        + (f", {len(index.dropped):,} duplicates dropped" if parsed.drop_duplicates else "")
-    )
+    figures: dict[str, Any] = {"index": str(parsed.out), **_figures(index)}
+    if parsed.drop_duplicates:
+        figures["duplicates"] = len(index.dropped)
     if parsed.mask or patterns:
-        print(_masked(index.manifest["compiler"]))
+        figures["masked"] = _masked(index.manifest["compiler"])
+    figures |= {"seconds": round(perf_counter() - started, 3), **index.manifest.get("reading", {})}
+    if parsed.json:
+        print(printable_json(figures, ascii_only=(sys.stdout.encoding or "").lower() != "utf-8"))
+    else:
+        _print(figures)
 
 
-def _masked(compiler: list[dict[str, Any]]) -> str:
-    """Return what was masked, in a line; never a value."""
+def _figures(index: Index) -> dict[str, int]:
+    """Return the size of an index: of documents, or of a knowledge graph."""
+    if index.facts is not None:
+        return {"entities": len(index), "relations": len(index.facts.relations), "facts": len(index.facts)}
+    return {"documents": index.store.documents, "passages": len(index), "links": len(index.graph.edges)}
+
+
+def _print(figures: dict[str, Any]) -> None:
+    """Print what was made in a line, then what was masked, left out and skipped."""
+    sizes = [f"{figures[name]:,} {name}" for name in _SIZES if name in figures]
+    if "duplicates" in figures:
+        sizes.append(f"{figures['duplicates']:,} duplicates dropped")
+    from ..retrievers._svg import printable
+
+    print(printable(f"{figures['index']}: {', '.join(sizes)}"))
+    if "masked" in figures:
+        masked = dict(figures["masked"])
+        documents = masked.pop("documents")
+        print(f"masked: {', '.join(f'{count:,} {name}' for name, count in masked.items())} in {documents:,} documents")
+    print_reading(figures)
+
+
+def _masked(compiler: list[dict[str, Any]]) -> dict[str, int]:
+    """Return how often what was masked, and in how many documents; never a value."""
     mask = next(stage for stage in compiler if stage["stage"] == "mask")
-    counts = mask["counts"]
-    found = [f"{counts[name]:,} {name}" for name in (*mask["settings"]["kinds"], *mask["settings"]["patterns"])]
-    return f"masked: {', '.join(found)} in {counts['documents']:,} documents"
+    kinds = (*mask["settings"]["kinds"], *mask["settings"]["patterns"])
+    return {name: mask["counts"][name] for name in (*kinds, "documents")}
+
+
+def print_reading(reading: Mapping[str, Any]) -> None:
+    """Print what became of the files of a corpus that did not go in as they are: ``ReadingReport.to_json``.
+
+    Nothing where every file was read and none was left out.
+    """
+    from ..retrievers._svg import printable
+
+    encodings: dict[str, list[str]] = {}
+    for name, encoding in reading.get("encodings", {}).items():
+        encodings.setdefault(encoding, []).append(name)
+    for encoding, names in sorted(encodings.items()):
+        more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+        print(printable(f"read as {encoding}: {', '.join(names[:3])}{more}"))
+    left_out = reading.get("left_out", {})
+    if left_out:
+        print(printable("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in left_out.items())))
+    if reading.get("skipped"):
+        shown = reading["skipped"][:_SHOWN_SKIPPED]
+        print_rows(("skipped", "why"), (), [(printable(one["path"]), printable(one["reason"])) for one in shown])
+        others = reading["skipped_count"] - len(shown)
+        if others:
+            print(f"and {others:,} more (the manifest of the index names {len(reading['skipped']):,})")

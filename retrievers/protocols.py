@@ -14,6 +14,9 @@ from .records import Candidates, Hits, Passage, Query, SupportingSentence, Vecto
 Progress = Callable[[str, int, int], None]
 """Called with (stage in words, done, total); the command line draws it, the library stays silent."""
 
+READING = "reading files"
+"""The stage in which the files of a corpus are read, whose rate the command line says."""
+
 
 @runtime_checkable
 class Encoder(Protocol):

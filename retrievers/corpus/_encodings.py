@@ -21,6 +21,9 @@ _CONTROL = bytes({*range(0x20), 0x7F} - {0x08, 0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x1
 _SAMPLE = 1 << 16
 _MOST_CONTROL = 0.05
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
+_IN_WORD = re.compile(rb"(?<=[A-Za-z])[\x80-\xff]+|[\x80-\xff]+(?=[A-Za-z])")
+"""A byte that stands alone is a sign more often than a letter, and says nothing of the language."""
+
 _KANA_HALF = re.compile("[\uff61-\uff9f]")
 _JAPANESE_ESCAPE = re.compile(rb"\x1b\$[@B]")
 
@@ -40,7 +43,7 @@ _LATIN = (
     ("cp852", ("áčďéěíňóřšťúůýž", "ąćęłńóśźż", "áéíóöőúüű")),
 )
 _OTHERS = (
-    *("cp932", "euc_jp", "gb18030", "big5hkscs", "cp949", "cp1251", "koi8_r", "cp866", "iso8859_5", "mac_cyrillic"),
+    *("cp932", "euc_jp", "gb18030", "big5hkscs", "cp949", "cp1251", "koi8_r", "cp866", "iso8859_5"),
     *("cp1253", "iso8859_7", "cp1255", "cp1256", "cp1252", "cp1250"),
 )
 """Encodings in which letters beyond ASCII stand beside each other."""
@@ -175,7 +178,7 @@ def _likeliest(data: bytes) -> str | None:
     sample = b"\n".join(lines)
     runs = _HIGH_RUN.findall(sample)
     high = sum(map(len, runs))
-    latin, share = _latin(b"".join(runs))
+    latin, share = _latin(b"".join(_IN_WORD.findall(sample)))
     in_runs = sum(len(run) for run in runs if len(run) > 1)
     if in_runs < 0.4 * high or (share > 0.9 and 2 * high < len(sample)):
         return latin

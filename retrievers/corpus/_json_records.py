@@ -162,7 +162,7 @@ def _parse_line(data: bytes, path: Path, line: int, error: LocatedError) -> Any:
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
-        text = decode(data, path, error, first_line=line)
+        text = decode(data, path, error, first_line=line).rstrip("\r\n")
     try:
         # The standard parser keeps a lone surrogate escape, so that it can be replaced later.
         return json.loads(text, parse_constant=_refuse_constant)

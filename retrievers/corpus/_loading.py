@@ -8,7 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from ...errors import CorpusError, MissingExtraError, QuestionsError
-from ..protocols import Progress
+from ..protocols import READING, Progress
 from ..records import Document
 from ._beir import read_beir
 from ._data_sets import CORPUS_FILE, belongs_to_data_set, is_data_set, kind_of
@@ -88,6 +88,7 @@ class CorpusReader:
     def read(self, files: Sequence[CorpusFile]) -> Iterator[Document]:
         """Yield the documents of files that :meth:`files` listed; raises as it does."""
         seen: dict[str, tuple[bytes, Place]] = {}
+        self._say(0, len(files))
         for number, file in enumerate(files, start=1):
             before = self.report.documents
             for document, place, pooled in self._documents_of(file):
@@ -171,7 +172,7 @@ class CorpusReader:
 
     def _say(self, done: int, total: int) -> None:
         if self._progress is not None:
-            self._progress("reading files", done, total)
+            self._progress(READING, done, total)
 
     def _nothing(self) -> CorpusError:
         """Return the error that says why there is no document."""
