@@ -127,12 +127,12 @@ def _gather(text: str, ruler: _Words | _Tokens) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     budget, used, only_headings = ruler.budget, 0, True
     for block in blocks(text):
-        if block.heading and not only_headings:
+        if block.kind == "heading" and not only_headings:
             used, only_headings = 0, True
         for start, end in _sentences(text, block.start, block.end):
             # A heading is kept with what follows it, even if a long sentence must be cut for that.
             room = budget - used if only_headings and used < budget else budget
-            for piece in ruler.pieces(text, start, end, room, block.heading):
+            for piece in ruler.pieces(text, start, end, room, block.kind == "heading"):
                 size = 0 if used == 0 else ruler.joined(text, spans[-1][0], used, piece)
                 if used == 0 or size > budget:
                     spans.append((piece.start, piece.end))
