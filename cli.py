@@ -54,8 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         sys.stderr.write(f"trailhound: {printable(' '.join(str(error).split()))}\n")
         return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("trailhound: interrupted; index, train and demo go on from here when they are called again\n")
+    except KeyboardInterrupt as stopped:
+        about = str(stopped) or "index, update, train and demo go on from here when they are called again"
+        sys.stderr.write(f"trailhound: interrupted; {printable(about)}\n")
         return 130
     return 0
 

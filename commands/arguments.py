@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -183,6 +184,19 @@ def open_index(
     from ..index.index import Index
 
     return Index.open(path, threads=threads, router=router, shard_mass=shard_mass, lock_timeout=lock_timeout)
+
+
+@contextmanager
+def going_on(place: Path) -> Iterator[None]:
+    """Let an interruption say what is kept of the work on the index at ``place``."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from ..retrievers.vectors._vector_log import VectorLog
+
+        kept = VectorLog(place.resolve()).count()
+        more = f"; {kept:,} encoded passages are kept, the same command goes on from there" if kept else ""
+        raise KeyboardInterrupt(f"the index is as it was{more}") from None
 
 
 def open_searched(parsed: argparse.Namespace) -> Index:

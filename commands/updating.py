@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..console import ProgressBar
 from ..errors import QuestionsError
+from ..retrievers._svg import printable
 from .arguments import (
     WrongUseError,
     add_lock_timeout,
     add_mask_patterns,
     add_path,
     command_parser,
+    going_on,
     mask_patterns,
     open_index,
 )
 
 if TYPE_CHECKING:
     from ..index._drift import Drift
+    from ..index._syncing import SyncReport
+    from ..index.index import Index
     from ..index.updates import UpdateReport
-
-_AT_ONCE = 1000
-"""Documents that become searchable together: a bound on memory and on what a kill undoes."""
 
 _NAMED = 3
 """Passages that are named of those that came back."""
@@ -37,22 +38,31 @@ def add_update(subcommands: Any) -> None:
         subcommands,
         "update",
         _update,
-        "add documents to an index, replace or delete them; they are searched from the next query on",
+        "add documents to an index, replace or delete them, or keep a folder in step; searches see it at once",
+        "  trailhound update my-docs.index my-docs/ --sync\n"
+        "  trailhound update my-docs.index my-docs/guide --sync --dry-run\n"
         "  trailhound update my-docs.index new-docs/\n"
-        "  trailhound update my-docs.index changed.md --replace\n"
+        "  trailhound update my-docs.index my-docs/changed.md --replace\n"
         "  trailhound update my-docs.index --delete old.md 2019/notes.txt\n"
         "  trailhound update my-docs.index new-docs/ --questions asked-last-week.txt\n"
         "  trailhound update my-docs.index --delete-never-retrieved last-month.trec\n"
-        "The id of a file is its path below CORPUS; the JSON of `trailhound search` tells every document_id.",
+        "The id of a file is its path from the folder that was indexed; the JSON of `trailhound search` tells every"
+        " document_id.",
     )
     add_path(parser, "index", "INDEX")
     add_path(parser, "corpus", "CORPUS", "what `trailhound index` reads", nargs="*")
-    parser.add_argument("--replace", action="store_true", help="documents take the place of others of their id")
-    about = "documents to delete, before any are added"
+    about = "add what is new in CORPUS, replace what changed, delete what is gone; below a sub-folder only its own"
+    parser.add_argument("--sync", action="store_true", help=about)
+    about = "with --sync, only list what would be added (+), replaced (~) and deleted (-)"
+    parser.add_argument("--dry-run", action="store_true", help=about)
+    about = "documents take the place of others of their id; those that are the same stay as they are"
+    parser.add_argument("--replace", action="store_true", help=about)
+    about = "documents to delete, before any are added: ids, or paths of their files"
     parser.add_argument("--delete", nargs="+", default=[], metavar="ID", help=about)
     about = "delete the documents that none of these run files (`trailhound evaluate --run-file`) found anything of"
     add_path(parser, "--delete-never-retrieved", "RUN.trec", about, nargs="+", default=[])
     add_path(parser, "--questions", "FILE", "recent questions, one a line, to measure drift by")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_lock_timeout(parser)
     add_mask_patterns(
         parser, "the patterns that the index was built with, every one again: it does not store them; may be repeated"
@@ -68,54 +78,87 @@ def _question_lines(path: Path) -> list[str]:
 
 def _update(parsed: argparse.Namespace) -> None:
     from ..index._drift import measure_drift
-    from ..measuring._metrics import documents_never_retrieved
-    from ..retrievers.corpus._loading import CorpusReader
 
-    if not parsed.corpus and not parsed.delete and not parsed.delete_never_retrieved:
-        raise WrongUseError("nothing to do: name a CORPUS to add, or documents to --delete")
+    _check_use(parsed)
     questions = [] if parsed.questions is None else _question_lines(parsed.questions)
     patterns = mask_patterns(parsed)
     index = open_index(parsed.index, parsed.threads, lock_timeout=parsed.lock_timeout)
-    reports = []
-    with ProgressBar(parsed.quiet) as bar:
-        gone = list(parsed.delete)
-        if parsed.delete_never_retrieved:
-            found_nothing_of = documents_never_retrieved(index, parsed.delete_never_retrieved)
-            gone += [document for document in found_nothing_of if document not in parsed.delete]
-        if gone:
-            reports.append(index.delete(gone, progress=bar.report))
-        done = 0
-        rest = iter(CorpusReader(parsed.corpus, bar.warn) if parsed.corpus else ())
-        while documents := list(islice(rest, _AT_ONCE)):
-            reports.append(index.add(documents, parsed.replace, mask_patterns=patterns, progress=bar.report))
-            done += len(documents)
-            bar.report("adding documents", done, 0)
-    for line in _lines(parsed.index, reports, measure_drift(index, [line for line in questions if line.strip()])):
+    with ProgressBar(parsed.quiet) as bar, going_on(index.path):
+        given: dict[str, Any] = {"mask_patterns": patterns, "warn": bar.warn, "progress": bar.report}
+        if parsed.sync:
+            synced = index.sync(parsed.corpus, dry_run=parsed.dry_run, **given)
+        else:
+            updated = index.change(parsed.corpus, delete=_gone(index, parsed), replace=parsed.replace, **given)
+    asked = [line for line in questions if line.strip()]
+    if parsed.json:
+        print(json.dumps(synced.to_json() if parsed.sync else updated.to_json(), ensure_ascii=False))
+        return
+    if parsed.sync:
+        for line in _sync_lines(parsed.index, synced):
+            print(printable(line))
+        if synced.update is None:
+            return
+        updated = synced.update
+    for line in _lines(parsed.index, updated, measure_drift(index, asked)):
         print(line)
 
 
-def _lines(place: Path, reports: list[UpdateReport], drift: Drift) -> Iterator[str]:
+def _check_use(parsed: argparse.Namespace) -> None:
+    """Refuse what contradicts itself."""
+    deletes = parsed.delete or parsed.delete_never_retrieved
+    if not parsed.corpus and not deletes:
+        raise WrongUseError("nothing to do: name a CORPUS to add, or documents to --delete")
+    if parsed.sync and (deletes or parsed.replace or not parsed.corpus):
+        raise WrongUseError("--sync adds, replaces and deletes by itself: give CORPUS, no --replace and no --delete")
+    if parsed.dry_run and not parsed.sync:
+        raise WrongUseError("--dry-run lists what --sync would do: give both")
+
+
+def _gone(index: Index, parsed: argparse.Namespace) -> list[str]:
+    """Return the ids of the documents that are to be deleted."""
+    from ..measuring._metrics import documents_never_retrieved
+
+    gone = [index.id_of(given) for given in parsed.delete]
+    if parsed.delete_never_retrieved:
+        gone += documents_never_retrieved(index, parsed.delete_never_retrieved)
+    return list(dict.fromkeys(gone))
+
+
+def _sync_lines(place: Path, report: SyncReport) -> Iterator[str]:
+    """Say what was done to bring an index in step, or list what would be."""
+    if report.dry_run:
+        for sign, names in (("+", report.added), ("~", report.replaced), ("-", report.deleted)):
+            yield from (f"{sign} {name}" for name in names)
+    if report.moved is not None:
+        yield f"{place}: the folder was {report.moved[0]} and is {report.moved[1]} from now on"
+    for name in report.emptied:
+        yield f"{name} has no text any more: it {'would be' if report.dry_run else 'was'} deleted from the index"
+    for name, why in report.unread.items():
+        yield f"{name} could not be read; what the index holds of it stays: {why}"
+    counts = [(len(report.added), "added"), (len(report.replaced), "replaced"), (len(report.deleted), "deleted")]
+    done = ", ".join(f"{count:,} {name}" for count, name in counts if count)
+    if report.dry_run:
+        yield f"{place}: would be {done or 'left as it is'}; {report.unchanged:,} unchanged"
+    elif not done:
+        yield f"{place}: nothing to do; {report.unchanged:,} unchanged"
+
+
+def _lines(place: Path, report: UpdateReport, drift: Drift) -> Iterator[str]:
     """Say what was done, how long it took to be searchable, and what to do next."""
-    names = ("added", "replaced", "deleted")
-    counts = {name: sum(getattr(report, name) for report in reports) for name in names}
-    done = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing to add"
-    passages = sum(report.passages for report in reports)
-    yield f"{place}: documents: {done}; {passages:,} new passages"
-    left_out = sum(len(report.dropped) for report in reports)
-    if left_out:
-        yield f"{left_out:,} passages repeat another and were left out"
-    restored = [identifier for report in reports for identifier in report.restored]
-    if restored:
-        more = f" and {len(restored) - _NAMED:,} more" if len(restored) > _NAMED else ""
+    counts = [(getattr(report, name), name) for name in ("added", "replaced", "deleted", "unchanged")]
+    done = ", ".join(f"{count:,} {name}" for count, name in counts if count) or "nothing to add"
+    yield f"{place}: documents: {done}; {report.passages:,} new passages"
+    if report.dropped:
+        yield f"{len(report.dropped):,} passages repeat another and were left out"
+    if report.restored:
+        more = f" and {len(report.restored) - _NAMED:,} more" if len(report.restored) > _NAMED else ""
         yield (
-            f"{len(restored):,} passages came back that had been left out because they repeat one that is gone now:"
-            f" {', '.join(restored[:_NAMED])}{more}"
+            f"{len(report.restored):,} passages came back that had been left out because they repeat one that is gone"
+            f" now: {', '.join(report.restored[:_NAMED])}{more}"
         )
-    times = [report.milliseconds for report in reports]
-    if len(times) == 1:
-        yield f"searchable after {times[0]:,.0f} ms"
-    elif times:
-        yield f"searchable in {len(times)} steps, each within {max(times):,.0f} ms, all after {sum(times):,.0f} ms"
+    if not (report.added or report.replaced or report.deleted):
+        return
+    yield f"searchable after {report.milliseconds:,.0f} ms"
     moved = {
         "unknown terms": drift.unknown_terms,
         "centroid shift": drift.centroid_shift,
@@ -125,8 +168,8 @@ def _lines(place: Path, reports: list[UpdateReport], drift: Drift) -> Iterator[s
     }
     figures = ", ".join(f"{name} {value:.2f}" for name, value in moved.items() if value is not None)
     yield f"drift since the base was built (0 to 1): {figures}"
-    if reports and reports[-1].advice is not None:
-        yield reports[-1].advice
+    if report.advice is not None:
+        yield report.advice
 
 
 def add_compact(subcommands: Any) -> None:
@@ -144,7 +187,7 @@ def add_compact(subcommands: Any) -> None:
 
 def _compact(parsed: argparse.Namespace) -> None:
     index = open_index(parsed.index, parsed.threads, lock_timeout=parsed.lock_timeout)
-    with ProgressBar(parsed.quiet) as bar:
+    with ProgressBar(parsed.quiet) as bar, going_on(index.path):
         folded = index.compact(progress=bar.report)
     if not folded:
         print(f"{parsed.index}: no changes to fold in")

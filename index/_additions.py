@@ -6,17 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from ..errors import EncoderError, UpdateError
+from ..errors import UpdateError
 from ..retrievers.compiling._compiler import CorpusCompiler, token_counter
 from ..retrievers.compiling._context import Chunked, ContextFunction, ContextName, in_context
 from ..retrievers.compiling._masking import Masker
 from ..retrievers.compiling._pruning import DuplicateFilter, Entry, KnownPassages
 from ..retrievers.protocols import Encoder, Progress
-from ..retrievers.records import Document, Vectors
+from ..retrievers.records import Document
 from ..retrievers.vectors._encoder import embedding_text
 from ..retrievers.vectors._late_interaction import check_tokens
+from ..retrievers.vectors._vector_cache import VectorCache
 from ._corpus_knowledge import CorpusKnowledge, lines_of_additions
 from ._segments import Parts
 from ._writing import SegmentContent
@@ -33,6 +32,7 @@ class Additions:
         masker: what is masked.
         context: the line before a passage's text.
         encoder: of its vectors, and of its word pieces.
+        vectors: what it encodes by way of.
     """
 
     parts: Parts
@@ -40,6 +40,7 @@ class Additions:
     masker: Masker
     context: ContextName | ContextFunction
     encoder: Encoder
+    vectors: VectorCache
 
     def compiled(self, documents: Iterable[Document]) -> list[Chunked]:
         """Mask and chunk; duplicates are still among the passages."""
@@ -66,7 +67,7 @@ class Additions:
         late, pieces = parts.base.late, None
         if late is not None:
             pieces = late.coded(embedded, check_tokens(self.encoder, self.settings.late_interaction))
-        vectors = _encoded(self.encoder, embedded, progress)
+        vectors = self.vectors.encode(embedded, progress)[1]
         return SegmentContent(compiled, lines, vectors, pieces, None, dropped, marks)
 
     def _compiler(self, masker: Masker) -> CorpusCompiler:
@@ -153,14 +154,3 @@ def masker_of_masked(settings: IndexSettings, manifest: Mapping[str, Any]) -> Ma
     """Return the masker of a build from documents that are masked already: it says by which patterns they were."""
     matching_nothing = "(?!)"
     return Masker(settings.mask, dict.fromkeys(pattern_names(manifest), matching_nothing))
-
-
-def _encoded(encoder: Encoder, texts: Sequence[str], progress: Progress | None) -> Vectors:
-    if not texts:
-        return np.zeros((0, encoder.dimension), np.float32)
-    vectors = np.asarray(encoder.encode(texts, progress), np.float32)
-    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-    if len(bad):
-        text = texts[int(bad[0])][:80]
-        raise EncoderError(f"{encoder.name} gave a vector that is not finite for {text!r}: check the encoder")
-    return vectors

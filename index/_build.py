@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from ..retrievers.compiling._compiler import CorpusCompiler, StageRecord, token_
 from ..retrievers.compiling._context import ContextFunction, ContextName, in_context
 from ..retrievers.compiling._masking import Masker
 from ..retrievers.compiling._pruning import DuplicateFilter, save_dropped
+from ..retrievers.corpus._known_files import KnownFiles
 from ..retrievers.corpus._loading import CorpusReader
 from ..retrievers.knowledge._fact_encoder import EmbeddingSettings, FactEncoder
 from ..retrievers.knowledge._facts import Facts, entity_documents, graph_file
@@ -31,6 +34,7 @@ from ..retrievers.vectors._late_interaction import LATE, LateInteractionIndex, c
 from ..retrievers.vectors._vector_cache import DENSE, KEYS, VectorCache, clear_vectors, keys_of
 from ..retrievers.words._lexical import LexicalIndex
 from ..retrievers.words._terms import TermIndex
+from ._roots import Roots
 from ._segments import FACTS, GRAPH, LEXICAL, TERMS
 from .settings import IndexSettings
 
@@ -172,7 +176,12 @@ class BuildPlan:
     threads: int | None
 
     def write(
-        self, corpus: Path | Iterable[Document], place: Path, warn: Callable[[str], None], progress: Progress | None
+        self,
+        corpus: Path | Iterable[Document],
+        place: Path,
+        warn: Callable[[str], None],
+        progress: Progress | None,
+        about: Mapping[str, Any],
     ) -> None:
         """Write a whole index at ``place``, whose lock is held, and commit it.
 
@@ -181,6 +190,7 @@ class BuildPlan:
             place: of the index; what is there is searched until the new one is whole.
             warn: called with what was left out or repaired.
             progress: called with (stage, done, total).
+            about: what the manifest says of the corpus.
 
         Raises:
             CorpusError: when the corpus holds no text.
@@ -204,7 +214,7 @@ class BuildPlan:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
         entry = SegmentEntry(folder.name, digest, int(str(description["passages"])))
-        commit(place, {**description, "generation": number}, [entry])
+        commit(place, {**about, **description, "generation": number}, [entry])
         remove_garbage(place, [entry])
         clear_vectors(place)
 
@@ -277,36 +287,59 @@ def graph_of(items: object, warn: Callable[[str], None]) -> Path | None:
     return graph_file([Path(item) for item in items], warn)
 
 
+def corpus_of(
+    corpus: Path | str | Iterable[Path | str] | Iterable[Document],
+) -> tuple[Iterator[Document], list[Path]]:
+    """Return the documents of a corpus that are given as such, and the paths of those that are to be read.
+
+    Raises:
+        CorpusError: when there are both; where documents come first, only once they are walked through.
+    """
+    items = iter([corpus] if isinstance(corpus, str | Path) else corpus)
+    first = next(items, None)
+    if first is None or isinstance(first, Document):
+        return _only_documents(chain([] if first is None else [first], items)), []
+    paths = [Path(first)]
+    for item in items:
+        if isinstance(item, Document):
+            raise CorpusError(f"a corpus is paths or documents, not both: document {item.id!r}")
+        paths.append(Path(item))
+    return iter(()), paths
+
+
+def _only_documents(items: Iterable[object]) -> Iterator[Document]:
+    for item in items:
+        if not isinstance(item, Document):
+            raise CorpusError(f"a corpus is paths or documents, not both: {item!r}")
+        yield item
+
+
 def documents_of(
     corpus: Iterable[Path | str] | Iterable[Document],
     warn: Callable[[str], None],
     progress: Progress | None,
     but: Path,
     strict: bool,
-) -> CorpusReader | Iterator[Document]:
-    """Read paths, without what lies in the folder ``but``; pass documents through.
+    masked: bool,
+) -> tuple[CorpusReader | Iterator[Document], Roots]:
+    """Read paths, without what lies in the folder ``but``; pass documents through. Also returns the corpus's roots.
 
     Raises:
         CorpusError: when there is nothing, or both paths and documents; the last is told while they are read.
     """
-    items = iter(corpus)
+    items, paths = corpus_of(corpus)
+    if paths:
+        roots = Roots().with_paths(paths)
+        known = KnownFiles(roots.name_of, partial(roots.marked, always=masked))
+        return CorpusReader(paths, warn, strict=strict, progress=progress, but=(but,), known=known), roots
     first = next(items, None)
     if first is None:
         raise CorpusError("no corpus given: name at least one file or folder")
-    if isinstance(first, Document):
-        return _only_documents(first, items, progress)
-    paths = [Path(first)]
-    for item in items:
-        if isinstance(item, Document):
-            raise CorpusError(f"a corpus is paths or documents, not both: document {item.id!r}")
-        paths.append(Path(item))
-    return CorpusReader(paths, warn, strict=strict, progress=progress, but=(but,))
+    return _counted(chain([first], items), progress), Roots()
 
 
-def _only_documents(first: Document, others: Iterator[object], progress: Progress | None) -> Iterator[Document]:
-    for count, item in enumerate(chain([first], others), start=1):
-        if not isinstance(item, Document):
-            raise CorpusError(f"a corpus is paths or documents, not both: {item!r}")
-        yield item
+def _counted(documents: Iterable[Document], progress: Progress | None) -> Iterator[Document]:
+    for count, document in enumerate(documents, start=1):
+        yield document
         if progress is not None and count % 1000 == 0:
             progress("reading documents", count, 0)

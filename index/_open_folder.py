@@ -210,14 +210,17 @@ class OpenFolder:
         with self._opening:
             self._watched, self._latest = _watch(self.path), state
 
-    @contextmanager
-    def _changing(self, waiting: Callable[[str], None] | None = None) -> Iterator[State]:
-        """Be the only writer, up to date."""
+    def _check_changeable(self) -> None:
         if self.facts is not None:
             raise UpdateError(
                 f"{self.path} is a knowledge graph, whose vectors are learnt from all facts together: change its"
                 " graph.txt and build it again"
             )
+
+    @contextmanager
+    def _changing(self, waiting: Callable[[str], None] | None = None) -> Iterator[State]:
+        """Be the only writer, up to date."""
+        self._check_changeable()
         with self._writing, locked(self.path, self._lock_timeout, waiting or _LOG.warning):
             state = self._follow()
             remove_garbage(self.path, entries(state.manifest))  # of writers that were killed

@@ -9,7 +9,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..retrievers._store import EvidenceStore
+from ..retrievers._store import EvidenceStore, Origin
 from ..retrievers.records import Document, Hits, Passage, Query, Rows, Vectors
 from ..retrievers.vectors._dense import DenseIndex
 from ..retrievers.vectors._late_interaction import NOTHING, LateInteractionIndex
@@ -179,6 +179,15 @@ class SegmentedStore:
         wanted = list(document_ids)
         found = self.places_of(wanted)
         return [identifier for identifier in wanted if identifier in found]
+
+    def origins(self) -> list[Origin]:
+        """Return where all documents came from, in the order they were added."""
+        return [
+            origin
+            for store, deleted in zip(self._stores, self._deleted, strict=True)
+            for origin, gone in zip(store.origins(), deleted.tolist(), strict=True)
+            if not gone
+        ]
 
     def document_ids(self) -> list[str]:
         """Return the ids of all documents in the order they were added."""

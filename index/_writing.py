@@ -89,7 +89,7 @@ class Writer:
     progress: Progress | None = None
 
     def apply(self, state: State, removed: Sequence[str], content: SegmentContent | None) -> State:
-        """Delete documents and add others in one step; returns the state that is on the disk then.
+        """Delete documents and add others in one step; returns the state, which nobody else sees before the commit.
 
         Raises:
             StorageError: when the disk is full or cannot be written; the index is as it was.
@@ -113,15 +113,23 @@ class Writer:
             else:
                 shutil.rmtree(folder)
             segments = self._with_deletions(segments, gone_documents, parts, number)
-        return self._commit(state, segments, gone_documents, (number, serials + count), unlinked)
+        return self._next(state, segments, gone_documents, (number, serials + count), unlinked)
 
     def merge(self, state: State) -> State:
         """Merge segments as long as many small ones stand in a row, or one has lost half of its passages."""
-        before = state
         while (chosen := _to_merge(state.parts)) is not None:
             state = self._merged(state, *chosen)
-        if state is not before:
-            remove_garbage(self.place, [segment.entry for segment in state.parts.segments])
+        return state
+
+    def commit(self, state: State) -> State:
+        """Let the manifest name the segments of a state, and remove all others; returns the state that is seen then.
+
+        Raises:
+            StorageError: when the disk is full or cannot be written; the index is as it was.
+        """
+        listed = [segment.entry for segment in state.parts.segments]
+        state = State(commit(self.place, state.manifest, listed), state.parts)
+        remove_garbage(self.place, listed)
         return state
 
     def _merged(self, state: State, first: int, last: int) -> State:
@@ -141,7 +149,7 @@ class Writer:
             deleted[first:last] = [_none_of(new)] if kept else []
             if not kept:
                 shutil.rmtree(folder)
-        return self._commit(state, segments, deleted, (number, int(state.manifest["serials"])), parts)
+        return self._next(state, segments, deleted, (number, int(state.manifest["serials"])), parts)
 
     def _write(self, folder: Path, content: SegmentContent, encoder: str) -> dict[str, Any]:
         """Write everything but the edges; returns what is said of the segment."""
@@ -210,7 +218,7 @@ class Writer:
             found.append(segment)
         return found
 
-    def _commit(
+    def _next(
         self,
         state: State,
         segments: Sequence[Segment],
@@ -218,11 +226,11 @@ class Writer:
         numbers: tuple[int, int],
         before: Parts,
     ) -> State:
-        """Let the manifest name these segments, with its generation and next serial number; returns the new state."""
+        """Return the state of these segments, with its generation and next serial number."""
         parts = self._parts(segments, deleted, before)
         counts = {"documents": parts.store.documents, "passages": len(parts.store)}
         manifest = {**state.manifest, **counts, "generation": numbers[0], "serials": numbers[1]}
-        return State(commit(self.place, manifest, [segment.entry for segment in segments]), parts)
+        return State(manifest, parts)
 
     def _parts(self, segments: Sequence[Segment], deleted: Sequence[NDArray[np.bool_]], before: Parts) -> Parts:
         return parts_of(segments, deleted, self.links, before)

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import CorpusError, EncoderError
+from ..errors import EncoderError
 from ..retrievers._folder import LOCK_TIMEOUT, base_hash, building
 from ..retrievers.compiling._context import ContextFunction
 from ..retrievers.compiling._masking import Masker
@@ -21,19 +20,16 @@ from ..retrievers.protocols import Encoder, Progress, SubIndex
 from ..retrievers.records import Document, Query
 from ..retrievers.vectors._encoder import ProjectedEncoder, load_encoder
 from ..retrievers.vectors._late_interaction import check_tokens
-from ._additions import Additions, context_of, masker_of, masker_of_masked
 from ._build import BuildPlan, documents_of, graph_of
-from ._open_folder import OpenFolder
+from ._changeable_folder import ChangeableFolder
 from ._segments import WordPieces
-from ._writing import State, Writer
 from .settings import IndexSettings, with_function
-from .updates import UpdateReport, addition, deletion, report
 
 if TYPE_CHECKING:
     from ._routing import Routing
 
 
-class Index(OpenFolder):
+class Index(ChangeableFolder):
     """An opened index; threads may share one.
 
     Args:
@@ -160,114 +156,12 @@ class Index(OpenFolder):
         triples = graph_of(items, called)
         place = Path(out).resolve()  # a link stays, what it points to is replaced
         with building(place, lock_timeout, called):
-            documents = documents_of(items, called, progress, place, strict) if triples is None else triples
-            plan.write(documents, place, called, progress)
+            if triples is None:
+                documents, roots = documents_of(items, called, progress, place, strict, bool(plan.masker))
+                plan.write(documents, place, called, progress, roots.about())
+            else:
+                plan.write(triples, place, called, progress, {})
         return cls(out, encoder if triples is None else None, threads, verify=False, lock_timeout=lock_timeout)
-
-    def add(
-        self,
-        documents: Iterable[Document],
-        replace: bool = False,
-        *,
-        context: ContextFunction | None = None,
-        mask_patterns: Mapping[str, str] | None = None,
-        progress: Progress | None = None,
-    ) -> UpdateReport:
-        """Add documents; they are searched from the next query on, and kept whatever happens.
-
-        All of them are added or none is. Encoding is what takes time: many at once take less than one by one. Small
-        additions are merged afterwards, within this call.
-
-        Args:
-            documents: what to add.
-            replace: let a document replace one of its id.
-            context: the function that the index was built with, where it was built with one.
-            mask_patterns: those that it was built with, by their names, where it was built with some.
-            progress: called with (stage, done, total).
-
-        Raises:
-            UpdateError: when an id is there already and not to be replaced, is given twice, the function or the
-                patterns are not those that the index was built with, or it is a knowledge graph.
-            CorpusError: when a document cannot be stored.
-            EncoderError: when the index's encoder cannot be loaded, or a vector is not finite.
-            IndexFolderError: when the index is gone; DamagedIndexError when it is damaged.
-            IndexBusyError: when another process is still changing it after ``lock_timeout``.
-            StorageError: when the disk is full or cannot be written; nothing was added.
-        """
-        started = perf_counter()
-        with self._changing() as state:
-            masker = masker_of(self.settings, self.manifest, mask_patterns)
-            additions, writer = self._additions(state, masker, context, "add"), self._writer(progress)
-            state, done = addition(writer, state, additions, list(documents), replace)
-            self._show(state)
-            reported = report(done, state.parts, started)
-            self._show(writer.merge(state))
-            return reported
-
-    def delete(
-        self,
-        document_ids: Iterable[str],
-        *,
-        context: ContextFunction | None = None,
-        progress: Progress | None = None,
-    ) -> UpdateReport:
-        """Delete documents; they are not found from the next query on.
-
-        Passages of others that had been left out because they repeat one of these come back (``restored`` of the
-        report); ``context`` is the function that the index was built with, which only they ask for.
-
-        Raises:
-            UpdateError: when one is not there (then none is deleted), or the index is a knowledge graph.
-            EncoderError: as for :meth:`add`, when something comes back.
-            IndexFolderError, IndexBusyError, StorageError: as for :meth:`add`.
-        """
-        started = perf_counter()
-        with self._changing() as state:
-            writer, unchanged = self._writer(progress), state
-            state, done = deletion(
-                writer, state, document_ids, lambda: self._additions(unchanged, Masker(), context, "delete")
-            )
-            self._show(state)
-            reported = report(done, state.parts, started)
-            self._show(writer.merge(state))
-            return reported
-
-    def compact(self, *, context: ContextFunction | None = None, progress: Progress | None = None) -> bool:
-        """Build one segment, a new base, from all documents; returns whether there was anything to do.
-
-        The result is that of building an index from the same documents; vectors are taken over, and so is the map to
-        shorter ones. Searches go on in the old segments until the new one is whole, and a kill leaves one of the two.
-        Changes by others wait.
-
-        Args:
-            context: the function that the index was built with, where it was built with one.
-            progress: called with (stage, done, total).
-
-        Raises:
-            CorpusError: when every document was deleted.
-            UpdateError, IndexFolderError, IndexBusyError, EncoderError, StorageError: as for :meth:`add`.
-        """
-        with self._changing() as state:
-            store = state.parts.store
-            if not state.parts.changed:
-                return False
-            if not len(store):
-                raise CorpusError(f"every document of {self.path} was deleted: there is nothing to build; add some")
-            masker, how = masker_of_masked(self.settings, self.manifest), context_of(self.settings, context, "compact")
-            plan = BuildPlan(self.settings, masker, how, self.encoder, self._threads)
-            documents = (store.document(identifier) for identifier in store.document_ids())
-            plan.write(documents, self.path.resolve(), lambda message: None, progress)
-            self._follow()
-        return True
-
-    def _additions(self, state: State, masker: Masker, context: ContextFunction | None, what: str) -> Additions:
-        how = context_of(self.settings, context, what)
-        return Additions(state.parts, self.settings, masker, how, self.encoder)
-
-    def _writer(self, progress: Progress | None) -> Writer:
-        settings = self.settings
-        pieces = self._word_pieces if settings.late_interaction else None
-        return Writer(self.path, settings.dense, settings.context != "none", pieces, self._links, progress)
 
     def __reduce__(self) -> tuple[Callable[..., Index], tuple[object, ...]]:
         """Pickle as the folder's path: whoever unpickles opens it."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,15 @@ _PASSAGE = (
 _MOST_VARIABLES = 500
 _LONGEST_SHORT = 0xFFFF
 """Characters of a text whose places take two bytes each."""
+
+
+class Origin(NamedTuple):
+    """Where a document came from: its id and source, the hash of its file, the number of its corpus root."""
+
+    id: str
+    source: str
+    file_hash: str | None
+    root: int | None
 
 
 class StoreWriter:
@@ -270,6 +279,11 @@ class EvidenceStore:
     def document_ids(self) -> list[str]:
         """Return the ids of all documents in the order they were added."""
         return [identifier for (identifier,) in self._fetch("SELECT id FROM documents ORDER BY number", [])]
+
+    def origins(self) -> list[Origin]:
+        """Return where all documents came from, in the order they were added."""
+        columns = "json_extract(metadata, '$.file_hash'), json_extract(metadata, '$.corpus_root')"
+        return [Origin(*row) for row in self._fetch(f"SELECT id, source, {columns} FROM documents ORDER BY number", [])]
 
     def rows(self) -> Rows:
         """Return the rows of all passages, int64 [N], ascending."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...errors import MaskingError
+from ..corpus._known_files import CORPUS_ROOT, FILE_HASH
 from ..records import Document
 from ._private_data import Span, cards, credentials, emails, ibans, ip_addresses, names_a_credential, phones
 
@@ -126,8 +127,14 @@ class Masker:
             title=self.text(document.title, counts),
             text=self.text(document.text, counts),
             source=self.text(document.source, again),
-            metadata=self.json(dict(document.metadata), counts),
+            metadata=self._metadata(document.metadata, counts),
         )
+
+    def _metadata(self, metadata: Mapping[str, Any], counts: Counter[str]) -> dict[str, Any]:
+        """Return metadata masked, without the hash of a file: what is hidden could be guessed and tried by it."""
+        others = {name: value for name, value in metadata.items() if name not in (FILE_HASH, CORPUS_ROOT)}
+        root = {CORPUS_ROOT: metadata[CORPUS_ROOT]} if CORPUS_ROOT in metadata else {}
+        return {**self.json(others, counts), **root}
 
     def _fields_masked(self, values: dict[Any, Any], counts: Counter[str]) -> dict[Any, Any]:
         result: dict[Any, Any] = {}

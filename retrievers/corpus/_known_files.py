@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 
+from ..records import Document
+
 FILE_HASH = "file_hash"
 """Key of a document's metadata: :func:`hash_of` the bytes of its file."""
+
+CORPUS_ROOT = "corpus_root"
+"""Key of a document's metadata: the number of the root that it is below, for all but the files of the first."""
 
 
 def hash_of(content: bytes) -> str:
@@ -20,12 +25,17 @@ def _name_in_folder(path: Path, name: str) -> str:
     return name
 
 
+def _as_it_is(document: Document, path: Path) -> Document:
+    return document
+
+
 @dataclass(slots=True)
 class KnownFiles:
     """What a reader is told of the files that an index holds, and what it tells of those that gave no document.
 
     Attributes:
         name_of: returns the id of a file from its path and its path in the folder that is read.
+        mark: returns a document with what is to be said of where it is, from the path of its file.
         hashes: by id, of the files that are in the index: a file of that hash is not parsed again.
         follows: the index is kept in step. No documents are no error, and a file that cannot be read stops nothing.
         unchanged: ids of files that have the hash that is known; filled by the reader.
@@ -34,6 +44,7 @@ class KnownFiles:
     """
 
     name_of: Callable[[Path, str], str] = _name_in_folder
+    mark: Callable[[Document, Path], Document] = _as_it_is
     hashes: Mapping[str, str] = field(default_factory=dict)
     follows: bool = False
     unchanged: list[str] = field(default_factory=list)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import CorpusError
 from .._folder import is_index
 from ._json_records import file_kind
+from ._known_files import KnownFiles
 from ._normalise import Complaints, Place
 from ._report import ReadingReport
 
@@ -49,14 +50,14 @@ class Listing:
         report: takes what is left out or cannot be read.
         complaints: warns of it.
         but: folders that are no part of the corpus, such as the index that is being made.
-        name_of: returns the id of a file from its path and its path in the folder that is read.
+        known: the files that an index holds: says what their ids are, and takes those that cannot be read.
     """
 
     suffixes: Collection[str]
     report: ReadingReport
     complaints: Complaints
     but: Collection[Path] = ()
-    name_of: Callable[[Path, str], str] = lambda path, name: name
+    known: KnownFiles = field(default_factory=KnownFiles)
 
     def file(self, path: Path) -> CorpusFile:
         """Return a file that the user named; a link is followed."""
@@ -85,7 +86,7 @@ class Listing:
 
     def _name(self, path: Path, name: str) -> str:
         """Return the id of a file; what is no character in its name is warned of."""
-        return self.complaints.normalised(self.name_of(path, name), Place(path))
+        return self.complaints.normalised(self.known.name_of(path, name), Place(path))
 
     def _entered(self, path: Path, whole: Path, without: Collection[Path]) -> bool:
         """Return whether a folder inside is walked through; where it is not, it is counted."""
@@ -125,12 +126,14 @@ class Listing:
         return target
 
     def _skip(self, reason: str, path: Path) -> None:
+        self.known.unread[self._name(path, path.name)] = reason
         self.report.skip(CorpusError(reason, path), Place(path), self.complaints)
 
     def _cannot_list(self, cause: OSError, folder: Path) -> None:
         error = CorpusError(f"cannot be listed ({cause.strerror}): check its permissions", cause.filename)
         if Path(cause.filename) == folder:
             raise error from cause
+        self.known.unread[self._name(Path(cause.filename), Path(cause.filename).name)] = str(error)
         self.report.skip(error, Place(Path(cause.filename)), self.complaints)
 
 

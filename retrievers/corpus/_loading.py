@@ -55,7 +55,7 @@ class CorpusReader:
         self._warn = warn
         self._progress = progress
         self._known = known or KnownFiles()
-        self._listing = Listing(SUFFIXES, self.report, self._complaints, but, self._known.name_of)
+        self._listing = Listing(SUFFIXES, self.report, self._complaints, but, self._known)
 
     def files(self) -> list[CorpusFile]:
         """List the files that are to be read, in the order of the paths and of their names.
@@ -94,7 +94,7 @@ class CorpusReader:
             for document, place, pooled in self._documents_of(file):
                 if self._is_new(document, place, seen, pooled):
                     self.report.documents += 1
-                    yield document
+                    yield self._known.mark(document, place.path)
                     if self.report.documents % (100 * _OFTEN) == 0:
                         self._say(number - 1, len(files))
             self.report.files += self.report.documents > before
@@ -133,6 +133,7 @@ class CorpusReader:
 
         def damaged(cause: CorpusError | QuestionsError) -> None:
             if isinstance(cause, CorpusError):
+                self._known.unread[file.name] = str(cause)
                 self.report.skip(cause, place, self._complaints)
 
         try:

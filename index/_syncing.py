@@ -1,0 +1,239 @@
+"""Keeping an index in step with its corpus: what is new, what changed and what is gone, told by content."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import CorpusError, UpdateError
+from ..retrievers._store import EvidenceStore, Origin
+from ..retrievers.compiling._masking import Masker, unique_ids
+from ..retrievers.corpus._known_files import FILE_HASH, KnownFiles
+from ..retrievers.corpus._loading import CorpusReader
+from ..retrievers.protocols import Progress
+from ..retrievers.records import Document
+from ._roots import Roots, absolute
+from ._segment_views import SegmentedStore
+from .updates import RECORD, UpdateReport, same
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What keeping an index in step did, or would do.
+
+    Attributes:
+        added, replaced, deleted: ids of documents that came, changed and went.
+        emptied: those of the deleted whose file is there without any text.
+        unread: why files could not be read, by id; what the index holds of them stays.
+        unchanged: documents that the index holds as they are.
+        moved: the root that is somewhere else now: where it was, and where it is.
+        dry_run: whether nothing was done.
+        update: how it was done; None where there was nothing to do.
+    """
+
+    added: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    emptied: tuple[str, ...] = ()
+    unread: dict[str, str] = field(default_factory=dict)
+    unchanged: int = 0
+    moved: tuple[str, str] | None = None
+    dry_run: bool = False
+    update: UpdateReport | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        names = ("added", "replaced", "deleted", "emptied")
+        return {
+            **{name: list(getattr(self, name)) for name in names},
+            "unread": dict(self.unread),
+            "unchanged": self.unchanged,
+            "moved": None if self.moved is None else {"from": self.moved[0], "to": self.moved[1]},
+            "dry_run": self.dry_run,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done to bring an index in step.
+
+    Attributes:
+        report: says it.
+        documents: that are new or changed, masked already.
+        roots: of the index from then on.
+    """
+
+    report: SyncReport
+    documents: Sequence[Document]
+    roots: Roots
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no document comes or goes."""
+        return not (self.documents or self.report.deleted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """The part of an index that is to match what is read: origins by id, and the roots whose whole it holds."""
+
+    origins: dict[str, Origin]
+    whole: frozenset[int]
+    moved: tuple[str, str] | None
+
+
+class Planner:
+    """Compares a corpus with an index; changes neither.
+
+    Args:
+        place: of the index, which is no part of the corpus.
+        store: of the index.
+        roots: of its corpus.
+        masker: what is masked in it.
+        warn: called with what was left out or repaired.
+        progress: called with (stage, done, total).
+    """
+
+    def __init__(
+        self,
+        place: Path,
+        store: EvidenceStore | SegmentedStore,
+        roots: Roots,
+        masker: Masker,
+        warn: Callable[[str], None],
+        progress: Progress | None,
+    ) -> None:
+        self._place = place
+        self._store = store
+        self._roots = roots
+        self._masker = masker
+        self._warn = warn
+        self._progress = progress
+        self._origins = store.origins()
+
+    def of_documents(self, documents: Iterable[Document]) -> Plan:
+        """Return what makes the index hold these documents and no others."""
+        scope = _Scope({origin.id: origin for origin in self._origins}, frozenset([-1]), None)
+        return self._compared(scope, self._masked(documents), KnownFiles(), self._roots)
+
+    def of_paths(self, paths: Sequence[Path]) -> Plan:
+        """Return what makes the index hold of these files and folders what they hold.
+
+        Raises:
+            CorpusError: when a path is missing that never was in the index, or one id names two documents.
+            UpdateError: when a folder is no part of the index's corpus, or everything would be deleted.
+        """
+        roots, scope = self._scope(paths)
+        hashes = {} if self._masker else {one.id: one.file_hash for one in scope.origins.values() if one.file_hash}
+        known = KnownFiles(
+            roots.name_of,
+            lambda document, path: roots.marked(document, path, bool(self._masker)),
+            hashes,
+            follows=True,
+        )
+        there = [path for path in paths if path.exists() or (found := roots.holding(path)) is None or not found[1]]
+        reader = CorpusReader(there, self._warn, progress=self._progress, but=(self._place,), known=known)
+        read = self._masked(reader) if there else []
+        return self._compared(scope, read, known, roots)
+
+    def _masked(self, documents: Iterable[Document]) -> list[Document]:
+        """Return documents as the index would store them."""
+        if not self._masker:
+            return list(documents)
+        unused = unique_ids()
+        return [self._masker.document(document, unused, Counter()) for document in documents]
+
+    def _scope(self, paths: Sequence[Path]) -> tuple[Roots, _Scope]:
+        """Return the roots from now on, and the documents that are to match these paths."""
+        roots, origins, whole, moved = self._roots, dict[str, Origin](), set[int](), None
+        for path in paths:
+            found = roots.holding(path)
+            if found is not None and found[1]:
+                origins |= {one.id: one for one in self._origins if _root_of(one) == found[0] and _below(one, found[1])}
+                continue
+            inside = roots.below(path)
+            if found is None and not inside and len(roots.places) < 2:
+                moved = (str(roots.places[0]), str(absolute(path))) if roots.places else None
+                roots, found = roots.moved(0, path), (0, "")
+            elif found is None and not inside:
+                raise UpdateError(
+                    f"{path} is none of the folders that the index was made from ({', '.join(map(str, roots.places))}):"
+                    f" add it with  trailhound update INDEX {path}"
+                )
+            roots = roots.with_paths([path])
+            numbers = {*inside, *([] if found is None else [found[0]])}
+            whole |= numbers
+            origins |= {one.id: one for one in self._origins if _root_of(one) in numbers}
+        return roots, _Scope(origins, frozenset(whole), moved)
+
+    def _compared(self, scope: _Scope, documents: list[Document], known: KnownFiles, roots: Roots) -> Plan:
+        others = {one.id: _root_of(one) for one in self._origins if one.id not in scope.origins}
+        changed: list[Document] = []
+        added: list[str] = []
+        replaced: list[str] = []
+        here = set(known.unchanged)
+        for document in documents:
+            here.add(document.id)
+            stored = document.id in scope.origins or document.id in others
+            if stored and same(self._store.document(document.id), document):
+                continue
+            if others.get(document.id) is not None:
+                raise CorpusError(
+                    f"the id {document.id!r} names another document that the index holds, of another place:"
+                    " rename one of the two, or delete that (--delete)",
+                    document.source or None,
+                )
+            changed.append(document)
+            (replaced if stored else added).append(document.id)
+        unread = {self._masker.text(name, Counter()): why for name, why in known.unread.items()}
+        empty = {self._masker.text(name, Counter()) for name in known.empty}
+        deleted = [one for name, one in scope.origins.items() if name not in here and not _kept(one, unread)]
+        self._check(scope, deleted, changed)
+        report = SyncReport(
+            tuple(added),
+            tuple(replaced),
+            tuple(one.id for one in deleted),
+            tuple(one.id for one in deleted if one.id in empty),
+            unread,
+            len(here) - len(changed),
+            scope.moved,
+        )
+        return Plan(report, changed, roots)
+
+    def _check(self, scope: _Scope, deleted: Sequence[Origin], changed: Sequence[Document]) -> None:
+        """Refuse to delete all of a root, which is most often an empty or a wrong folder."""
+        came = {document.metadata.get(FILE_HASH) for document in changed} - {None}
+        for number in scope.whole:
+            mine = deleted if number == -1 else [one for one in deleted if _root_of(one) == number]
+            held = len(scope.origins) if number == -1 else sum(_root_of(o) == number for o in scope.origins.values())
+            if mine and len(mine) == held and not came & {one.file_hash for one in mine}:
+                raise UpdateError(
+                    f"this has nothing in common with the {held:,} documents of the index, which would all be deleted:"
+                    " is it the right folder? To make the index anew:  trailhound index CORPUS --out INDEX"
+                )
+
+
+def _root_of(origin: Origin) -> int | None:
+    """Return the number of a document's root; None for one that came from no file."""
+    return 0 if origin.root is None and origin.file_hash is not None else origin.root
+
+
+def _below(origin: Origin, path: str) -> bool:
+    """Return whether a document is the file at a path, lies below it, or is a record of it."""
+    return origin.id == path or origin.id.startswith(f"{path}/") or _file_of(origin) == path.rsplit("/", 1)[-1]
+
+
+def _file_of(origin: Origin) -> str | None:
+    """Return the name of the file that a record is of; None for a document that is a file itself."""
+    name = RECORD.sub("", origin.source)
+    return name if name != origin.source else None
+
+
+def _kept(origin: Origin, unread: Collection[str]) -> bool:
+    """Return whether a document is what could not be read, lies below it, or is a record of it."""
+    parts = origin.id.split("/")
+    within = any("/".join(parts[:depth]) in unread for depth in range(1, len(parts) + 1))
+    return within or _file_of(origin) in {name.rsplit("/", 1)[-1] for name in unread}
