@@ -183,7 +183,7 @@ class ChangeableFolder(OpenFolder):
         while True:
             self.refresh()
             state = self._latest
-            planner = Planner(state.parts.store, Roots.of(state.manifest), masker, told, progress)
+            planner = Planner(self.path, state.parts.store, Roots.of(state.manifest), masker, told, progress)
             plan = planner.of_paths(paths) if paths else planner.of_documents(documents)
             if dry_run or (plan.is_empty and plan.roots == Roots.of(state.manifest)):
                 return dataclasses.replace(plan.report, dry_run=dry_run)
@@ -251,9 +251,7 @@ class ChangeableFolder(OpenFolder):
             masker, how = masker_of_masked(self.settings, self.manifest), context_of(self.settings, context, "compact")
             plan = BuildPlan(self.settings, masker, how, self.encoder, self._threads)
             documents = (store.document(identifier) for identifier in store.document_ids())
-            about: dict[str, Any] = {
-                name: self.manifest[name] for name in ("corpus", "reading") if name in self.manifest
-            }
+            about: dict[str, Any] = {name: self.manifest[name] for name in (CORPUS, "reading") if name in self.manifest}
             plan.write(documents, self.path.resolve(), lambda message: None, progress, about)
             self._follow()
         return True

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..retrievers.corpus._known_files import CORPUS_ROOT, FILE_HASH
-from ..retrievers.records import Document
+from ..retrievers.records import CORPUS_ROOT, FILE_HASH, Document
 
 CORPUS = "corpus"
 """What the manifest calls the list of roots."""

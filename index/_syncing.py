@@ -11,10 +11,10 @@ from typing import Any
 from ..errors import CorpusError, UpdateError
 from ..retrievers._store import EvidenceStore, Origin
 from ..retrievers.compiling._masking import Masker, unique_ids
-from ..retrievers.corpus._known_files import FILE_HASH, KnownFiles
+from ..retrievers.corpus._known_files import KnownFiles
 from ..retrievers.corpus._loading import CorpusReader
 from ..retrievers.protocols import Progress
-from ..retrievers.records import Document
+from ..retrievers.records import FILE_HASH, Document
 from ._roots import Roots, absolute
 from ._segment_views import SegmentedStore
 from .updates import RECORD, UpdateReport, same

@@ -7,20 +7,20 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from time import perf_counter
 from typing import Any
 from unicodedata import normalize
 
-from ..errors import CorpusError, UpdateError
-from ..retrievers._folder import entries, remove_garbage
+from ..errors import CorpusError, IndexFolderError, UpdateError
+from ..retrievers._folder import entries, read_manifest, remove_garbage
 from ..retrievers._store import EvidenceStore
 from ..retrievers.compiling._context import Chunked
 from ..retrievers.compiling._masking import Masker
 from ..retrievers.compiling._pruning import Entry
-from ..retrievers.corpus._known_files import CORPUS_ROOT
-from ..retrievers.records import Document
+from ..retrievers.records import CORPUS_ROOT, Document
 from ._additions import Additions, behind
 from ._segment_views import SegmentedStore
 from ._segments import Parts
@@ -119,9 +119,10 @@ class Change:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *unused: object) -> None:
-        """Remove what was written, where the change was broken off."""
+        """Remove what was written, where the change was broken off before the manifest named it."""
         if kind is not None:
-            remove_garbage(self._writer.place, entries(self._before.manifest))
+            with suppress(IndexFolderError):
+                remove_garbage(self._writer.place, entries(read_manifest(self._writer.place)))
 
     def delete(self, document_ids: Iterable[str]) -> None:
         """Remove documents: see ``Index.delete``."""

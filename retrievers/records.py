@@ -22,7 +22,13 @@ Markup = Literal["markdown", "plain", "code"]
 """How a text is written, which says where it may be cut: Markdown, prose without marks, or the lines of a program."""
 
 
-OF_DOCUMENTS = frozenset({"page_starts", "first_line", "file_hash", "corpus_root"})
+FILE_HASH = "file_hash"
+"""Key of a document's metadata: tells the bytes of its file from any others, 32 hexadecimal digits."""
+
+CORPUS_ROOT = "corpus_root"
+"""Key of a document's metadata: the number of the root that it is below, for all but the files of the first."""
+
+OF_DOCUMENTS = frozenset({"page_starts", "first_line", FILE_HASH, CORPUS_ROOT})
 """Keys of a document's metadata that are about the whole of it, and no passage's."""
 
 

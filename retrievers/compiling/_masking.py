@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...errors import MaskingError
-from ..corpus._known_files import CORPUS_ROOT, FILE_HASH
-from ..records import Document
+from ..records import CORPUS_ROOT, FILE_HASH, Document
 from ._private_data import Span, cards, credentials, emails, ibans, ip_addresses, names_a_credential, phones
 
 MASK = "█"

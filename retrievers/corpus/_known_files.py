@@ -9,15 +9,9 @@ from pathlib import Path
 
 from ..records import Document
 
-FILE_HASH = "file_hash"
-"""Key of a document's metadata: :func:`hash_of` the bytes of its file."""
-
-CORPUS_ROOT = "corpus_root"
-"""Key of a document's metadata: the number of the root that it is below, for all but the files of the first."""
-
 
 def hash_of(content: bytes) -> str:
-    """Return what tells the bytes of a file from any others, 32 hexadecimal digits."""
+    """Return what :data:`FILE_HASH` says of a file of these bytes."""
     return blake2b(content, digest_size=16).hexdigest()
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...errors import CorpusError, TrailhoundError
-from ..records import Document
+from ..records import FILE_HASH, Document
 from ._json_records import read_file
-from ._known_files import FILE_HASH, KnownFiles, hash_of
+from ._known_files import KnownFiles, hash_of
 from ._listing import CorpusFile
 from ._normalise import Complaints, Place
 from ._plain import read_plain

@@ -133,7 +133,9 @@ class TestContextByAFunction:
 
     def test_it_has_to_be_given_again(self, tmp_path: Path, word_encoder: Encoder, files_of: Files) -> None:
         index = Index.build(NOTES, tmp_path / "x", context=self.numbered, encoder=word_encoder)
-        with pytest.raises(UpdateError, match=r"function of your own, which it does not keep.*Index.add\(..., context"):
+        with pytest.raises(
+            UpdateError, match=r"function of your own, which it does not keep.*Index.change\(..., context"
+        ):
             index.add([NOVAK])
         assert not index.changed
         index.add([NOVAK], context=self.numbered)

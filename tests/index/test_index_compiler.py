@@ -15,11 +15,11 @@ import pytest
 from trailhound import Document, Index, IndexSettings, Passage
 from trailhound.errors import EncoderError, IndexFolderError, MaskingError
 from trailhound.graph._knowledge_graph import KnowledgeGraph
+from trailhound.index._build import documents_of
 from trailhound.retrievers._folder import SEGMENTS
 from trailhound.retrievers._store import FILE_NAME, StoreWriter
 from trailhound.retrievers.compiling._chunking import chunk
 from trailhound.retrievers.compiling._masking import MASK
-from trailhound.retrievers.corpus._loading import CorpusReader
 from trailhound.retrievers.protocols import Encoder, Progress
 from trailhound.retrievers.records import Query, Vectors
 from trailhound.retrievers.vectors import _vector_cache as vector_cache
@@ -254,7 +254,7 @@ class TestSettings:
         index = Index.build(corpus_folder, place, encoder=hashing_encoder)
         writer = StoreWriter(tmp_path / FILE_NAME)
         passages: list[Passage] = []
-        for document in CorpusReader([corpus_folder], print):
+        for document in documents_of([corpus_folder], print, None, place, False, False)[0]:
             parts = chunk(document, 120)
             writer.add(document, parts)
             passages += parts
