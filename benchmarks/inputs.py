@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from trailhound import Index
+from trailhound.envs._question_set import supporting_rows
+from trailhound.retrievers.questions._label_targets import settle_labels
 from trailhound.retrievers.questions._labelled import load_questions
 from trailhound.retrievers.records import Question
 
@@ -100,8 +102,8 @@ def supporting(
     if most is not None:
         chosen = np.sort(np.random.default_rng(0).permutation(len(questions))[:most])
         questions = [questions[number] for number in chosen.tolist()]
-    rows = [{index.store.row_of(p) for p, grade in qrels[q.id].items() if grade > 0} for q in questions]
-    return questions, rows
+    rows = supporting_rows(index, questions, settle_labels(index.store, qrels))
+    return questions, [set(rows[question.id]) for question in questions]
 
 
 def run(command: Sequence[object]) -> tuple[float, float]:

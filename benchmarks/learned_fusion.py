@@ -20,10 +20,12 @@ from table import Column, column, markdown, show, spread, write
 from torch import Tensor
 from trailhound import Index
 from trailhound.learning.queries._evidence_likelihood import DEPTH, fitted
+from trailhound.measuring._judged import Judging
 from trailhound.measuring._metrics import evaluate_run, mean
 from trailhound.retrievers._fusion import reciprocal_rank_fusion
 from trailhound.retrievers.differentiable.learned_fusion import LearnedFusion, fusion_features
 from trailhound.retrievers.differentiable.objectives import OBJECTIVES
+from trailhound.retrievers.questions._label_targets import SettledLabels, settle_labels
 from trailhound.retrievers.questions._labelled import load_questions
 from trailhound.retrievers.records import Hits, Query
 
@@ -41,19 +43,20 @@ class Asked:
     relevance: Tensor
 
 
-def ask(index: Index, data: Path, names: list[str]) -> tuple[list[Asked], dict[str, dict[str, int]]]:
+def ask(index: Index, data: Path, names: list[str]) -> tuple[list[Asked], SettledLabels]:
     """Ask every sub-index every question."""
     questions, qrels = load_questions(data / "scifact", "train")
+    labels = settle_labels(index.store, qrels)
     vectors = index.encoder.encode([question.text for question in questions])
     asked = []
     for question, vector in zip(questions, vectors, strict=True):
         query = Query(question.text, vector)
         rankings = {name: index.sub_indexes[name].search(query, DEPTH) for name in names}
         rows, features = fusion_features([rankings[name] for name in names])
-        gold = {index.store.row_of(passage) for passage, label in qrels[question.id].items() if label > 0}
+        gold = {row for target in labels.gold(question.id) for row in target.rows}
         relevance = torch.tensor([float(row in gold) for row in rows.tolist()])
         asked.append(Asked(question.id, rankings, torch.from_numpy(features), relevance))
-    return asked, qrels
+    return asked, labels
 
 
 def learn(questions: list[Asked], names: list[str], objective: str, seed: int) -> LearnedFusion:
@@ -67,15 +70,14 @@ def learn(questions: list[Asked], names: list[str], objective: str, seed: int) -
     return fitted(LearnedFusion(names), known, of, np.random.default_rng(seed))
 
 
-def figures(index: Index, qrels: dict[str, dict[str, int]], found: dict[str, Hits]) -> dict[str, dict[str, float]]:
+def figures(index: Index, labels: SettledLabels, found: dict[str, Hits]) -> dict[str, dict[str, float]]:
     """Measure rankings, question by question."""
-    run = {
-        question: {
-            passage.id: 1 / (place + 1) for place, passage in enumerate(index.store.passages(hits.rows.tolist()))
-        }
-        for question, hits in found.items()
-    }
-    return evaluate_run({question: qrels[question] for question in found}, run)
+    judging = Judging(labels, {})
+    run = {}
+    for question, hits in found.items():
+        named = judging.names(question, index.store.passages(hits.rows.tolist()))
+        run[question] = {name: 1 / (place + 1) for place, names in enumerate(named) for name in names}
+    return evaluate_run({question: labels.qrels[question] for question in found}, run)
 
 
 def main() -> None:
@@ -85,14 +87,14 @@ def main() -> None:
     parser.add_argument("--objectives", nargs="+", default=["listwise"], choices=sorted(OBJECTIVES))
     parsed = parse(parser)
     index = Index.open(parsed.index, threads=1)
-    asked, qrels = ask(index, parsed.data, parsed.names)
+    asked, labels = ask(index, parsed.data, parsed.names)
     by_id = {question.id: question for question in asked}
     parts = [[by_id[name] for name in part] for part in folds(list(by_id), FOLDS)]
     results: dict[str, list[dict[str, dict[str, float]]]] = {}
     for name in parsed.names:
-        results[name] = [figures(index, qrels, {q.id: q.rankings[name] for q in asked})]
+        results[name] = [figures(index, labels, {q.id: q.rankings[name] for q in asked})]
     fused = {q.id: reciprocal_rank_fusion(list(q.rankings.values()), DEPTH) for q in asked}
-    results["reciprocal rank fusion"] = [figures(index, qrels, fused)]
+    results["reciprocal rank fusion"] = [figures(index, labels, fused)]
     weights = []
     for objective in parsed.objectives:
         for seed in parsed.seeds:
@@ -102,7 +104,7 @@ def main() -> None:
                 fusion = learn(others, parsed.names, objective, seed)
                 weights.append({"objective": objective, "fold": held_out, "seed": seed, **describe(fusion)})
                 found |= {q.id: fusion.fuse(q.rankings, DEPTH) for q in parts[held_out]}
-            results.setdefault(f"learned fusion, {objective}", []).append(figures(index, qrels, found))
+            results.setdefault(f"learned fusion, {objective}", []).append(figures(index, labels, found))
     means = {label: [mean(one) for one in measured] for label, measured in results.items()}
     by_fold = {
         label: [mean({q.id: measured[0][q.id] for q in part})["ndcg@10"] for part in parts]

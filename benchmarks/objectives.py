@@ -87,7 +87,8 @@ def recall_given_evidence(index: Index, folder: Path, out: Path) -> dict[str, fl
     states = []
     for number, item in enumerate(questions.items):
         rows = tuple(sorted(item.gold))
-        one = TuningQuestion(0, questions.world(number).view, rows, tuple(index.store.passages(rows)))
+        passages = tuple(index.store.passages(rows))
+        one = TuningQuestion(0, questions.world(number).view, rows, passages, item.meets)
         states += [("question", one.holding(()))]
         states += [("given evidence", one.holding((k,))) for k in range(len(rows)) if len(rows) > 1]
     found: dict[str, list[float]] = {"question": [], "given evidence": []}

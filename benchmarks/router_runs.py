@@ -7,6 +7,7 @@ from pathlib import Path
 
 import inputs
 import numpy as np
+from trailhound.envs._question_set import supporting_rows
 from trailhound.graph._edges import Relation
 from trailhound.index.index import Index
 from trailhound.learning.router._examples import (
@@ -17,6 +18,7 @@ from trailhound.learning.router._examples import (
     labelled_pairs,
     made_pairs,
 )
+from trailhound.retrievers.questions._label_targets import settle_labels
 from trailhound.retrievers.questions._labelled import load_questions
 from trailhound.retrievers.records import Rows, Vectors
 from trailhound.retrievers.router._clues import Corpus
@@ -51,7 +53,7 @@ def mentions(index: Index) -> tuple[Rows, Rows]:
 def labelled(index: Index, corpus: Corpus, folder: Path, split: str, work: Path) -> Examples:
     """Return the questions of a split; their vectors are kept in ``work``."""
     questions, qrels = load_questions(folder, split)
-    pairs = labelled_pairs(questions, qrels, index.store.row_of)
+    pairs = labelled_pairs(questions, supporting_rows(index, questions, settle_labels(index.store, qrels)))
     return examples_of(pairs, kept(work / f"{index.path.stem}-{split}.npy", index, pairs), corpus)
 
 

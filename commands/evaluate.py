@@ -55,6 +55,8 @@ def _evaluate(parsed: argparse.Namespace) -> None:
             progress=bar.report,
         )
     print_table([evaluation])
+    for note in evaluation.notes:
+        print(f"  {printable(note)}")
     if "answer_f1" in evaluation.figures:
         exact, f1 = (100 * evaluation.figures[name] for name in ("answer_exact_match", "answer_f1"))
         print(f"  answers: exact match {exact:.1f}, F1 {f1:.1f}")

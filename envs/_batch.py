@@ -251,7 +251,8 @@ class SearchBatch:
         self._operators[lane, first - 1 : first - 1 + len(GROUPS), 2] = 1
         self._operators[lane, first - 1 : first - 1 + len(GROUPS), 3] = np.log1p(degrees) / 3
         self._refresh_expands(lane, state)
-        supporting = bool(world.is_gold[place])
+        met = world.met
+        supporting = met[place] >= 0 and not (met[state.places[state.evidence[:-1]]] == met[place]).any()
         state.found_gold += int(supporting)
         if world.judge is None or not (self._judged and world.judge.rewards):
             return supporting / max(len(world.gold), 1)

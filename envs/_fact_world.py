@@ -74,11 +74,11 @@ class FactWorld(QuestionWorld):
         return np.zeros((self._count, 0), np.float32)
 
     @property
-    def is_gold(self) -> NDArray[np.bool_]:
-        """Whether each entity is the head or the answer, bool [N]."""
-        gold = np.zeros(self._count, np.bool_)
-        gold[list(self.gold)] = True
-        return gold
+    def met(self) -> Rows:
+        """The entity itself where it is the head or the answer, -1 elsewhere, int64 [N]."""
+        met = np.full(self._count, -1, np.int64)
+        met[list(self.gold)] = list(self.gold)
+        return met
 
     @property
     def may_take(self) -> NDArray[np.bool_]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from ..errors import QuestionsError
 from ..index.index import Index
 from ..retrievers.protocols import Encoder
+from ..retrievers.questions._label_targets import SettledLabels, Target, settle_labels
 from ..retrievers.questions._labelled import load_questions
 from ..retrievers.records import Qrels, Question, Vectors
 from ._fact_world import fact_world
-from ._question_view import QuestionView
+from ._question_view import QuestionView, similarity
 from ._world import QuestionWorld
 from .settings import EnvironmentSettings
 
@@ -22,10 +25,17 @@ Encode = Callable[[Encoder, Sequence[str]], Vectors]
 
 @dataclass(frozen=True, slots=True)
 class LabelledQuestion:
-    """A question and the rows of its supporting passages (none when nothing is known)."""
+    """A question and what its labels ask for.
+
+    Attributes:
+        question: as it is asked.
+        gold: a row for every supporting label, none when nothing is known.
+        meets: every row that meets a label -> the row of ``gold`` that stands for it, see :func:`meets_of`.
+    """
 
     question: Question
     gold: frozenset[int]
+    meets: Mapping[int, int]
 
 
 class QuestionSet:
@@ -33,11 +43,12 @@ class QuestionSet:
 
     Args:
         index, settings, hop_encoder: see :class:`QuestionWorld`.
-        questions, qrels: with their labels; a passage above 0 is supporting.
+        questions, qrels: with their labels, which name passages or documents; what is above 0 is supporting. A document
+            is found with any of its passages.
         encode: encodes the questions' texts with an encoder; by itself the encoder does.
 
     Raises:
-        QuestionsError: when there is no question, or a label names a passage that the index does not have.
+        QuestionsError: when there is no question, or a label names what the index does not have.
     """
 
     def __init__(
@@ -53,10 +64,8 @@ class QuestionSet:
             raise QuestionsError("there is no question: queries.jsonl or the split is empty")
         self.index = index
         self.settings = settings
-        self.items = [
-            LabelledQuestion(question, _gold_rows(index, question, qrels.get(question.id, {})))
-            for question in questions
-        ]
+        labels = settle_labels(index.store, qrels)
+        _check(index, questions, labels)
         self._worlds: dict[int, QuestionWorld] = {}
         self._hop_encoder = hop_encoder
         self._vectors = self._hop_vectors = None
@@ -65,6 +74,11 @@ class QuestionSet:
             encoded = encode or (lambda encoder, texts: encoder.encode(texts))
             self._vectors = encoded(index.encoder, texts)
             self._hop_vectors = self._vectors if hop_encoder is None else encoded(hop_encoder, texts)
+        self.items = []
+        for number, question in enumerate(questions):
+            vector = None if self._vectors is None else self._vectors[number]
+            meets = meets_of(index, labels.gold(question.id), vector)
+            self.items.append(LabelledQuestion(question, frozenset(meets.values()), meets))
 
     @classmethod
     def load(
@@ -98,20 +112,43 @@ class QuestionSet:
                 return self._worlds[number]
             view = QuestionView.of(self.index, item.question.text, self._vectors[number], self._hop_vectors[number])
             self._worlds[number] = QuestionWorld(
-                self.index, view, self.settings, item.gold, self._hop_encoder, item.question.answer
+                self.index, view, self.settings, item.gold, self._hop_encoder, item.question.answer, item.meets
             )
         return self._worlds[number]
 
 
-def _gold_rows(index: Index, question: Question, labels: dict[str, int]) -> frozenset[int]:
-    rows = set()
-    for passage_id, relevance in labels.items():
-        if relevance > 0:
-            try:
-                rows.add(index.store.row_of(passage_id))
-            except KeyError as error:
+def supporting_rows(index: Index, questions: Sequence[Question], labels: SettledLabels) -> dict[str, tuple[int, ...]]:
+    """Return a row for every label of each question, see :func:`meets_of`; what the index lacks is left out."""
+    targets = {question.id: labels.gold(question.id) for question in questions}
+    several = [q for q in questions if any(len(target.rows) > 1 for target in targets[q.id])]
+    vectors = index.encoder.encode([question.text for question in several]) if several else np.zeros((0, 0))
+    by_id = {question.id: vector for question, vector in zip(several, vectors, strict=True)}
+    return {
+        name: tuple(dict.fromkeys(meets_of(index, mine, by_id.get(name)).values())) for name, mine in targets.items()
+    }
+
+
+def meets_of(index: Index, targets: Sequence[Target], vector: Vectors | None) -> dict[int, int]:
+    """Return every row that meets one of some labels -> the row that stands for that label.
+
+    A passage stands for itself, and for a document that of its passages which is nearest to the question's ``vector``
+    [d]; without a vector, the first.
+    """
+    meets = {}
+    for target in targets:
+        best = target.rows[0]
+        if len(target.rows) > 1 and vector is not None:
+            best = target.rows[int(similarity(index, np.array(target.rows), vector).argmax())]
+        meets.update(dict.fromkeys(target.rows, best))
+    return meets
+
+
+def _check(index: Index, questions: Sequence[Question], labels: SettledLabels) -> None:
+    unmatched = set(labels.unmatched)
+    for question in questions:
+        for name, relevance in labels.qrels.get(question.id, {}).items():
+            if relevance > 0 and name in unmatched:
                 raise QuestionsError(
-                    f"question {question.id!r} is labelled with passage {passage_id!r}, which the index"
-                    f" {index.path} does not have: index the corpus that the labels speak of"
-                ) from error
-    return frozenset(rows)
+                    f"question {question.id!r} is labelled with {name!r}, and the index {index.path} has no passage and"
+                    " no document of that name: index the corpus that the labels speak of"
+                )

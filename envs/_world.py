@@ -8,7 +8,7 @@ A sub-index that is asked once evidence is there is asked the query state ``u_t 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -81,9 +81,11 @@ class QuestionWorld:
         index: the opened index.
         view: the analysed question.
         settings: sizes of pages and hops.
-        gold: rows of the supporting passages, where they are known.
+        gold: a row for every label, where they are known: the supporting passage, or a passage of the document.
         hop_encoder: encodes queries instead of the index's encoder; tuned to read them with the evidence.
         answer: to the question, where it is known.
+        meets: row -> the row of ``gold`` in whose place it may be taken, itself included: what a label that names a
+            document is met by. Each row of ``gold`` alone when None.
     """
 
     def __init__(
@@ -94,12 +96,14 @@ class QuestionWorld:
         gold: frozenset[int] = frozenset(),
         hop_encoder: Encoder | None = None,
         answer: str | None = None,
+        meets: Mapping[int, int] | None = None,
     ) -> None:
         self.index = index
         self._hop_encoder = hop_encoder
         self.view = view
         self.settings = settings
         self.gold = gold
+        self._meets = {row: row for row in gold} if meets is None else dict(meets)
         self.answer = answer
         self.judge: Judge | None = None
         """Rewards episodes instead of the labels, where it is set."""
@@ -108,7 +112,7 @@ class QuestionWorld:
         self._rows = np.zeros(64, np.int64)
         self._static = np.zeros((64, len(STATIC)), np.float32)
         self._hits = np.zeros((64, len(view.terms)), np.float32)
-        self._gold = np.zeros(64, np.bool_)
+        self._met = np.full(64, -1, np.int64)
         self._adjacency = np.zeros((64, 64), np.uint8)
         self._asked: dict[tuple[int, tuple[int, ...]], Rows] = {}
         self._pages: dict[tuple[int, tuple[int, ...], int], Rows] = {}
@@ -148,9 +152,22 @@ class QuestionWorld:
         return self._hits[: self._count]
 
     @property
+    def met(self) -> Rows:
+        """The row of ``gold`` whose label each passage in view meets, int64 [n], -1 for none."""
+        return self._met[: self._count]
+
+    @property
     def is_gold(self) -> NDArray[np.bool_]:
-        """Whether each passage in view is a labelled supporting passage, bool [n]."""
-        return self._gold[: self._count]
+        """Whether each passage in view meets a label, bool [n]."""
+        return self.met >= 0
+
+    def met_by(self, row: int) -> int:
+        """Return the row of ``gold`` whose label the passage of any row meets, -1 for none."""
+        return self._meets.get(row, -1)
+
+    def labels_met(self, rows: Iterable[int]) -> int:
+        """Return how many labels some passages meet, each counted once."""
+        return len({self._meets[row] for row in rows if row in self._meets})
 
     @property
     def may_take(self) -> NDArray[np.bool_]:
@@ -164,7 +181,8 @@ class QuestionWorld:
     def set_gold(self, gold: frozenset[int]) -> None:
         """Let other rows count as supporting, in the episodes that begin from now on."""
         self.gold = gold
-        self._gold[: self._count] = [row in gold for row in self.rows.tolist()]
+        self._meets = {row: row for row in gold}
+        self._met[: self._count] = [self.met_by(row) for row in self.rows.tolist()]
 
     def expand(self, sub_index: int, held: tuple[int, ...], page: int) -> Rows:
         """Ask a sub-index in the query state of the evidence at the places ``held``, in the order taken.
@@ -246,7 +264,7 @@ class QuestionWorld:
             self._reserve(last)
             self._static[first:last], self._hits[first:last] = self.view.static_features(self.index, new)
             self._rows[first:last] = new
-            self._gold[first:last] = [row in self.gold for row in new.tolist()]
+            self._met[first:last] = [self.met_by(row) for row in new.tolist()]
             self._place.update((row, first + k) for k, row in enumerate(new.tolist()))
             self._count = last
             sources, targets, relations = self.index.graph.links_between(self.rows)
@@ -259,7 +277,7 @@ class QuestionWorld:
             return
         more = max(needed, 2 * capacity) - capacity
         self._rows = np.pad(self._rows, (0, more))
-        self._gold = np.pad(self._gold, (0, more))
+        self._met = np.pad(self._met, (0, more), constant_values=-1)
         self._static = np.pad(self._static, ((0, more), (0, 0)))
         self._hits = np.pad(self._hits, ((0, more), (0, 0)))
         self._adjacency = np.pad(self._adjacency, ((0, more), (0, more)))

@@ -174,7 +174,7 @@ def reading_example(world: QuestionWorld, evidence: Collection[int]) -> ReadingE
     index = world.index
     ordered = sorted(evidence, key=lambda row: (row not in world.view.named, row))
     found = index.lexical.search(Query(world.view.text), _OTHERS + len(ordered)).rows.tolist()
-    others = [row for row in found if row not in evidence][:_OTHERS]
+    others = [row for row in found if row not in evidence and world.met_by(row) not in evidence][:_OTHERS]
     passages = index.store.passages(ordered), index.store.passages(others)
     return ReadingExample(world.view.text, answer, tuple(passages[0]), tuple(passages[1]))
 

@@ -22,6 +22,7 @@ from ..agent._fixed_systems import FixedSystem
 from ..agent._reranking import CANDIDATES, NAMES, Features, LinearReranker, features_of, save_reranker
 from ..envs._question_set import QuestionSet
 from ..envs._question_view import QuestionView
+from ..envs._world import QuestionWorld
 from ..envs.settings import EnvironmentSettings
 from ..errors import EncoderError, QuestionsError
 from ..retrievers.protocols import Progress
@@ -117,13 +118,26 @@ def questions_ranked_by(
     found = []
     for done, number in enumerate(numbers, start=1):
         world = questions.world(number)
-        gold, rows = sorted(world.gold), ranker.rank(world.view.text, CANDIDATES).rows[:CANDIDATES].tolist()
+        gold, rows = _by_label(world, ranker.rank(world.view.text, CANDIDATES).rows[:CANDIDATES].tolist())
         passages = index.store.passages([*gold, *rows])
         supporting = dict(zip(gold, passages[: len(gold)], strict=True))
         found.append(RankedQuestion(world.view, supporting, dict(zip(rows, passages[len(gold) :], strict=True))))
         if progress is not None:
             progress(f"searching {source.questions.name}", done, len(numbers))
     return found
+
+
+def _by_label(world: QuestionWorld, rows: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Return a row for every label, sorted, and the ranking in which it alone meets that label.
+
+    What is ranked first of a labelled document's passages stands for it.
+    """
+    first = {row: row for row in world.gold}
+    for row in reversed(rows):
+        if world.met_by(row) >= 0:
+            first[world.met_by(row)] = row
+    gold = sorted(first.values())
+    return gold, [row for row in rows if world.met_by(row) < 0 or row in gold]
 
 
 def listed_as(question: RankedQuestion, features: Features) -> Listed:

@@ -21,6 +21,7 @@ from ..retrievers._atomic_file import write_atomically
 from ..retrievers._calibration import brier_score, calibration_error, reliability
 from ..retrievers._svg import svg_bar, svg_picture, svg_text
 from ..retrievers.corpus._json_records import decode, read_file
+from ..retrievers.questions._label_targets import target_of
 from ..retrievers.records import Qrels, Run
 
 Labels = Mapping[str, int]
@@ -280,8 +281,9 @@ def documents_never_retrieved(index: Index, runs: Sequence[Path]) -> list[str]:
         if not names:
             raise QuestionsError("ranks no passage: everything would go", path)
         for name in names:
-            if not index.store.has(name):
-                raise QuestionsError(f"ranks the passage {name!r}, which {index.path} does not hold", path)
-            retrieved.add(index.store.row_of(name))
+            target = target_of(index.store, name)
+            if target is None:
+                raise QuestionsError(f"ranks {name!r}, which {index.path} does not hold", path)
+            retrieved.update(target.rows)
     store = index.store
     return [document for document in store.document_ids() if retrieved.isdisjoint(store.rows_of(document))]

@@ -3,7 +3,7 @@
 ===========  =========================================================================================================
 stage        a supporting passage is not among the first five because
 ===========  =========================================================================================================
-chunking     what the label names is not in the index as it is labelled: it is not there, or was cut into passages
+chunking     the index has neither a passage nor a document of the label's name
 routing      it never came into view, and lies outside the shards that were searched; or a sub-index that was not asked
              once in the whole search shows it for the question alone
 retrieval    it never came into view, and nothing that can be asked along the path brings it

@@ -5,8 +5,8 @@ Questions over a knowledge graph are measured in the filtered setting.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import log2
 from pathlib import Path
 from time import perf_counter
@@ -25,9 +25,15 @@ from ..retrievers._atomic_file import write_json
 from ..retrievers._calibration import brier_score, calibration_error
 from ..retrievers.knowledge._facts import Facts
 from ..retrievers.protocols import Progress
+from ..retrievers.questions._label_targets import SettledLabels, settle_labels, settle_names
 from ..retrievers.questions._labelled import known_answers, load_questions
+from ..retrievers.questions._left_out import LEFT_OUT, load_left_out
 from ..retrievers.records import Qrels, Question, Rows, Run
+from ._judged import Judging
 from ._metrics import evaluate_run, mean, recall, write_reliability, write_run
+
+_NAMED = 3
+"""Labels that a message names at most."""
 
 DEPTH = 100
 """Passages of a question that a run file lists at most."""
@@ -41,9 +47,11 @@ class Evaluation:
         system: which policy or fixed system was measured.
         figures: metric -> value over all questions.
         by_type: type of question -> metric -> value; empty when the questions have no types.
-        run: the rankings.
+        run: the rankings, of what is judged: documents where the labels name documents, else passages.
         confidences, complete: of each question, in order: how sure the system was that it took all the evidence, and
             whether it did; empty where the system does not say.
+        unmatched: supporting labels that name nothing in the index; they count as not found.
+        notes: what else has to be known to read the figures, in words.
     """
 
     system: str
@@ -52,13 +60,15 @@ class Evaluation:
     run: Run
     confidences: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     complete: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    unmatched: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, float | str]:
+    def to_json(self) -> dict[str, float | str | list[str]]:
         """Return one flat object; a figure of one type is called ``metric[type]``."""
-        flat: dict[str, float | str] = {"system": self.system, **self.figures}
+        flat: dict[str, float | str | list[str]] = {"system": self.system, **self.figures}
         for kind, figures in self.by_type.items():
             flat |= {f"{name}[{kind}]": value for name, value in figures.items()}
-        return flat
+        return flat | {"labels_unmatched": list(self.unmatched), "notes": list(self.notes)}
 
 
 def evaluate(
@@ -83,8 +93,10 @@ def evaluate(
 
     Args:
         index: an opened index, or the folder of one.
-        questions: a folder with ``queries.jsonl`` and ``qrels/SPLIT.tsv``, or with ``SPLIT.txt`` of triples over a
-            knowledge graph, for which the figures are hits@k and mrr too (see :func:`fact_figures`).
+        questions: a folder with ``queries.jsonl`` and ``qrels/SPLIT.tsv``, whose labels name passages or documents
+            (see :class:`trailhound.measuring._judged.Judging`); what its ``excluded.json``, if there is one, names for
+            a question is left out of that question's ranking. Or with ``SPLIT.txt`` of triples over a knowledge graph,
+            for which the figures are hits@k and mrr too (see :func:`fact_figures`).
         split: which of its splits.
         policy, system, reranker, query_encoder: see :class:`SearchAgent`.
         run_file: where to write the rankings in TREC's format.
@@ -102,23 +114,35 @@ def evaluate(
     check_folders(run_file, json_file, reliability_file)
     folder = Path(questions)
     asked, qrels = load_questions(folder, split, warn)
-    _check_labels(opened, qrels, folder, warn)
+    labels = settle_labels(opened.store, qrels)
+    _check_labels(opened, labels, folder, warn)
+    left_out = settle_names(opened.store, load_left_out(folder))
+    judging = Judging(labels, left_out)
     folders = (None if place is None else Path(place) for place in (policy, reranker, query_encoder))
     chosen = open_system(opened, system, *folders)
     ranked, latencies = _rank_all(chosen, opened, asked, progress)
-    run = {question.id: _named(opened, found) for question, found in zip(asked, ranked, strict=True)}
+    judged = [_judged(opened, judging, question, found) for question, found in zip(asked, ranked, strict=True)]
     if opened.facts is None:
-        measured = _passage_figures(asked, qrels, run, ranked)
+        measured = _passage_figures(asked, labels.qrels, judged, ranked)
     else:
         measured = fact_figures(opened, folder, asked, ranked, warn)
     answers = _judged_answers(opened, asked, ranked, None if policy is None else Path(policy))
-    evaluation = _figures(chosen.name, asked, measured, run, ranked, latencies, answers)
-    if json_file is not None:
-        write_json(Path(json_file), evaluation.to_json())
-    if reliability_file is not None:
-        write_reliability(Path(reliability_file), evaluation.system, evaluation.confidences, evaluation.complete)
-    if run_file is not None:
-        write_run(Path(run_file), evaluation.run, "trailhound")
+    run = {question.id: one.scores for question, one in zip(asked, judged, strict=True)}
+    figures = _figures(chosen.name, asked, measured, run, ranked, latencies, answers)
+    evaluation = replace(figures, unmatched=labels.unmatched, notes=_notes(opened, asked, labels, judging, left_out))
+    return _written(evaluation, run_file, json_file, reliability_file)
+
+
+def _written(
+    evaluation: Evaluation, run: Path | str | None, figures: Path | str | None, drawing: Path | str | None
+) -> Evaluation:
+    """Write the files that are wanted; returns the evaluation."""
+    if figures is not None:
+        write_json(Path(figures), evaluation.to_json())
+    if drawing is not None:
+        write_reliability(Path(drawing), evaluation.system, evaluation.confidences, evaluation.complete)
+    if run is not None:
+        write_run(Path(run), evaluation.run, "trailhound")
     return evaluation
 
 
@@ -157,20 +181,29 @@ def _rank(system: System, facts: Facts | None, question: Question) -> Ranked:
     return system.rank(question.text, everything)
 
 
-def _named(index: Index, ranked: Ranked) -> dict[str, float]:
-    passages = index.store.passages(ranked.rows.tolist())
-    return {passage.id: float(score) for passage, score in zip(passages, ranked.scores, strict=True)}
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A ranking as it is judged: name -> score, best first, and the names that stand for what was taken."""
+
+    scores: dict[str, float]
+    taken: list[str]
+
+
+def _judged(index: Index, judging: Judging, question: Question, ranked: Ranked) -> _Judged:
+    rows = ranked.rows.tolist()
+    named = judging.names(question.id, index.store.passages(rows))
+    scores = {name: float(score) for names, score in zip(named, ranked.scores, strict=True) for name in names}
+    taken = [name for names, row in zip(named, rows, strict=True) if row in ranked.taken for name in names]
+    return _Judged(scores, taken)
 
 
 def _passage_figures(
-    questions: list[Question], qrels: Qrels, run: Run, ranked: list[Ranked]
+    questions: list[Question], qrels: Qrels, judged: list[_Judged], ranked: list[Ranked]
 ) -> dict[str, dict[str, float]]:
     """Return question id -> metric -> value, with the return, and how sure a policy was beside how right it was."""
-    figures = evaluate_run(qrels, run)
-    for question, found in zip(questions, ranked, strict=True):
-        named = zip(run[question.id], found.rows.tolist(), strict=True)
-        evidence = [passage for passage, row in named if row in found.taken]
-        taken = recall(evidence, qrels.get(question.id, {}), len(evidence))
+    figures = evaluate_run(qrels, {question.id: one.scores for question, one in zip(questions, judged, strict=True)})
+    for question, one, found in zip(questions, judged, ranked, strict=True):
+        taken = recall(one.taken, qrels.get(question.id, {}), len(one.taken))
         figures[question.id]["return"] = taken - found.spent
         if found.confidence is not None:
             figures[question.id] |= {"confidence": found.confidence, "complete": float(taken > 1 - 1e-9)}
@@ -233,25 +266,56 @@ def _summary(per_question: dict[str, dict[str, float]]) -> dict[str, float]:
     return figures
 
 
-def _check_labels(index: Index, qrels: Qrels, folder: Path, warn: Callable[[str], None] | None) -> None:
-    """Warn of labelled passages that the index lacks.
+def _check_labels(index: Index, labels: SettledLabels, folder: Path, warn: Callable[[str], None] | None) -> None:
+    """Warn of labels that name nothing in the index.
 
     Raises:
-        QuestionsError: when it lacks them all.
+        QuestionsError: when none names anything.
     """
-    named = {passage for labels in qrels.values() for passage, relevance in labels.items() if relevance > 0}
-    lacking = sorted(passage for passage in named if not index.store.has(passage))
-    if named and len(lacking) == len(named):
+    lacking, named = labels.unmatched, labels.supporting
+    if named and len(lacking) == named:
         raise QuestionsError(
-            f"the index {index.path} has none of the {len(named)} labelled passages (such as {lacking[0]!r}):"
+            f"the index {index.path} has none of the {named} labelled passages and documents (such as {lacking[0]!r}):"
             " evaluate over the index of the corpus that the labels speak of",
             folder,
         )
     if lacking and warn is not None:
         warn(
-            f"{folder}: {len(lacking)} of {len(named)} labelled passages (such as {lacking[0]!r}) are not in the"
+            f"{folder}: {len(lacking)} of {named} labelled passages and documents ({_some(lacking)}) are not in the"
             " index: they count as not found"
         )
+
+
+def _notes(
+    index: Index,
+    questions: list[Question],
+    labels: SettledLabels,
+    judging: Judging,
+    left_out: Mapping[str, frozenset[str]],
+) -> tuple[str, ...]:
+    """Say by what was judged, what was left out of rankings, and which labels were understood though misspelled."""
+    notes = []
+    if judging.by_document and len(index) > index.store.documents:
+        notes.append(
+            f"{judging.by_document} of {len(questions)} questions are judged by document: a document stands where the"
+            " first of its passages stands"
+        )
+    left = [question.id for question in questions if question.id in left_out]
+    if left:
+        notes.append(f"{LEFT_OUT} leaves documents out of the rankings of {len(left)} questions")
+        for question in left:
+            both = sorted(name for name in left_out[question] if labels.qrels.get(question, {}).get(name, 0) > 0)
+            if both:
+                notes.append(f"{both[0]!r} is labelled and left out for {question!r}: it counts as not found")
+    if labels.respelled:
+        notes.append(f"labels are read without a leading ./ and in NFC: {_some(labels.respelled)}")
+    return tuple(notes)
+
+
+def _some(names: Sequence[str]) -> str:
+    """Name the first few."""
+    more = len(names) - _NAMED
+    return ", ".join(map(repr, names[:_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 HITS = (1, 2, 3, 5, 10)

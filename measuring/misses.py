@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,17 @@ from ..agent._systems import PolicySystem, open_system
 from ..agent.reader._extractive import ExtractiveReader
 from ..agent.reader._language_models import answering_reader
 from ..agent.search_agent import READ
+from ..envs._question_set import meets_of
 from ..errors import PolicyError, QuestionsError
 from ..index.index import Index
 from ..retrievers._atomic_file import write_atomically
 from ..retrievers._svg import svg_bar, svg_picture, svg_text
 from ..retrievers.protocols import Progress, Reranker
+from ..retrievers.questions._label_targets import SettledLabels, settle_labels, settle_names
 from ..retrievers.questions._labelled import load_questions
-from ..retrievers.records import Question
+from ..retrievers.questions._left_out import load_left_out
+from ..retrievers.records import Question, Rows
+from ._judged import Judging
 from ._miss_stages import STAGES, Finding, Searched, SearchTrace, attribute, reading_finding
 
 Reachable = Callable[[str], NDArray[np.bool_]]
@@ -145,10 +148,12 @@ def explain_misses(
     assert isinstance(system, PolicySystem)  # what the name stands for
     opened_reranker = None if reranker is None else open_reranker(Path(reranker), opened)
     asked, qrels = load_questions(Path(questions), split, warn)
-    labels = {item.id: [name for name, label in qrels[item.id].items() if label > 0] for item in asked}
+    settled = settle_labels(opened.store, qrels)
+    labels = {item.id: [name for name, label in settled.qrels[item.id].items() if label > 0] for item in asked}
     reachable = _within_shards(opened) if reachable is None else reachable
-    explainer = _Explainer(opened, system, opened_reranker, answering_reader(chosen), reachable)
-    explainer.check_labels([name for names in labels.values() for name in names], Path(questions))
+    judging = Judging(settled, settle_names(opened.store, load_left_out(Path(questions))))
+    explainer = _Explainer(opened, system, opened_reranker, answering_reader(chosen), reachable, settled, judging)
+    explainer.check_labels(Path(questions))
     misses: list[Miss] = []
     for number, question in enumerate(asked, start=1):
         misses += explainer.misses(question, labels[question.id])
@@ -172,28 +177,38 @@ class _Explainer:
     reranker: Reranker | None
     reader: ExtractiveReader | None
     reachable: Reachable | None
+    labels: SettledLabels
+    judging: Judging
     judged_answers: int = 0
 
-    def check_labels(self, names: Sequence[str], questions: Path) -> None:
+    def check_labels(self, questions: Path) -> None:
         """Refuse labels that speak of another corpus.
 
         Raises:
-            QuestionsError: when the index has neither a passage nor a document of these names.
+            QuestionsError: when the index has neither a passage nor a document of any of their names.
         """
-        if names and not any(self.index.store.has(name) or name in self._chunks for name in names):
+        unmatched = self.labels.unmatched
+        if unmatched and len(unmatched) == self.labels.supporting:
             raise QuestionsError(
-                f"the index {self.index.path} has none of the {len(names)} labelled passages (such as {names[0]!r}):"
-                " give the index of the corpus that the labels speak of",
+                f"the index {self.index.path} has none of the {len(unmatched)} labelled passages and documents (such as"
+                f" {unmatched[0]!r}): give the index of the corpus that the labels speak of",
                 questions,
             )
 
     def misses(self, question: Question, labels: Sequence[str]) -> list[Miss]:
         """Return what is missed of one question."""
         store = self.index.store
-        gold = {store.row_of(name): name for name in labels if store.has(name)}
-        found = {name: self._chunked(name) for name in labels if not store.has(name)}
-        searched, ranked = self._search(question.text, list(gold))
-        found |= {gold[row]: finding for row, finding in attribute(searched, list(gold)).items()}
+        found = {name: _absent(name) for name in labels if name not in self.labels.targets}
+        searched, ranked = self._search(question)
+        gold: dict[int, list[str]] = {}
+        for name in labels:
+            if name not in found:
+                gold.setdefault(self._standing(searched, name), []).append(name)
+        if self.reachable is not None:
+            inside = self.reachable(question.text)
+            searched = replace(searched, outside=frozenset(row for row in gold if not inside[row]))
+        for row, finding in attribute(searched, list(gold)).items():
+            found |= dict.fromkeys(gold[row], finding)
         misses = [_miss(question, name, self._title(name), found[name]) for name in labels if name in found]
         if labels and not misses and question.answer and self.reader is not None:
             self.judged_answers += 1
@@ -204,39 +219,41 @@ class _Explainer:
                 misses.append(_miss(question, "", question.answer, wrong))
         return misses
 
-    def _search(self, question: str, gold: Sequence[int]) -> tuple[Searched, Ranked]:
-        world, trace = self.system.world(question), SearchTrace()
+    def _search(self, question: Question) -> tuple[Searched, Ranked]:
+        world, trace = self.system.world(question.text), SearchTrace()
         ranked = self.system.rank_world(world, world.settings.max_candidates, trace)
-        ranking = tuple(ranked.rows.tolist())
+        ranking = self._judged(question, ranked.rows)
         if self.reranker is not None:
-            order = new_order(self.reranker, self.index, question, ranked.rows, ranked.scores)
+            order = new_order(self.reranker, self.index, question.text, ranked.rows, ranked.scores)
             ranked = replace(ranked, rows=ranked.rows[order])
-        outside: frozenset[int] = frozenset()
-        if self.reachable is not None:
-            inside = self.reachable(question)
-            outside = frozenset(row for row in gold if not inside[row])
-        return Searched(world, trace, ranking, tuple(ranked.rows.tolist()), outside), ranked
+        return Searched(world, trace, ranking, self._judged(question, ranked.rows), frozenset()), ranked
 
-    @cached_property
-    def _chunks(self) -> Counter[str]:
-        """How many passages each document is cut into."""
-        return Counter(self.index.store.columns()[1])
+    def _judged(self, question: Question, rows: Rows) -> tuple[int, ...]:
+        """Return the rows of a ranking that count for something: of a document that is judged, the first passage."""
+        ranking = rows.tolist()
+        named = self.judging.names(question.id, self.index.store.passages(ranking))
+        return tuple(row for row, names in zip(ranking, named, strict=True) if names)
 
-    def _chunked(self, name: str) -> Finding:
-        """Say why there is no passage of a labelled name."""
-        count = self._chunks.get(name, 0)
-        if not count:
-            return Finding("chunking", "not in the index", f"the index has no passage and no document {name!r}")
-        what = "a passage of another name" if count == 1 else f"{count} passages"
-        happened = f"the label names the document {name!r}, which the index holds as {what}"
-        return Finding("chunking", "cut into passages", happened)
+    def _standing(self, searched: Searched, name: str) -> int:
+        """Return the row that stands for a label: the one ranked best, else the one nearest to the question."""
+        rows = self.labels.targets[name].rows
+        ranked = [row for row in searched.final if row in rows]
+        if ranked:
+            return ranked[0]
+        vector = searched.world.view.vector
+        return next(iter(meets_of(self.index, [self.labels.targets[name]], vector).values()))
 
     def _title(self, name: str) -> str:
-        store = self.index.store
-        if store.has(name):
-            passage = store.passage(store.row_of(name))
-            return passage.title or passage.text[:60]
-        return (store.document(name).title if name in self._chunks else "") or name
+        target = self.labels.targets.get(name)
+        if target is None:
+            return name
+        passage = self.index.store.passage(target.rows[0])
+        return passage.title or passage.text[:60]
+
+
+def _absent(name: str) -> Finding:
+    """Say why there is no passage of a labelled name."""
+    return Finding("chunking", "not in the index", f"the index has no passage and no document {name!r}")
 
 
 def _miss(question: Question, passage: str, title: str, finding: Finding) -> Miss:

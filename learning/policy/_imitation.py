@@ -18,11 +18,12 @@ from ...agent._network import PolicyNetwork
 from ...agent._rollout import as_tensors
 from ...envs._batch import Lane, SearchBatch
 from ...envs._world import QuestionWorld
-from ...envs.settings import SUB_INDEXES, EnvironmentSettings
+from ...envs.settings import STATIC, SUB_INDEXES, EnvironmentSettings
 from ...graph._knowledge_graph import GROUPS
 from ._workers import ALONE, Team
 
 _DENSE = SUB_INDEXES.index("dense")
+_COSINE = STATIC.index("dense")
 _ENTITY = SUB_INDEXES.index("entity")
 _MENTIONS = GROUPS.index("mentions")
 
@@ -44,14 +45,31 @@ def expert_actions(batch: SearchBatch, lane: int, thorough: bool = False) -> NDA
         if good.any():
             return good
     take = batch.layout.take
-    in_view = state.world.is_gold[state.places[: state.count]]
     if len(state.evidence) < batch.settings.max_evidence:
-        if in_view.sum() < len(state.world.gold):
-            good = _best_operators(batch, lane, state, to_take=int(in_view.sum()) - state.found_gold)
-        good[take : take + state.count] = batch.mask[lane, take : take + state.count] & in_view
+        in_view = state.world.labels_met(state.world.rows[state.places[: state.count]].tolist())
+        if in_view < len(state.world.gold):
+            good = _best_operators(batch, lane, state, to_take=in_view - state.found_gold)
+        good[take : take + state.count] = batch.mask[lane, take : take + state.count] & _to_take(state)
     if not good.any():
         good[0] = True
     return good
+
+
+def _to_take(state: Lane) -> NDArray[np.bool_]:
+    """Return which slots meet a label that no evidence meets yet, bool [count].
+
+    Of several passages of a labelled document it is the one that agrees best with the question, by its vector.
+    """
+    places = state.places[: state.count]
+    met = state.world.met[places]
+    wanted = (met >= 0) & ~np.isin(met, met[state.evidence])
+    slots = np.flatnonzero(wanted)
+    best: dict[int, int] = {}
+    for slot in slots[np.argsort(state.world.static[places[slots], _COSINE], kind="stable")].tolist():
+        best[int(met[slot])] = slot  # the closest comes last, and stays
+    wanted[:] = False
+    wanted[list(best.values())] = True
+    return wanted
 
 
 def _unasked(batch: SearchBatch, lane: int, state: Lane) -> NDArray[np.bool_]:
@@ -98,11 +116,12 @@ def _value(batch: SearchBatch, state: Lane, action: int) -> float:
 
 
 def _gain(state: Lane, places: NDArray[np.int64]) -> int:
-    """Count the supporting passages among ``places`` that are not in view yet."""
+    """Count the labels that ``places`` meet and nothing in view does."""
     known = np.zeros(len(places), np.bool_)
     inside = places < len(state.slot_of)
     known[inside] = state.slot_of[places[inside]] >= 0
-    return int((state.world.is_gold[places] & ~known).sum())
+    met, in_view = state.world.met, state.places[: state.count]
+    return int((~np.isin(np.unique(met[places[~known]]), [-1, *met[in_view]])).sum())
 
 
 def imitate_epoch(

@@ -42,7 +42,7 @@ def validate(
         if by_judge:
             figures["score"].append(outcome.total_reward)
             continue
-        found = len(world.gold.intersection(outcome.ranking[:TOP].tolist()))
+        found = world.labels_met(outcome.ranking[:TOP].tolist())
         quality = (found / len(world.gold) + outcome.recall) / 2
         figures["recall@5"].append(found / len(world.gold))
         figures["all_recall@5"].append(found == len(world.gold))

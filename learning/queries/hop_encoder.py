@@ -10,7 +10,7 @@ cheap, and otherwise the passages of the batch together with mined hard negative
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -100,14 +100,16 @@ class TuningQuestion:
     Attributes:
         source: number of its index among those tuned on.
         view: the analysed question.
-        gold: rows of its supporting passages, sorted.
+        gold: rows of its supporting passages, sorted; of a labelled document, the one that agrees best with it.
         passages: the same as passages.
+        meets: every row that meets a label -> the row of ``gold`` that stands for it.
     """
 
     source: int
     view: QuestionView
     gold: tuple[int, ...]
     passages: tuple[Passage, ...]
+    meets: Mapping[int, int]
 
     def drawn(self, generator: np.random.Generator) -> QueryState:
         """Draw how much of the evidence is held (none to all but one, at most ``MOST_EVIDENCE``), and which."""
@@ -244,6 +246,8 @@ class _Tuning:
             at = [row if place is None else place[row] for row in (*state.missing, *state.held)]
             missing[k, at[: len(state.missing)]] = True
             held[k, at[len(state.missing) :]] = True
+            beside = state.question.meets.keys() - set(state.question.gold)  # neither found nor wrong
+            held[k, [row if place is None else place[row] for row in beside if place is None or row in place]] = True
         targets = labels_as_targets(settings.objective, missing, settings.temperature)
         return OBJECTIVES[settings.objective](scores, targets.to(scores.device), ~held.to(scores.device))
 
@@ -268,7 +272,7 @@ class _Tuning:
             if count and mine:
                 vectors = self._encoded([question.view.text for question in mine]).cpu().numpy()
                 corpus = self._vectors[source].cpu().numpy()
-                mined = hard_negatives(vectors, corpus, [question.gold for question in mine], count)
+                mined = hard_negatives(vectors, corpus, [tuple(question.meets) for question in mine], count)
                 self._mined.update(zip(map(id, mine), mined, strict=True))
 
     @torch.no_grad()
@@ -304,8 +308,8 @@ class _Tuning:
 def recall_of_missing(scores: Tensor, state: QueryState) -> float:
     """Return the share of the missing passages among the best ``CHECKED_AT`` by ``scores`` [n] without those held."""
     scores = scores.index_fill(0, torch.tensor(state.held, dtype=torch.long, device=scores.device), -torch.inf)
-    top = set(torch.topk(scores, min(CHECKED_AT, len(scores))).indices.tolist())
-    return len(top.intersection(state.missing)) / len(state.missing)
+    top = torch.topk(scores, min(CHECKED_AT, len(scores))).indices.tolist()
+    return len({state.question.meets.get(row, row) for row in top}.intersection(state.missing)) / len(state.missing)
 
 
 def _questions(sources: Sequence[TrainingSource], warn: Callable[[str], None] | None) -> list[TuningQuestion]:
@@ -317,5 +321,5 @@ def _questions(sources: Sequence[TrainingSource], warn: Callable[[str], None] | 
             if item.gold:
                 rows = tuple(sorted(item.gold))
                 passages = tuple(given.index.store.passages(rows))
-                found.append(TuningQuestion(source, questions.world(number).view, rows, passages))
+                found.append(TuningQuestion(source, questions.world(number).view, rows, passages, item.meets))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...retrievers.protocols import Encoder, Progress
-from ...retrievers.records import Passage, Qrels, Query, Question, Rows, Vectors
+from ...retrievers.records import Passage, Query, Question, Rows, Vectors
 from ...retrievers.router._clues import Clues, Corpus, clues_of
 from ...retrievers.router._docids import NONE
 from ...retrievers.words._terms import TermIndex, term_hashes
@@ -126,11 +126,11 @@ def local_examples(examples: Examples, rows: Rows, corpus: Corpus) -> Examples |
     return replace(taken, clues=clues, wanted=wanted)
 
 
-def labelled_pairs(questions: Iterable[Question], qrels: Qrels, row_of: Callable[[str], int]) -> list[TrainingPair]:
-    """Return every question with the rows of its supporting passages, as ``row_of`` knows them; others are left out."""
+def labelled_pairs(questions: Iterable[Question], supporting: Mapping[str, tuple[int, ...]]) -> list[TrainingPair]:
+    """Return every question with the rows of its supporting passages, by its id; those without any are left out."""
     pairs = []
     for question in questions:
-        rows = tuple(row_of(passage) for passage, score in qrels.get(question.id, {}).items() if score > 0)
+        rows = supporting.get(question.id, ())
         if rows:
             pairs.append(TrainingPair(question.text, rows, "labelled"))
     return pairs

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...envs._question_set import supporting_rows
 from ...errors import RouterError
 from ...graph._edges import Relation
 from ...index._routing import BASE, ENCODER, LEXICAL_SHARDS, PASSAGES, passage_ids
@@ -19,6 +20,7 @@ from ...index.index import Index
 from ...retrievers._atomic_file import write_json
 from ...retrievers._folder import base_hash
 from ...retrievers.protocols import Progress
+from ...retrievers.questions._label_targets import settle_labels
 from ...retrievers.questions._labelled import load_questions
 from ...retrievers.records import Rows, Vectors
 from ...retrievers.router._clues import Corpus
@@ -310,20 +312,16 @@ def labelled_of(index: Index, questions: Path, split: str, warn: Warn | None = N
         RouterError: when the index holds nothing that the labels name.
     """
     asked, qrels = load_questions(questions, split, warn)
-    named = {name for question in asked for name, label in qrels.get(question.id, {}).items() if label > 0}
-    unknown = {name for name in named if not index.store.has(name)}
-    if unknown and unknown == named:
+    labels = settle_labels(index.store, qrels)
+    unknown, named = labels.unmatched, labels.supporting
+    if unknown and len(unknown) == named:
         raise RouterError(
-            f"the labels of {questions} name the passage {min(unknown)!r}, which {index.path} does not hold,"
-            " and nothing that it holds: give the questions of this index"
+            f"the labels of {questions} name {unknown[0]!r}, which {index.path} does not hold, and nothing that it"
+            " holds: give the questions of this index"
         )
     if unknown and warn is not None:
         warn(
-            f"{len(unknown)} of the {len(named)} passages that the labels of {questions} name are not in"
+            f"{len(unknown)} of the {named} passages and documents that the labels of {questions} name are not in"
             f" {index.path}: nothing is learned of them"
         )
-    own = {
-        question.id: {name: label for name, label in qrels.get(question.id, {}).items() if name not in unknown}
-        for question in asked
-    }
-    return labelled_pairs(asked, own, index.store.row_of)
+    return labelled_pairs(asked, supporting_rows(index, asked, labels))

@@ -29,7 +29,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert run("index", house / "docs", "--out", house / "i", "--chunk-words", "10", "--quiet") == 0
     (house / "qrels").mkdir()
     (house / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "Where was the director of Gate born?"}))
-    (house / "qrels" / "dev.tsv").write_text("q\tgate.md#0\t1\nq\tbrun.md\t1\n")
+    (house / "qrels" / "dev.tsv").write_text("q\tgate.md\t1\nq\tbrun.txt\t1\n")
     recipe = Recipe(width=16, question_width=8)
     network = PolicyNetwork(recipe.network(384))
     save_policy(house / "run", network, EnvironmentSettings(), BUILT_IN, {})
@@ -44,10 +44,10 @@ def test_the_table_the_file_and_the_figure_say_the_same(house: Path, tmp_path: P
     written = json.loads((tmp_path / "misses.json").read_text())
     assert errors == ""
     assert f"{written['total']} of 2 supporting passages are not among the first five" in output
-    assert re.search(r"chunking +│ cut into passages │ +1 │", output)
-    assert "missing: “brun.md” (brun.md)" in output or "missing: “Brun” (brun.md)" in output
-    assert "which the index holds as 2 passages" in output
-    assert written["stages"]["chunking"]["causes"] == {"cut into passages": 1}
+    assert re.search(r"chunking +│ not in the index │ +1 │", output)
+    assert "missing: “brun.txt” (brun.txt)" in output
+    assert "the index has no passage and no document 'brun.txt'" in output
+    assert written["stages"]["chunking"]["causes"] == {"not in the index": 1}
     ElementTree.parse(tmp_path / "misses.svg")
 
 

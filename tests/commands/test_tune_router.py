@@ -77,5 +77,5 @@ def test_labels_of_passages_that_lie_elsewhere_are_left_out(built: Path, tmp_pat
     (tmp_path / "asked" / "qrels" / "train.tsv").write_text(f"q\telsewhere\t1\nq\t{here}\t1\nr\telsewhere\t1\n")
     over = ["--index", str(built), "--questions", str(tmp_path / "asked"), "--split", "train", "--made", "20"]
     assert main(["tune-router", *over, "--shards", "2", "--out", str(tmp_path / "r")]) == 0
-    assert "1 of the 2 passages that the labels" in capsys.readouterr().err
+    assert "1 of the 2 passages and documents that the labels" in capsys.readouterr().err
     assert json.loads((tmp_path / "r" / "router.json").read_text())["about"]["pairs"] == 21

@@ -38,7 +38,9 @@ def test_no_questions_are_an_error(small_index: Index) -> None:
 
 def test_a_label_that_the_index_does_not_have_is_an_error(small_index: Index) -> None:
     question = Question("q1", "Who founded the harbour?")
-    with pytest.raises(QuestionsError, match=r"'q1' is labelled with passage 'nowhere', which the index .* not have"):
+    with pytest.raises(
+        QuestionsError, match=r"'q1' is labelled with 'nowhere', and the index .* has no passage and no document"
+    ):
         QuestionSet(small_index, [question], {"q1": {"nowhere": 1}}, EnvironmentSettings())
 
 

@@ -109,7 +109,7 @@ def test_a_router_accounts_for_what_lies_outside_its_shards(small_index: Index, 
     assert {after for _, after in changed} <= {"outside the shards"}
 
 
-def test_what_was_cut_or_left_out_is_chunking(
+def test_what_is_not_in_the_index_is_chunking(
     hashing_encoder: Encoder, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = "The mill stood by the river and ground barley for the town. " * 3
@@ -127,15 +127,25 @@ def test_what_was_cut_or_left_out_is_chunking(
     (tmp_path / "qrels" / "dev.tsv").write_text(f"query-id\tcorpus-id\tscore\n{labels}")
     report = explain_misses(index, tmp_path, "dev", policy=tiny_run)
     found = {miss.passage: miss for miss in report.misses if miss.stage == "chunking"}
-    assert {name: miss.cause for name, miss in found.items()} == {
-        "long": "cut into passages",
-        "short": "cut into passages",
-        "absent": "not in the index",
-    }
-    assert "3 passages" in found["long"].happened
-    assert "another name" in found["short"].happened
-    assert found["long"].title == "The mill"
+    assert {name: miss.cause for name, miss in found.items()} == {"absent": "not in the index"}
     assert report.supporting == 4
+
+
+def test_a_labelled_document_is_missed_once_and_found_with_any_of_its_passages(
+    hashing_encoder: Encoder, tiny_run: Path, tmp_path: Path
+) -> None:
+    text = "The mill stood by the river and ground barley for the town. " * 3
+    documents = [Document("long", "The mill", text), *(Document(f"d{k}", f"Inn {k}", "A room.") for k in range(9))]
+    settings = IndexSettings(chunk_words=12)
+    index = Index.build(documents, tmp_path / "a.index", encoder=hashing_encoder, settings=settings)
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "Who ground barley by the river?"}))
+    (tmp_path / "qrels" / "dev.tsv").write_text("q\tlong\t1\n")
+    assert len(index.store.rows_of("long")) > 1
+    assert explain_misses(index, tmp_path, "dev", policy=tiny_run).misses == ()
+    (tmp_path / "excluded.json").write_text(json.dumps({"q": ["long"]}))
+    missed = explain_misses(index, tmp_path, "dev", policy=tiny_run).misses
+    assert [(miss.passage, miss.title) for miss in missed] == [("long", "The mill")]
 
 
 def test_labels_of_another_corpus_are_an_error(small_index: Index, tiny_run: Path, tmp_path: Path) -> None:

@@ -40,7 +40,9 @@ def test_a_state_holds_some_of_the_evidence_and_misses_the_rest(source: Training
     generator = np.random.default_rng(0)
     for number, item in enumerate(questions.items):
         rows = tuple(sorted(item.gold))
-        question = TuningQuestion(0, questions.world(number).view, rows, tuple(source.index.store.passages(rows)))
+        question = TuningQuestion(
+            0, questions.world(number).view, rows, tuple(source.index.store.passages(rows)), item.meets
+        )
         state = question.drawn(generator)
         assert state.missing
         assert sorted((*state.missing, *state.held)) == list(question.gold)
@@ -53,7 +55,7 @@ def test_a_state_holds_some_of_the_evidence_and_misses_the_rest(source: Training
 def test_recall_is_among_the_ten_best_beside_the_evidence(source: TrainingSource) -> None:
     """The last of twelve passages is found where the two best are evidence, and not where only one is."""
     questions = QuestionSet.load(source.index, source.questions, "train", EnvironmentSettings())
-    question = TuningQuestion(0, questions.world(0).view, (), ())
+    question = TuningQuestion(0, questions.world(0).view, (), (), {})
     scores = torch.linspace(1, 0.1, 12)
     for held, missing, recall in (
         ((0, 1), (11,), 1.0),

@@ -1,7 +1,6 @@
 """Training pairs: labelled ones as they are, made ones from what a passage says."""
 
 import numpy as np
-import pytest
 from trailhound.learning.router._examples import distinctive_sentence, labelled_pairs, made_pairs, question_forms
 from trailhound.retrievers.compiling._chunking import sentence_spans
 from trailhound.retrievers.records import Passage, Question
@@ -22,14 +21,8 @@ TERMS = TermIndex.build([f"{title}\n{text}" for title, text in TEXTS])
 
 def test_labelled_questions_keep_their_supporting_rows() -> None:
     questions = [Question("a", "Who?"), Question("b", "What?"), Question("c", "Where?")]
-    qrels = {"a": {"p1": 1, "p0": 2, "p2": 0}, "b": {"p2": 0}}
-    pairs = labelled_pairs(questions, qrels, {"p0": 0, "p1": 1, "p2": 2}.__getitem__)
+    pairs = labelled_pairs(questions, {"a": (1, 0), "b": ()})
     assert [(pair.query, pair.rows, pair.kind) for pair in pairs] == [("Who?", (1, 0), "labelled")]
-
-
-def test_a_label_of_a_passage_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(KeyError):
-        labelled_pairs([Question("a", "Who?")], {"a": {"other": 1}}, {"p0": 0}.__getitem__)
 
 
 def test_everything_that_can_be_made_is_made_once() -> None:
