@@ -42,6 +42,33 @@ def add_index(subcommands: Any) -> None:
     )
     add_path(parser, "corpus", "CORPUS", "folder or file; several are one corpus", nargs="+")
     add_path(parser, "--out", "INDEX", "folder to make or replace", required=True)
+    _add_vectors(parser)
+    parser.add_argument(
+        "--drop-duplicates",
+        action="store_true",
+        help="leave out passages that repeat another; duplicates.json in the index says which (labels that name one of"
+        " them find nothing)",
+    )
+    budget = parser.add_mutually_exclusive_group()
+    about = "words to a passage (default: 120)"
+    budget.add_argument("--chunk-words", type=positive, default=120, metavar="N", help=about)
+    budget.add_argument("--chunk-tokens", type=positive, metavar="N", help="or the encoder's tokens")
+    parser.add_argument(
+        "--context",
+        choices=("none", "corpus"),
+        default="none",
+        help="what is put before a passage's text to find it by: the headings above it and who in the corpus speaks"
+        " of its subject (corpus); default: none",
+    )
+    _add_masking(parser)
+    about = "stop at the first file or record that cannot be read, instead of skipping it; an old index stays"
+    parser.add_argument("--strict", action="store_true", help=about)
+    about = "print what was made, skipped and left out as JSON"
+    parser.add_argument("--json", action="store_true", help=about)
+    add_lock_timeout(parser)
+
+
+def _add_vectors(parser: argparse.ArgumentParser) -> None:
     about = "minilm (built in), a folder, or a hub name"
     parser.add_argument("--encoder", default="minilm", metavar="NAME", help=about)
     parser.add_argument(
@@ -66,29 +93,6 @@ def add_index(subcommands: Any) -> None:
         metavar="N",
         help="make the vectors shorter, by a map that is learned from the corpus (default: as the encoder's)",
     )
-    parser.add_argument(
-        "--drop-duplicates",
-        action="store_true",
-        help="leave out passages that repeat another; duplicates.json in the index says which (labels that name one of"
-        " them find nothing)",
-    )
-    budget = parser.add_mutually_exclusive_group()
-    about = "words to a passage (default: 120)"
-    budget.add_argument("--chunk-words", type=positive, default=120, metavar="N", help=about)
-    budget.add_argument("--chunk-tokens", type=positive, metavar="N", help="or the encoder's tokens")
-    parser.add_argument(
-        "--context",
-        choices=("none", "corpus"),
-        default="none",
-        help="what is put before a passage's text to find it by: the headings above it and who in the corpus speaks"
-        " of its subject (corpus); default: none",
-    )
-    _add_masking(parser)
-    about = "stop at the first file or record that cannot be read, instead of skipping it; an old index stays"
-    parser.add_argument("--strict", action="store_true", help=about)
-    about = "print what was made, skipped and left out as JSON"
-    parser.add_argument("--json", action="store_true", help=about)
-    add_lock_timeout(parser)
 
 
 def _add_masking(parser: argparse.ArgumentParser) -> None:
