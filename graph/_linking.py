@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..retrievers.protocols import Progress
-from ..retrievers.words._terms import STOP_WORDS, TermIndex, analyse
+from ..retrievers.words._analyser import STOP_WORDS
+from ..retrievers.words._terms import TermIndex, analyse
 from ..retrievers.words._titles import TitleMatcher
 from ._edges import Edges, Relation
 
@@ -110,9 +111,17 @@ def key_phrases(text: str) -> set[int]:
 
 def phrases_of(text: str) -> set[str]:
     """Return the names of several words, in lower case, and the pairs of neighbouring terms in ``text``."""
-    phrases = {" ".join(pair) for pair in pairwise(analyse(text))}
-    phrases.update(filter(None, map(_plain_name, _NAME.findall(text))))
-    return phrases
+    return {" ".join(pair) for pair in term_pairs(text)} | names_of(text)
+
+
+def term_pairs(text: str) -> set[tuple[str, str]]:
+    """Return the pairs of neighbouring terms in ``text``, whatever stop words stand between them."""
+    return set(pairwise(analyse(text)))
+
+
+def names_of(text: str) -> set[str]:
+    """Return the names of several words in ``text``, in lower case."""
+    return set(filter(None, map(_plain_name, _NAME.findall(text))))
 
 
 def phrase_hash(phrase: str) -> int:

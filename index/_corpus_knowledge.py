@@ -98,9 +98,7 @@ class CorpusKnowledge:
         """Return the passages that may have the words of one of ``texts`` in a field; None where they are too many."""
         rows: set[int] = set()
         for words in dict.fromkeys(tuple(words_of(text)) for text in texts):
-            stems = self._lexical.stems(" ".join(words))
-            if stems:
-                rows.update(self._lexical.with_phrase(stems, field).tolist())
+            rows.update(self._lexical.naming(" ".join(words), field).tolist())
         if len(rows) > MOST_READ:
             return None
         return [p for p in self._store.passages(sorted(rows)) if p.document_id not in self._without]

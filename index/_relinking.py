@@ -16,11 +16,14 @@ from ..graph._linking import (
     frequency_cap,
     link_neighbours,
     mentions_of,
+    names_of,
     phrase_hash,
     phrases_of,
+    term_pairs,
 )
 from ..retrievers.protocols import Progress
 from ..retrievers.records import Rows
+from ..retrievers.words._analyser import STOP_WORDS
 from ..retrievers.words._phrases import words_of
 from ..retrievers.words._terms import analyse
 from ..retrievers.words._title_forms import title_forms
@@ -31,9 +34,6 @@ Mention = tuple[int, int, int, int]
 """(mentioned row, relation, start, end)."""
 
 _AT_ONCE = 500
-
-_BETWEEN = 2
-"""Stop words that may stand between the two terms of a pair, when the lexical index is asked for it."""
 
 _HARDLY_RARE = 4
 """A pair that chance alone would put into this many times the cap is not asked for."""
@@ -144,8 +144,7 @@ def _was_crowded(parts: Parts, title: str) -> bool:
 def _naming(parts: Parts, title: str) -> Iterator[int]:
     """Iterate over the passages that may have a form of ``title`` in their text."""
     for words in dict.fromkeys(tuple(words_of(form.text)) for form in title_forms(title)):
-        stems = parts.lexical.stems(" ".join(words))
-        for row, text in _texts(parts, parts.lexical.with_phrase(stems).tolist() if stems else []):
+        for row, text in _texts(parts, parts.lexical.naming(" ".join(words)).tolist()):
             if all(word in text for word in words):  # stems fit many words, and any case
                 yield row
 
@@ -175,10 +174,10 @@ class _RarePassages:
         self._in_context = in_context
         self._passages = len(parts.store)
         self._cap = frequency_cap(self._passages)
-        self._stems = cache(parts.lexical.stems)
         self._frequency = cache(partial(parts.lexical.frequency, "text"))
         self._with_term = cache(self._find_term)
-        self._with_phrase = cache(self._find_phrase)
+        self._with_pair = cache(self._find_words)
+        self._with_name = cache(self._find_name)
 
     def weights(self, row: int) -> dict[int, float]:
         """Return the summed idf of what each passage shares with the one at ``row``."""
@@ -192,7 +191,9 @@ class _RarePassages:
             for stem, term, frequency in zip(stems, hashes.tolist(), frequencies.tolist(), strict=True)
             if LEAST_FREQUENCY <= frequency <= self._cap
         ]
-        for rows in (*found, *map(self._with_phrase, phrases_of(passage.text))):
+        pairs = term_pairs(passage.text)
+        names = names_of(passage.text) - {" ".join(pair) for pair in pairs}
+        for rows in (*found, *map(self._with_pair, pairs), *map(self._with_name, names)):
             shared = rows | {row}
             if LEAST_FREQUENCY <= len(shared) <= self._cap:
                 idf = log1p((self._passages - len(shared) + 0.5) / (len(shared) + 0.5))
@@ -209,21 +210,27 @@ class _RarePassages:
         found = parts.lexical.with_word(stem, _HARDLY_RARE * self._cap).tolist()
         return frozenset(row for row in found if term in parts.terms.terms(row))  # others have it in their context
 
-    def _find_phrase(self, phrase: str) -> frozenset[int]:
-        """Return the passages that have a phrase, unless they are clearly more than the cap."""
-        stems = [stem for word in phrase.split(" ") for stem in self._stems(word)]
+    def _find_words(self, words: Sequence[str]) -> frozenset[int]:
+        """Return the passages that have terms one after the other, unless they are clearly more than the cap."""
         passages = max(len(self._parts.alive), 1)
         by_chance = float(passages)
-        for stem in stems:
-            frequency = self._frequency(stem)
+        for word in words:
+            frequency = self._frequency(word)
             if frequency < LEAST_FREQUENCY:
                 return frozenset()  # a word that only this passage has is shared with nobody
             by_chance *= frequency / passages
-        if not stems or by_chance > _HARDLY_RARE * self._cap:
+        if not words or by_chance > _HARDLY_RARE * self._cap:
             return frozenset()
-        between = _BETWEEN if len(stems) == 2 else 0
-        found = self._parts.lexical.with_phrase(stems, "text", between, _HARDLY_RARE * self._cap).tolist()
-        if not self._in_context:
-            return frozenset(found)
-        texts = zip(found, self._parts.store.passages(found), strict=True)
+        found = self._parts.lexical.with_phrase(words, "text", _HARDLY_RARE * self._cap).tolist()
+        return self._having(" ".join(words), found) if self._in_context else frozenset(found)
+
+    def _find_name(self, name: str) -> frozenset[int]:
+        """Return the passages that have a name, unless they are clearly more than the cap."""
+        found = self._find_words(analyse(name))
+        # The index compares no stop words, and knows the small words inside a name by none of their places.
+        return self._having(name, sorted(found)) if STOP_WORDS.intersection(name.split(" ")) else found
+
+    def _having(self, phrase: str, rows: Sequence[int]) -> frozenset[int]:
+        """Return those of the passages that have a phrase in their own text."""
+        texts = zip(rows, self._parts.store.passages(rows), strict=True)
         return frozenset(row for row, passage in texts if phrase in phrases_of(passage.text))

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ...retrievers.words._terms import STOP_WORDS
+from ...retrievers.words._analyser import STOP_WORDS
 
 _MONTHS = (
     "january february march april may june july august september october november december".split()  # noqa: SIM905

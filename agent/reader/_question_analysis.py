@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...retrievers.records import Vectors
-from ...retrievers.words._terms import STOP_WORDS
+from ...retrievers.words._analyser import STOP_WORDS
 from ._passage_analysis import DIMENSION, PassageAnalysis, WordVectors
 from ._protocol import normalise_answer, overlap_f1
 

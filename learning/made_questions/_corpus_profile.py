@@ -21,7 +21,7 @@ from ...graph._knowledge_graph import Relation
 from ...index.index import Index
 from ...retrievers.protocols import Progress
 from ...retrievers.records import Passage, Spans
-from ...retrievers.words._terms import STOP_WORDS
+from ...retrievers.words._analyser import STOP_WORDS
 from ...retrievers.words._title_forms import strip_parenthesis
 
 _IS_A = re.compile(

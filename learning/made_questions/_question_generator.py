@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from ...retrievers.records import Query
-from ...retrievers.words._terms import STOP_WORDS
+from ...retrievers.words._analyser import STOP_WORDS
 from ._corpus_profile import CorpusProfile, PassageProfile, Step
 
 T = TypeVar("T")

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ...agent.reader._protocol import normalise_answer
 from ...envs._world import QuestionWorld
 from ...retrievers.records import Query
-from ...retrievers.words._terms import STOP_WORDS
+from ...retrievers.words._analyser import STOP_WORDS
 
 MOST_SETS = 20
 """Sets that are kept of a question, the most plausible first."""

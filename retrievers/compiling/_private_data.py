@@ -16,7 +16,7 @@ from math import log2
 
 from stdnum import ean, iban, luhn, numdb
 
-from ..words._terms import STOP_WORDS
+from ..words._analyser import STOP_WORDS
 
 Span = tuple[int, int]
 

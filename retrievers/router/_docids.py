@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from ...errors import DamagedIndexError
 from .._atomic_file import load_arrays, write_atomically, write_json
 from ..records import Rows, Vectors
+from ..words._analyser import STOP_WORDS
 from ..words._phrases import words_of
-from ..words._terms import STOP_WORDS, TermHashes, TermIndex, term_hashes
+from ..words._terms import TermHashes, TermIndex, term_hashes
 from ._shards import balanced_clusters
 
 ARRAYS = "docids.safetensors"

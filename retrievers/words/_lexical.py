@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from functools import cache
+from math import sqrt
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -23,10 +23,19 @@ from ...errors import DamagedIndexError, StorageError
 from .._atomic_file import storing
 from ..protocols import Progress
 from ..records import Hits, Query, Rows
+from ._analyser import FUNCTION_WORDS, STOP_WORDS, terms, words
 
-FIELDS = ("title", "text")
+_WEIGHTS = {"both": 1.0, "title": 0.5}
+"""What the words of a question weigh in a field."""
 
-_WORD = re.compile(r"\w+")
+_WORD_AS_FORM = 0.1
+"""What a word of letters alone weighs among the forms of a passage: it may be written in two words there."""
+
+_LEFT_OUT: Mapping[str, frozenset[str]] = {"title": FUNCTION_WORDS, "text": STOP_WORDS, "both": FUNCTION_WORDS}
+"""Words that a field does not have."""
+
+_FORM_WEIGHT = 0.5
+"""What other forms of a question's words weigh, among the forms of a passage and among its words."""
 _HEAP = 512_000_000
 """Bytes that the writer may fill before it must begin another segment; touched only as far as they are needed."""
 _SMALL_HEAP = 15_000_000
@@ -35,13 +44,15 @@ _FEW = 1000
 _FIRST_ASKED = 100
 _MORE = 16
 """Passages beyond those wanted that are asked for at first where some are deleted."""
-_LONGEST_WORD = 40
 
 
 class LexicalIndex:
-    """BM25 (k1 = 1.2, b = 0.75) over title and text, English stems; fulfils ``SubIndex``.
+    """BM25 (k1 = 1.2, b = 0.75) over what the analyser makes of titles and texts; fulfils ``SubIndex``.
 
-    Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond".
+    Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond". The fields are ``both``,
+    the words of title and text without function words; ``title`` alone; ``forms``, other forms of these words; and
+    ``common``, stop words, which are asked only where a question has nothing else. A word that a question repeats
+    counts by the square root of its number. Phrases are looked up in ``text``, which has no stop words.
 
     Several folders are searched as one index: tantivy reads a folder of links to all their files, so the statistics
     of words are those of all passages together. Deleted passages are not found, and count in these statistics until
@@ -127,11 +138,10 @@ class LexicalIndex:
 
     def search(self, query: Query, limit: int) -> Hits:
         """Return at most ``limit`` passages that share a word with the query's text, best first, ties by row."""
-        words = words_asked(query)
         limit = min(limit, len(self) - self._dead)  # tantivy sets aside memory for as many as it is asked for
-        if not words or limit < 1:
+        parsed = None if limit < 1 else self._parsed(query.text)
+        if parsed is None:
             return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
-        parsed = self.opened.parse_query(" ".join(words), list(FIELDS))
         wanted = limit + min(self._dead, _MORE)
         while True:
             found = self.searcher.search(parsed, wanted, count=False).hits
@@ -145,40 +155,69 @@ class LexicalIndex:
         order = np.lexsort((rows, -scores))[:limit]
         return Hits(rows[order], scores[order])
 
-    def stems(self, text: str) -> list[str]:
-        """Return the words of a text as the index knows them."""
-        found: list[str] = _analyser().analyze(text)
-        return found
-
-    def frequency(self, field: str, stem: str) -> int:
-        """Return how many passages have a word in a field, deleted ones among them."""
-        return int(self.searcher.doc_freq(field, stem))
-
-    def with_word(self, stem: str, most: int) -> Rows:
-        """Return the passages that have a word in title or text, ascending; none where they are more than ``most``."""
+    def _parsed(self, text: str) -> Any:
+        """Return tantivy's query for a question; None where it has no word."""
         import tantivy
 
-        either = [(tantivy.Occur.Should, self._phrase(field, [stem], 0)) for field in FIELDS]
-        return self._matching(tantivy.Query.boolean_query(either), most)
+        found, forms = terms(text)
+        counts = Counter(word for word in found if word not in STOP_WORDS)
+        weights = dict(_WEIGHTS)
+        if not counts and not forms:
+            counts, weights = Counter(found), {"both": 1.0, "common": 1.0}
+        clauses = []
+        for word, count in counts.items():
+            as_form = _WORD_AS_FORM if word.isalpha() else _FORM_WEIGHT
+            for field, weight in (*weights.items(), ("forms", as_form)):
+                clauses.append(self._clause(field, word, weight * sqrt(count)))
+        for form, count in Counter(forms).items():
+            weight = _FORM_WEIGHT * sqrt(count)
+            clauses.append(self._clause("forms", form, weight))
+            clauses += [self._clause(field, form, weight * share) for field, share in _WEIGHTS.items()]
+        return tantivy.Query.boolean_query([(tantivy.Occur.Should, clause) for clause in clauses]) if clauses else None
 
-    def with_phrase(self, stems: Sequence[str], field: str = "text", between: int = 0, most: int | None = None) -> Rows:
-        """Return the passages that have words one after the other, int64 [k], ascending.
+    def _clause(self, field: str, term: str, weight: float) -> Any:
+        import tantivy
+
+        query = tantivy.Query.term_query(self.opened.schema, field, term)
+        return query if weight == 1 else tantivy.Query.boost_query(query, weight)
+
+    def frequency(self, field: str, word: str) -> int:
+        """Return how many passages have an analysed word in a field, deleted ones among them."""
+        return int(self.searcher.doc_freq(field, word))
+
+    def with_word(self, word: str, most: int) -> Rows:
+        """Return the passages that have an analysed word in title or text, ascending; none where over ``most``."""
+        return self._matching(self._phrase("both", [word]), most)
+
+    def naming(self, text: str, field: str = "text") -> Rows:
+        """Return the passages that may have the words of ``text`` one after the other, int64 [k], ascending.
+
+        Words that the field leaves out are not compared, unless there is no other. A passage that has these words is
+        among them.
+        """
+        found = words(text)
+        said = [word for word in found if word not in _LEFT_OUT[field]]
+        if not found:
+            return np.zeros(0, np.int64)
+        return self.with_phrase(said, field) if said else self.with_phrase(found, "common")
+
+    def with_phrase(self, words: Sequence[str], field: str = "text", most: int | None = None) -> Rows:
+        """Return the passages that have analysed words one after the other, int64 [k], ascending.
 
         Args:
-            stems: the words.
+            words: the words, none that the field leaves out.
             field: where, ``title`` or ``text``.
-            between: other words that may stand between them.
             most: where more passages have them, none is returned.
         """
-        return self._matching(self._phrase(field, stems, between), len(self) if most is None else most)
+        return self._matching(self._phrase(field, words), len(self) if most is None else most)
 
-    def _phrase(self, field: str, stems: Sequence[str], between: int) -> Any:
+    def _phrase(self, field: str, words: Sequence[str]) -> Any:
         import tantivy
 
         schema = self.opened.schema
-        if len(stems) == 1:
-            return tantivy.Query.term_query(schema, field, stems[0])
-        return tantivy.Query.phrase_query(schema, field, list(stems), slop=between)
+        if len(words) == 1:
+            return tantivy.Query.term_query(schema, field, words[0])
+        return tantivy.Query.phrase_query(schema, field, list(words))
 
     def _matching(self, query: Any, most: int) -> Rows:
         """Return the rows that match a query of tantivy's, ascending; none if over ``most``, deleted ones counted."""
@@ -197,11 +236,6 @@ class LexicalIndex:
         if len(self._offsets) > 1:
             rows += self._offsets[[address.segment_ord for address in addresses]]
         return rows
-
-
-def words_asked(query: Query) -> list[str]:
-    """Return the words of a query, in lower case."""
-    return _WORD.findall(query.text.lower())
 
 
 class LinksFolder:
@@ -248,8 +282,8 @@ def _write(folder: Path, passages: Iterable[tuple[str, str]], total: int, progre
     for row, (title, text) in enumerate(passages):
         document = tantivy.Document()
         document.add_integer("row", row)
-        document.add_text("title", title)
-        document.add_text("text", text)
+        for field, value in _fields(title, text).items():
+            document.add_text(field, value)
         writer.add_document(document)
         if progress is not None and row % 1000 == 999:
             progress("indexing words", row + 1, total)
@@ -290,20 +324,25 @@ def _opened(links: Path) -> Any:
     return index
 
 
+def _fields(title: str, text: str) -> dict[str, str]:
+    """Return the terms of a passage by field, each set apart by a space."""
+    parts = (terms(title), terms(text))
+    words = parts[0].words + parts[1].words
+    said = {"title": parts[0].words, "text": parts[1].words, "both": words}
+    fields = {field: [word for word in found if word not in _LEFT_OUT[field]] for field, found in said.items()}
+    fields["forms"] = [form for part in parts for form in part.forms]
+    fields["common"] = [word for word in words if word in STOP_WORDS]
+    return {field: " ".join(found) for field, found in fields.items()}
+
+
 def _schema() -> Any:
     import tantivy
 
     builder = tantivy.SchemaBuilder()
     builder.add_integer_field("row", indexed=True, fast=True)
-    builder.add_text_field("title", tokenizer_name="en_stem")
-    builder.add_text_field("text", tokenizer_name="en_stem")
+    # The analyser has cut the texts: what is left to tantivy is to read its terms, which have no spaces.
+    for field, option in (("title", "position"), ("text", "position"), ("common", "position")):
+        builder.add_text_field(field, tokenizer_name="whitespace", index_option=option)
+    for field in ("both", "forms"):
+        builder.add_text_field(field, tokenizer_name="whitespace", index_option="freq")
     return builder
-
-
-@cache
-def _analyser() -> Any:
-    """Return what tantivy calls ``en_stem``."""
-    import tantivy
-
-    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple()).filter(tantivy.Filter.remove_long(_LONGEST_WORD))
-    return builder.filter(tantivy.Filter.lowercase()).filter(tantivy.Filter.stemmer("english")).build()

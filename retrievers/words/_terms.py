@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 import zlib
 from array import array
 from collections.abc import Iterable, Sized
@@ -16,33 +15,15 @@ from numpy.typing import NDArray
 from ...errors import DamagedIndexError
 from .._atomic_file import load_arrays
 from ..protocols import Progress
-from ._phrases import words_of
+from ._analyser import STOP_WORDS, words
 
 TermHashes = NDArray[np.uint32]
 """CRC-32 of the UTF-8 stem of each term; two stems that collide count as one term."""
 
-_STOP_WORDS = """
-    a about above after again against all also am an and any are as at be because been before being
-    below between both but by can cannot could d did do does doing down during each either few for from
-    further had has have having he her here hers herself him himself his how i if in into is it its
-    itself just ll m me more most my myself no nor not now of off on once only or other our ours
-    ourselves out over own re s same shall she should so some such t than that the their theirs them
-    themselves then there these they this those through to too under until up upon ve very was we were
-    what when where which while who whom whose why will with would you your yours yourself yourselves
-"""
-
-STOP_WORDS = frozenset(_STOP_WORDS.split())
-"""Words that say nothing about a passage's subject; compared before stemming."""
-
-_NOT_A_TERM = -1
-
 
 def analyse(text: str) -> list[str]:
-    """Return the stems of ``text`` in order: lower-cased words and numbers, stop words dropped.
-
-    Stems are those of the Snowball English stemmer (https://snowballstem.org/algorithms/english/stemmer.html).
-    """
-    return [_stem(word) for word in _words(text) if word not in STOP_WORDS]
+    """Return the words of ``text`` as the analyser has them, in order, stop words dropped."""
+    return [word for word in words(text) if word not in STOP_WORDS]
 
 
 def term_hashes(text: str) -> TermHashes:
@@ -193,28 +174,12 @@ def _problem(arrays: dict[str, NDArray[np.generic]]) -> str:
     return ""
 
 
-def _words(text: str) -> list[str]:
-    # A question may come with decomposed accents; passages are NFC already (corpus/normalise.py).
-    return words_of(unicodedata.normalize("NFC", text.lower()))
-
-
 def _distinct(text: str) -> list[int]:
     """Return the distinct term hashes of ``text``, sorted."""
-    found = set(map(_word_hash, _words(text)))
-    found.discard(_NOT_A_TERM)
-    return sorted(found)
+    return sorted(set(map(_hash, set(analyse(text)))))
 
 
-# Both memos keep what a word's letters alone decide; they are bounded, and safe to share between threads.
+# It keeps what a word's letters alone decide; it is bounded, and safe to share between threads.
 @lru_cache(maxsize=1 << 18)
-def _word_hash(word: str) -> int:
-    return _NOT_A_TERM if word in STOP_WORDS else zlib.crc32(_stem(word).encode("utf-8", "surrogatepass"))
-
-
-@lru_cache(maxsize=1 << 18)
-def _stem(word: str) -> str:
-    # A Stemmer object is not safe for two threads at once, and making one costs little beside a miss.
-    import Stemmer
-
-    stem: str = Stemmer.Stemmer("english", 0).stemWord(word)
-    return stem
+def _hash(word: str) -> int:
+    return zlib.crc32(word.encode("utf-8", "surrogatepass"))

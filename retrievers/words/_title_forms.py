@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ._analyser import STOP_WORDS
 from ._phrases import without_marks, words_of
-from ._terms import STOP_WORDS
 
 Kind = Literal["title", "alias"]
 

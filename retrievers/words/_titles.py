@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import Hits, Query
+from ._analyser import STOP_WORDS
 from ._phrases import PARAGRAPH_END, Accept, PhraseTable, find_phrases, fold, joins, word_spans, words_of
-from ._terms import STOP_WORDS
 from ._title_forms import Kind, title_forms
 
 MAX_TITLE_ROWS = 8
