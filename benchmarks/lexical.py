@@ -43,9 +43,8 @@ def main() -> None:
     parser.add_argument("--split", default="dev", help="where a set has it; else the other one")
     parsed = parser.parse_args()
     rows = []
-    print(
-        "| set, split | passages | bm25s nDCG@10 / R@5 | lexical | difference | ms a question |\n|---|---|---|---|---|---|"
-    )
+    print("| set, split | passages | bm25s nDCG@10 / R@5 | lexical | difference | ms a question |")
+    print("|---|---|---|---|---|---|")
     for name in parsed.sets:
         folder = parsed.data / name
         splits = [path.stem for path in (folder / "qrels").glob("*.tsv")]
