@@ -156,6 +156,9 @@ def _lines(place: Path, report: UpdateReport, drift: Drift) -> Iterator[str]:
             f"{len(report.restored):,} passages came back that had been left out because they repeat one that is gone"
             f" now: {', '.join(report.restored[:_NAMED])}{more}"
         )
+    if report.missing:
+        count = len(report.missing)
+        yield f"{count:,} documents stay whose files are gone, such as {report.missing[0]}: --sync deletes them"
     if not (report.added or report.replaced or report.deleted):
         return
     yield f"searchable after {report.milliseconds:,.0f} ms"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from time import perf_counter
@@ -18,8 +17,6 @@ from numpy.typing import NDArray
 from ..errors import CorpusError, UpdateError
 from ..retrievers.compiling._context import ContextFunction
 from ..retrievers.compiling._masking import Masker
-from ..retrievers.corpus._known_files import KnownFiles
-from ..retrievers.corpus._loading import CorpusReader
 from ..retrievers.protocols import Encoder, Progress
 from ..retrievers.records import Document
 from ..retrievers.vectors._vector_cache import VectorCache
@@ -28,7 +25,7 @@ from ._build import BuildPlan, corpus_of
 from ._open_folder import OpenFolder
 from ._roots import CORPUS, Roots
 from ._segments import Parts
-from ._syncing import Planner, SyncReport
+from ._syncing import Planner, Reading, SyncReport
 from ._writing import State, Writer
 from .settings import IndexSettings
 from .updates import AT_ONCE, Change, UpdateReport
@@ -36,6 +33,27 @@ from .updates import AT_ONCE, Change, UpdateReport
 
 class _ChangedMeanwhileError(UpdateError):
     """Another process has changed the index since the change was planned."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a change is asked to do: see :meth:`ChangeableFolder.change`.
+
+    Attributes:
+        afterwards: returns documents that are to be deleted too, once all others were read.
+        about: what the manifest says of the corpus from then on.
+        only: the state that the change was planned for; in any other it is not done.
+    """
+
+    documents: Iterable[Document]
+    delete: Iterable[str]
+    replace: bool
+    context: ContextFunction | None
+    progress: Progress | None
+    masker: Masker = dataclasses.field(default_factory=Masker)
+    afterwards: Callable[[], Iterable[str]] = list
+    about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    only: State | None = None
 
 
 class ChangeableFolder(OpenFolder):
@@ -130,17 +148,19 @@ class ChangeableFolder(OpenFolder):
             UpdateError, EncoderError, IndexFolderError, IndexBusyError, StorageError: as for :meth:`add`.
         """
         items, paths = corpus_of(corpus)
-        roots = Roots.of(self.manifest).with_paths(paths)
+        asked = _Asked(items, delete, replace, context, progress)
+        if not paths:
+            first = list(islice(items, 1))
+            masker = masker_of(self.settings, self.manifest, mask_patterns) if first else Masker()
+            return self._changed(dataclasses.replace(asked, documents=chain(first, items), masker=masker))
+        masker = masker_of(self.settings, self.manifest, mask_patterns)
         told = warn or (lambda message: None)
-        known = KnownFiles(roots.name_of, partial(roots.marked, always=self.masked))
-        if paths:
-            if replace and not self.masked:
-                known.hashes = {one.id: one.file_hash for one in self.store.origins() if one.file_hash}
-            items = iter(CorpusReader(paths, told, progress=progress, but=(self.path,), known=known))
-        first = list(islice(items, AT_ONCE))  # before anybody has to wait
-        masker = masker_of(self.settings, self.manifest, mask_patterns) if first else Masker()
-        done = self._changed(delete, chain(first, items), replace, masker, context, progress, roots.about())
-        return dataclasses.replace(done, unchanged=done.unchanged + len(known.unchanged))
+        roots = Roots.of(self.manifest).with_paths(paths)
+        reading = Reading(Planner(self.path, self.store, roots, masker, told, progress), roots, paths, replace)
+        asked = dataclasses.replace(asked, documents=reading, masker=masker, about=roots.about())
+        done = self._changed(dataclasses.replace(asked, afterwards=reading.emptied) if replace else asked)
+        missing = tuple(reading.missing()) if replace else ()
+        return dataclasses.replace(done, unchanged=done.unchanged + reading.unchanged, missing=missing)
 
     def id_of(self, given: str) -> str:
         """Return the id of the document that a user names by its id, or by the path of its file as it is typed here."""
@@ -187,38 +207,32 @@ class ChangeableFolder(OpenFolder):
             plan = planner.of_paths(paths) if paths else planner.of_documents(documents)
             if dry_run or (plan.is_empty and plan.roots == Roots.of(state.manifest)):
                 return dataclasses.replace(plan.report, dry_run=dry_run)
-            arguments = (plan.report.deleted, plan.documents, True, Masker(), context, progress, plan.roots.about())
+            report, about = plan.report, plan.roots.about()
+            asked = _Asked(plan.documents, report.deleted, True, context, progress, about=about, only=state)
             with suppress(_ChangedMeanwhileError):
-                return dataclasses.replace(plan.report, update=self._changed(*arguments, state))
+                return dataclasses.replace(report, update=self._changed(asked))
 
-    def _changed(
-        self,
-        delete: Iterable[str],
-        documents: Iterable[Document],
-        replace: bool,
-        masker: Masker,
-        context: ContextFunction | None,
-        progress: Progress | None,
-        about: Mapping[str, Any],
-        only: State | None = None,
-    ) -> UpdateReport:
-        """Change the index in one commit; where ``only`` is given, only if that is its state still."""
+    def _changed(self, asked: _Asked) -> UpdateReport:
+        """Change the index in one commit."""
         started, vectors = perf_counter(), list[VectorCache]()
+        rest = iter(asked.documents)
+        first = list(islice(rest, AT_ONCE))  # before anybody has to wait
 
         def additions(parts: Parts) -> Additions:
-            how = context_of(self.settings, context, "change")
+            how = context_of(self.settings, asked.context, "change")
             if not vectors:
                 vectors.append(VectorCache(self.path, self.encoder, of_index=False))
-            return Additions(parts, self.settings, masker, how, self.encoder, vectors[0])
+            return Additions(parts, self.settings, asked.masker, how, self.encoder, vectors[0])
 
         with self._changing() as state:
-            if only is not None and state.manifest != only.manifest:
+            if asked.only is not None and state.manifest != asked.only.manifest:
                 raise _ChangedMeanwhileError
-            writer = self._writer(progress)
-            with Change(writer, state, additions, masker) as change:
-                change.delete(delete)
-                change.add(documents, replace)
-                self._show(change.commit(about))
+            writer = self._writer(asked.progress)
+            with Change(writer, state, additions, asked.masker) as change:
+                change.delete(asked.delete)
+                change.add(chain(first, rest), asked.replace)
+                change.delete(asked.afterwards())
+                self._show(change.commit(asked.about))
             reported = change.report(started)
             for cache in vectors:
                 cache.clear()

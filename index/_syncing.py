@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,9 @@ class Planner:
         masker: what is masked in it.
         warn: called with what was left out or repaired.
         progress: called with (stage, done, total).
+
+    Attributes:
+        origins: of all documents of the index.
     """
 
     def __init__(
@@ -112,11 +116,11 @@ class Planner:
         self._masker = masker
         self._warn = warn
         self._progress = progress
-        self._origins = store.origins()
+        self.origins = store.origins()
 
     def of_documents(self, documents: Iterable[Document]) -> Plan:
         """Return what makes the index hold these documents and no others."""
-        scope = _Scope({origin.id: origin for origin in self._origins}, frozenset([-1]), None)
+        scope = _Scope({origin.id: origin for origin in self.origins}, frozenset([-1]), None)
         return self._compared(scope, self._masked(documents), KnownFiles(), self._roots)
 
     def of_paths(self, paths: Sequence[Path]) -> Plan:
@@ -127,17 +131,25 @@ class Planner:
             UpdateError: when a folder is no part of the index's corpus, or everything would be deleted.
         """
         roots, scope = self._scope(paths)
-        hashes = {} if self._masker else {one.id: one.file_hash for one in scope.origins.values() if one.file_hash}
-        known = KnownFiles(
-            roots.name_of,
-            lambda document, path: roots.marked(document, path, bool(self._masker)),
-            hashes,
-            follows=True,
-        )
+        known = self.known(roots, scope.origins.values())
+        known.follows = True
         there = [path for path in paths if path.exists() or (found := roots.holding(path)) is None or not found[1]]
-        reader = CorpusReader(there, self._warn, progress=self._progress, but=(self._place,), known=known)
-        read = self._masked(reader) if there else []
+        read = self._masked(self.reader(there, known)) if there else []
         return self._compared(scope, read, known, roots)
+
+    def known(self, roots: Roots, origins: Iterable[Origin]) -> KnownFiles:
+        """Return what the reader is told of files in these roots, and of those that the index holds."""
+        hashes = {} if self._masker else {one.id: one.file_hash for one in origins if one.file_hash}
+        mark = partial(roots.marked, always=bool(self._masker))
+        return KnownFiles(roots.name_of, mark, hashes)
+
+    def reader(self, paths: Sequence[Path], known: KnownFiles) -> CorpusReader:
+        """Return what reads the documents of paths, the index itself left out."""
+        return CorpusReader(paths, self._warn, progress=self._progress, but=(self._place,), known=known)
+
+    def masked(self, name: str) -> str:
+        """Return the id of a file as the index would store it."""
+        return self._masker.text(name, Counter())
 
     def _masked(self, documents: Iterable[Document]) -> list[Document]:
         """Return documents as the index would store them."""
@@ -150,27 +162,23 @@ class Planner:
         """Return the roots from now on, and the documents that are to match these paths."""
         roots, origins, whole, moved = self._roots, dict[str, Origin](), set[int](), None
         for path in paths:
-            found = roots.holding(path)
-            if found is not None and found[1]:
-                origins |= {one.id: one for one in self._origins if _root_of(one) == found[0] and _below(one, found[1])}
-                continue
-            inside = roots.below(path)
+            found, inside = roots.holding(path), roots.below(path)
             if found is None and not inside and len(roots.places) < 2:
                 moved = (str(roots.places[0]), str(absolute(path))) if roots.places else None
-                roots, found = roots.moved(0, path), (0, "")
+                roots = roots.moved(0, path)
             elif found is None and not inside:
                 raise UpdateError(
                     f"{path} is none of the folders that the index was made from ({', '.join(map(str, roots.places))}):"
                     f" add it with  trailhound update INDEX {path}"
                 )
             roots = roots.with_paths([path])
-            numbers = {*inside, *([] if found is None else [found[0]])}
-            whole |= numbers
-            origins |= {one.id: one for one in self._origins if _root_of(one) in numbers}
+            number, below = roots.holding(path) or (0, "")
+            whole |= {*inside, *([] if below else [number])}
+            origins |= {one.id: one for one in within(self.origins, roots, path)}
         return roots, _Scope(origins, frozenset(whole), moved)
 
     def _compared(self, scope: _Scope, documents: list[Document], known: KnownFiles, roots: Roots) -> Plan:
-        others = {one.id: _root_of(one) for one in self._origins if one.id not in scope.origins}
+        others = {one.id: _root_of(one) for one in self.origins if one.id not in scope.origins}
         changed: list[Document] = []
         added: list[str] = []
         replaced: list[str] = []
@@ -188,8 +196,8 @@ class Planner:
                 )
             changed.append(document)
             (replaced if stored else added).append(document.id)
-        unread = {self._masker.text(name, Counter()): why for name, why in known.unread.items()}
-        empty = {self._masker.text(name, Counter()) for name in known.empty}
+        unread = {self.masked(name): why for name, why in known.unread.items()}
+        empty = set(map(self.masked, known.empty))
         deleted = [one for name, one in scope.origins.items() if name not in here and not _kept(one, unread)]
         self._check(scope, deleted, changed)
         report = SyncReport(
@@ -214,6 +222,65 @@ class Planner:
                     f"this has nothing in common with the {held:,} documents of the index, which would all be deleted:"
                     " is it the right folder? To make the index anew:  trailhound index CORPUS --out INDEX"
                 )
+
+
+class Reading:
+    """The documents of files, read for an index that holds some of them already.
+
+    Args:
+        planner: of the index.
+        roots: of the index from now on, which hold the paths.
+        paths: files and folders.
+        replace: leave out files that are in the index as they are.
+    """
+
+    def __init__(self, planner: Planner, roots: Roots, paths: Sequence[Path], replace: bool) -> None:
+        self._paths = paths
+        self._planner = planner
+        self._roots = roots
+        self._known = planner.known(roots, planner.origins if replace else ())
+        self._known.follows = replace
+        self._came: set[str] = set()
+
+    def __iter__(self) -> Iterator[Document]:
+        """Yield the documents.
+
+        Raises:
+            CorpusError: when a path is not there, or nothing of them can be read.
+        """
+        for document in self._planner.reader(self._paths, self._known):
+            self._came.add(document.id)
+            yield document
+        if not (self._came or self._known.unchanged or self._known.empty):
+            raise CorpusError(next(iter(self._known.unread.values()), "holds no documents"), self._paths[0])
+
+    @property
+    def unchanged(self) -> int:
+        """Number of files that were left out because they are in the index as they are."""
+        return len(self._known.unchanged)
+
+    def emptied(self) -> list[str]:
+        """Return the ids of documents of the index whose file has no text any more."""
+        ids = {one.id for one in self._planner.origins}
+        return [name for name in map(self._planner.masked, self._known.empty) if name in ids]
+
+    def missing(self) -> list[str]:
+        """Return the ids of documents of the index whose file is no longer where it was."""
+        files = (*self._came, *self._known.unchanged, *self._known.empty)
+        here, unread = set(map(self._planner.masked, files)), set(map(self._planner.masked, self._known.unread))
+        inside = {one.id: one for path in self._paths for one in within(self._planner.origins, self._roots, path)}
+        return [name for name, one in inside.items() if name not in here and not _kept(one, unread)]
+
+
+def within(origins: Iterable[Origin], roots: Roots, path: Path) -> list[Origin]:
+    """Return the documents of files that lie at or below a path, which is in a root."""
+    number, inside = roots.holding(path) or (-1, "")
+    below = set(roots.below(path))
+    return [
+        one
+        for one in origins
+        if _root_of(one) in below or (_root_of(one) == number and (not inside or _below(one, inside)))
+    ]
 
 
 def _root_of(origin: Origin) -> int | None:

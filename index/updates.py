@@ -63,6 +63,7 @@ class UpdateReport:
         dropped: passages of these documents that were left out because they repeat another: see ``Index.dropped``.
         restored: ids of passages that had been left out because they repeat one that is gone now: they came back.
         unchanged: documents to be replaced by what they are already: nothing was done for them.
+        missing: ids of documents below the paths that were given, whose files are not there: they stay.
     """
 
     added: int
@@ -75,6 +76,7 @@ class UpdateReport:
     dropped: tuple[Entry, ...] = ()
     restored: tuple[str, ...] = ()
     unchanged: int = 0
+    missing: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, int | float]:
         """Return its counts as JSON values."""
