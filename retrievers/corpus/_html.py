@@ -1,129 +1,100 @@
-"""HTML pages as text."""
+"""HTML pages: their title and what they say, as Markdown, without navigation, headers and footers."""
 
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
-from ...errors import CorpusError
 from ._encodings import decode_text
+from ._html_furniture import left_out
+from ._html_source import bounded_html
+from ._html_text import HtmlBlock, blocks_of, joined
+from ._html_tree import Tree
 from ._read_text import ReadText
 
-_SKIPPED = frozenset({"script", "style", "nav", "noscript", "template", "svg", "iframe", "object", "select"})
-_HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_BLOCK_NAMES = """
-    address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption
-    figure footer form header hr html li main ol p pre section summary table tbody tfoot thead tr ul
-"""
-_BLOCKS = frozenset(_BLOCK_NAMES.split())
-_CELLS = frozenset({"td", "th"})
-_SPACE = re.compile(r"\s+")
+_HEAD = 4096
+"""Bytes among which a page declares its encoding; browsers read 1,024."""
 
-
-class _TextCollector(HTMLParser):
-    """Gathers paragraphs, the title and the first h1 while the parser walks the tags."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.paragraphs: list[str] = []
-        self.title = ""
-        self.first_heading = ""
-        self._parts: list[str] = []
-        self._heading = 0
-        self._title_parts: list[str] | None = None
-        self._skipped: list[str] = []
-        self._preformatted = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Open a paragraph, a heading or a part that is left out."""
-        if tag in _SKIPPED:
-            self._skipped.append(tag)
-        elif self._skipped:
-            return
-        elif tag == "title":
-            self._title_parts = []
-        elif tag == "br":
-            self._parts.append("\n" if self._preformatted else "\0")
-        elif tag in _CELLS:
-            self._parts.append(" ")
-        elif tag in _HEADINGS:
-            self.end_paragraph()
-            self._heading = _HEADINGS[tag]
-        elif tag in _BLOCKS:
-            self.end_paragraph()
-            self._preformatted += tag == "pre"
-
-    def handle_endtag(self, tag: str) -> None:
-        """Close what the tag closes; a closing tag without its opening one changes nothing."""
-        if self._skipped:
-            if tag in self._skipped:
-                del self._skipped[self._skipped.index(tag) :]
-        elif tag == "title" and self._title_parts is not None:
-            self.title = self.title or _one_line("".join(self._title_parts))
-            self._title_parts = None
-        elif tag in _BLOCKS or tag in _HEADINGS:
-            self.end_paragraph()
-            if tag == "pre":
-                self._preformatted = max(0, self._preformatted - 1)
-
-    def handle_data(self, data: str) -> None:
-        """Take text, with runs of white space as one space except in preformatted parts."""
-        if self._skipped:
-            return
-        data = data.replace("\0", "")
-        if self._title_parts is not None:
-            self._title_parts.append(data)
-        else:
-            self._parts.append(data if self._preformatted else _SPACE.sub(" ", data))
-
-    def end_paragraph(self) -> None:
-        """Finish the paragraph or heading being gathered; an empty one leaves no trace."""
-        lines = "".join(self._parts).replace("\0", "\n").split("\n")
-        if not self._preformatted:
-            lines = [_SPACE.sub(" ", line).strip() for line in lines]
-        text = "\n".join(lines).strip("\n" if self._preformatted else None)
-        self._parts.clear()
-        if text.strip():
-            if self._heading:
-                text = _one_line(text)
-                if self._heading == 1:
-                    self.first_heading = self.first_heading or text
-                text = "#" * self._heading + " " + text
-            self.paragraphs.append(text)
-        self._heading = 0
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def html_to_text(html: str, path: Path) -> tuple[str, str]:
-    """Return the title (title tag, else first h1, else empty) and the text of an HTML page.
-
-    Paragraphs are set apart by an empty line, headings are written ``# heading``; scripts, styles and
-    navigation are left out.
-
-    Raises:
-        CorpusError: the page has a declaration that cannot be read; names file and line.
-    """
-    collector = _TextCollector()
-    try:
-        collector.feed(html)
-        collector.close()
-    except AssertionError as cause:
-        # The standard parser reports an unreadable "<![...]" declaration this way.
-        raise CorpusError(f"not readable as HTML ({cause})", path, collector.getpos()[0]) from cause
-    collector.end_paragraph()
-    return collector.title or collector.first_heading, "\n\n".join(collector.paragraphs)
+_XML_DECLARATION = re.compile(rb"\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w.:-]+)")
+_META_CHARSET = re.compile(rb"<meta\b[^>]{0,400}?charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
+_SAID_EVERYWHERE = re.compile(
+    r"©|\(c\)|copyright|all rights reserved|powered by|generated (?:by|on)|built with|last (?:updated|modified)",
+    re.IGNORECASE,
+)
+_FEW_WORDS = 6
 
 
 def read_html(data: bytes, path: Path) -> ReadText:
     """Read an HTML page.
 
     Raises:
-        CorpusError: the page has a declaration that cannot be read, or is no text.
+        CorpusError: the bytes are no text in any encoding.
     """
-    decoded = decode_text(data, path)
-    title, text = html_to_text(decoded.text, path)
-    return ReadText(title, text, notes=tuple(filter(None, (decoded.note,))), encoding=decoded.encoding)
+    decoded = decode_text(data, path, declared_encoding(data))
+    read = html_to_text(decoded.text)
+    notes = (*filter(None, (decoded.note,)), *read.notes)
+    return ReadText(
+        read.title, read.text, notes=notes, encoding=decoded.encoding, left_out=read.left_out, repeated=read.repeated
+    )
+
+
+def declared_encoding(data: bytes) -> str | None:
+    """Return the encoding that a page or an XML file says it is in."""
+    head = data[:_HEAD]
+    found = _XML_DECLARATION.match(head) or _META_CHARSET.search(head)
+    return found[1].decode("ascii", errors="replace") if found else None
+
+
+def html_to_text(html: str) -> ReadText:
+    """Return the title (title element, else first h1, else first heading) and the text of an HTML page, as Markdown.
+
+    Blocks are set apart by an empty line; scripts, styles, hidden parts and page furniture are left out.
+    """
+    source, notes = bounded_html(html)
+    tree = Tree(source)
+    if tree.chars() == 0 and "<noscript" in source:
+        tree = Tree(source, noscript=True)
+    without, kinds = left_out(tree)
+    blocks = blocks_of(tree, without)
+    text, starts = joined(blocks)
+    return ReadText(
+        tree.title or _first_heading(tree, without),
+        text,
+        notes=tuple(notes),
+        left_out=tuple(sorted(kinds.items())),
+        repeated=_perhaps_repeated(blocks, starts),
+    )
+
+
+def _first_heading(tree: Tree, without: frozenset[int]) -> str:
+    for names in (("h1",), ("h2", "h3", "h4", "h5", "h6")):
+        for place, node in enumerate(tree.nodes):
+            if node.name in names and place not in without and tree.chars(place):
+                return tree.text(place)
+    return ""
+
+
+def _perhaps_repeated(blocks: list[HtmlBlock], starts: list[int]) -> tuple[tuple[int, int], ...]:
+    """Return where blocks stand that are page furniture if other pages have them too.
+
+    They are links or a few words, before the first heading or at the end; of those at the end, one may be another's.
+    """
+    first = next((number for number, block in enumerate(blocks) if block.kind == "heading"), 0)
+    found = {number for number in range(first) if _like_furniture(blocks[number])}
+    others = 0
+    for number in range(len(blocks) - 1, first, -1):
+        if _like_furniture(blocks[number]):
+            found.add(number)
+        else:
+            others += 1
+        if others > 1 or blocks[number].kind == "heading":
+            break
+    return tuple((starts[number], starts[number] + len(blocks[number].text)) for number in sorted(found))
+
+
+def _like_furniture(block: HtmlBlock) -> bool:
+    if block.kind in ("heading", "code"):
+        return False
+    words = block.text.split()
+    said_everywhere = len(words) <= 40 and _SAID_EVERYWHERE.search(block.text) is not None
+    return block.links or said_everywhere or (len(words) <= _FEW_WORDS and block.text[-1] not in ".!?:;。！？")

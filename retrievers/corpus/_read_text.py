@@ -19,6 +19,8 @@ class ReadText:
         first_line: the number of the text's first line in its file, where its lines are those of the file.
         notes: what is to be known of the file, such as "2 pages have no text".
         encoding: that was found for a file that is not UTF-8.
+        left_out: how many parts were left out on purpose, by kind: ("parts of pages: navigation", 3).
+        repeated: places ``[start, end)`` in ``text`` of what is page furniture if other pages of a site have it too.
     """
 
     title: str
@@ -28,3 +30,5 @@ class ReadText:
     first_line: int | None = None
     notes: tuple[str, ...] = ()
     encoding: str | None = None
+    left_out: tuple[tuple[str, int], ...] = ()
+    repeated: tuple[tuple[int, int], ...] = ()

@@ -38,6 +38,7 @@ def read_text_file(
     text, page_starts = _normalised(read, complaints, place)
     if read.encoding is not None:
         report.encodings[file.name] = read.encoding
+    report.left_out.update(dict(read.left_out))
     for note in read.notes:
         report.note(place, note)
         complaints.add(note, place)
