@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import NamedTuple
 
 _GAP = 0.9
 """Of the height of the letters: a space this wide between two words of one line parts columns or cells."""
@@ -22,13 +23,15 @@ _LEAST_WORDS = 3
 _FULL = 0.6
 """Lines of a column reach this far across it, at the median; cells of tables are as long as what they say."""
 
+_GOING_ON = 0.3
+"""So many of the lines of prose begin in the middle of a sentence; cells of tables begin with a capital or number."""
+
 _PARAGRAPHS_APART = 2.2
 """Of the height of the letters times 1.2: lines of one column are not further apart."""
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word of a page in points; y grows upwards."""
+class Word(NamedTuple):
+    """One or more words of a line that stand together, in points; y grows upwards."""
 
     text: str
     left: float
@@ -104,12 +107,11 @@ def _columns(drawn: Sequence[Segment], start: int) -> tuple[list[Segment], list[
     if start + 1 >= len(drawn):
         return None
     first, second = drawn[start], drawn[start + 1]
-    if second.left <= first.right or not _beside(first, second):
+    if second.left <= first.right or abs(first.bottom - second.bottom) >= 0.9 * max(first.height, second.height):
         return None
     left, right = [first], [second]
     low, high = first.right, second.left
     turns, last_is_right = 1, True
-    tail = 0
     for segment in drawn[start + 2 :]:
         least = 0.5 * segment.height
         is_left = segment.right <= high - least
@@ -118,26 +120,30 @@ def _columns(drawn: Sequence[Segment], start: int) -> tuple[list[Segment], list[
         if not (is_left or is_right) or not _follows(column[-1], segment):
             break
         low, high = (max(low, segment.right), high) if is_left else (low, min(high, segment.left))
-        if is_right and not last_is_right:
-            turns, tail = turns + 1, 0
-        elif is_right == last_is_right:
-            tail += 1
+        turns += is_right and not last_is_right
         last_is_right = is_right
         column.append(segment)
-    if turns < _LEAST_LINES or not (_is_prose(left) and _is_prose(right)):
+    if turns < _LEAST_LINES or not _is_prose(left) or not (_is_prose(right) or _are_columns(right)):
         return None
     return left, right
 
 
-def _beside(first: Segment, second: Segment) -> bool:
-    """Return whether two segments stand at one height, more or less."""
-    return abs(first.bottom - second.bottom) < 0.9 * max(first.height, second.height)
+def _are_columns(side: Sequence[Segment]) -> bool:
+    """Return whether one side of a gutter is columns again, all of it."""
+    found = _columns(side, 0)
+    return found is not None and sum(map(len, found)) == len(side)
+
+
+def goes_on(before: Segment, after: Segment) -> bool:
+    """Return whether a segment stands to the right of another, on the same line."""
+    return after.left > before.right and abs(before.bottom - after.bottom) < 0.3 * max(before.height, after.height)
 
 
 def _follows(before: Segment, after: Segment) -> bool:
-    """Return whether a segment is the next line of a column."""
+    """Return whether a segment is the next line of a column, or of a column to the right of it."""
     distance = before.bottom - after.bottom
-    return 0 < distance <= _PARAGRAPHS_APART * 1.2 * max(before.height, after.height)
+    below = 0 < distance <= _PARAGRAPHS_APART * 1.2 * max(before.height, after.height)
+    return below or (after.left > before.right and abs(distance) < 0.9 * max(before.height, after.height))
 
 
 def _is_prose(column: Sequence[Segment]) -> bool:
@@ -145,10 +151,11 @@ def _is_prose(column: Sequence[Segment]) -> bool:
     if len(column) < _LEAST_LINES:
         return False
     width = max(segment.right for segment in column) - min(segment.left for segment in column)
-    letters = sum(char.isalpha() for segment in column for word in segment.words for char in word.text)
-    characters = sum(len(word.text) for segment in column for word in segment.words)
+    text = "".join(part for segment in column for word in segment.words for part in word.text.split())
+    goes_on = sum(segment.words[0].text[:1].islower() for segment in column[1:])
     return (
-        median(len(segment.words) for segment in column) >= _LEAST_WORDS
+        median(sum(len(word.text.split()) for word in segment.words) for segment in column) >= _LEAST_WORDS
         and median(segment.right - segment.left for segment in column) >= _FULL * width
-        and letters >= 0.6 * characters
+        and sum(map(str.isalpha, text)) >= 0.6 * len(text)
+        and goes_on >= _GOING_ON * (len(column) - 1)
     )

@@ -11,7 +11,11 @@ from ._pdf_page import Line
 _LETTERS = re.compile(r"[^\W\d_]+")
 _HYPHENATED = re.compile(r"[^\W\d_]+(?:[-\u2010][^\W\d_]+)+")
 _DIVIDED = re.compile(r"([^\W\d_]+)[-\u2010\u00ad]$")
+_HYPHENS = ("-", "\u2010", "\u00ad")
 _CONTINUED = re.compile(r"[^\W\d_]+")
+_REST = re.compile(r"(\w[^\W\d_]*)\S*")
+"""The rest of a divided word, with what is written to it; the letters that it begins with are ``[1]``."""
+
 _NUMBER = re.compile(r"\d+")
 _PREFIXES = frozenset({"self", "well", "non", "ex", "half", "all", "quasi", "vice"})
 """Words before a hyphen that stays."""
@@ -62,6 +66,16 @@ def _forms(text: str, page: int) -> Iterable[str]:
             yield f"{text[: match.start()]}\0{int(match[0]) - page}\0{text[match.end() :]}"
 
 
+def _divided(line: str) -> re.Match[str] | None:
+    """Return where a line ends in a part of a word with a hyphen, if it does; ``[1]`` is the part."""
+    if not line.endswith(_HYPHENS):
+        return None
+    start = len(line) - 1
+    while start and line[start - 1].isalpha():
+        start -= 1
+    return _DIVIDED.match(line, start)
+
+
 class Hyphens:
     """Joins words that are divided at the end of a line, and keeps hyphens that are part of a word.
 
@@ -77,35 +91,35 @@ class Hyphens:
             continues = False
             for line in lines:
                 text = _CONTINUED.sub("", line.text, count=1) if continues else line.text
-                divided = _DIVIDED.search(text)
+                divided = _divided(text)
                 continues = divided is not None
                 whole = text[: divided.start()] if divided else text
                 self._words.update(word.lower() for word in _LETTERS.findall(whole))
-                self._hyphenated.update(word.lower().replace("\u2010", "-") for word in _HYPHENATED.findall(whole))
+                if "-" in whole or "\u2010" in whole:
+                    self._hyphenated.update(word.lower().replace("\u2010", "-") for word in _HYPHENATED.findall(whole))
 
     def text(self, lines: Sequence[Line]) -> str:
         """Return lines as text, with an empty line before each paragraph."""
         written: list[str] = []
         for line in lines:
             text = line.text
-            divided = _DIVIDED.search(written[-1]) if written else None
-            rest = _CONTINUED.match(text)
-            if divided is not None and rest is not None and rest[0][0].islower():
-                end = rest.end() + (len(text[rest.end() :]) - len(text[rest.end() :].lstrip(".,;:!?)]\u201d\u2019'\"")))
-                keep = written[-1] if self._stays(divided[1], rest[0]) else written[-1][:-1]
-                written[-1] = keep.rstrip("\u00ad") + text[:end]
-                text = text[end:].lstrip()
-                if text:
-                    written.append(text)
-                continue
-            if line.apart and written:
+            divided = _divided(written[-1]) if written else None
+            rest = _REST.match(text) if divided is not None else None
+            if divided is not None and rest is not None:
+                stays = self._stays(divided[1], rest[1])
+                written[-1] = (written[-1] if stays else written[-1][:-1]).rstrip("\u00ad") + rest[0]
+                text = text[rest.end() :].lstrip()
+            elif line.apart and written:
                 written.append("")
-            written.append(text)
+            if text:
+                written.append(text)
         return "\n".join(written)
 
     def _stays(self, left: str, right: str) -> bool:
         """Return whether the hyphen between two halves belongs to the word."""
         first, second = left.lower(), right.lower()
+        if not right[0].islower():
+            return not (left.isupper() and right.isupper() and self._words[first + second])
         if self._words[first + second]:
             return False
         if f"{first}-{second}" in self._hyphenated or len(first) == 1 or first in _PREFIXES:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from ._pdf_layout import Segment, Word, reading_order, segments
+from ._pdf_layout import Segment, Word, goes_on, reading_order, segments
 
-_WORD = re.compile(r"\S+")
-_HYPHEN = "\x02"
-"""What pdfium makes of a hyphen at the end of a line."""
+_LINE = re.compile("[^\n\x02\ufffe]+[\x02\ufffe]?|[\x02\ufffe]")
+"""A line ends after a hyphen that divides a word, too, where pdfium writes no end of line."""
+
+_SIGNS = str.maketrans({"\x02": "-", "\ufffe": "-", "\u00a0": " "})
+"""What pdfium gives for the hyphen at the end of a line, and a space that holds words together."""
+
+_SPACE = 0.17
+"""Of the height of the letters: a gap as wide as a space. Between letters it is below a tenth."""
 
 _APART = 1.6
 """Lines further apart than this, times the page's median, begin a paragraph."""
@@ -58,7 +63,7 @@ def page_lines(page: Any, forms: Any) -> list[Line]:
 
 
 def _drawn(text_page: Any) -> Iterator[list[Word]]:
-    """Yield the words of every line, as they are drawn, with their places."""
+    """Yield every line, as it is drawn, in pieces that spaces of pdfium's own making divide, with their places."""
     import pypdfium2.raw as pdfium
 
     count = text_page.count_chars()
@@ -66,29 +71,80 @@ def _drawn(text_page: Any) -> Iterator[list[Word]]:
         return
     raw = text_page.raw
     text = text_page.get_text_range(0, count)
-    if len(text) == count:
-        places: Sequence[int] = range(count)
-    else:
+    places: Sequence[int] = range(count)
+    if len(text) != count:
         # A character beyond the first plane, or one that pdfium leaves out: each is asked for alone.
-        codes = [pdfium.FPDFText_GetUnicode(raw, place) for place in range(count)]
-        text, places = _characters(codes)
-    box, box_of = pdfium.FS_RECTF(), pdfium.FPDFText_GetLooseCharBox
-    pointer = ctypes.byref(box)
-    start = 0
-    for line in text.split("\n"):
-        words = []
-        for match in _WORD.finditer(line):
-            first, last = places[start + match.start()], places[start + match.end() - 1]
-            box_of(raw, first, pointer)
-            left, right, bottom, top = box.left, box.right, box.bottom, box.top
-            if last != first:
-                box_of(raw, last, pointer)
-                left, right = min(left, box.left), max(right, box.right)
-                bottom, top = min(bottom, box.bottom), max(top, box.top)
-            words.append(Word(match[0].replace(_HYPHEN, "-"), left, bottom, right, top))
-        if words:
-            yield words
-        start += len(line) + 1
+        text, places = _characters([pdfium.FPDFText_GetUnicode(raw, place) for place in places])
+    is_made = pdfium.FPDFText_IsGenerated
+    made = {place for place, char in enumerate(text) if char == " " and is_made(raw, places[place]) == 1}
+    boxes = _Boxes(raw, places)
+    uneven = 0.02 < len(made) / max(1, text.count(" ")) < 0.95
+    for line in _LINE.finditer(text):
+        pieces = [
+            boxes.word(text, first, last)
+            for piece in _pieces(text, *line.span(), made)
+            for first, last in (boxes.divided(text, *piece) if uneven else (piece,))
+        ]
+        if pieces:
+            yield pieces
+
+
+def _pieces(text: str, start: int, end: int, made: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Yield the pieces ``[first, last)`` of a line between spaces that pdfium made, without space at either end."""
+    cuts = [place for place in range(start, end) if place in made] if made else []
+    for first, last in pairwise([start - 1, *cuts, end]):
+        piece = text[first + 1 : last]
+        stripped = piece.strip()
+        if stripped:
+            begin = first + 1 + len(piece) - len(piece.lstrip())
+            yield begin, begin + len(stripped)
+
+
+class _Boxes:
+    """The places of characters on a page."""
+
+    def __init__(self, raw: Any, places: Sequence[int]) -> None:
+        import pypdfium2.raw as pdfium
+
+        self._raw, self._places = raw, places
+        self._box = pdfium.FS_RECTF()
+        self._pointer = ctypes.byref(self._box)
+        self._get = pdfium.FPDFText_GetLooseCharBox
+
+    def word(self, text: str, first: int, last: int) -> Word:
+        """Return what stands at ``[first, last)`` with its place, from its first and its last character."""
+        box = self._box
+        self._get(self._raw, self._places[first], self._pointer)
+        left, right, bottom, top = box.left, box.right, box.bottom, box.top
+        if last - first > 1:
+            self._get(self._raw, self._places[last - 1], self._pointer)
+            left, right = min(left, box.left), max(right, box.right)
+            bottom, top = min(bottom, box.bottom), max(top, box.top)
+        return Word(text[first:last].translate(_SIGNS), left, bottom, right, top)
+
+    def divided(self, text: str, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Yield the parts of a piece between gaps as wide as a space that pdfium overlooked.
+
+        pdfium compares a gap with the width of the letters beside it, and takes some of groff's for kerning. A gap is
+        a space where it is wide beside the height of the letters, and beside the other gaps: letters may be set apart.
+        """
+        ends, gaps, heights = -1.0, [], []
+        for place in range(first, last):
+            if text[place] == " ":
+                ends = -1.0
+                continue
+            self._get(self._raw, self._places[place], self._pointer)
+            if ends >= 0:
+                gaps.append((self._box.left - ends, place))
+                heights.append(self._box.top - self._box.bottom)
+            ends = self._box.right
+        if gaps:
+            usual = median(abs(gap) for gap, _ in gaps)
+            for (gap, place), height in zip(gaps, heights, strict=True):
+                if _SPACE * height < gap < 3 * height and gap > 4 * usual:
+                    yield first, place
+                    first = place
+        yield first, last
 
 
 def _characters(codes: Sequence[int]) -> tuple[str, list[int]]:
@@ -106,16 +162,17 @@ def _characters(codes: Sequence[int]) -> tuple[str, list[int]]:
 
 
 def _joined(ordered: Sequence[Segment]) -> Iterator[tuple[str, Segment]]:
-    """Yield lines: segments that were drawn on one line and are read one after the other stand on one."""
-    text, first = "", None
+    """Yield lines: segments that stand beside each other and are read one after the other are one."""
+    text, first, last = "", None, None
     for segment in ordered:
         words = " ".join(word.text for word in segment.words)
-        if segment.same_line and first is not None:
+        if first is not None and last is not None and (segment.same_line or goes_on(last, segment)):
             text += " " + words
-            continue
-        if first is not None:
-            yield text, first
-        text, first = words, segment
+        else:
+            if first is not None:
+                yield text, first
+            text, first = words, segment
+        last = segment
     if first is not None:
         yield text, first
 
