@@ -36,20 +36,43 @@ def explain(batch: SearchBatch, lane: int, action: int) -> tuple[str, str]:
     """Return (what the action does, why it was open to the policy), before it is done."""
     kind, first, second = batch.layout.decode(action)
     state = batch.lane(lane)
-    if kind == "stop" and not state.evidence:
-        return "stop", "nothing in view looked like evidence"
-    if kind == "stop" and len(state.evidence) == batch.settings.max_evidence:
-        return "stop", "there is no room for more evidence"
     if kind == "stop":
-        return "stop", "the evidence looks complete: another step is not worth its price"
+        return "stop", _why_stop(state, batch.settings.max_evidence)
     if kind == "expand":
         given = _title(state, state.state) if state.evidence else ""
-        why = "nothing in view was worth taking yet" if state.count else "nothing is in view yet"
-        return expand_words(first, given, state.pages.get((first, state.state), 0)), why
+        return expand_words(first, given, state.pages.get((first, state.state), 0)), _so_far(state)
     if kind == "hop":
-        title = _title(state, state.evidence[first])
-        return hop_words(second, title), f"{title} is evidence, and the question leads on from it"
+        slot = state.evidence[first]
+        title = _title(state, slot)
+        leads = int(state.world.hop_degrees(int(state.places[slot]))[second])
+        return hop_words(second, title), f"{title} was taken, and leads to {_counted(leads, 'passage')} this way"
     return f"take {_title(state, first)}", _why_take(batch, lane, state, first)
+
+
+def _so_far(state: Lane) -> str:
+    """Say what there is before a step."""
+    if not state.count:
+        return "nothing is in view yet"
+    left = state.count - len(state.evidence)
+    if not state.evidence:
+        return f"of {_counted(left, 'passage')} in view none is taken yet"
+    return f"{_counted(len(state.evidence), 'passage')} taken so far, {left} more in view"
+
+
+def _why_stop(state: Lane, most: int) -> str:
+    """Say where a search stops; whether the evidence is complete is for its confidence to say."""
+    if not state.count:
+        return "nothing came into view"
+    left = state.count - len(state.evidence)
+    if not state.evidence:
+        return f"none of {_counted(left, 'passage')} in view was worth taking"
+    if len(state.evidence) == most:
+        return f"{_counted(most, 'passage')} taken, and there is no room for more"
+    return f"{_counted(len(state.evidence), 'passage')} taken; no further step promised more than its price"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def expand_words(sub_index: int, given: str, page: int) -> str:

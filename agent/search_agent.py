@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from html import escape
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from ..errors import QuestionsError
 from ..index.index import Index
-from ..retrievers._svg import printable, svg_picture
+from ..retrievers._places import in_full, place_of
 from ..retrievers.corpus._normalise import normalise
 from ..retrievers.records import Passage, SupportingSentence
 from ._fixed_systems import Ranked
 from ._rollout import Decision
+from ._sentences import best_sentences
 from ._systems import RerankedSystem, open_system
 from .reader._language_models import answering_reader
 from .reader._protocol import Answer, cited_numbers, cited_passage
@@ -37,7 +36,8 @@ class Evidence:
         score: strictly decreasing with the rank.
         taken: the policy chose it; the others are what else came into view, ranked behind.
         how: what brought it into view, in words.
-        sentence: the one that supports the question best, where the result was re-ranked; None elsewhere.
+        sentence: the one that supports the question best, by the re-ranker where there is one; None for a passage
+            without sentences, and for entities.
     """
 
     rank: int
@@ -95,10 +95,10 @@ class SearchResult:
     answer: Answer | None = None
 
     def context(self, token_budget: int, count_tokens: Callable[[str], int] | None = None) -> str:
-        """Pack the evidence into a prompt: ``[rank] title``, then its text; whole sentences, best passages first.
+        """Pack the evidence into a prompt: ``[rank] title (file, page)``, then its text, best passages first.
 
-        A ``[`` before a number in a passage's own title or text is written ``\\[``, so no passage can pose as another:
-        every ``[rank]`` is a marker, and :meth:`cited` finds what a model's answer cites.
+        Sentences stay whole. A ``[`` before a number in a passage's own title or text is written ``\\[``, so no passage
+        can pose as another: every ``[rank]`` is a marker, and :meth:`cited` finds what a model's answer cites.
 
         Args:
             token_budget: never exceeded, by ``count_tokens``.
@@ -112,14 +112,14 @@ class SearchResult:
         count = count_tokens or _guess_tokens
         packed = ""
         for evidence in self.evidence:
-            rank, title, text = evidence.rank, evidence.passage.title, evidence.passage.text
-            ends = [end for _, end in evidence.passage.sentences]
-            while ends and count(_joined(packed, cited_passage(rank, title, text[: ends[-1]]))) > token_budget:
+            passage = evidence.passage
+            ends = [end for _, end in passage.sentences]
+            while ends and count(_joined(packed, _cited(evidence, ends[-1]))) > token_budget:
                 ends.pop()
             if not ends:
                 break
-            packed = _joined(packed, cited_passage(rank, title, text[: ends[-1]]))
-            if ends[-1] < len(text.rstrip()):
+            packed = _joined(packed, _cited(evidence, ends[-1]))
+            if ends[-1] < len(passage.text.rstrip()):
                 break
         return packed
 
@@ -173,6 +173,7 @@ class SearchAgent:
         folders = (None if place is None else Path(place) for place in (policy, reranker, query_encoder))
         self._system = open_system(self.index, system, *folders)
         self.answered_by = self._system.name
+        self._compares = system != "lexical"  # which loads no encoder
         self._reader = None
         if self.index.facts is None:  # over facts the entity that was taken is the answer
             self._reader = answering_reader(None if policy is None else Path(policy))
@@ -238,6 +239,8 @@ class SearchAgent:
         rows = ranked.rows.tolist()
         passages = self.index.store.passages(rows)
         sentences: Sequence[SupportingSentence | None] = [None] * len(rows)
+        if self.index.facts is None:
+            sentences = best_sentences(self.index, question, passages, self._compares)
         if isinstance(self._system, RerankedSystem):
             sentences = self._system.sentences(question, passages)
         return tuple(
@@ -275,88 +278,16 @@ def _readable(question: str) -> str:
     return normalised.text
 
 
+def _cited(evidence: Evidence, end: int) -> str:
+    """Return a passage up to the sentence that ends at ``end``, as it stands in a prompt."""
+    passage = evidence.passage
+    cut = replace(passage, text=passage.text[:end])
+    return cited_passage(evidence.rank, passage.title, in_full(cut), place_of(passage))
+
+
 def _joined(before: str, part: str) -> str:
     return f"{before}\n\n{part}" if before else part
 
 
 def _guess_tokens(text: str) -> int:
     return -(-len(text) // 3)
-
-
-_SIGNS = {"expand": "?", "hop": "→", "take": "✓", "stop": "■"}
-_COLOURS = {"expand": "#4c78a8", "hop": "#b279a2", "take": "#54a24b", "stop": "#79706e"}
-_SHOWN = 3
-_NARROWEST = 30
-
-_WIDTH = 860
-_LINE = 18
-_BOX_GAP = 16
-
-
-def draw_path(result: SearchResult, width: int = 100) -> str:
-    """Return the path as lines of text: each step, why, and what it brought.
-
-    Args:
-        result: of a search.
-        width: characters to a line at most; below 30 counts as 30.
-    """
-    width = max(width, _NARROWEST)
-    lines = _wrap(result.question, width)
-    for number, step in enumerate(result.path):
-        last = number == len(result.path) - 1
-        lines += _branch(f"{_SIGNS[step.action]} {step.detail}", "└─ " if last else "├─ ", last, width)
-        stem = "   " if last else "│  "
-        certain = "" if step.action == "expand" and step.probability == 1 else f" ({step.probability:.2f})"
-        lines += _branch(f"because {step.reason}{certain}", f"{stem}  ", last, width)
-        if _brought(step):
-            lines += _branch(_brought(step), f"{stem}  ", last, width)
-    return "\n".join(lines)
-
-
-def draw_svg(result: SearchResult) -> str:
-    """Return the path as an SVG picture: a box for each step, from top to bottom."""
-    title = _wrap(result.question, 90)
-    parts = [
-        f'<text x="20" y="{30 + k * _LINE}" font-weight="bold">{escape(line)}</text>' for k, line in enumerate(title)
-    ]
-    top = 44 + (len(title) - 1) * _LINE
-    for number, step in enumerate(result.path):
-        lines = [step.detail, f"because {step.reason}", *([_brought(step)] if _brought(step) else [])]
-        wrapped = [part for line in lines for part in _wrap(line, 105)]
-        height = 14 + len(wrapped) * _LINE
-        if number:
-            parts.append(
-                f'<path d="M60 {top - _BOX_GAP} v{_BOX_GAP - 3}" stroke="#888" marker-end="url(#arrow)" fill="none"/>'
-            )
-        parts.append(
-            f'<rect x="20" y="{top}" width="{_WIDTH - 40}" height="{height}" rx="6" fill="#fff"'
-            f' stroke="{_COLOURS[step.action]}" stroke-width="2"/>'
-        )
-        for k, line in enumerate(wrapped):
-            style = f'fill="{_COLOURS[step.action]}" font-weight="bold"' if k == 0 else 'fill="#333"'
-            parts.append(f'<text x="34" y="{top + 20 + k * _LINE}" {style}>{escape(line)}</text>')
-        top += height + _BOX_GAP
-    arrow = (
-        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="7" markerHeight="7"'
-        ' orient="auto"><path d="M0 0 L8 4 L0 8 z" fill="#888"/></marker></defs>'
-    )
-    return svg_picture(_WIDTH, top, [arrow, *parts], 13, "#fafafa")
-
-
-def _branch(text: str, start: str, last: bool, width: int) -> list[str]:
-    stem = start if start.strip("│ ") == "" else ("   " if last else "│  ")
-    return _wrap(text, width, start, f"{stem}  ")
-
-
-def _wrap(text: str, width: int, start: str = "", following: str = "") -> list[str]:
-    return textwrap.wrap(printable(text), width, initial_indent=start, subsequent_indent=following)
-
-
-def _brought(step: Step) -> str:
-    """Name the passages that a step brought into view; what TAKE took is in its own words already."""
-    if step.action in {"take", "stop"}:
-        return ""
-    if not step.titles:
-        return "brought nothing new"
-    more = len(step.titles) - _SHOWN
-    return "brought " + ", ".join(step.titles[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

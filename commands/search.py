@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..console import ProgressBar, print_table
 from .arguments import (
@@ -20,9 +20,6 @@ from .arguments import (
     set_threads,
 )
 
-if TYPE_CHECKING:
-    from ..agent.search_agent import SearchResult
-
 
 def add_search(subcommands: Any) -> None:
     """Add ``search`` to the command line."""
@@ -30,10 +27,10 @@ def add_search(subcommands: Any) -> None:
         subcommands,
         "search",
         _search,
-        "search an index and show the path",
+        "answer a question from an index, with the passages that say so and how they were found",
         '  trailhound search w.index "Who is the mother of the director of Polish-Russian War?"\n'
         '  trailhound search w.index "..." --policy runs/w --json\n'
-        '  trailhound search w.index "..." --picture path.svg\n'
+        '  trailhound search w.index "..." --path --picture path.svg\n'
         '  trailhound search w.index "..." --system hybrid --query-encoder runs/w-q\n'
         '  trailhound search umls.index "alga isa" --policy runs/umls',
     )
@@ -47,13 +44,16 @@ def add_search(subcommands: Any) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the result as JSON")
     form.add_argument("--context", type=positive, metavar="TOKENS", help="print a prompt context only")
+    parser.add_argument("--path", action="store_true", help="show every step of the search, and why it was done")
     add_path(parser, "--picture", "FILE.svg", "draw the path as a picture")
 
 
 def _search(parsed: argparse.Namespace) -> None:
-    from ..agent.search_agent import SearchAgent, draw_path, draw_svg
+    from ..agent._drawing import draw_svg
+    from ..agent.search_agent import SearchAgent
     from ..retrievers._atomic_file import storing
     from ..retrievers._svg import printable, printable_json, printable_lines
+    from .result_page import print_result
 
     index = open_searched(parsed)
     if parsed.explain_router:
@@ -76,41 +76,7 @@ def _search(parsed: argparse.Namespace) -> None:
     if parsed.context is not None:
         print(printable_lines(result.context(parsed.context)))
         return
-    print(draw_path(result))
-    print()
-    if result.answer is not None:
-        print(printable(_answer_line(result)))
-        print()
-    for evidence in result.evidence:
-        passage, sentence = evidence.passage, evidence.sentence
-        mark = "✓" if evidence.taken else " "
-        place = f"{passage.source}, {passage.start}-{passage.end}"
-        print(printable(f"{mark} [{evidence.rank}] {passage.title or passage.id}  ({place})"))
-        print(f"      {printable(_shortened(passage.text))}")
-        if sentence is not None:
-            shown = _shortened(passage.text[sentence.start : sentence.end])
-            print(printable(f"      above all: {shown} ({sentence.document_start}-{sentence.document_end})"))
-    print(f"\nanswered by the {printable(result.answered_by)} in {result.milliseconds:.0f} ms, {result.calls} calls")
-    if result.confidence is not None:
-        print(f"confidence that the evidence is complete: {result.confidence:.2f}")
-
-
-def _answer_line(result: SearchResult) -> str:
-    """Say the answer, how sure the reader is, and where it stands."""
-    answer = result.answer
-    assert answer is not None
-    line = f"answer: {answer.text} ({answer.probability:.2f})"
-    found = [evidence for evidence in result.evidence if evidence.passage.id == answer.passage]
-    if not found:
-        return line
-    passage = found[0].passage
-    place = f"{passage.start + answer.start}-{passage.start + answer.end}"
-    return f"{line}, read in [{found[0].rank}] {passage.title or passage.id} ({passage.source}, {place})"
-
-
-def _shortened(text: str, width: int = 160) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= width else flat[: width - 1] + "…"
+    print_result(result, parsed.path)
 
 
 def add_demo(subcommands: Any) -> None:
@@ -129,7 +95,7 @@ def add_demo(subcommands: Any) -> None:
 
 
 def _demo(parsed: argparse.Namespace) -> None:
-    from ..agent.search_agent import draw_path
+    from ..agent._drawing import draw_path
     from ..demo._run import run_demo
 
     set_threads(parsed.threads or 1)

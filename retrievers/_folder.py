@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from ..errors import DamagedIndexError, IndexBusyError, IndexFolderError
 from ._atomic_file import storing, synchronise, write_json
+from ._foreign import names_in, not_an_index
 from ._hashed_files import fingerprint
 
 FORMAT = 4
@@ -36,6 +37,7 @@ MANIFEST = "manifest.json"
 SEGMENTS = "segments"
 SEGMENT = "segment.json"
 LOCK = "lock"
+_OWN = {MANIFEST, SEGMENTS, LOCK}
 
 LOCK_TIMEOUT = 600.0
 """Seconds that a writer waits for another."""
@@ -85,11 +87,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         DamagedIndexError: when the manifest cannot be read, or does not say what it must.
     """
     path = folder / MANIFEST
+    if not (folder / SEGMENTS).is_dir() and (not path.is_file() or not names_in(folder) <= _OWN):
+        raise IndexFolderError(not_an_index(folder, _OWN))  # others have a manifest.json too
     try:
         manifest = _json(path, _content(path))
     except FileNotFoundError:
-        what = f"holds no index (no {MANIFEST})" if folder.exists() else "is not there"
-        raise IndexFolderError(f"{folder} {what}: make it with  trailhound index CORPUS --out {folder}") from None
+        raise IndexFolderError(not_an_index(folder, _OWN)) from None
     except OSError as error:
         raise DamagedIndexError(f"{path} cannot be read ({error}): build the index again") from error
     if manifest.get("format") != FORMAT:
@@ -320,18 +323,18 @@ def _lock_file(path: Path) -> int:
         raise IndexFolderError(f"{path.parent} cannot be locked ({error}): is it an index?") from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise IndexFolderError(f"{path} is not a file: delete it")
+        raise IndexFolderError(f"{path} is not a file: move it away")
     return handle
 
 
 def _refuse_foreign(place: Path) -> None:
     """Refuse to build over what is no index: what is replaced must be ours, and many programs have a manifest.json."""
     if place.is_symlink() or (place.exists() and not place.is_dir()):
-        raise IndexFolderError(f"{place} is there and is not a folder: choose another --out, or delete it")
-    names = {path.name for path in place.iterdir()} if place.is_dir() else set()
+        raise IndexFolderError(f"{place} is there and is not a folder: nothing was changed, choose another --out")
+    names = names_in(place)
     names -= {name for name in names if name.startswith(f".{MANIFEST}.")}
-    if not names <= {MANIFEST, SEGMENTS, LOCK} or (MANIFEST in names and SEGMENTS not in names):
-        raise IndexFolderError(f"{place} is there and is not an index: choose another --out, or delete it")
+    if not names <= _OWN or (MANIFEST in names and SEGMENTS not in names):
+        raise IndexFolderError(f"{place} is there and is not an index: nothing was changed, choose another --out")
 
 
 def _is_at(handle: int, path: Path) -> bool:

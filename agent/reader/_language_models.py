@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import PolicyError
+from ...retrievers._places import in_full
 from ...retrievers.records import Passage
 from ...retrievers.vectors._minilm import quiet_transformers
 from ._extractive import ExtractiveReader, has_reader, load_reader
@@ -22,7 +23,7 @@ INSTRUCTION = "Answer the question from the passages, in a few words."
 
 def prompt_for(question: str, passages: Sequence[Passage]) -> str:
     """Return the text that an answer follows; with the passages in the order they were found, from 1."""
-    shown = [cited_passage(number, passage.title, passage.text) for number, passage in enumerate(passages, start=1)]
+    shown = [cited_passage(number, passage.title, in_full(passage)) for number, passage in enumerate(passages, start=1)]
     return "\n\n".join([INSTRUCTION, *shown, f"Question: {question}\nAnswer:"])
 
 

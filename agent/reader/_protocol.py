@@ -61,12 +61,13 @@ _BRACKET = re.compile(r"\[(?=\s{0,8}\d)")
 _CITATION = re.compile(r"(?<!\\)\[\s{0,8}(\d{1,9}(?:\s{0,8}[,;]\s{0,8}\d{1,9}){0,99})\s{0,8}\]")
 
 
-def cited_passage(number: int, title: str, text: str) -> str:
-    """Return a passage as a language model is shown it: ``[number] title``, then its text.
+def cited_passage(number: int, title: str, text: str, place: str = "") -> str:
+    """Return a passage as a language model is shown it: ``[number] title (place)``, then its text.
 
-    Nothing in the passage looks like a marker: ``[2`` in a title or text becomes ``\\[2``.
+    Nothing in the passage looks like a marker: ``[2`` in a title, place or text becomes ``\\[2``.
     """
-    head, _, body = _BRACKET.sub(r"\\[", f"{' '.join(title.split())}\n{text}").partition("\n")
+    named = " ".join(title.split()) + (f" ({' '.join(place.split())})" if place else "")
+    head, _, body = _BRACKET.sub(r"\\[", f"{named.lstrip()}\n{text}").partition("\n")
     return f"[{number}] {head}".rstrip() + f"\n{body}"
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound import Index, SearchAgent, SearchResult, Step
-from trailhound.agent.search_agent import draw_path, draw_svg
+from trailhound.agent._drawing import draw_path, draw_svg
 from trailhound.demo._encyclopedia import Encyclopedia
 from trailhound.retrievers._svg import printable, printable_json, printable_lines
 

@@ -1,9 +1,11 @@
 """Every kind of action is said in words, with the reason that the policy could see."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from trailhound import Document, EnvironmentSettings, Index, IndexSettings
 from trailhound.agent._explanation import explain
@@ -13,6 +15,7 @@ from trailhound.envs._world import QuestionWorld
 from trailhound.envs.settings import FOUND_BY, STATIC, SUB_INDEXES
 from trailhound.graph._knowledge_graph import GROUPS
 from trailhound.retrievers.protocols import Encoder
+from trailhound.retrievers.questions._labelled import load_questions
 
 SETTINGS = EnvironmentSettings(expand_size=4, pages=2, hop_size=4, max_candidates=20, max_evidence=3)
 
@@ -112,7 +115,7 @@ def test_turning_the_page(start: Start) -> None:
     batch = start("Where was the director of The Silver Gate born?")
     do(batch, expand("dense"))
     words = words_for(batch, expand("dense"))
-    assert words == ("ask the dense index, page 2", "nothing in view was worth taking yet")
+    assert words == ("ask the dense index, page 2", "of 4 passages in view none is taken yet")
 
 
 def test_asking_again_with_evidence(start: Start) -> None:
@@ -131,12 +134,14 @@ def test_asking_again_with_evidence(start: Start) -> None:
         ("adjacent", "read on before and after “Ada Brun”"),
     ],
 )
-def test_following_the_graph(group: str, words: str, start: Start) -> None:
+def test_following_the_graph(group: str, words: str, start: Start, index: Index) -> None:
     batch = start("Who is Ada Brun?")
     do(batch, expand("entity"), take("Ada Brun"))
+    count = len(index.graph.neighbours(index.store.row_of("d1"), group).rows)
+    leads = f"{count} passage" if count == 1 else f"{count} passages"
     assert words_for(batch, hop(0, group)) == (
         words,
-        "“Ada Brun” is evidence, and the question leads on from it",
+        f"“Ada Brun” was taken, and leads to {leads} this way",
     )
 
 
@@ -200,11 +205,13 @@ def test_taking_the_next_chunk_and_what_shares_a_name(tmp_path: Path, hashing_en
 
 def test_stopping(start: Start) -> None:
     batch = start("Where was the director of The Silver Gate born?", replace(SETTINGS, max_evidence=2))
-    assert words_for(batch, stop) == ("stop", "nothing in view looked like evidence")
+    assert words_for(batch, stop) == ("stop", "nothing came into view")
+    do(batch, expand("dense"))
+    assert words_for(batch, stop)[1] == "none of 4 passages in view was worth taking"
     do(batch, expand("entity"), take("The Silver Gate (film)"))
-    assert words_for(batch, stop)[1] == "the evidence looks complete: another step is not worth its price"
+    assert words_for(batch, stop)[1] == "1 passage taken; no further step promised more than its price"
     do(batch, hop(0, "mentions"), take("Ada Brun"))
-    assert words_for(batch, stop)[1] == "there is no room for more evidence"
+    assert words_for(batch, stop)[1] == "2 passages taken, and there is no room for more"
 
 
 def test_every_legal_action_of_a_long_search_has_words(start: Start) -> None:
@@ -217,3 +224,50 @@ def test_every_legal_action_of_a_long_search_has_words(start: Start) -> None:
             assert what
             assert why
             assert "{" not in what + why
+
+
+def claim_holds(batch: SearchBatch, action: int) -> bool:
+    """Hold the reason for an action against the graph, the titles and what was done: nothing else may be claimed."""
+    kind, first, second = batch.layout.decode(action)
+    why, state, world = explain(batch, 0, action)[1], batch.lane(0), batch.lane(0).world
+    rows = world.rows[state.places[: state.count]].tolist()
+    taken, graph = [rows[slot] for slot in state.evidence], world.index.graph
+    titles = {row: world.index.store.passage(row).title or world.index.store.passage(row).text[:50] for row in rows}
+    numbers = [int(number) for number in re.findall(r"(?<![\w“])(\d+) (?:passage|more in view)", why)]
+    if kind == "hop":
+        reached = len(graph.neighbours(taken[first], GROUPS[second]).rows)
+        return why.startswith(f"“{titles[taken[first]]}” was taken") and f" leads to {reached} passage" in why
+    if kind in {"stop", "expand"}:
+        expected = [len(taken), len(rows) - len(taken)] if taken else [len(rows)] if rows else []
+        full = "no room" not in why or len(taken) == batch.settings.max_evidence
+        return full and numbers == (expected if kind == "expand" else expected[:1]) and ("nothing" in why) == (not rows)
+    row = rows[first]
+    named = [other for other in taken if f"“{titles[other]}”" in why]
+    relations = {"mentions it": "mentions", "it mentions": "mentioned_by", "beside": "adjacent", "shares": "shares"}
+    for words, group in relations.items():
+        if words in why:
+            return any(row in graph.neighbours(other, group).rows for other in named)
+    mentions = {mention for found in world.index.titles.find_in_question(world.view.text) for mention in found.rows}
+    if "the question names it" in why:
+        return row in mentions
+    rank, cosine = re.fullmatch(r".* rank (\d+), cosine (-?\d\.\d\d) with the question", why).groups()  # type: ignore[union-attr]
+    near = float(world.index.dense.reconstruct(np.array([row]))[0] @ world.view.vector)
+    return int(rank) >= 1 and abs(near - float(cosine)) < 0.006
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_reason_is_true_of_the_search_it_is_given_for(small_index: Index, corpus_folder: Path, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    questions, _ = load_questions(corpus_folder, "dev")
+    batch = SearchBatch(SETTINGS, 1, 64)
+    text = questions[int(generator.integers(len(questions)))].text
+    batch.start(0, QuestionWorld(small_index, QuestionView.of(small_index, text), SETTINGS))
+    for _ in range(12):
+        legal = np.flatnonzero(batch.mask[0])
+        for action in legal.tolist():
+            assert claim_holds(batch, action), explain(batch, 0, action)
+        if len(legal) == 1:
+            break
+        kinds = [legal[(legal > 0) & (legal < batch.layout.take)], legal[legal >= batch.layout.take]]
+        there = [kind for kind in kinds if len(kind)]
+        batch.act(0, int(generator.choice(there[int(generator.integers(len(there)))])))

@@ -39,4 +39,4 @@ def test_a_linear_re_ranker_is_tuned_and_used(house: Path, tmp_path: Path, capsy
     assert run("search", house / "i", "Where is Torl?", "--system", "hybrid", "--reranker", out) == 0
     shown = capsys.readouterr().out
     assert f"re-ranked by {out}" in shown
-    assert "above all: Torl lies by a river. (0-21)" in shown
+    assert "«Torl lies by a river.»" in shown

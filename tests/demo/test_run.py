@@ -5,7 +5,7 @@ import re
 
 import pytest
 from trailhound import Index
-from trailhound.agent.search_agent import draw_path
+from trailhound.agent._drawing import draw_path
 from trailhound.cli import main
 from trailhound.demo._run import DemoReport, run_demo
 from trailhound.errors import PolicyError

@@ -1,0 +1,59 @@
+"""Finds the sentence of a passage that answers a question best: by the question's words, and by its vector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..index.index import Index
+from ..retrievers.records import Passage, SupportingSentence
+from ..retrievers.words._terms import among, term_hashes
+
+COMPARED = 3
+"""Passages, the first ones, whose sentences are compared by their vectors too: encoding is what costs."""
+
+CANDIDATES = 3
+"""Sentences of each of them that are encoded: those with most of the question's words."""
+
+
+def best_sentences(
+    index: Index, question: str, passages: Sequence[Passage], vectors: bool = True
+) -> list[SupportingSentence | None]:
+    """Return for each passage, best first, the sentence that agrees best with the question; None where there is none.
+
+    A sentence scores the share of the question's terms, weighed by their idf, that it has, 0 to 1. In the first
+    ``COMPARED`` passages the cosine of the sentence with the question is added, so that these rank before the rest;
+    not without ``vectors``, for a search that loads no encoder.
+    """
+    terms = term_hashes(question)
+    idf = index.terms.idf(terms)
+    weights = idf / max(float(idf.sum()), 1e-9)
+    found = [_scored(passage, terms, weights) for passage in passages]
+    compared = [sorted(mine, key=lambda one: -one.score)[:CANDIDATES] for mine in found[:COMPARED]]
+    texts = [
+        passage.text[one.start : one.end] for passage, mine in zip(passages, compared, strict=False) for one in mine
+    ]
+    if texts and vectors:
+        asked, *encoded = index.encoder.encode([question, *texts])
+        cosines = iter([float(vector @ asked) for vector in encoded])
+        found[:COMPARED] = [[_raised(one, next(cosines)) for one in mine] for mine in compared]
+    return [max(mine, key=lambda one: one.score, default=None) for mine in found]
+
+
+def _scored(passage: Passage, terms: np.ndarray, weights: np.ndarray) -> list[SupportingSentence]:
+    """Return every sentence of a passage with the share of the question's terms that it has."""
+    scored = []
+    for start, end in passage.sentences:
+        text = passage.text[start:end]
+        start += len(text) - len(text.lstrip())
+        end -= len(text) - len(text.rstrip())
+        if start < end and (not text.lstrip().startswith("#") or len(passage.sentences) == 1):  # a heading says little
+            share = float(weights[among(terms, term_hashes(text))].sum())
+            scored.append(SupportingSentence(start, end, passage.start + start, passage.start + end, share))
+    return scored
+
+
+def _raised(sentence: SupportingSentence, more: float) -> SupportingSentence:
+    start, end, first, last = sentence.start, sentence.end, sentence.document_start, sentence.document_end
+    return SupportingSentence(start, end, first, last, sentence.score + more)

@@ -1,0 +1,169 @@
+"""What ``trailhound search`` prints: the answer or the best sentence, the passages, and the path in short."""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+from collections.abc import Iterator
+
+from ..agent._drawing import draw_path, summarise_path
+from ..agent.search_agent import Evidence, SearchResult
+from ..retrievers._places import place_of
+from ..retrievers._svg import printable
+from ..retrievers.records import Passage
+
+SURE = 0.5
+"""Probability from which an answer stands first; below it the best sentence does."""
+LIKELY = 0.35
+"""Probability from which the best sentence is the one that the reader's answer stands in."""
+
+_WIDTH = 100
+_AROUND = 360
+"""Characters of a passage that are shown, about the sentence that matters."""
+_BEFORE = 100
+_LONGEST = 480
+"""Characters of a sentence that are shown."""
+_ON, _OFF = "\ue000", "\ue001"
+"""Stand in a line where the highlight begins and ends; no passage keeps them."""
+
+
+def print_result(result: SearchResult, whole_path: bool) -> None:
+    """Print a result; what documents say can neither pose as a line of its own nor steer the terminal."""
+    for line in _page(result, whole_path):
+        _print(line)
+
+
+def _page(result: SearchResult, whole_path: bool) -> Iterator[str]:
+    yield from _headline(result)
+    for evidence in result.evidence:
+        yield ""
+        yield from _passage(evidence)
+    yield ""
+    if whole_path:
+        yield from draw_path(result).split("\n")
+        yield ""
+    else:
+        for number, line in enumerate(summarise_path(result)):
+            yield from _wrapped(line, "path: " if not number else "      ", "        ")
+    effort = f"{result.calls} calls, {result.milliseconds:.0f} ms"
+    yield f"{'by' if whole_path else '      by'} the {printable(result.answered_by)}: {effort}"
+    if result.confidence is not None:
+        margin = "" if whole_path else "      "
+        yield f"{margin}that the evidence is complete has a probability of {result.confidence:.2f}"
+
+
+def _headline(result: SearchResult) -> Iterator[str]:
+    """Say the answer where the reader is sure of it, else the sentence that agrees best with the question."""
+    answer = result.answer
+    found = [evidence for evidence in result.evidence if answer is not None and evidence.passage.id == answer.passage]
+    if not result.evidence:
+        yield "Nothing was found."
+    elif answer is not None and answer.probability >= SURE:
+        yield f"Answer: {_ON}{_plain(answer.text)}{_OFF} (probability {answer.probability:.2f})"
+        if found:
+            yield from _quoted(found[0], answer.start, answer.end)
+    elif found and answer is not None and answer.probability >= LIKELY:
+        yield "Best sentence:"
+        yield from _quoted(found[0], answer.start, answer.end)
+    else:
+        scored = [evidence for evidence in result.evidence if evidence.sentence is not None]
+        best = max(scored, key=lambda one: one.sentence.score if one.sentence else 0.0, default=None)
+        if best is not None and best.sentence is not None:
+            yield "Best sentence:"
+            yield from _quoted(best, best.sentence.start, best.sentence.end)
+
+
+def _quoted(evidence: Evidence, start: int, end: int) -> Iterator[str]:
+    """Yield a place of a passage within the sentence it stands in, and where that is."""
+    passage = evidence.passage
+    spans = [(first, last) for first, last in passage.sentences if first <= start < last]
+    first, last = spans[0] if spans else (start, end)
+    shown = _marked(passage.text, start, end, min(first, start), max(last, end))
+    yield from _wrapped(shown.removeprefix("… ").removesuffix("…"), "   ", "   ")
+    yield f"   ({_where(passage, start)}, passage {evidence.rank})"
+
+
+def _passage(evidence: Evidence) -> Iterator[str]:
+    """Yield rank and title, the place, and the text about the sentence that matters."""
+    passage, sentence = evidence.passage, evidence.sentence
+    mark = "✓" if evidence.taken else " "
+    title = _plain(passage.title) or _plain(passage.text[:60])
+    yield from _wrapped(title, f"{mark} {evidence.rank}. ", "     ")
+    yield f"     {_where(passage)}"
+    if passage.lead:
+        yield from _wrapped(_cut(_plain(passage.lead), _AROUND), "     ", "     ")
+    start, end = (sentence.start, sentence.end) if sentence is not None else (0, 0)
+    first = max(start - _BEFORE, _after_title(passage)) if start else _after_title(passage)
+    yield from _wrapped(_marked(passage.text, start, end, first, start + _AROUND), "     ", "     ")
+
+
+def _after_title(passage: Passage) -> int:
+    """Return where the text goes on after a first heading that is the title over again."""
+    heading, _, rest = passage.text.partition("\n")
+    same = heading.startswith("#") and heading.strip("# ") == passage.title.strip()
+    return len(passage.text) - len(rest.lstrip()) if same and rest.strip() else 0
+
+
+def _where(passage: Passage, offset: int | None = None) -> str:
+    return _plain(place_of(passage, offset)) or _plain(passage.id)
+
+
+def _marked(text: str, start: int, end: int, first: int, last: int) -> str:
+    """Return a text from ``first`` to ``last``, cut at words, with ``start`` to ``end`` marked, in one line."""
+    first, last = max(min(first, start or first), 0), max(min(last, len(text)), min(end, start + _LONGEST))
+    end = min(end, last)
+    while 0 < first < start and not text[first - 1].isspace():
+        first += 1
+    while end < last < len(text) and not text[last].isspace():
+        last -= 1
+    middle = f"{_ON}{_plain(text[start:end])}{_OFF}" if end > start else ""
+    before, after = _plain(text[first:start], ends=True), _plain(text[end:last], ends=True)
+    head, tail = (
+        "… " if text[:first].strip() and not text.startswith("#") else "",
+        "…" if last < len(text.rstrip()) else "",
+    )
+    return f"{head}{before.lstrip()}{middle}{after.rstrip()}{tail}"
+
+
+def _plain(text: str, ends: bool = False) -> str:
+    """Return a text in one line that a terminal can show; with ``ends``, white space at its ends stays one space."""
+    flat = " ".join(printable(text).replace(_ON, "\ufffd").replace(_OFF, "\ufffd").split())
+    if not ends:
+        return flat
+    return (" " if text[:1].isspace() else "") + flat + (" " if flat and text[-1:].isspace() else "")
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _wrapped(text: str, start: str, following: str) -> list[str]:
+    """Return lines of a text, none of which begins at the margin; the highlight goes on in the next line."""
+    width = max(_width(), 40)
+    text = printable(text) if _ON not in text else text
+    return textwrap.wrap(text, width, initial_indent=start, subsequent_indent=following) or [start.rstrip()]
+
+
+def _width() -> int:
+    from rich.console import Console
+
+    return min(Console().width, 120) if sys.stdout.isatty() else _WIDTH
+
+
+def _print(line: str) -> None:
+    """Print a line: highlighted on a terminal, between « and » elsewhere."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+    if not console.is_terminal or console.no_color:
+        print(line.replace(_ON, "«").replace(_OFF, "»"))
+        return
+    shown, on = Text(), False
+    for part in re.split(f"([{_ON}{_OFF}])", line):
+        if part in {_ON, _OFF}:
+            on = part == _ON
+        else:
+            shown.append(part, "bold yellow" if on else None)
+    console.print(shown)
