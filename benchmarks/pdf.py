@@ -24,7 +24,22 @@ from time import perf_counter
 from trailhound.retrievers.corpus._pdf import read_pdf
 
 WORD = re.compile(r"\w+")
-SYLLABLES = ("har", "bour", "fer", "ry", "light", "house", "moor", "ing", "tide", "cap", "tain", "rope", "sail", "stone")
+SYLLABLES = (
+    "har",
+    "bour",
+    "fer",
+    "ry",
+    "light",
+    "house",
+    "moor",
+    "ing",
+    "tide",
+    "cap",
+    "tain",
+    "rope",
+    "sail",
+    "stone",
+)
 
 
 def made(folder: Path, files: int, pages: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
@@ -261,7 +262,10 @@ class BuildPlan:
         build = Build(folder, place, settings, compiler, progress)
         build.write_store(documents)
         parts = build.write_parts(load_encoder(settings.encoder, self.threads) if encoder is None else encoder)
-        return {**parts, "reading": documents.report.to_json()} if isinstance(documents, CorpusReader) else parts
+        if not isinstance(documents, CorpusReader):
+            return parts
+        # The names of files may be private data too.
+        return {**parts, "reading": self.masker.json(documents.report.to_json(), Counter())}
 
 
 def _clean(place: Path) -> int:

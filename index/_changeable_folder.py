@@ -23,7 +23,7 @@ from ..retrievers.vectors._vector_cache import VectorCache
 from ._additions import Additions, context_of, masker_of, masker_of_masked, pattern_names
 from ._build import BuildPlan, corpus_of
 from ._open_folder import OpenFolder
-from ._roots import CORPUS, Roots
+from ._roots import CORPUS, Roots, furniture
 from ._segments import Parts
 from ._syncing import Planner, Reading, SyncReport
 from ._writing import State, Writer
@@ -156,7 +156,12 @@ class ChangeableFolder(OpenFolder):
         masker = masker_of(self.settings, self.manifest, mask_patterns)
         told = warn or (lambda message: None)
         roots = Roots.of(self.manifest).with_paths(paths)
-        reading = Reading(Planner(self.path, self.store, roots, masker, told, progress), roots, paths, replace)
+        reading = Reading(
+            Planner(self.path, self.store, roots, masker, told, progress, furniture(self.manifest)),
+            roots,
+            paths,
+            replace,
+        )
         asked = dataclasses.replace(asked, documents=reading, masker=masker, about=roots.about())
         done = self._changed(dataclasses.replace(asked, afterwards=reading.emptied) if replace else asked)
         missing = tuple(reading.missing()) if replace else ()
@@ -203,7 +208,15 @@ class ChangeableFolder(OpenFolder):
         while True:
             self.refresh()
             state = self._latest
-            planner = Planner(self.path, state.parts.store, Roots.of(state.manifest), masker, told, progress)
+            planner = Planner(
+                self.path,
+                state.parts.store,
+                Roots.of(state.manifest),
+                masker,
+                told,
+                progress,
+                furniture(state.manifest),
+            )
             plan = planner.of_paths(paths) if paths else planner.of_documents(documents)
             if dry_run or (plan.is_empty and plan.roots == Roots.of(state.manifest)):
                 return dataclasses.replace(plan.report, dry_run=dry_run)

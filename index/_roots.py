@@ -14,6 +14,15 @@ CORPUS = "corpus"
 """What the manifest calls the list of roots."""
 
 
+def furniture(manifest: Mapping[str, Any]) -> list[str] | None:
+    """Return the hashes of the blocks that its pages repeat, None where an index was built of other things than files.
+
+    They stay what they were when it was built, so that a page that is read again loses the same blocks.
+    """
+    found: list[str] | None = manifest.get("reading", {}).get("furniture")
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Roots:
     """The folders and files that an index was made from, absolute, in the order in which they were given."""

@@ -96,6 +96,7 @@ class Planner:
         masker: what is masked in it.
         warn: called with what was left out or repaired.
         progress: called with (stage, done, total).
+        furniture: hashes of the blocks that pages of its corpus repeat, as they were when it was built.
 
     Attributes:
         origins: of all documents of the index.
@@ -109,7 +110,9 @@ class Planner:
         masker: Masker,
         warn: Callable[[str], None],
         progress: Progress | None,
+        furniture: Collection[str] | None = None,
     ) -> None:
+        self._furniture = furniture
         self._place = place
         self._store = store
         self._roots = roots
@@ -141,7 +144,7 @@ class Planner:
         """Return what the reader is told of files in these roots, and of those that the index holds."""
         hashes = {} if self._masker else {one.id: one.file_hash for one in origins if one.file_hash}
         mark = partial(roots.marked, always=bool(self._masker))
-        return KnownFiles(roots.name_of, mark, hashes)
+        return KnownFiles(roots.name_of, mark, hashes, self._furniture)
 
     def reader(self, paths: Sequence[Path], known: KnownFiles) -> CorpusReader:
         """Return what reads the documents of paths, the index itself left out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -31,6 +31,7 @@ class KnownFiles:
         name_of: returns the id of a file from its path and its path in the folder that is read.
         mark: returns a document with what is to be said of where it is, from the path of its file.
         hashes: by id, of the files that are in the index: a file of that hash is not parsed again.
+        furniture: hashes of the blocks that were left out of its pages; None where that is to be found out.
         follows: the index is kept in step. No documents are no error, and a file that cannot be read stops nothing.
         unchanged: ids of files that have the hash that is known; filled by the reader.
         empty: ids of files without text; filled by the reader.
@@ -40,6 +41,7 @@ class KnownFiles:
     name_of: Callable[[Path, str], str] = _name_in_folder
     mark: Callable[[Document, Path], Document] = _as_it_is
     hashes: Mapping[str, str] = field(default_factory=dict)
+    furniture: Collection[str] | None = None
     follows: bool = False
     unchanged: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)

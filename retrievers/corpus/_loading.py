@@ -17,6 +17,7 @@ from ._listing import CorpusFile, Listing, names_in
 from ._multihop import read_multihop
 from ._normalise import Complaints, Place
 from ._report import ReadingReport
+from ._site_furniture import repeated_blocks
 from ._text_files import SUFFIXES, read_text_file
 
 _KINDS = "text, Markdown, HTML, PDF and other documents, a BEIR folder or .jsonl, or a multi-hop .json or .jsonl"
@@ -89,6 +90,8 @@ class CorpusReader:
         """Yield the documents of files that :meth:`files` listed; raises as it does."""
         seen: dict[str, tuple[bytes, Place]] = {}
         self._say(0, len(files))
+        known = self._known.furniture
+        self.report.furniture = repeated_blocks(files) if known is None else frozenset(known)
         for number, file in enumerate(files, start=1):
             before = self.report.documents
             for document, place, pooled in self._documents_of(file):

@@ -35,6 +35,7 @@ class ReadingReport:
         left_out: how many were left out on purpose, by kind: "hidden", ".png", "empty".
         encodings: the encoding that was found for files which are not UTF-8, by their path.
         notes: what else is to be known of a file, such as pages without text; the first thousand.
+        furniture: hashes of the blocks that pages of a site repeat, which were left out of each.
         strict: whether the first file that cannot be read is an error.
     """
 
@@ -45,6 +46,7 @@ class ReadingReport:
     left_out: Counter[str] = field(default_factory=Counter)
     encodings: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    furniture: frozenset[str] = frozenset()
     strict: bool = False
 
     def skip(self, cause: CorpusError | MissingExtraError, place: Place, complaints: Complaints) -> None:
@@ -77,6 +79,7 @@ class ReadingReport:
             "left_out": dict(sorted(self.left_out.items())),
             "encodings": dict(self.encodings),
             "notes": list(self.notes),
+            "furniture": sorted(self.furniture),
         }
 
 

@@ -15,6 +15,7 @@ from ._plain import read_plain
 from ._read_text import ReadText
 from ._readers import READERS
 from ._report import ReadingReport
+from ._site_furniture import without_repeated
 
 SUFFIXES = frozenset({*READERS, "", ".json", ".jsonl"})
 """The kinds of file that are read, in lower case; one without a suffix, where it is text."""
@@ -34,11 +35,13 @@ def read_text_file(
     metadata: dict[str, Any] = {FILE_HASH: hash_of(content)}
     if known.is_unchanged(file.name, metadata[FILE_HASH]):
         return None
-    read = _read(content, file)
+    read, repeated = without_repeated(_read(content, file), report.furniture)
     text, page_starts = _normalised(read, complaints, place)
     if read.encoding is not None:
         report.encodings[file.name] = read.encoding
     report.left_out.update(dict(read.left_out))
+    if repeated:
+        report.left_out["blocks that pages of a site repeat"] += repeated
     for note in read.notes:
         report.note(place, note)
         complaints.add(note, place)
