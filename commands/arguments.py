@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..errors import MaskingError
+from ..errors import IndexFolderError, MaskingError
 
 if TYPE_CHECKING:
     from ..index.index import Index
@@ -25,6 +25,19 @@ class WrongUseError(Exception):
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, and where help is."""
 
+    intermixed = False
+    """Whether options may stand anywhere among what has no option, as in ``update INDEX --sync FOLDER``."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, whatever stands where."""
+        if not self.intermixed:
+            return super().parse_known_args(args, namespace)
+        self.intermixed = False  # it calls this again, for each kind of arguments
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self.intermixed = True
+
     def error(self, message: str) -> NoReturn:
         """Exit with code 2."""
         sys.stderr.write(f"{self.prog}: {message} (see  {self.prog} --help)\n")
@@ -35,13 +48,14 @@ def command_parser(
     subcommands: Any, name: str, run: Callable[[argparse.Namespace], None], about: str, examples: str
 ) -> argparse.ArgumentParser:
     """Return the parser of a new command, with what every command takes."""
-    parser: argparse.ArgumentParser = subcommands.add_parser(
+    parser: Parser = subcommands.add_parser(
         name,
         help=about,
         description=about[0].upper() + about[1:] + ".",
         epilog=f"examples:\n{examples}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.intermixed = True
     parser.set_defaults(command=run)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
@@ -188,15 +202,32 @@ def open_index(
 
 @contextmanager
 def going_on(place: Path) -> Iterator[None]:
-    """Let an interruption say what is kept of the work on the index at ``place``."""
+    """Let an interruption say what became of the index at ``place``, and what is kept of the work on it."""
+    before = _generation(place)
     try:
         yield
     except KeyboardInterrupt:
         from ..retrievers.vectors._vector_log import VectorLog
 
+        after = _generation(place)
+        if after is None:
+            about = f"there is no index at {place} yet"
+        else:
+            about = f"{place} is as it was" if after == before else f"{place} is changed already, and whole"
         kept = VectorLog(place.resolve()).count()
-        more = f"; {kept:,} encoded passages are kept, the same command goes on from there" if kept else ""
-        raise KeyboardInterrupt(f"the index is as it was{more}") from None
+        if kept:
+            about += f"; {kept:,} encoded passages are kept, and the same command goes on from there"
+        raise KeyboardInterrupt(about) from None
+
+
+def _generation(place: Path) -> int | None:
+    """Return which state of an index is at ``place``; None where there is none."""
+    from ..retrievers._folder import read_manifest
+
+    try:
+        return int(read_manifest(place)["generation"])
+    except IndexFolderError:
+        return None
 
 
 def open_searched(parsed: argparse.Namespace) -> Index:

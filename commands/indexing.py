@@ -14,6 +14,7 @@ from .arguments import (
     add_mask_patterns,
     add_path,
     command_parser,
+    going_on,
     mask_patterns,
     positive,
 )
@@ -118,7 +119,7 @@ def _index(parsed: argparse.Namespace) -> None:
     chosen: dict[str, Any] = {name: getattr(parsed, name) for name in (*names, "drop_duplicates")}
     settings = IndexSettings(mask=tuple(parsed.mask), **chosen)
     started = perf_counter()
-    with ProgressBar(parsed.quiet) as bar:
+    with ProgressBar(parsed.quiet) as bar, going_on(parsed.out):
         index = Index.build(
             parsed.corpus,
             parsed.out,

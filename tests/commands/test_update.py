@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from trailhound import Index
@@ -124,3 +127,149 @@ def test_what_no_search_found_goes(notes: Path, tmp_path: Path, capsys: Capture)
     run.write_text("q Q0 elsewhere 1 0.5 tag\n")
     assert code_of("update", notes, "--delete-never-retrieved", run, "--quiet") == 1
     assert "does not hold" in capsys.readouterr().err
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A folder ``docs`` with an index ``docs.index`` beside it."""
+    for number in range(1, 5):
+        (tmp_path / "docs" / "guide").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "docs" / f"n{number}.txt").write_text(f"Note {number} tells of bridges in town number {number}.")
+    (tmp_path / "docs" / "guide" / "ferry.txt").write_text("The Tern ferry sails at nine from pier four.")
+    assert code_of("index", tmp_path / "docs", "--out", tmp_path / "docs.index", "--quiet", "--threads", "1") == 0
+    return tmp_path
+
+
+def lists_of(capsys: Capture) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return {name: found[name] for name in ("added", "replaced", "deleted", "unchanged")}
+
+
+def test_a_folder_is_kept_in_step(house: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    docs, quiet = house / "docs", ("--quiet", "--threads", "1")
+    capsys.readouterr()
+    assert code_of("update", house / "docs.index", docs, "--sync", *quiet) == 0
+    assert capsys.readouterr().out == f"{house / 'docs.index'}: nothing to do; 5 unchanged\n"
+    (docs / "guide" / "ferry.txt").rename(docs / "guide" / "boats.txt")
+    (docs / "n1.txt").unlink()
+    (docs / "n2.txt").write_text("Note 2 tells of zebras.")
+    (docs / "n3.txt").write_text("")
+    monkeypatch.chdir(house)
+    for given, code in ((("--dry-run",), 0), ((), 0)):
+        assert code_of("update", "docs.index", "docs", "--sync", *given, *quiet) == code
+        printed = capsys.readouterr().out.splitlines()
+        if given:
+            assert printed == [
+                "+ guide/boats.txt",
+                "~ n2.txt",
+                "- guide/ferry.txt",
+                "- n1.txt",
+                "- n3.txt",
+                "n3.txt has no text any more: it would be deleted from the index",
+                "docs.index: would be 1 added, 1 replaced, 3 deleted; 1 unchanged",
+            ]
+        else:
+            assert "n3.txt has no text any more: it was deleted from the index" in printed
+            assert "docs.index: documents: 1 added, 1 replaced, 3 deleted; 2 new passages" in printed
+    assert Index.open(house / "docs.index").store.document_ids() == ["n4.txt", "guide/boats.txt", "n2.txt"]
+
+
+def test_a_part_of_it_is_kept_in_step_and_told_as_json(house: Path, capsys: Capture) -> None:
+    docs, more = house / "docs", ("--sync", "--json", "--quiet", "--threads", "1")
+    (docs / "n1.txt").unlink()
+    (docs / "guide" / "new.txt").write_text("A new quay.")
+    capsys.readouterr()
+    assert code_of("update", house / "docs.index", docs / "guide", "--dry-run", *more) == 0
+    expected = {"added": ["guide/new.txt"], "replaced": [], "deleted": [], "unchanged": 1}
+    assert lists_of(capsys) == expected
+    assert code_of("update", house / "docs.index", docs / "guide", *more) == 0
+    assert lists_of(capsys) == expected
+    assert code_of("update", house / "docs.index", docs, *more) == 0
+    assert lists_of(capsys) == {"added": [], "replaced": [], "deleted": ["n1.txt"], "unchanged": 5}
+
+
+def test_the_path_of_a_file_is_its_id_and_the_same_is_left(
+    house: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(house)
+    ferry, quiet = house / "docs" / "guide" / "ferry.txt", ("--quiet", "--threads", "1")
+    ferry.write_text("The Tern ferry sails at eleven from pier two.")
+    capsys.readouterr()
+    assert code_of("update", "docs.index", "docs/guide/ferry.txt", "--replace", *quiet) == 0
+    assert "documents: 1 replaced; 1 new passages" in capsys.readouterr().out
+    generation = Index.open("docs.index").manifest["generation"]
+    for path in ("docs/guide", "docs"):
+        assert code_of("update", "docs.index", path, "--replace", *quiet) == 0
+        assert re.search(r"documents: [15] unchanged; 0 new passages", capsys.readouterr().out)
+    assert Index.open("docs.index").manifest["generation"] == generation
+    assert code_of("update", "docs.index", "--delete", "./docs/guide/ferry.txt", *quiet) == 0
+    assert "guide/ferry.txt" not in Index.open("docs.index").store.document_ids()
+    (house / "docs" / "n1.txt").unlink()
+    assert code_of("update", "docs.index", "docs", "--replace", *quiet) == 0
+    assert "1 documents stay whose files are gone, such as n1.txt: --sync deletes them" in capsys.readouterr().out
+
+
+def test_a_deletion_waits_for_the_additions(house: Path, capsys: Capture) -> None:
+    os.mkfifo(house / "pipe.txt")
+    (house / "n4.txt").write_text("Another text of this name.")
+    for bad in ("pipe.txt", "nowhere.txt"):
+        assert code_of("update", house / "docs.index", house / bad, "--delete", "n1.txt", "--quiet") == 1
+    assert "n1.txt" in Index.open(house / "docs.index").store.document_ids()
+
+
+def test_a_folder_that_would_empty_the_index_is_refused(house: Path, capsys: Capture) -> None:
+    (house / "empty").mkdir()
+    before = Index.open(house / "docs.index").store.document_ids()
+    for folder in ("empty", "docs"):
+        for path in (house / "docs").rglob("*.txt") if folder == "docs" else ():
+            path.unlink()
+        assert code_of("update", house / "docs.index", house / folder, "--sync", "--quiet") == 1
+        assert "nothing in common with the 5 documents of the index, which would all be deleted" in (
+            capsys.readouterr().err
+        )
+    assert Index.open(house / "docs.index").store.document_ids() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--sync",), "give CORPUS"),
+        (("--sync", "--replace", "docs"), "no --replace"),
+        (("docs", "--sync", "--delete", "n1.txt"), "no --delete"),
+        (("docs", "--dry-run"), "--dry-run lists what --sync would do"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(
+    house: Path, capsys: Capture, arguments: tuple[str, ...], message: str
+) -> None:
+    assert code_of("update", house / "docs.index", *arguments) == 2
+    assert re.search(rf"{message}|nothing to do", capsys.readouterr().err)
+
+
+def test_an_interruption_says_what_is_kept(house: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trailhound.retrievers.vectors import _vector_cache as vector_cache
+    from trailhound.retrievers.vectors._encoder import MiniLMEncoder
+
+    monkeypatch.setattr(vector_cache, "PART", 3)
+    (house / "more").mkdir()
+    for number in range(10):
+        (house / "more" / f"m{number}.txt").write_text(f"More of {number}.")
+    encode, calls = MiniLMEncoder.encode, list[int]()
+
+    def interrupted(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return encode(*arguments)
+
+    monkeypatch.setattr(MiniLMEncoder, "encode", interrupted)
+    index = house / "docs.index"
+    assert code_of("update", index, house / "more", "--quiet", "--threads", "1") == 130
+    assert capsys.readouterr().err.endswith(
+        f"trailhound: interrupted; {index} is as it was; 6 encoded passages are kept, and the same command goes on"
+        " from there\n"
+    )
+    assert Index.open(index).store.documents == 5
+    assert code_of("update", index, house / "more", "--quiet", "--threads", "1") == 0
+    assert len(calls) == 5
+    assert Index.open(index).store.documents == 15
