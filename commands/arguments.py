@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from ..index.index import Index
     from ..learning.training_questions import TrainingSource
 
+LABELS = """
+questions: DIR/queries.jsonl has a question to a line, {"_id": "q1", "text": "When does the ferry leave?"}, and
+DIR/qrels/SPLIT.tsv a label to a line, question id, TAB, document or passage id, TAB, score (1 or more supports, 0 does
+not). A header line may be there. Ids of files are paths from the folder that was indexed: guide/ferry.md names the
+document, guide/ferry.md#3 its fourth passage."""
+"""How questions of one's own are written, for the help of the commands that read them."""
+
 SYSTEMS = ("lexical", "dense", "late", "hybrid", "hops", "ppr", "exhaustive", "policy")
 
 

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..console import ProgressBar, print_rows, print_table
 from ..retrievers._svg import printable
-from .arguments import add_number, add_path, add_policy, add_questions, add_system, command_parser, open_searched
+from .arguments import (
+    LABELS,
+    add_number,
+    add_path,
+    add_policy,
+    add_questions,
+    add_system,
+    command_parser,
+    open_searched,
+)
 
 if TYPE_CHECKING:
     from ..measuring.misses import Miss, MissReport
@@ -24,7 +33,9 @@ def add_evaluate(subcommands: Any) -> None:
         "  trailhound evaluate --index w.index --questions data/w --split dev --system hybrid --json hybrid.json\n"
         "  trailhound evaluate --index w.index --questions data/w --split dev --system dense --query-encoder runs/w-q\n"
         "  trailhound evaluate --index w.index --questions data/w --split dev --reranker runs/w-reranker\n"
-        "  trailhound evaluate --index umls.index --questions data/kg/umls --split dev --policy runs/umls",
+        "  trailhound evaluate --index umls.index --questions data/kg/umls --split dev --policy runs/umls\n"
+        f"{LABELS} A document is found with any of its passages.\nDIR/excluded.json, where it is there, says what"
+        ' does not count for a question: {"q1": ["guide/index.md"]}.',
     )
     add_path(parser, "--index", "INDEX", required=True)
     add_questions(parser, "queries.jsonl and qrels/, a native file, or triples")

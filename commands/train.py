@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..console import ProgressBar
 from ..errors import EncoderError, QuestionsError
 from .arguments import (
+    LABELS,
     WrongUseError,
     add_device,
     add_out,
@@ -46,7 +47,8 @@ def add_train(subcommands: Any) -> None:
         "  trailhound train --index a.index --questions a --index b.index --questions b --split train --out runs/both\n"
         "  trailhound train --index w.index --questions data/w --split train --out runs/w --set ppo_iterations=20\n"
         "  trailhound train --index w.index --supervision none --out runs/w\n"
-        "  trailhound train --index umls.index --questions data/kg/umls --split train --recipe kg --out runs/umls",
+        "  trailhound train --index umls.index --questions data/kg/umls --split train --recipe kg --out runs/umls\n"
+        f"{LABELS}",
     )
     add_sources(parser, required=False)
     parser.add_argument(

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import QuestionsError
 from ..index.index import Index
 from ..retrievers.protocols import Encoder
-from ..retrievers.questions._label_targets import SettledLabels, Target, settle_labels
+from ..retrievers.questions._label_targets import SettledLabels, Target, meant, settle_labels
 from ..retrievers.questions._labelled import load_questions
 from ..retrievers.records import Qrels, Question, Vectors
 from ._fact_world import fact_world
@@ -151,4 +151,5 @@ def _check(index: Index, questions: Sequence[Question], labels: SettledLabels) -
                 raise QuestionsError(
                     f"question {question.id!r} is labelled with {name!r}, and the index {index.path} has no passage and"
                     " no document of that name: index the corpus that the labels speak of"
+                    f"{meant(index.store, name)}"
                 )

@@ -25,7 +25,7 @@ from ..retrievers._atomic_file import write_json
 from ..retrievers._calibration import brier_score, calibration_error
 from ..retrievers.knowledge._facts import Facts
 from ..retrievers.protocols import Progress
-from ..retrievers.questions._label_targets import SettledLabels, settle_labels, settle_names
+from ..retrievers.questions._label_targets import SettledLabels, meant, settle_labels, settle_names
 from ..retrievers.questions._labelled import known_answers, load_questions
 from ..retrievers.questions._left_out import LEFT_OUT, load_left_out
 from ..retrievers.records import Qrels, Question, Rows, Run
@@ -276,13 +276,13 @@ def _check_labels(index: Index, labels: SettledLabels, folder: Path, warn: Calla
     if named and len(lacking) == named:
         raise QuestionsError(
             f"the index {index.path} has none of the {named} labelled passages and documents (such as {lacking[0]!r}):"
-            " evaluate over the index of the corpus that the labels speak of",
+            f" evaluate over the index of the corpus that the labels speak of{meant(index.store, lacking[0])}",
             folder,
         )
     if lacking and warn is not None:
         warn(
             f"{folder}: {len(lacking)} of {named} labelled passages and documents ({_some(lacking)}) are not in the"
-            " index: they count as not found"
+            f" index: they count as not found{meant(index.store, lacking[0])}"
         )
 
 

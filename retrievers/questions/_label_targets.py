@@ -125,6 +125,19 @@ def settle_names(store: Labelled, names: Mapping[str, frozenset[str]]) -> dict[s
     return {question: frozenset(spelled[name] for name in mine) for question, mine in names.items()}
 
 
+def meant(store: Labelled, label: str) -> str:
+    """Return a hint at what a label that names nothing may mean, "" for none.
+
+    Ids of files are paths from the folder that was indexed: a label may have that folder, or folders above it, before.
+    """
+    bare = normalise(label).text.replace("\\", "/")
+    while "/" in bare:
+        bare = bare.partition("/")[2]
+        if bare and target_of(store, bare) is not None:
+            return f"; did you mean {bare!r}? Ids of files are paths from the folder that was indexed"
+    return ""
+
+
 def _spellings(label: str) -> Iterator[str]:
     yield label
     bare = label

@@ -11,7 +11,7 @@ from trailhound import Document, Index
 from trailhound.errors import QuestionsError
 from trailhound.index.settings import IndexSettings
 from trailhound.retrievers.protocols import Encoder
-from trailhound.retrievers.questions._label_targets import settle_labels, settle_names, target_of
+from trailhound.retrievers.questions._label_targets import meant, settle_labels, settle_names, target_of
 from trailhound.retrievers.questions._left_out import load_left_out
 
 LONG = "The ferry leaves at nine and comes back at noon. " * 12
@@ -60,6 +60,14 @@ def test_what_names_nothing_is_said(index: Index, label: str) -> None:
     assert settled.unmatched == (label,)
     assert settled.qrels == {"q": {label: 1, "one": 1, "elsewhere": 0}}
     assert settled.supporting == 2
+
+
+@pytest.mark.parametrize(
+    "label", ["docs/guide/ferry.md", "/home/me/docs/guide/ferry.md#1", r"docs\guide\ferry.md"]
+)
+def test_a_label_with_folders_too_many_gets_a_hint(index: Index, label: str) -> None:
+    assert "; did you mean 'guide/ferry.md" in meant(index.store, label)
+    assert meant(index.store, "ferry.md") == meant(index.store, "nowhere/else.md") == ""
 
 
 def test_spellings_of_one_name_are_one_label(index: Index) -> None:
