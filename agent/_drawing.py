@@ -93,12 +93,14 @@ def _brought(step: Step) -> str:
 def summarise_path(result: SearchResult) -> list[str]:
     """Return what a search asked, what it took and why it stopped, a line each; titles as they are."""
     lines = []
-    asked = Counter(_asked(step) for step in result.path if step.action == "expand")
+    asks = [step.detail for step in result.path if step.action == "expand"]
+    asked = Counter(found[1] for detail in asks if (found := _INDEX.match(detail)))
+    also = "".join(f", then {detail}" for detail in asks if not _INDEX.match(detail))
     hops = sum(step.action == "hop" for step in result.path)
     if asked:
         often = (name if count == 1 else f"{name} ×{count}" for name, count in asked.items())
         followed = f"; followed links {_times(hops)}" if hops else ""
-        lines.append(f"asked {', '.join(often)}{followed}")
+        lines.append(f"asked {', '.join(often)}{also}{followed}")
     taken = [title for step in result.path if step.action == "take" for title in step.titles]
     if taken:
         lines.append(f"took {_listed(taken)}")
@@ -108,12 +110,6 @@ def summarise_path(result: SearchResult) -> list[str]:
     elif taken or hops:
         lines.append(f"stopped: all {len(result.path)} steps that a search has were used")
     return lines
-
-
-def _asked(step: Step) -> str:
-    """Return what a step asked, in a word or a few."""
-    found = _INDEX.match(step.detail)
-    return found[1] if found else step.detail
 
 
 def _times(count: int) -> str:

@@ -230,7 +230,9 @@ def test_search_on_ones_own_documents_without_any_training(notes: Path, capsys: 
     output, errors = capsys.readouterr()
     assert re.match(r"(Answer: «.+» \(probability 0\.\d\d\)|Best sentence:)\n   .*«", output)
     assert re.search(r"\n  [12]\. Ada Brun\n     brun\.md.*\n     .*«Her mother is Lena Marsk", output)
-    assert re.search(r"\npath: asked lexical, dense, .*\n      by the fixed system: hybrid: 2 calls, \d+ ms\n$", output)
+    assert re.search(
+        r"\npath: asked lexical, dense, then fuse .*\n      by the fixed system: hybrid: 2 calls, \d+ ms\n$", output
+    )
     assert "\x1b" not in output, "a document cannot steer the terminal"
     assert errors == ""
 
@@ -254,14 +256,14 @@ def test_json_loses_no_letter_where_the_output_is_not_utf_8(notes: Path, monkeyp
 def test_search_for_a_prompt(notes: Path, capsys: Capture) -> None:
     assert code_of("search", notes, "Who is Ada Brun's mother?", "--context", "40") == 0
     output = capsys.readouterr().out
-    assert output.startswith("[1] Ada Brun\n")
+    assert output.startswith("[1] Ada Brun (brun.md")
     assert len(output) <= 3 * 40 + 1
 
 
 def test_search_with_a_picture(notes: Path, tmp_path: Path, capsys: Capture) -> None:
     assert code_of("search", notes, "Where is the harbour?", "--picture", tmp_path / "path.svg") == 0
     ElementTree.parse(tmp_path / "path.svg")
-    assert "ask the lexical index" in capsys.readouterr().out
+    assert "\npath: asked lexical, dense, then " in capsys.readouterr().out
     assert code_of("search", notes, "Where is the harbour?", "--picture", tmp_path / "no" / "path.svg") == 1
     assert re.fullmatch(r"trailhound: .*no/path\.svg.*\n", capsys.readouterr().err)
 

@@ -62,9 +62,7 @@ def test_what_names_nothing_is_said(index: Index, label: str) -> None:
     assert settled.supporting == 2
 
 
-@pytest.mark.parametrize(
-    "label", ["docs/guide/ferry.md", "/home/me/docs/guide/ferry.md#1", r"docs\guide\ferry.md"]
-)
+@pytest.mark.parametrize("label", ["docs/guide/ferry.md", "/home/me/docs/guide/ferry.md#1", r"docs\guide\ferry.md"])
 def test_a_label_with_folders_too_many_gets_a_hint(index: Index, label: str) -> None:
     assert "; did you mean 'guide/ferry.md" in meant(index.store, label)
     assert meant(index.store, "ferry.md") == meant(index.store, "nowhere/else.md") == ""
