@@ -50,10 +50,8 @@ def add_index(subcommands: Any) -> None:
         help="leave out passages that repeat another; duplicates.json in the index says which (labels that name one of"
         " them find nothing)",
     )
-    budget = parser.add_mutually_exclusive_group()
-    about = "words to a passage (default: 120)"
-    budget.add_argument("--chunk-words", type=positive, default=120, metavar="N", help=about)
-    budget.add_argument("--chunk-tokens", type=positive, metavar="N", help="or the encoder's tokens")
+    about = "most tokens of a passage of a long document, as the encoder counts; never more than it reads"
+    parser.add_argument("--chunk-tokens", type=positive, default=160, metavar="N", help=f"{about} (default: 160)")
     parser.add_argument(
         "--context",
         choices=("none", "corpus"),
@@ -115,7 +113,7 @@ def _index(parsed: argparse.Namespace) -> None:
     from ..retrievers._svg import printable_json
 
     patterns = mask_patterns(parsed)
-    names = ("encoder", "dense", "chunk_words", "chunk_tokens", "context", "late_interaction", "dimension")
+    names = ("encoder", "dense", "chunk_tokens", "context", "late_interaction", "dimension")
     chosen: dict[str, Any] = {name: getattr(parsed, name) for name in (*names, "drop_duplicates")}
     settings = IndexSettings(mask=tuple(parsed.mask), **chosen)
     started = perf_counter()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ..errors import UpdateError
-from ..retrievers.compiling._compiler import CorpusCompiler, token_counter
-from ..retrievers.compiling._context import Chunked, ContextFunction, ContextName, in_context
+from ..retrievers.compiling._compiler import CorpusCompiler
+from ..retrievers.compiling._context import Chunked, ContextFunction, ContextName
 from ..retrievers.compiling._masking import Masker
 from ..retrievers.compiling._pruning import DuplicateFilter, Entry, KnownPassages
+from ..retrievers.compiling._window import Window
 from ..retrievers.protocols import Encoder, Progress
 from ..retrievers.records import Document
-from ..retrievers.vectors._encoder import embedding_text
 from ..retrievers.vectors._late_interaction import check_tokens
 from ..retrievers.vectors._vector_cache import VectorCache
 from ._corpus_knowledge import CorpusKnowledge, lines_of_additions
@@ -62,19 +63,19 @@ class Additions:
             dropped, marks = tuple(duplicates.dropped), duplicates.marks
         lines = lines_of_additions(compiled, self.context, CorpusKnowledge(parts, removed))
         flat = [passage for _, passages in compiled for passage in passages]
-        found_by = [in_context(line, p.text) for line, p in zip(lines or [""] * len(flat), flat, strict=True)]
-        embedded = [embedding_text(passage.title, text) for passage, text in zip(flat, found_by, strict=True)]
+        embedded = self._window.embedded(flat, lines or [""] * len(flat))
         late, pieces = parts.base.late, None
         if late is not None:
             pieces = late.coded(embedded, check_tokens(self.encoder, self.settings.late_interaction))
-        vectors = self.vectors.encode(embedded, progress)[1]
-        return SegmentContent(compiled, lines, vectors, pieces, None, dropped, marks)
+        keys, vectors = self.vectors.encode(embedded, progress)
+        return SegmentContent(compiled, lines, vectors, keys, pieces, None, dropped, marks)
 
     def _compiler(self, masker: Masker) -> CorpusCompiler:
-        settings, counter = self.settings, None
-        if settings.chunk_tokens is not None:
-            counter = token_counter(self.encoder, settings.chunk_tokens, lambda message: None)
-        return CorpusCompiler(masker, settings.chunk_words, settings.chunk_tokens, counter)
+        return CorpusCompiler(masker, self.settings.chunk_tokens, self._window, self.context)
+
+    @cached_property
+    def _window(self) -> Window:
+        return Window(self.encoder)
 
 
 def behind(parts: Parts, removed: Sequence[str]) -> list[str]:

@@ -19,10 +19,11 @@ from ..graph._knowledge_graph import KnowledgeGraph
 from ..retrievers._atomic_file import storing
 from ..retrievers._folder import SEGMENTS, SegmentEntry, commit, entries, read_manifest, remove_garbage, seal
 from ..retrievers._store import FILE_NAME, StoreWriter
-from ..retrievers.compiling._compiler import CorpusCompiler, StageRecord, token_counter
+from ..retrievers.compiling._compiler import CorpusCompiler, StageRecord, window_of
 from ..retrievers.compiling._context import ContextFunction, ContextName, in_context
 from ..retrievers.compiling._masking import Masker
 from ..retrievers.compiling._pruning import DuplicateFilter, save_dropped
+from ..retrievers.compiling._window import text_with_lead
 from ..retrievers.corpus._known_files import KnownFiles
 from ..retrievers.corpus._loading import CorpusReader
 from ..retrievers.knowledge._fact_encoder import EmbeddingSettings, FactEncoder
@@ -30,7 +31,7 @@ from ..retrievers.knowledge._facts import Facts, entity_documents, graph_file
 from ..retrievers.protocols import Encoder, Progress
 from ..retrievers.records import Document
 from ..retrievers.vectors._dense import COMPRESSED, DenseIndex
-from ..retrievers.vectors._encoder import ProjectedEncoder, embedding_text, learn_projection, load_encoder
+from ..retrievers.vectors._encoder import ProjectedEncoder, learn_projection, load_encoder
 from ..retrievers.vectors._late_interaction import LATE, LateInteractionIndex, check_tokens
 from ..retrievers.vectors._vector_cache import DENSE, KEYS, VectorCache, clear_vectors, keys_of
 from ..retrievers.words._lexical import LexicalIndex
@@ -105,12 +106,14 @@ class Build:
         late = self._settings.late_interaction
         pieces = check_tokens(encoder, late) if late else None
         titles, texts, documents = self._columns()
+        passages, lines = self._compiler.passages, self._compiler.lines()
         # The context is for finding a passage; what it says, and whom it mentions, is its own text.
-        found_by = [in_context(line, text) for line, text in zip(self._compiler.lines(), texts, strict=True)]
+        found_by = [in_context(line, text_with_lead(p)) for line, p in zip(lines, passages, strict=True)]
         LexicalIndex.build(self._folder / LEXICAL, zip(titles, found_by, strict=True), len(texts), self._progress)
+        del found_by
         counts = self._write_links(titles, texts, documents)
         cache = VectorCache(self._place, encoder)
-        embedded = [embedding_text(title, text) for title, text in zip(titles, found_by, strict=True)]
+        embedded = self._compiler.window.embedded(passages, lines)
         keys, vectors = cache.encode(embedded, self._progress)
         if self._settings.dimension and not isinstance(encoder, ProjectedEncoder):
             encoder = ProjectedEncoder(encoder, learn_projection(vectors, self._settings.dimension))
@@ -251,17 +254,14 @@ class BuildPlan:
         warn: Callable[[str], None],
         progress: Progress | None,
     ) -> Mapping[str, object]:
-        settings, counter, encoder = self.settings, None, self.encoder
-        if settings.chunk_tokens is not None:
-            encoder = load_encoder(settings.encoder, self.threads) if encoder is None else encoder
-            counter = token_counter(encoder, settings.chunk_tokens, warn)
+        settings, encoder = self.settings, self.encoder
+        encoder = load_encoder(settings.encoder, self.threads) if encoder is None else encoder
+        window = window_of(encoder, settings.chunk_tokens, warn)
         duplicates = DuplicateFilter() if settings.drop_duplicates else None
-        compiler = CorpusCompiler(
-            self.masker, settings.chunk_words, settings.chunk_tokens, counter, self.context, warn, duplicates
-        )
+        compiler = CorpusCompiler(self.masker, settings.chunk_tokens, window, self.context, warn, duplicates)
         build = Build(folder, place, settings, compiler, progress)
         build.write_store(documents)
-        parts = build.write_parts(load_encoder(settings.encoder, self.threads) if encoder is None else encoder)
+        parts = build.write_parts(encoder)
         if not isinstance(documents, CorpusReader):
             return parts
         # The names of files may be private data too.

@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..retrievers._atomic_file import storing
+from ..retrievers._atomic_file import map_array, storing
 from ..retrievers._folder import SEGMENTS, SegmentEntry, commit, remove_garbage, seal, write_deletions
 from ..retrievers._store import FILE_NAME, StoreWriter
 from ..retrievers.compiling._context import Chunked, in_context
 from ..retrievers.compiling._pruning import Entry, save_dropped
+from ..retrievers.compiling._window import text_with_lead
 from ..retrievers.protocols import Progress
 from ..retrievers.records import Rows, Vectors
 from ..retrievers.vectors._dense import COMPRESSED, DenseIndex, DenseKind
-from ..retrievers.vectors._encoder import embedding_text
 from ..retrievers.vectors._late_interaction import LATE, LateInteractionIndex
 from ..retrievers.vectors._residual_codes import Coded, CodedTexts
-from ..retrievers.vectors._vector_cache import DENSE, KEYS, keys_of
+from ..retrievers.vectors._vector_cache import DENSE, KEYS
 from ..retrievers.words._lexical import LexicalIndex, LinksFolder
 from ..retrievers.words._terms import TermIndex
 from ._relinking import new_edges
@@ -54,6 +54,7 @@ class SegmentContent:
         chunked: the documents, each with its passages.
         lines: what stands before each passage to find it by; empty for an index without context.
         vectors: float32 [n, d].
+        keys: of the texts that the vectors are of, uint8 [n, 16].
         pieces: codes of the word pieces, where the index has late interaction.
         terms: of every passage; analysed when None.
         dropped, marks: what was left out, and by what duplicates are found, where the index leaves them out.
@@ -62,6 +63,7 @@ class SegmentContent:
     chunked: Sequence[Chunked]
     lines: Sequence[str]
     vectors: Vectors
+    keys: NDArray[np.uint8]
     pieces: CodedTexts | None = None
     terms: TermIndex | None = None
     dropped: Sequence[Entry] = ()
@@ -98,7 +100,7 @@ class Writer:
         deleted = _without(parts, removed)
         number, serials = int(state.manifest["generation"]) + 1, int(state.manifest["serials"])
         with self._folder(number) as folder:
-            about = {} if content is None else self._write(folder, content, state.manifest["encoder"])
+            about = {} if content is None else self._write(folder, content)
             count = 0 if content is None else len(content.vectors)
             own = np.arange(serials, serials + count, dtype=np.int64)
             new = self._opened(folder, about, count, SegmentGraph.without_edges(own), parts)
@@ -139,8 +141,8 @@ class Writer:
         if not isinstance(graph, SegmentedGraph):
             raise TypeError("an index of one segment has nothing to merge")
         with self._folder(number) as folder:
-            content, rows = _living_content(parts, first, last)
-            about = {} if content is None else self._write(folder, content, state.manifest["encoder"])
+            content, rows = _living_content(self.place, parts, first, last)
+            about = {} if content is None else self._write(folder, content)
             edges = graph.merged(first, last, rows)
             new = self._opened(folder, about, len(rows), edges, parts)
             segments, deleted = list(parts.segments), list(parts.deleted)
@@ -151,7 +153,7 @@ class Writer:
                 shutil.rmtree(folder)
         return self._next(state, segments, deleted, (number, int(state.manifest["serials"])), parts)
 
-    def _write(self, folder: Path, content: SegmentContent, encoder: str) -> dict[str, Any]:
+    def _write(self, folder: Path, content: SegmentContent) -> dict[str, Any]:
         """Write everything but the edges; returns what is said of the segment."""
         store = StoreWriter(folder / FILE_NAME)
         try:
@@ -167,15 +169,14 @@ class Writer:
         if not passages:
             return {"dense": "exact"}
         lines = content.lines or [""] * len(passages)
-        found_by = [(p.title, in_context(line, p.text)) for p, line in zip(passages, lines, strict=True)]
+        found_by = [(p.title, in_context(line, text_with_lead(p))) for p, line in zip(passages, lines, strict=True)]
         LexicalIndex.build(folder / LEXICAL, found_by, len(found_by), None)
         terms = content.terms or TermIndex.build([f"{passage.title}\n{passage.text}" for passage in passages])
         terms.save(folder / TERMS)
         large = len(passages) >= _LARGE and self.dense not in COMPRESSED
         kind: DenseKind = self.dense if large else "exact"
         DenseIndex.build(folder / DENSE, content.vectors, kind)
-        keys = keys_of(encoder, [embedding_text(title, text) for title, text in found_by])
-        np.save(folder / DENSE / KEYS, keys, allow_pickle=False)
+        np.save(folder / DENSE / KEYS, content.keys, allow_pickle=False)
         if content.pieces is not None:
             LateInteractionIndex.write(folder / LATE, content.pieces)
         if content.lines:
@@ -290,12 +291,13 @@ def _level(size: int) -> int:
     return level
 
 
-def _living_content(parts: Parts, first: int, last: int) -> tuple[SegmentContent | None, Rows]:
+def _living_content(place: Path, parts: Parts, first: int, last: int) -> tuple[SegmentContent | None, Rows]:
     """Return what is alive of neighbouring segments, and its rows."""
     offset = sum(len(segment) for segment in parts.segments[:first])
     chunked: list[Chunked] = []
     lines: list[str] = []
     rows: list[Rows] = [np.zeros(0, np.int64)]
+    keys: list[NDArray[np.uint8]] = []
     pieces: list[CodedTexts] = []
     marks: list[NDArray[np.uint64]] = []
     dropped: list[Entry] = []
@@ -309,6 +311,7 @@ def _living_content(parts: Parts, first: int, last: int) -> tuple[SegmentContent
         if passages is not None:
             mine = np.flatnonzero(~deleted[passages.document_numbers])
             rows.append(mine + offset)
+            keys.append(map_array(place / SEGMENTS / segment.entry.name / DENSE / KEYS)[mine])
             lines += [segment.lines[row] for row in mine.tolist()] if segment.lines is not None else []
             pieces += [passages.late.codes_of(mine)] if passages.late is not None else []
             marks += [passages.marks.marks[mine]] if passages.marks is not None else []
@@ -323,4 +326,4 @@ def _living_content(parts: Parts, first: int, last: int) -> tuple[SegmentContent
         coded = CodedTexts(counts, Coded.concatenate([some.coded for some in pieces]))
     joined = None if parts.base.marks is None else np.concatenate([parts.base.marks.marks[:0], *marks])
     vectors = parts.dense.reconstruct(every)
-    return SegmentContent(chunked, lines, vectors, coded, terms, dropped, joined), every
+    return SegmentContent(chunked, lines, vectors, np.concatenate(keys), coded, terms, dropped, joined), every

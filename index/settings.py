@@ -11,7 +11,7 @@ from ..retrievers.compiling._masking import kinds_of
 from ..retrievers.vectors._dense import KINDS, DenseKind
 from ..retrievers.vectors._residual_codes import BITS
 
-_CHUNK_WORDS = 120
+_CHUNK_TOKENS = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,8 @@ class IndexSettings:
     Attributes:
         encoder: ``minilm`` (built in), a folder, or a hub name.
         dense: how vectors are kept, one of :data:`KINDS`.
-        chunk_words: words to a passage, for documents that do not come as passages.
-        chunk_tokens: tokens of the encoder to a passage, special ones excluded; instead of ``chunk_words``.
+        chunk_tokens: most tokens of the passages that long documents are cut into, as the encoder counts; words where
+            it does not. No passage is longer than the encoder reads.
         context: what is put before a passage's text for embedding and lexical indexing: ``none`` or
             ``corpus``; ``function`` where :meth:`Index.build` was given one.
         mask: kinds of private data that are masked before anything is stored, ``all`` for every kind.
@@ -34,8 +34,7 @@ class IndexSettings:
 
     encoder: str = "minilm"
     dense: DenseKind = "exact"
-    chunk_words: int = _CHUNK_WORDS
-    chunk_tokens: int | None = None
+    chunk_tokens: int = _CHUNK_TOKENS
     context: ContextName = "none"
     mask: tuple[str, ...] = ()
     late_interaction: int = 0
@@ -46,14 +45,8 @@ class IndexSettings:
         """Refuse what cannot be built."""
         if self.dense not in KINDS:
             raise IndexFolderError(f"there is no dense index {self.dense!r}: choose one of {', '.join(KINDS)}")
-        if self.chunk_words < 1:
-            raise IndexFolderError(f"chunk_words must be 1 or more, not {self.chunk_words}")
-        if self.chunk_tokens is not None and self.chunk_tokens < 1:
+        if self.chunk_tokens < 1:
             raise IndexFolderError(f"chunk_tokens must be 1 or more, not {self.chunk_tokens}")
-        if self.chunk_tokens is not None and self.chunk_words != _CHUNK_WORDS:
-            raise IndexFolderError(
-                f"chunk_words is {self.chunk_words} and chunk_tokens {self.chunk_tokens}: a passage has one budget"
-            )
         if self.context not in CONTEXTS:
             raise IndexFolderError(f"there is no context {self.context!r}: choose one of {', '.join(CONTEXTS)}")
         if self.dimension < 0:
@@ -94,8 +87,8 @@ def _is_of(value: object, declared: str) -> bool:
     """Return whether a JSON value is of the type that a setting is declared with."""
     if declared == "bool":
         return isinstance(value, bool)
-    if declared in ("int", "int | None"):
-        return type(value) is int or (value is None and "None" in declared)
+    if declared == "int":
+        return type(value) is int
     if declared.startswith("tuple"):
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
     return isinstance(value, str)

@@ -31,6 +31,8 @@ pytest_plugins = ["fixtures.policy", "fixtures.reading", "fixtures.router"]
 class HashingEncoder:
     """A real bag-of-words encoder by feature hashing: fast, deterministic, and close for texts that share words."""
 
+    max_tokens = 100_000
+
     def __init__(self, dimension: int = 64) -> None:
         self.name = f"hashing-{dimension}"
         self.dimension = dimension
@@ -47,6 +49,9 @@ class HashingEncoder:
             progress("encoding passages", len(texts), len(texts))
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return vectors
+
+    def count_tokens(self, text: str) -> int:
+        return len(text.split())
 
 
 class HashingTokens(HashingEncoder):

@@ -296,7 +296,7 @@ def test_a_reader_that_goes_away_is_no_traceback(notes: Path) -> None:
 
 def test_index_tells_its_stages_on_stderr_and_its_size_on_stdout(notes: Path, tmp_path: Path, capsys: Capture) -> None:
     docs = notes.parent / "my-docs"
-    arguments = ("--dense", "hnsw", "--chunk-words", "40", "--threads", "1")
+    arguments = ("--dense", "hnsw", "--chunk-tokens", "40", "--threads", "1")
     assert code_of("index", docs, "--out", tmp_path / "a.index", *arguments) == 0
     output, errors = capsys.readouterr()
     assert re.fullmatch(rf"{tmp_path}/a\.index: 3 documents, \d+ passages, \d+ links\n", output)

@@ -11,13 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ...errors import EncoderError
 from ..protocols import Encoder, TokenCounter
 from ..records import Document, Passage
-from ._chunking import CountTokens, chunk
+from ._chunking import chunk, is_atomic
 from ._context import Chunked, ContextFunction, ContextName, context_lines, name_of
 from ._masking import Masker, unique_ids
 from ._pruning import DuplicateFilter
+from ._window import Window
+
+LINE_TOKENS = 32
+"""Tokens of the window that passages leave free for the line before them, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,8 @@ class CorpusCompiler:
     """Compiles one corpus, document by document.
 
     Args:
-        words, tokens, count_tokens: the budget of a passage, see :func:`chunk`.
+        tokens: most tokens of a passage, see :func:`chunk`.
+        window: what the encoder reads at once.
         context: the line before a passage's text, by name or by a user's function.
         warn: called with a warning where ids were changed.
         duplicates: takes out passages that repeat another.
@@ -42,17 +46,15 @@ class CorpusCompiler:
     def __init__(
         self,
         masker: Masker,
-        words: int = 120,
-        tokens: int | None = None,
-        count_tokens: CountTokens | None = None,
+        tokens: int = 120,
+        window: Window | None = None,
         context: ContextName | ContextFunction = "none",
         warn: Callable[[str], None] | None = None,
         duplicates: DuplicateFilter | None = None,
     ) -> None:
         self._masker = masker
-        self._words = words
         self._tokens = tokens
-        self._count_tokens = count_tokens
+        self.window = window or Window()
         self._context = context
         self._warn = warn
         self.duplicates = duplicates
@@ -75,7 +77,8 @@ class CorpusCompiler:
             self._tally["characters"] += len(document.title) + len(document.text)
             if self._masker:
                 document = self._without_private_data(document, unused)
-            passages = chunk(document, self._words, tokens=self._tokens, count_tokens=self._count_tokens)
+            passages = chunk(document, self._tokens, self.window, 0 if self._context == "none" else LINE_TOKENS)
+            self._tally["cut atomic documents"] += document.atomic and not is_atomic(document, passages)
             if self.duplicates is not None:
                 passages = self.duplicates.pass_through(passages)
             self.documents += 1
@@ -84,6 +87,12 @@ class CorpusCompiler:
             if self._context != "none":
                 self._chunked.append((document, passages))
             yield document, passages
+        if self._tally["cut atomic documents"] and self._warn is not None:
+            self._warn(
+                f"{self._tally['cut atomic documents']:,} documents that come as passages are longer than the"
+                f" {self.window.limit} tokens that the encoder reads: they were cut into '<document>#0', '<document>#1'"
+                " and so on; labels may name the document"
+            )
         if self._tally["renamed"] and self._warn is not None:
             self._warn(
                 f"{self._tally['renamed']:,} document ids held private data and were masked, with a number behind"
@@ -100,11 +109,12 @@ class CorpusCompiler:
 
     def records(self, index: StageRecord) -> list[dict[str, Any]]:
         """Return the records of all stages as JSON values; the last is that of the indexing itself."""
-        budget = {"words": self._words} if self._tokens is None else {"tokens": self._tokens}
+        budget = {"tokens": self._tokens, "window": self.window.limit}
         kinds, tally = list(self._masker.kinds), self._tally
         masked = {name: self._masked[name] for name in self._masker.names}
         mask = {"kinds": kinds, "patterns": list(self._masker.names[len(kinds) :])}
-        chunks = {"passages": len(self.passages), "atomic documents": tally["atomic documents"]}
+        chunks = {name: tally[name] for name in ("atomic documents", "cut atomic documents")}
+        chunks = {"passages": len(self.passages), **chunks}
         stages = [
             StageRecord("normalise", {"form": "NFC"}, {"documents": self.documents, "characters": tally["characters"]}),
             StageRecord("mask", mask, {**masked, "documents": tally["masked"], "document ids": tally["renamed"]}),
@@ -123,10 +133,14 @@ class CorpusCompiler:
         return masked
 
 
-def token_counter(encoder: Encoder, tokens: int, warn: Callable[[str], None]) -> CountTokens:
-    """Return what counts the encoder's tokens; warns where a passage of ``tokens`` is more than it reads."""
+def window_of(encoder: Encoder, tokens: int, warn: Callable[[str], None]) -> Window:
+    """Return what the encoder reads at once; warns where that is not known, or less than a passage is to have."""
+    window = Window(encoder)
     if not isinstance(encoder, TokenCounter):
-        raise EncoderError(f"{encoder.name} has no count_tokens and max_tokens: give a budget in words instead")
-    if tokens > encoder.max_tokens - 2:
-        warn(f"{encoder.name} reads {encoder.max_tokens} tokens, title included: the end of {tokens} is not embedded")
-    return encoder.count_tokens
+        warn(
+            f"{encoder.name} has no count_tokens and max_tokens: passages are cut by words, and whether it reads them"
+            " whole is not known"
+        )
+    elif window.limit is not None and tokens > window.limit:
+        warn(f"{encoder.name} reads {window.limit} tokens: no passage is longer, though {tokens} were asked for")
+    return window

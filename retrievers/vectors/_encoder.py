@@ -30,6 +30,9 @@ MAX_TOKENS = 256
 TOKENS_PER_BATCH = 1024
 """Tokens encoded together: activations of one batch stay inside a core's cache."""
 
+_LONG_WORD = re.compile(r"[^\s!-/:-@\[-`{-~]{33,}")
+"""The tokenizer makes one unknown token of a word of more than 100 characters, and some characters are three to it."""
+
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 _CHOICES = "give 'minilm', a folder that holds config.json, weights and tokenizer, or a hub name"
@@ -91,7 +94,7 @@ class MiniLMEncoder:
             EncoderError: a text has a lone surrogate, or a vector is not finite.
         """
         _check_characters(texts)
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(map(_with_short_words, texts)))]
         vectors = np.zeros((len(tokens), self.dimension), np.float32)
 
         def keep(batch: list[int], states: Vectors) -> None:
@@ -107,7 +110,7 @@ class MiniLMEncoder:
             EncoderError: a text has a lone surrogate.
         """
         _check_characters(texts)
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(map(_with_short_words, texts)))]
         said = [np.flatnonzero(~np.isin(ids, self._silent)) for ids in tokens]
         offsets = np.zeros(len(tokens) + 1, np.int64)
         np.cumsum([len(places) for places in said], out=offsets[1:])
@@ -150,7 +153,12 @@ class MiniLMEncoder:
 
     def count_tokens(self, text: str) -> int:
         """Return how many word pieces ``text`` is, without the two special tokens around it and without a limit."""
-        return len(self._counter.encode(text, add_special_tokens=False).ids)
+        return self.count_all_tokens([text])[0]
+
+    def count_all_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return the word pieces of every text, as :meth:`count_tokens` does."""
+        short = list(map(_with_short_words, texts))
+        return [len(encoding) for encoding in self._counter.encode_batch_fast(short, add_special_tokens=False)]
 
 
 class TransformersEncoder:
@@ -206,7 +214,13 @@ class TransformersEncoder:
 
     def count_tokens(self, text: str) -> int:
         """Return how many tokens ``text`` is, without special tokens and without a limit."""
-        return len(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+        return self.count_all_tokens([text])[0]
+
+    def count_all_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return the tokens of every text, as :meth:`count_tokens` does."""
+        if not texts:
+            return []
+        return [len(ids) for ids in self._tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]]
 
 
 def _load_transformers(path_or_name: str) -> tuple[Any, Any]:
@@ -241,6 +255,16 @@ def _fingerprint(folder: Path) -> str:
                 while block := file.read(1 << 20):
                     digest.update(block)
     return digest.hexdigest()
+
+
+def _with_short_words(text: str) -> str:
+    """Return the text with spaces inside words that are too long for the tokenizer."""
+    return _LONG_WORD.sub(_shortened, text)
+
+
+def _shortened(word: re.Match[str]) -> str:
+    step = 100 if word[0].isascii() else 32
+    return " ".join(word[0][first : first + step] for first in range(0, len(word[0]), step))
 
 
 def _check_characters(texts: Sequence[str]) -> None:
@@ -321,7 +345,7 @@ class ProjectedEncoder:
         self.dimension = int(projection.shape[1])
         digest = blake2b(projection.tobytes(), digest_size=6).hexdigest()
         self.name = f"{encoder.name}/{self.dimension}@{digest}"
-        for offered in ("max_tokens", "count_tokens", "encode_tokens"):
+        for offered in ("max_tokens", "count_tokens", "count_all_tokens", "encode_tokens"):
             if hasattr(encoder, offered):
                 setattr(self, offered, getattr(encoder, offered))
 

@@ -19,7 +19,7 @@ from trailhound.retrievers.questions._labelled import load_questions
 
 SETTINGS = EnvironmentSettings(expand_size=4, pages=2, hop_size=4, max_candidates=20, max_evidence=3)
 
-SMALL_CHUNKS = IndexSettings(chunk_words=12)
+SMALL_CHUNKS = IndexSettings(chunk_tokens=12)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from trailhound.agent._reranking import LinearReranker
 from trailhound.index.index import Index
-from trailhound.retrievers.compiling._chunking import sentence_spans
+from trailhound.retrievers.compiling._sentences import sentence_spans
 from trailhound.retrievers.protocols import Reranker
 from trailhound.retrievers.records import Candidates, Passage, Query
 

@@ -16,7 +16,7 @@ from trailhound import Document, Evidence, Index, Passage, SearchAgent, SearchRe
 from trailhound.agent.reader._protocol import cited_numbers
 from trailhound.demo._encyclopedia import Encyclopedia
 from trailhound.errors import IndexFolderError, PolicyError, QuestionsError
-from trailhound.retrievers.compiling._chunking import sentence_spans
+from trailhound.retrievers.compiling._sentences import sentence_spans
 from trailhound.retrievers.protocols import Encoder
 
 

@@ -26,7 +26,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (house / "docs").mkdir()
     (house / "docs" / "gate.md").write_text("# Gate\n\nThe Silver Gate is a film by Ada Brun.\n")
     (house / "docs" / "brun.md").write_text("# Brun\n\nAda Brun was born in Torl. Torl has a harbour by the sea.\n")
-    assert run("index", house / "docs", "--out", house / "i", "--chunk-words", "10", "--quiet") == 0
+    assert run("index", house / "docs", "--out", house / "i", "--chunk-tokens", "10", "--quiet") == 0
     (house / "qrels").mkdir()
     (house / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "Where was the director of Gate born?"}))
     (house / "qrels" / "dev.tsv").write_text("q\tgate.md\t1\nq\tbrun.txt\t1\n")

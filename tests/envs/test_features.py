@@ -13,7 +13,7 @@ from trailhound.envs._question_view import PairFeatures, QuestionView
 from trailhound.envs._world import QuestionWorld, conditioned_query
 from trailhound.envs.settings import PAIR, STATIC
 from trailhound.graph._knowledge_graph import GROUPS
-from trailhound.retrievers.compiling._chunking import sentence_spans
+from trailhound.retrievers.compiling._sentences import sentence_spans
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.words._terms import term_hashes
 

@@ -26,7 +26,7 @@ NOVAK = Document(
     "# Jana Novak\n\nShe was a miller's daughter.\n\n## Years in Ostrava\n\nShe sold bread to the crews of the cranes.",
 )
 SHIP = Document("s", "Ship", "The ship lay at the quay. It was Jana Novak who named it.")
-CHUNKED: dict[str, Any] = {"chunk_words": 8}
+CHUNKED: dict[str, Any] = {"chunk_tokens": 8}
 KINDS = {
     "corpus": IndexSettings(context="corpus", **CHUNKED),
     "late": IndexSettings(late_interaction=2, **CHUNKED),
@@ -103,13 +103,13 @@ def test_an_added_passage_is_found_by_what_stands_before_it(
 ) -> None:
     """The heading, the passage before, and who speaks of its subject; none of these words is its own."""
     index = Index.build(
-        NOTES, tmp_path / "x", settings=IndexSettings(context=context, chunk_words=8), encoder=word_encoder
+        NOTES, tmp_path / "x", settings=IndexSettings(context=context, chunk_tokens=8), encoder=word_encoder
     )
     index.add([NOVAK])
     passages = {p.id: p.text for p in index.store.passages(index.store.rows_of("n"))}
     having = {identifier for identifier in found(index, question)["lexical"] if identifier in passages}
     assert any(question not in passages[identifier].lower() for identifier in having)
-    plain = Index.build(NOTES, tmp_path / "y", settings=IndexSettings(chunk_words=8), encoder=word_encoder)
+    plain = Index.build(NOTES, tmp_path / "y", settings=IndexSettings(chunk_tokens=8), encoder=word_encoder)
     plain.add([NOVAK])
     assert all(question in passages[p].lower() for p in found(plain, question)["lexical"] if p in passages)
 
@@ -117,7 +117,7 @@ def test_an_added_passage_is_found_by_what_stands_before_it(
 def test_links_are_of_what_passages_say_not_of_their_context(tmp_path: Path, word_encoder: Encoder) -> None:
     graphs = {}
     for context in ("none", "corpus"):
-        settings = IndexSettings(context=context, chunk_words=8)  # type: ignore[arg-type]
+        settings = IndexSettings(context=context, chunk_tokens=8)  # type: ignore[arg-type]
         index = Index.build(NOTES, tmp_path / context, settings=settings, encoder=word_encoder)
         index.add([NOVAK, SHIP])
         edges = index.graph.edges

@@ -15,7 +15,7 @@ from trailhound.retrievers.protocols import Encoder
 
 GATE = "The gate of the harbour was built by Brun Oller, who had long quarrelled with the owners of the quay."
 BREAD = "Bread is baked from flour, water and salt, and was sold to the crews of the ships in winter."
-PRUNED = IndexSettings(drop_duplicates=True, chunk_words=20)
+PRUNED = IndexSettings(drop_duplicates=True, chunk_tokens=20)
 
 
 def built(folder: Path, encoder: Encoder, *documents: Document) -> Index:

@@ -65,7 +65,7 @@ class TestWhatItHolds:
         assert index.graph.neighbours(0, "mentioned_by").rows.tolist() == [2]
 
     def test_the_manifest_describes_it(self, place: Path, encoder: Encoder) -> None:
-        settings = IndexSettings(chunk_words=7)
+        settings = IndexSettings(chunk_tokens=7)
         index = Index.build(TOWNS, place, settings=settings, encoder=encoder)
         manifest = index.manifest
         assert (manifest["generation"], manifest["documents"], manifest["passages"]) == (1, 3, len(index))
@@ -137,7 +137,7 @@ class TestMistakes:
         assert names(place.parent) == []
 
     @pytest.mark.parametrize(
-        ("settings", "message"), [({"dense": "flat"}, "'flat': choose one of exact"), ({"chunk_words": 0}, "not 0")]
+        ("settings", "message"), [({"dense": "flat"}, "'flat': choose one of exact"), ({"chunk_tokens": 0}, "not 0")]
     )
     def test_settings_that_cannot_be_built(self, settings: dict[str, Any], message: str) -> None:
         with pytest.raises(IndexFolderError, match=message):
@@ -222,7 +222,7 @@ def test_one_flipped_byte_in_any_file_is_noticed(place: Path, encoder: Encoder, 
     [
         ({"dense": "flat"}, "flat"),
         ({"dense": 3}, "setting dense is 3"),
-        ({"chunk_words": "120"}, "setting chunk_words is '120'"),
+        ({"chunk_tokens": "120"}, "setting chunk_tokens is '120'"),
         ({"mask": "email"}, "setting mask"),
         ({"colour": "red"}, "a setting 'colour'"),
         ({"late_interaction": True}, "setting late_interaction is True"),

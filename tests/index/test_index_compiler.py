@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from trailhound import Document, Index, IndexSettings, Passage
-from trailhound.errors import EncoderError, IndexFolderError, MaskingError
+from trailhound.errors import IndexFolderError, MaskingError
 from trailhound.graph._knowledge_graph import KnowledgeGraph
 from trailhound.index._build import documents_of
 from trailhound.retrievers._folder import SEGMENTS
@@ -87,7 +87,7 @@ class TestMasking:
             kept.append(everything_beside(place.parent))
 
         heard: list[str] = []
-        settings = IndexSettings(mask=("all",), context="corpus", chunk_words=12)
+        settings = IndexSettings(mask=("all",), context="corpus", chunk_tokens=12)
         index = Index.build(
             private_corpus(),
             place,
@@ -126,7 +126,7 @@ class TestMasking:
 
     def test_offsets_stay_and_counts_are_in_the_manifest(self, place: Path, hashing_encoder: Encoder) -> None:
         documents = [Document("d", "T", "Mail a@b.example, then\n\ncall 212-555-0142 or c@d.example.")]
-        settings = IndexSettings(mask=("email",), chunk_words=4)
+        settings = IndexSettings(mask=("email",), chunk_tokens=4)
         index = Index.build(documents, place, settings=settings, encoder=hashing_encoder)
         text = index.store.document("d").text
         assert text == f"Mail {MASK * 11}, then\n\ncall 212-555-0142 or {MASK * 11}."
@@ -190,7 +190,7 @@ class TestContext:
     ) -> None:
         parts = {}
         for context in ("none", "corpus"):
-            settings = IndexSettings(chunk_words=8, context=context)  # type: ignore[arg-type]
+            settings = IndexSettings(chunk_tokens=8, context=context)  # type: ignore[arg-type]
             index = Index.build(ARTICLES, place, settings=settings, encoder=hashing_encoder)
             files = files_of(index)
             parts[context] = {name: files[name] for name in files if name.startswith(("terms", "graph", "ev"))}
@@ -229,7 +229,6 @@ class TestSettings:
         ("settings", "message"),
         [
             ({"chunk_tokens": 0}, "chunk_tokens must be 1 or more, not 0"),
-            ({"chunk_tokens": 9, "chunk_words": 7}, "one budget"),
             ({"context": "titles"}, "'titles': choose one of none, corpus"),
         ],
     )
@@ -237,9 +236,16 @@ class TestSettings:
         with pytest.raises(IndexFolderError, match=message):
             IndexSettings(**settings)
 
-    def test_an_encoder_that_cannot_count_tokens(self, place: Path, hashing_encoder: Encoder) -> None:
-        with pytest.raises(EncoderError, match="count_tokens"):
-            Index.build(ARTICLES, place, settings=IndexSettings(chunk_tokens=9), encoder=hashing_encoder)
+    def test_an_encoder_that_cannot_count_tokens_is_told(self, place: Path, word_encoder: Encoder) -> None:
+        class Mute:
+            name, dimension, encode = "mute", word_encoder.dimension, word_encoder.encode
+
+        warnings: list[str] = []
+        index = Index.build(
+            ARTICLES, place, settings=IndexSettings(chunk_tokens=9), encoder=Mute(), warn=warnings.append
+        )
+        assert [warning[:38] for warning in warnings] == ["mute has no count_tokens and max_token"]
+        assert all(len(passage.text.split()) <= 9 for passage in index.store)
 
     def test_a_knowledge_graph_is_neither_masked_nor_put_in_context(self, place: Path, tmp_path: Path) -> None:
         (tmp_path / "graph.txt").write_text("a\tknows\tb\n")

@@ -471,7 +471,7 @@ def test_an_index_of_a_relative_path_stays_where_it_is(
 
 
 def test_chunks_follow_the_settings_of_the_index(tmp_path: Path, hashing_encoder: Encoder) -> None:
-    index = Index.build(TOWNS, tmp_path / "x", settings=IndexSettings(chunk_words=7), encoder=hashing_encoder)
+    index = Index.build(TOWNS, tmp_path / "x", settings=IndexSettings(chunk_tokens=7), encoder=hashing_encoder)
     rows = len(index)
     index.add([ISLAND])
     assert [passage.text for passage in index.store.passages(index.store.rows_of("i"))] == [

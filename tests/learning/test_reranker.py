@@ -20,7 +20,7 @@ from trailhound.errors import EncoderError, PolicyError, QuestionsError
 from trailhound.learning.reranker import SHRINKAGE, Listed, fit, listed_as, questions_ranked_by, tune_reranker
 from trailhound.measuring.evaluation import evaluate
 from trailhound.retrievers._hashed_files import write_sealed_json
-from trailhound.retrievers.compiling._chunking import sentence_spans
+from trailhound.retrievers.compiling._sentences import sentence_spans
 
 
 @pytest.fixture(scope="module")

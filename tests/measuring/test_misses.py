@@ -15,7 +15,7 @@ from trailhound.measuring import misses as module
 from trailhound.measuring._miss_stages import STAGES, Finding, reading_finding
 from trailhound.measuring.evaluation import Evaluation, evaluate
 from trailhound.measuring.misses import Miss, MissReport, draw_misses, explain_misses, write_misses
-from trailhound.retrievers.compiling._chunking import sentence_spans
+from trailhound.retrievers.compiling._sentences import sentence_spans
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.questions._labelled import load_questions
 from trailhound.retrievers.records import Passage
@@ -119,7 +119,7 @@ def test_what_is_not_in_the_index_is_chunking(
         Document("whole", "The inn", "The inn has nine rooms.", atomic=True),
     ]
     index = Index.build(
-        documents, tmp_path / "a.index", encoder=hashing_encoder, settings=IndexSettings(chunk_words=12)
+        documents, tmp_path / "a.index", encoder=hashing_encoder, settings=IndexSettings(chunk_tokens=12)
     )
     (tmp_path / "qrels").mkdir()
     (tmp_path / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "Who owns the mill and the inn?"}))

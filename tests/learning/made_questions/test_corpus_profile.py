@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 from trailhound.learning.made_questions._corpus_profile import PassageProfile, Role, agent, roles_of
-from trailhound.retrievers.compiling._chunking import sentence_spans
+from trailhound.retrievers.compiling._sentences import sentence_spans
 from trailhound.retrievers.records import Passage
 
 COUNTS = Counter({"director": 9, "producer": 5, "composer": 2, "recorder": 1})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from trailhound.learning.made_questions._corpus_profile import PassageProfile, all_facts, english
-from trailhound.retrievers.compiling._chunking import sentence_spans
+from trailhound.retrievers.compiling._sentences import sentence_spans
 from trailhound.retrievers.records import Passage
 
 TEXT = (

@@ -2,7 +2,7 @@
 
 import numpy as np
 from trailhound.learning.router._examples import distinctive_sentence, labelled_pairs, made_pairs, question_forms
-from trailhound.retrievers.compiling._chunking import sentence_spans
+from trailhound.retrievers.compiling._sentences import sentence_spans
 from trailhound.retrievers.records import Passage, Question
 from trailhound.retrievers.words._terms import TermIndex
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-import pytest
-from trailhound.errors import EncoderError
-from trailhound.retrievers.compiling._compiler import CorpusCompiler, StageRecord, token_counter
+from trailhound.retrievers.compiling._compiler import CorpusCompiler, StageRecord, window_of
 from trailhound.retrievers.compiling._masking import MASK, Masker
-from trailhound.retrievers.protocols import Encoder, Progress
+from trailhound.retrievers.compiling._window import Window
+from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.records import Document, Vectors
 
 CORPUS = [
@@ -29,7 +28,7 @@ def stages(compiler: CorpusCompiler) -> dict[str, tuple[dict[str, object], dict[
 def test_every_stage_has_a_record_of_what_it_did() -> None:
     warnings: list[str] = []
     masker = Masker(["email", "phone", "card"], {"private": "(?i)private"})
-    compiler = CorpusCompiler(masker, words=7, context="corpus", warn=warnings.append)
+    compiler = CorpusCompiler(masker, tokens=7, context="corpus", warn=warnings.append)
     compiled = list(compiler.compile(CORPUS))
     lines = compiler.lines()
     assert [passage for _, passages in compiled for passage in passages] == compiler.passages
@@ -42,7 +41,10 @@ def test_every_stage_has_a_record_of_what_it_did() -> None:
         {"kinds": ["email", "phone", "card"], "patterns": ["private"]},
         {"email": 4, "phone": 1, "card": 0, "private": 1, "documents": 3, "document ids": 2},
     )
-    assert records["chunk"] == ({"words": 7}, {"passages": len(compiler.passages), "atomic documents": 2})
+    assert records["chunk"] == (
+        {"tokens": 7, "window": None},
+        {"passages": len(compiler.passages), "atomic documents": 2, "cut atomic documents": 0},
+    )
     assert records["contextualise"] == (
         {"context": "corpus"},
         {"passages": sum(map(bool, lines)), "words": sum(len(line.split()) for line in lines)},
@@ -53,7 +55,7 @@ def test_every_stage_has_a_record_of_what_it_did() -> None:
 
 
 def test_passages_are_slices_of_the_masked_document_at_the_old_offsets() -> None:
-    compiler = CorpusCompiler(Masker(["all"]), words=7)
+    compiler = CorpusCompiler(Masker(["all"]), tokens=7)
     for (document, passages), original in zip(compiler.compile(CORPUS), CORPUS, strict=True):
         assert len(document.text) == len(original.text)
         for passage in passages:
@@ -71,19 +73,12 @@ def test_nothing_is_masked_unless_it_was_asked_for() -> None:
     assert records["contextualise"] == ({"context": "none"}, {"passages": 0, "words": 0})
 
 
-def test_the_budget_in_tokens_is_recorded() -> None:
-    compiler = CorpusCompiler(Masker(), tokens=5, count_tokens=len)
-    list(compiler.compile([Document("d", "", "abcdefg hij")]))
-    assert [passage.text for passage in compiler.passages] == ["abcde", "fg", "hij"]
-    assert stages(compiler)["chunk"] == ({"tokens": 5}, {"passages": 3, "atomic documents": 0})
-
-
 class Counting:
     """An encoder whose tokens are characters."""
 
     name = "counting"
     dimension = 1
-    max_tokens = 10
+    max_tokens = 12
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
         raise NotImplementedError
@@ -92,11 +87,28 @@ class Counting:
         return len(text)
 
 
-def test_an_encoder_must_count_and_should_read_a_whole_passage(hashing_encoder: Encoder) -> None:
+def test_the_budget_is_recorded_and_atomic_documents_that_are_cut_are_told() -> None:
     warnings: list[str] = []
-    assert token_counter(Counting(), 8, warnings.append)("four") == 4
+    compiler = CorpusCompiler(Masker(), 5, Window(Counting()), warn=warnings.append)
+    list(compiler.compile([Document("d", "", "abcdefg hij"), Document("e", "", "Four. Five. Six.", atomic=True)]))
+    assert [passage.id for passage in compiler.passages] == ["d#0", "d#1", "d#2", "e#0", "e#1"]
+    assert stages(compiler)["chunk"] == (
+        {"tokens": 5, "window": 10},
+        {"passages": 5, "atomic documents": 1, "cut atomic documents": 1},
+    )
+    assert len(warnings) == 1
+    assert warnings[0].startswith("1 documents that come as passages are longer than the 10 tokens")
+
+
+def test_what_an_encoder_does_not_read_is_told() -> None:
+    warnings: list[str] = []
+    assert window_of(Counting(), 10, warnings.append).limit == 10
     assert warnings == []
-    token_counter(Counting(), 9, warnings.append)
-    assert warnings == ["counting reads 10 tokens, title included: the end of 9 is not embedded"]
-    with pytest.raises(EncoderError, match="hashing-64 has no count_tokens"):
-        token_counter(hashing_encoder, 8, warnings.append)
+    window_of(Counting(), 11, warnings.append)
+    assert warnings == ["counting reads 10 tokens: no passage is longer, though 11 were asked for"]
+
+    class Mute:
+        name, dimension, encode = "mute", 1, Counting.encode
+
+    assert window_of(Mute(), 11, warnings.append).limit is None
+    assert "mute has no count_tokens and max_tokens: passages are cut by words" in warnings[1]

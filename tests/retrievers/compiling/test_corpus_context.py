@@ -43,7 +43,7 @@ def test_what_a_document_says_of_itself_is_no_news() -> None:
     other = Document("b", "Torl", "# Torl\n\n## Career\n\nTorl knew Ada Brun.\n\n## Sights\n\nNone.")
     third = Document("c", "Lena Marsk", "# Lena Marsk\n\nWords.\n\n## Career\n\nLena Marsk painted.")
     # "Career" is in three documents: a kind of section, which names nobody and is named by nobody.
-    assert names([own, other, third])[0] == [["Torl"], ["Torl"]]
+    assert names([own, other, third], 8)[0] == [["Torl"], ["Torl"]]
 
 
 def test_few_names_and_none_of_what_everyone_speaks_of() -> None:
