@@ -12,6 +12,8 @@ from ._html_text import HtmlBlock, blocks_of, joined
 from ._html_tree import Tree
 from ._read_text import ReadText
 
+HTML_SUFFIXES = (".html", ".htm", ".xhtml", ".xht")
+
 _HEAD = 4096
 """Bytes among which a page declares its encoding; browsers read 1,024."""
 

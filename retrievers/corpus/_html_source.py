@@ -26,28 +26,13 @@ _RENAMED = {"a": LINK, "code": CODE, "tt": CODE, "kbd": CODE, "samp": CODE}
 _FORMATTING = frozenset(["b", "big", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "u"])
 _DROPPED = _FORMATTING | frozenset(["frameset", "frame", "noframes", "noembed", "plaintext", "listing", "svg"])
 _VOID = frozenset(
-    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"]
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"}
 )
 _ENDED_BY_OTHERS = frozenset(
-    [
-        "p",
-        "li",
-        "dt",
-        "dd",
-        "td",
-        "th",
-        "tr",
-        "tbody",
-        "thead",
-        "tfoot",
-        "option",
-        "optgroup",
-        "html",
-        "head",
-        "body",
-        "rp",
-        "rt",
-    ]
+    {
+        *("p", "li", "dt", "dd", "td", "th", "tr", "tbody", "thead", "tfoot", "option", "optgroup", "rp", "rt"),
+        *("html", "head", "body"),
+    }
 )
 _INLINE = frozenset(
     {LINK, CODE, "span", "label", "abbr", "cite", "q", "sub", "sup", "var", "mark", "time", "ins", "del"}

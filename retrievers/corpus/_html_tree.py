@@ -14,20 +14,10 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
 _UNSEEN = frozenset(
-    [
-        "script",
-        "style",
-        "template",
-        "iframe",
-        "audio",
-        "video",
-        "canvas",
-        "head",
-        "datalist",
-        "annotation-xml",
-        "link",
-        "meta",
-    ]
+    {
+        *("script", "style", "template", "iframe", "audio", "video", "canvas", "head", "datalist", "annotation-xml"),
+        *("link", "meta"),
+    }
 )
 _MARK = re.compile(r"[\s¶#§🔗\u200b\ufeff⚓]*")
 _NO_ATTRIBUTES: Mapping[str, str | None] = {}
