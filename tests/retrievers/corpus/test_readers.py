@@ -218,8 +218,8 @@ def test_an_open_document_text_becomes_markdown() -> None:
     body = (
         "<office:text><text:tracked-changes><text:p>deleted</text:p></text:tracked-changes>"
         '<text:h text:outline-level="2">Fees</text:h><text:p>The<text:s/>fee <text:span>is 9</text:span><text:note>'
-        "<text:note-citation>1</text:note-citation><text:note-body><text:p>a note</text:p></text:note-body></text:note>."
-        "<text:line-break/># next</text:p>"
+        "<text:note-citation>1</text:note-citation><text:note-body><text:p>a note</text:p></text:note-body></text:note>"
+        ".<text:line-break/># next</text:p>"
         "<text:list><text:list-item><text:p>a</text:p><text:list><text:list-item><text:p>b</text:p></text:list-item>"
         "</text:list></text:list-item></text:list><table:table><table:table-row><table:table-cell><text:p>x</text:p>"
         "</table:table-cell><table:table-cell><text:p>y</text:p></table:table-cell></table:table-row></table:table>"
