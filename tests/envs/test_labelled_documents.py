@@ -28,7 +28,7 @@ QUESTION = Question("q", "Who owns the mill by the river that grinds barley?")
 def index(tmp_path_factory: pytest.TempPathFactory, hashing_encoder: Encoder) -> Index:
     documents = [Document(name, name.title(), "\n\n".join(parts)) for name, parts in TEXTS.items()]
     place = tmp_path_factory.mktemp("labelled") / "x.index"
-    return Index.build(documents, place, encoder=hashing_encoder, settings=IndexSettings(chunk_words=8))
+    return Index.build(documents, place, encoder=hashing_encoder, settings=IndexSettings(chunk_tokens=8))
 
 
 def world_of(index: Index, labels: dict[str, int]) -> QuestionWorld:

@@ -16,7 +16,7 @@ from trailhound.measuring._metrics import documents_never_retrieved
 from trailhound.retrievers.protocols import Encoder
 
 NOUNS = ("ferry", "harbour", "mill", "bridge", "lantern", "orchard", "barley", "tower", "market", "canal", "saddle")
-SHORT = IndexSettings(chunk_words=12)
+SHORT = IndexSettings(chunk_tokens=12)
 
 
 def sentence(generator: np.random.Generator) -> str:

@@ -136,7 +136,7 @@ def test_a_labelled_document_is_missed_once_and_found_with_any_of_its_passages(
 ) -> None:
     text = "The mill stood by the river and ground barley for the town. " * 3
     documents = [Document("long", "The mill", text), *(Document(f"d{k}", f"Inn {k}", "A room.") for k in range(9))]
-    settings = IndexSettings(chunk_words=12)
+    settings = IndexSettings(chunk_tokens=12)
     index = Index.build(documents, tmp_path / "a.index", encoder=hashing_encoder, settings=settings)
     (tmp_path / "qrels").mkdir()
     (tmp_path / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "Who ground barley by the river?"}))

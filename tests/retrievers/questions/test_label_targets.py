@@ -26,7 +26,7 @@ def index(tmp_path_factory: pytest.TempPathFactory, hashing_encoder: Encoder) ->
         Document(ACCENTED, "Café", LONG),
     ]
     folder = tmp_path_factory.mktemp("labels") / "x.index"
-    return Index.build(documents, folder, encoder=hashing_encoder, settings=IndexSettings(chunk_words=30))
+    return Index.build(documents, folder, encoder=hashing_encoder, settings=IndexSettings(chunk_tokens=30))
 
 
 @pytest.mark.parametrize(
