@@ -114,19 +114,23 @@ class FixedSystem:
             ("ask the lexical index", index.lexical.search(query, wide)),
             ("ask the dense index", index.dense.search(query, wide)),
         ]
+        identified = _identified(index, question, steps[0][1].rows)
+        if len(identified):
+            steps.append(("look up the identifiers of the question", identified))
         fused = self._fused([hits for _, hits in steps], wide)
         if self._kind == "hops":
             return self._follow(query, fused, steps, limit)
         if self._kind != "ppr":
-            steps.append(("fuse the two rankings", Hits(fused.rows[:limit], fused.scores[:limit])))
-            return _ranked(steps, calls=2)
+            calls = len(steps)
+            steps.append(("fuse the rankings", Hits(fused.rows[:limit], fused.scores[:limit])))
+            return _ranked(steps, calls=calls)
         steps.append(("walk the graph from what was found and named", self._walk(question, fused, limit)))
         return _ranked(steps)
 
     def _fused(self, rankings: list[Hits], limit: int) -> Hits:
-        """Fuse the lexical and the dense ranking."""
+        """Fuse the lexical and the dense ranking, and that of identifiers where no fusion was learned."""
         if self._queries is not None and self._queries.fusion is not None:
-            return self._queries.fusion.fuse(dict(zip(("lexical", "dense"), rankings, strict=True)), limit)
+            return self._queries.fusion.fuse(dict(zip(("lexical", "dense"), rankings[:2], strict=True)), limit)
         return reciprocal_rank_fusion(rankings, limit)
 
     def _follow(self, query: Query, fused: Hits, steps: list[tuple[str, Hits]], limit: int) -> Ranked:
@@ -159,6 +163,14 @@ class FixedSystem:
         scores = pagerank.personalised(seeds)
         order = np.argsort(-scores, kind="stable")[: min(limit, int((scores > 0).sum()))]
         return Hits(order.astype(np.int64), scores[order].astype(np.float32))
+
+
+def _identified(index: Index, question: str, lexical: Rows) -> Hits:
+    """Return the passages that have an identifier of the question, and hardly any others have, in lexical order."""
+    rows = {row for mention in index.entity.identified(question) for row in mention.rows}
+    first = [row for row in lexical.tolist() if row in rows]
+    ranked = np.array([*first, *sorted(rows.difference(first))], np.int64)
+    return Hits(ranked, 1 / np.arange(1, len(ranked) + 1, dtype=np.float32))
 
 
 def follow_mentions(

@@ -95,10 +95,10 @@ class QuestionView:
 
 
 def _named_titles(index: Index, text: str) -> dict[int, NDArray[np.float32]]:
-    """Find the titles that ``text`` names; the most specific mention of each row counts."""
+    """Find what ``text`` names by title or identifier; the most specific mention of each row counts."""
     named: dict[int, NDArray[np.float32]] = {}
     size = max(len(text), 1)
-    for mention in index.titles.find_in_question(text):
+    for mention in index.entity.mentions(text):
         share = (mention.end - mention.start) / size
         alias = float(mention.kind == "alias")
         values = np.array([mention.exact, 1 - alias, alias, share, mention.start / size], np.float32)

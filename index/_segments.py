@@ -268,9 +268,10 @@ def parts_of(
     common = (tuple(segments), tuple(deleted), alive)
     if whole:
         only = segments[0]
+        entity = EntityIndex((), None, base.titles, lexical)
         return Parts(
-            *common, base.store, lexical, base.dense, base.entity, base.terms, base.titles, only.graph.graph,
-            base.late, base.title_of, base.document_of, only.dropped,
+            *common, base.store, lexical, base.dense, entity, base.terms, base.titles, only.graph.graph, base.late,
+            base.title_of, base.document_of, only.dropped,
         )  # fmt: skip
     offsets = np.cumsum([0, *map(len, full)])
     titles = TitleMatcher.over([passages.titles for passages in full], offsets[:-1].tolist(), alive)
@@ -290,7 +291,7 @@ def parts_of(
         SegmentedStore(stores, alive, (title_of, document_of)),
         lexical,
         SegmentedDense([passages.dense for passages in full], alive),
-        EntityIndex((), None, titles),
+        EntityIndex((), None, titles, lexical),
         SegmentedTerms([passages.terms for passages in full], alive),
         titles,
         SegmentedGraph([segment.graph for segment in segments], alive),

@@ -57,8 +57,6 @@ class Terms(NamedTuple):
     forms: tuple[str, ...]
 
 
-_NOTHING = Terms((), ())
-
 _UNSPACED = (
     "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3040-\u30ff\u3100-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\uac00-\ud7af\u1100-\u11ff\u0e00-\u0eff\u0f00-\u109f\u1780-\u17ff\U00020000-\U0003ffff"
@@ -87,6 +85,63 @@ def terms(text: str) -> Terms:
     return Terms(tuple(found), tuple(forms))
 
 
+class Identifier(NamedTuple):
+    """A name of a program, a part, a version or a file that a text has at ``[start, end)``, and the terms it is by."""
+
+    terms: tuple[str, ...]
+    start: int
+    end: int
+
+
+def identifiers(text: str) -> list[Identifier]:
+    """Return the identifiers of a text: what has digits and letters, underscores or steps in it, or is in camelCase.
+
+    Plain words, names of two humps such as YouTube, and numbers of less than six digits are none.
+    """
+    found = []
+    for stretch in re.finditer(r"\S+", text):
+        visible = _visible(stretch[0])
+        for part in _splitter().findall(visible):
+            pieces = _word().findall(part)
+            if pieces and _is_identifier(part, pieces):
+                both = terms(part)
+                names = tuple(dict.fromkeys(_wholes(part, pieces) if len(pieces) > 1 else both.words[:1]))
+                found.append(Identifier(names, stretch.start(), stretch.end()))
+    return found
+
+
+def _is_identifier(part: str, pieces: list[str]) -> bool:
+    digits, letters = sum(map(str.isdigit, part)), sum(map(str.isalpha, part))
+    if len(pieces) == 1 and "_" not in part:
+        humps = len(_parts(part))
+        if digits:
+            return len(part) > _SHORT and (digits >= _LONG_NUMBER or (letters > 0 and not _COUNTED.fullmatch(part)))
+        return humps >= _HUMPS or (part[0].islower() and humps > 1 and len(part) > _HUMPED)
+    if not letters:
+        return digits >= _LONG_NUMBER or part.count(".") > 1
+    marks = set(part) - {"-"} - set().union(*pieces)
+    if not marks:  # hyphens alone: COVID-19, but neither well-known nor mid-1990s
+        return digits > 0 and any(map(str.isupper, part)) and not any(map(_COUNTED.fullmatch, pieces))
+    if marks <= {"/"}:
+        return part.count("/") > 1 or digits > 0
+    return marks != {"."} or digits > 0 or all(len(piece) > 1 for piece in pieces)
+
+
+_SHORT = 3
+_LONG_NUMBER = 7
+_HUMPS = 3
+_HUMPED = 7
+"""Characters up to which a word like iPhone is the name of a product."""
+
+_COUNTED = re.compile(r"\d+[a-zA-Z]{1,2}")
+"""A number with its ending or unit: 20th, 1990s, 5km."""
+
+
+def _visible(stretch: str) -> str:
+    """Return a text as it is compared, without what nobody sees."""
+    return stretch if stretch.isascii() else unicodedata.normalize("NFKC", stretch.translate(_invisible()))
+
+
 def _analysed(stretch: str) -> Terms:
     return _remembered(stretch) if len(stretch) <= _REMEMBERED else _terms_of(stretch)
 
@@ -98,14 +153,10 @@ def _remembered(stretch: str) -> Terms:
 
 def _terms_of(stretch: str) -> Terms:
     """Return the terms of a text without white space."""
-    if stretch.isascii():
-        if stretch.isalpha() and (stretch.islower() or stretch.istitle()):
-            return Terms(tuple(map(_stem, _pieces(stretch.lower()))), ())
-        visible = stretch
-    else:
-        visible = unicodedata.normalize("NFKC", stretch.translate(_invisible()))
+    if stretch.isascii() and stretch.isalpha() and (stretch.islower() or stretch.istitle()):
+        return Terms(tuple(map(_stem, _pieces(stretch.lower()))), ())
     found, forms = list[str](), list[str]()
-    for part in _splitter().findall(visible):
+    for part in _splitter().findall(_visible(stretch)):
         _add(part, found, forms)
     return Terms(tuple(found), tuple(forms))
 
@@ -158,9 +209,9 @@ def _wholes(part: str, pieces: list[str]) -> Iterator[str]:
         return
     if _VERSION.match(lowered):
         yield lowered[1:]
-    components = [component for component in _STEPS.split(lowered) if component]
-    if len(components) > 1:
-        for component in components:
+    for separator in (_STEPS, _NAMES):
+        components = [component for component in separator.split(lowered) if component]
+        for component in components if len(components) > 1 else ():
             inner = _word().findall(component)
             if len(inner) > 1:
                 yield from _wholes(component, inner)
@@ -176,6 +227,11 @@ _LONGEST_JOINED = 40
 """Characters of the longest identifier that somebody may write without its separators."""
 
 _STEPS = re.compile(r"[/\\:@#]+")
+"""What parts the steps of a path or an address."""
+
+_NAMES = re.compile(r"\W+")
+"""What parts the names of a program."""
+
 _VERSION = re.compile(r"v\d")
 
 
@@ -203,7 +259,11 @@ def _parts(word: str) -> list[str]:
         if new:
             found.append(word[start:place])
             start = place
-    return [*found, word[start:]]
+    # Letters and digits in turns are a sum or a key, of which no part says anything.
+    return [word] if len(found) >= _MOST_PARTS and not word.isalpha() else [*found, word[start:]]
+
+
+_MOST_PARTS = 6
 
 
 @lru_cache(maxsize=1 << 16)

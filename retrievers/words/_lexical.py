@@ -23,7 +23,10 @@ from ...errors import DamagedIndexError, StorageError
 from .._atomic_file import storing
 from ..protocols import Progress
 from ..records import Hits, Query, Rows
-from ._analyser import FUNCTION_WORDS, STOP_WORDS, terms, words
+from ._analyser import FUNCTION_WORDS, STOP_WORDS, Identifier, terms, words
+
+MOST_IDENTIFIED = 5
+"""Passages that an identifier may stand in to be the name of each."""
 
 _WEIGHTS = {"both": 1.0, "title": 0.5}
 """What the words of a question weigh in a field."""
@@ -188,6 +191,15 @@ class LexicalIndex:
     def with_word(self, word: str, most: int) -> Rows:
         """Return the passages that have an analysed word in title or text, ascending; none where over ``most``."""
         return self._matching(self._phrase("both", [word]), most)
+
+    def identified(self, identifier: Identifier) -> Rows:
+        """Return the passages that have an identifier, ascending; none where more than a few have it."""
+        for name in identifier.terms:
+            for field in ("forms", "both"):
+                rows = self._matching(self._phrase(field, [name]), MOST_IDENTIFIED)
+                if len(rows):
+                    return rows
+        return np.zeros(0, np.int64)
 
     def naming(self, text: str, field: str = "text") -> Rows:
         """Return the passages that may have the words of ``text`` one after the other, int64 [k], ascending.

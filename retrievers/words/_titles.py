@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import Hits, Query
-from ._analyser import STOP_WORDS
+from ._analyser import STOP_WORDS, identifiers
+from ._lexical import LexicalIndex
 from ._phrases import PARAGRAPH_END, Accept, PhraseTable, find_phrases, fold, joins, word_spans, words_of
 from ._title_forms import Kind, title_forms
 
@@ -329,16 +330,17 @@ def _mentions(
 
 
 class EntityIndex:
-    """Finds passages whose title (or an alias of it) stands in the query; fulfils ``SubIndex``.
+    """Finds passages that the query names: by their title, an alias of it, or an identifier that they alone have.
 
-    Longer, more exact and less ambiguous mentions come first. A passage's score is the length in characters of its
-    best mention, times 1 for the exact title, 0.8 for a title without its parenthesis, 0.5 for an alias, divided by
-    the square root of the number of passages that the mention fits.
+    It fulfils ``SubIndex``. Longer, more exact and less ambiguous mentions come first. A passage's score is the length
+    in characters of its best mention, times 1 for the exact title or an identifier, 0.8 for a title without its
+    parenthesis, 0.5 for an alias, divided by the square root of the number of passages that the mention fits.
 
     Args:
         titles: the title of every passage, "" for none, in row order.
         document_ids: the document of every passage; without them every passage counts as a document.
         matcher: a matcher over the same titles, to share its tables.
+        lexical: finds identifiers in the same passages.
     """
 
     name = "entity"
@@ -348,13 +350,28 @@ class EntityIndex:
         titles: Sequence[str],
         document_ids: Sequence[str] | None = None,
         matcher: TitleMatcher | None = None,
+        lexical: LexicalIndex | None = None,
     ) -> None:
         self.matcher = matcher if matcher is not None else TitleMatcher(titles, document_ids)
+        self._lexical = lexical
+
+    def mentions(self, text: str) -> list[TitleMention]:
+        """Return what a question names: titles, then identifiers."""
+        return [*self.matcher.find_in_question(text), *self.identified(text)]
+
+    def identified(self, text: str) -> list[TitleMention]:
+        """Return the identifiers of a question that few passages have, with these passages."""
+        if self._lexical is None:
+            return []
+        found = [(one, self._lexical.identified(one)) for one in identifiers(text)]
+        return [
+            TitleMention(tuple(rows.tolist()), one.start, one.end, "title", True) for one, rows in found if len(rows)
+        ]
 
     def search(self, query: Query, limit: int) -> Hits:
         """Return at most ``limit`` passages whose title the query names, most specific first, ties by row."""
         scores: dict[int, float] = {}
-        for mention in self.matcher.find_in_question(query.text):
+        for mention in self.mentions(query.text):
             score = _specificity(mention)
             for row in mention.rows:
                 scores[row] = max(score, scores.get(row, 0.0))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from trailhound.retrievers.records import Query
-from trailhound.retrievers.words._analyser import LONGEST_TERM, STOP_WORDS, terms, words
+from trailhound.retrievers.words._analyser import LONGEST_TERM, STOP_WORDS, identifiers, terms, words
 from trailhound.retrievers.words._lexical import LexicalIndex
 
 FILL = [("", f"Note {n} speaks about gardens, rivers, bridges and trains in town number {n}.") for n in range(12)]
@@ -132,3 +132,23 @@ def test_a_question_that_quotes_a_passage_finds_it(
     LexicalIndex.build(folder, [("", text), ("", "something else entirely")], 2)
     if asked.words or asked.forms:
         assert 0 in LexicalIndex(folder).search(Query(quote), 2).rows
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("What is AB-1234-X/9?", ["ab-1234-x/9"]),
+        ("use parse_http_header and parseHttpHeader", ["parse_http_header", "parsehttphead"]),
+        ("self.foo_bar(x)", ["self.foo_bar"]),
+        ("E0308 since 8.0.11, see src/app/config.yaml", ["e0308", "8.0.11", "src/app/config.yaml"]),
+        (f"sum {SHA}", [SHA]),
+        ("mail joe@example.com", ["joe@example.com"]),
+        ("YouTube, iPhone, McDonald and O'Neill in the 20th and the 1990s", []),
+        ("a well-known 3-year-old in 1971 and 1970-71, and/or mid-1990s", []),
+        ("The U.S. has 1,234 e.g. 2.5 km", []),
+    ],
+)
+def test_identifiers_are_told_from_words_and_numbers(text: str, names: list[str]) -> None:
+    found = identifiers(text)
+    assert [one.terms[0] for one in found] == names
+    assert all(text[one.start : one.end].strip() for one in found)

@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from trailhound.retrievers.protocols import SubIndex
 from trailhound.retrievers.records import Query
+from trailhound.retrievers.words._lexical import LexicalIndex
 from trailhound.retrievers.words._titles import EntityIndex, TitleMatcher
 
 TITLES = ["Paris", "Paris, Texas", "Mercury (planet)", "Mercury (element)", "John F. Kennedy", "", "Mercury", "Rome"]
@@ -54,3 +57,13 @@ def test_a_matcher_is_shared_and_a_document_counts_once() -> None:
     assert index.matcher is matcher
     assert index.search(Query("Where is Rome?"), 5).rows.tolist() == [0]
     assert EntityIndex(["Rome", "Rome"], ["d", "d"]).search(Query("Where is Rome?"), 5).rows.tolist() == [0]
+
+
+def test_a_passage_is_named_by_an_identifier_that_few_have(tmp_path: Path) -> None:
+    texts = ["read it with parse_http_header", "HTTP has a header", *["set foo_bar here"] * 6]
+    LexicalIndex.build(tmp_path / "lexical", [("", text) for text in texts])
+    index = EntityIndex([""] * len(texts), lexical=LexicalIndex(tmp_path / "lexical"))
+    assert index.search(Query("Where is parseHttpHeader defined?"), 5).rows.tolist() == [0]
+    assert index.search(Query("What is parse_http_header?"), 5).rows.tolist() == [0]
+    assert not len(index.search(Query("What is foo_bar?"), 5)), "too many have it"
+    assert not len(index.search(Query("What is a header?"), 5))
