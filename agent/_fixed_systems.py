@@ -170,7 +170,7 @@ def _identified(index: Index, question: str, lexical: Rows) -> Hits:
     rows = {row for mention in index.entity.identified(question) for row in mention.rows}
     first = [row for row in lexical.tolist() if row in rows]
     ranked = np.array([*first, *sorted(rows.difference(first))], np.int64)
-    return Hits(ranked, 1 / np.arange(1, len(ranked) + 1, dtype=np.float32))
+    return Hits(ranked, np.arange(len(ranked), 0, -1).astype(np.float32))
 
 
 def follow_mentions(

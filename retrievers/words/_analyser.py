@@ -119,7 +119,7 @@ def _is_identifier(part: str, pieces: list[str]) -> bool:
         return humps >= _HUMPS or (part[0].islower() and humps > 1 and len(part) > _HUMPED)
     if not letters:
         return digits >= _LONG_NUMBER or part.count(".") > 1
-    marks = set(part) - {"-"} - set().union(*pieces)
+    marks = set(part) - set("-'’").union(*pieces)
     if not marks:  # hyphens alone: COVID-19, but neither well-known nor mid-1990s
         return digits > 0 and any(map(str.isupper, part)) and not any(map(_COUNTED.fullmatch, pieces))
     if marks <= {"/"}:
