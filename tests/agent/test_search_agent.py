@@ -118,7 +118,7 @@ def test_the_policy_or_system_that_answered_is_named(small_index: Index, agent: 
 
 def test_a_fixed_system_shows_its_steps(small_index: Index, asked: list[str]) -> None:
     result = SearchAgent(small_index, system="hybrid").search(asked[0])
-    assert [step.detail for step in result.path][-1] == "fuse the two rankings"
+    assert [step.detail for step in result.path][-1] == "fuse the rankings"
     assert {step.probability for step in result.path} == {1.0}
     assert not any(evidence.taken for evidence in result.evidence)
     assert {evidence.how for evidence in result.evidence} <= {"ask the lexical index", "ask the dense index"}

@@ -87,7 +87,7 @@ def test_hybrid_fuses_both_and_says_so(small_index: Index, asked: list[str]) -> 
     assert [decision.detail for decision in ranked.decisions] == [
         "ask the lexical index",
         "ask the dense index",
-        "fuse the two rankings",
+        "fuse the rankings",
     ]
     assert ranked.calls == 2, "fusion asks nothing"
 
