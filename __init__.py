@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .errors import TrailhoundError
     from .index.index import Index
     from .index.settings import IndexSettings
-    from .index.updates import UpdateReport
+    from .index.updates import SyncReport, UpdateReport
     from .learning.policy.recipe import Recipe, load_recipe
     from .learning.policy.training import TrainingReport, train
     from .learning.queries.downstream_tuning import DownstreamSettings, tune_query
@@ -30,14 +30,14 @@ __version__ = "0.1.0"
 __all__ = [
     "Document", "DownstreamSettings", "EnvironmentSettings", "Evaluation", "Evidence", "Index", "IndexSettings",
     "MissReport", "Passage", "Question", "Recipe", "RouterTuning", "SearchAgent", "SearchResult", "Step",
-    "TrailhoundError", "TrainingReport", "TrainingSource", "TuningSettings", "UpdateReport", "evaluate",
+    "SyncReport", "TrailhoundError", "TrainingReport", "TrainingSource", "TuningSettings", "UpdateReport", "evaluate",
     "explain_misses", "load_recipe", "refresh_router", "train", "tune", "tune_query", "tune_reranker", "tune_router",
 ]  # fmt: skip
 # Heavy libraries load with the first name that needs them: `import trailhound` stays fast.
 _HOMES = {
     "agent.search_agent": "Evidence SearchAgent SearchResult Step", "envs.settings": "EnvironmentSettings",
     "errors": "TrailhoundError", "index.index": "Index", "index.settings": "IndexSettings",
-    "index.updates": "UpdateReport", "learning.policy.recipe": "Recipe load_recipe",
+    "index.updates": "SyncReport UpdateReport", "learning.policy.recipe": "Recipe load_recipe",
     "learning.policy.training": "TrainingReport train", "learning.queries.hop_encoder": "TuningSettings tune",
     "learning.queries.downstream_tuning": "DownstreamSettings tune_query", "learning.reranker": "tune_reranker",
     "learning.router.router_tuning": "RouterTuning refresh_router tune_router",

@@ -22,7 +22,7 @@ import Stemmer
 from trailhound.measuring._metrics import evaluate_run
 from trailhound.retrievers.compiling._compiler import CorpusCompiler
 from trailhound.retrievers.compiling._masking import Masker
-from trailhound.retrievers.corpus._loading import read_corpus
+from trailhound.retrievers.corpus._loading import CorpusReader
 from trailhound.retrievers.questions._labelled import load_questions
 from trailhound.retrievers.records import Passage, Query, Run
 from trailhound.retrievers.words._lexical import LexicalIndex
@@ -68,7 +68,7 @@ def main() -> None:
 def passages_of(folder: Path) -> list[Passage]:
     """Return the passages that an index of the folder would have."""
     compiler = CorpusCompiler(Masker())
-    for _ in compiler.compile(read_corpus([folder], lambda message: None)):
+    for _ in compiler.compile(CorpusReader([folder], lambda message: None)):
         pass
     return compiler.passages
 

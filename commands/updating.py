@@ -24,9 +24,8 @@ from .arguments import (
 
 if TYPE_CHECKING:
     from ..index._drift import Drift
-    from ..index._syncing import SyncReport
     from ..index.index import Index
-    from ..index.updates import UpdateReport
+    from ..index.updates import SyncReport, UpdateReport
 
 _NAMED = 3
 """Passages that are named of those that came back."""

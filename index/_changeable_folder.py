@@ -25,10 +25,10 @@ from ._build import BuildPlan, corpus_of
 from ._open_folder import OpenFolder
 from ._roots import CORPUS, Roots, furniture
 from ._segments import Parts
-from ._syncing import Planner, Reading, SyncReport
+from ._syncing import Planner, Reading
 from ._writing import State, Writer
 from .settings import IndexSettings
-from .updates import AT_ONCE, Change, UpdateReport
+from .updates import AT_ONCE, Change, SyncReport, UpdateReport
 
 
 class _ChangedMeanwhileError(UpdateError):
@@ -165,7 +165,8 @@ class ChangeableFolder(OpenFolder):
         asked = dataclasses.replace(asked, documents=reading, masker=masker, about=roots.about())
         done = self._changed(dataclasses.replace(asked, afterwards=reading.emptied) if replace else asked)
         missing = tuple(reading.missing()) if replace else ()
-        return dataclasses.replace(done, unchanged=done.unchanged + reading.unchanged, missing=missing)
+        unchanged = done.unchanged + reading.unchanged
+        return dataclasses.replace(done, unchanged=unchanged, missing=missing, unread=reading.unread)
 
     def id_of(self, given: str) -> str:
         """Return the id of the document that a user names by its id, or by the path of its file as it is typed here."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ..errors import CorpusError, UpdateError
 from ..retrievers._store import EvidenceStore, Origin
@@ -18,43 +17,7 @@ from ..retrievers.protocols import Progress
 from ..retrievers.records import FILE_HASH, Document
 from ._roots import Roots, absolute
 from ._segment_views import SegmentedStore
-from .updates import RECORD, UpdateReport, same
-
-
-@dataclass(frozen=True, slots=True)
-class SyncReport:
-    """What keeping an index in step did, or would do.
-
-    Attributes:
-        added, replaced, deleted: ids of documents that came, changed and went.
-        emptied: those of the deleted whose file is there without any text.
-        unread: why files could not be read, by id; what the index holds of them stays.
-        unchanged: documents that the index holds as they are.
-        moved: the root that is somewhere else now: where it was, and where it is.
-        dry_run: whether nothing was done.
-        update: how it was done; None where there was nothing to do.
-    """
-
-    added: tuple[str, ...] = ()
-    replaced: tuple[str, ...] = ()
-    deleted: tuple[str, ...] = ()
-    emptied: tuple[str, ...] = ()
-    unread: dict[str, str] = field(default_factory=dict)
-    unchanged: int = 0
-    moved: tuple[str, str] | None = None
-    dry_run: bool = False
-    update: UpdateReport | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        names = ("added", "replaced", "deleted", "emptied")
-        return {
-            **{name: list(getattr(self, name)) for name in names},
-            "unread": dict(self.unread),
-            "unchanged": self.unchanged,
-            "moved": None if self.moved is None else {"from": self.moved[0], "to": self.moved[1]},
-            "dry_run": self.dry_run,
-        }
+from .updates import RECORD, SyncReport, same
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +219,11 @@ class Reading:
             yield document
         if not (self._came or self._known.unchanged or self._known.empty):
             raise CorpusError(next(iter(self._known.unread.values()), "holds no documents"), self._paths[0])
+
+    @property
+    def unread(self) -> dict[str, str]:
+        """Why files could not be read, by id."""
+        return {self._planner.masked(name): why for name, why in self._known.unread.items()}
 
     @property
     def unchanged(self) -> int:

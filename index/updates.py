@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from time import perf_counter
 from typing import Any
@@ -64,6 +64,7 @@ class UpdateReport:
         restored: ids of passages that had been left out because they repeat one that is gone now: they came back.
         unchanged: documents to be replaced by what they are already: nothing was done for them.
         missing: ids of documents below the paths that were given, whose files are not there: they stay.
+        unread: why files could not be read, by id; what the index holds of them stays.
     """
 
     added: int
@@ -77,11 +78,14 @@ class UpdateReport:
     restored: tuple[str, ...] = ()
     unchanged: int = 0
     missing: tuple[str, ...] = ()
+    unread: dict[str, str] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, int | float]:
-        """Return its counts as JSON values."""
+    def to_json(self) -> dict[str, Any]:
+        """Return its counts, and what is to be known of files, as JSON values."""
         counted = ("added", "replaced", "deleted", "unchanged", "passages")
-        return {**{name: getattr(self, name) for name in counted}, "milliseconds": round(self.milliseconds, 1)}
+        counts = {name: getattr(self, name) for name in counted}
+        files = {"missing": list(self.missing), "unread": dict(self.unread)}
+        return {**counts, "milliseconds": round(self.milliseconds, 1), **files}
 
     @property
     def advice(self) -> str | None:
@@ -92,6 +96,42 @@ class UpdateReport:
             f"{self.changed:,} passages have come or gone since the {self.base:,} of the base were built:"
             " `trailhound compact` would make searches faster"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What keeping an index in step did, or would do.
+
+    Attributes:
+        added, replaced, deleted: ids of documents that came, changed and went.
+        emptied: those of the deleted whose file is there without any text.
+        unread: why files could not be read, by id; what the index holds of them stays.
+        unchanged: documents that the index holds as they are.
+        moved: the root that is somewhere else now: where it was, and where it is.
+        dry_run: whether nothing was done.
+        update: how it was done; None where there was nothing to do.
+    """
+
+    added: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    emptied: tuple[str, ...] = ()
+    unread: dict[str, str] = field(default_factory=dict)
+    unchanged: int = 0
+    moved: tuple[str, str] | None = None
+    dry_run: bool = False
+    update: UpdateReport | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        names = ("added", "replaced", "deleted", "emptied")
+        return {
+            **{name: list(getattr(self, name)) for name in names},
+            "unread": dict(self.unread),
+            "unchanged": self.unchanged,
+            "moved": None if self.moved is None else {"from": self.moved[0], "to": self.moved[1]},
+            "dry_run": self.dry_run,
+        }
 
 
 class Change:
