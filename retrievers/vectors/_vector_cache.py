@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ...errors import EncoderError, IndexFolderError
 from .._atomic_file import map_array
 from .._folder import SEGMENTS, check_segment, entries, read_manifest
-from ..protocols import Encoder, Progress
+from ..protocols import Encoder, Progress, TokenCounter
 from ..records import Vectors
 from ._dense import VECTORS
 from ._vector_log import KEY_BYTES, VectorLog
@@ -54,7 +54,7 @@ class VectorCache:
         keys = [_key(self._encoder.name, text) for text in texts]
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
         new_keys, new_texts, done = list(missing), list(missing.values()), 0
-        for part in _parts(new_texts):
+        for part in _parts(new_texts, self._encoder):
 
             def report(stage: str, count: int, total: int, before: int = done) -> None:
                 if progress is not None:
@@ -91,12 +91,15 @@ class VectorCache:
             self._known.update(zip([key.tobytes() for key in keys], vectors, strict=True))
 
 
-def _parts(texts: Sequence[str]) -> list[list[int]]:
+def _parts(texts: Sequence[str], encoder: Encoder) -> list[list[int]]:
     """Return places of texts in parts of about one length each, which an encoder reads together without padding.
 
     The parts come in a mixed order, so that the time that is left can be told from the time that has passed.
     """
-    places = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+    if len(texts) <= PART:
+        return [list(range(len(texts)))] if texts else []
+    lengths = list(map(encoder.count_tokens if isinstance(encoder, TokenCounter) else len, texts))
+    places = sorted(range(len(texts)), key=lengths.__getitem__)
     parts = [places[first : first + PART] for first in range(0, len(places), PART)]
     return [parts[number] for number in np.random.default_rng(0).permutation(len(parts))]
 
