@@ -14,7 +14,7 @@ from ..errors import QuestionsError
 from ..index.index import Index
 from ..retrievers._places import in_full, place_of
 from ..retrievers.corpus._normalise import normalise
-from ..retrievers.records import Passage, SupportingSentence
+from ..retrievers.records import LONGEST_QUESTION, Passage, SupportingSentence
 from ._fixed_systems import Ranked
 from ._rollout import Decision
 from ._sentences import best_sentences
@@ -186,7 +186,7 @@ class SearchAgent:
             limit: passages to return at most.
 
         Raises:
-            QuestionsError: when the question is empty or not text, or the limit below 1.
+            QuestionsError: when the question is empty, too long or not text, or the limit below 1.
         """
         text = _readable(question)
         if limit < 1:
@@ -268,8 +268,12 @@ def _readable(question: str) -> str:
     """Return the question in the form that passages are stored in.
 
     Raises:
-        QuestionsError: when it is empty, or has what no text has.
+        QuestionsError: when it is empty, too long, or has what no text has.
     """
+    if len(question) > LONGEST_QUESTION:
+        raise QuestionsError(
+            f"the question has {len(question):,} characters, more than {LONGEST_QUESTION:,}: ask one thing at a time"
+        )
     normalised = normalise(question)
     if normalised.nul_characters or normalised.lone_surrogates:
         raise QuestionsError(f"the question {question!r} has NUL characters or lone surrogates: give it as UTF-8 text")

@@ -148,6 +148,10 @@ class SupportingSentence:
     score: float
 
 
+LONGEST_QUESTION = 10_000
+"""Characters of a question. No encoder reads more than a tenth of it, and every word of it is looked up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """One question; the answer and the type are there only when the data set says them."""

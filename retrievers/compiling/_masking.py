@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import MaskingError
 from ..records import CORPUS_ROOT, FILE_HASH, Document
@@ -14,6 +14,9 @@ from ._private_data import Span, cards, credentials, emails, ibans, ip_addresses
 
 MASK = "█"
 """Stands for one character of what was masked; it is no letter, so no search finds it."""
+
+if TYPE_CHECKING:
+    import regex
 
 _FINDERS: dict[str, Callable[[str], Iterator[Span]]] = {
     "secret": credentials,
@@ -25,6 +28,9 @@ _FINDERS: dict[str, Callable[[str], Iterator[Span]]] = {
 }
 KINDS = ("email", "phone", "card", "iban", "ip", "secret")
 ALL = "all"
+
+SECONDS = 5.0
+"""A user's pattern may take so long over a document, and so much more for every million characters."""
 
 _MASKED_CHARACTER = re.compile("[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _NAME = re.compile(r"[A-Za-z][\w-]{0,63}")
@@ -47,11 +53,11 @@ def pattern_of(definition: str) -> tuple[str, str]:
 
 
 class Masker:
-    """Finds and masks private data. Linear in the text, but for what a user's own patterns cost.
+    """Finds and masks private data. Linear in the text; a user's own pattern that takes too long is stopped.
 
     Args:
         kinds: which of ``KINDS``, or ``all``.
-        patterns: a user's own, regular expressions of Python by name.
+        patterns: a user's own, regular expressions by name, as the package ``regex`` and Python's ``re`` read them.
 
     Raises:
         MaskingError: there is no such kind, or a pattern cannot be used.
@@ -79,7 +85,7 @@ class Masker:
             for start, end in finder(text)
         ]
         for name, pattern in self._patterns.items():
-            for match in pattern.finditer(text):
+            for match in _matches(name, pattern, text):
                 if match.start() == match.end():
                     raise MaskingError(
                         f"the pattern {name!r} matched no character, so there is nothing to mask: let it match at"
@@ -117,7 +123,17 @@ class Masker:
         return value
 
     def document(self, document: Document, unused: Callable[[str], str], counts: Counter[str]) -> Document:
-        """Return a document masked in all its fields, ids kept apart by :func:`unique_ids`; add to ``counts``."""
+        """Return a document masked in all its fields, ids kept apart by :func:`unique_ids`; add to ``counts``.
+
+        Raises:
+            MaskingError: a pattern takes too long; names it and the document.
+        """
+        try:
+            return self._document(document, unused, counts)
+        except _TooLongError as cause:
+            raise MaskingError(f"{document.id}: {cause}") from cause
+
+    def _document(self, document: Document, unused: Callable[[str], str], counts: Counter[str]) -> Document:
         # A source is most often the id again, or a path that it is part of: counted once.
         again: Counter[str] = counts if document.source and document.id not in document.source else Counter()
         return replace(
@@ -194,15 +210,33 @@ def _masked(text: str, spans: Sequence[tuple[int, int, str]], counts: Counter[st
     return "".join([*parts, text[position:]])
 
 
-def _compiled(name: str, regex: str) -> re.Pattern[str]:
+class _TooLongError(MaskingError):
+    """A pattern was stopped."""
+
+
+def _matches(name: str, pattern: regex.Pattern[str], text: str) -> Iterator[regex.Match[str]]:
+    limit = SECONDS * (1 + len(text) / 1_000_000)
+    try:
+        yield from pattern.finditer(text, timeout=limit)
+    except TimeoutError as cause:
+        raise _TooLongError(
+            f"the pattern {name}={pattern.pattern} took more than {limit:.1f} s over {len(text):,} characters:"
+            " leave out repeats inside repeats, such as (a+)+"
+        ) from cause
+
+
+def _compiled(name: str, written: str) -> regex.Pattern[str]:
+    import regex
+
     if not _NAME.fullmatch(name) or name in KINDS or name == ALL:
         raise MaskingError(f"a pattern cannot be named {name!r}: begin with a letter, and leave the kinds their names")
     try:
-        pattern = re.compile(regex)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise MaskingError(f"the pattern {name}={regex} is not a regular expression ({error}): correct it") from error
-    if pattern.search("") is not None:
+        pattern = regex.compile(written)
+        matches_nothing = pattern.search("", timeout=SECONDS) is not None
+    except (regex.error, OverflowError, RecursionError, TimeoutError) as error:
+        raise MaskingError(f"the pattern {name}={written} is not a regular expression ({error}): correct it") from error
+    if matches_nothing:
         raise MaskingError(
-            f"the pattern {name}={regex} matches the empty string, which is everywhere: make it match more"
+            f"the pattern {name}={written} matches the empty string, which is everywhere: make it match more"
         )
     return pattern

@@ -111,6 +111,8 @@ def cards(text: str) -> Iterator[Span]:
     the groups must be those that cards are printed in.
     """
     for run in _DIGIT_RUN.finditer(text):
+        if run.end() - run.start() < 13:
+            continue
         groups = [match.span() for match in _GROUP.finditer(text, run.start(), run.end())]
         whole = [text[start:end] for start, end in groups]
         if len(groups) <= 7 and all(len(group) >= 3 for group in whole[:-1]) and _is_card(whole):
@@ -182,7 +184,8 @@ def ip_addresses(text: str) -> Iterator[Span]:
         if _valid(match[0], IPv4Address) and not _NUMBERING.search(text, max(0, match.start() - 14), match.start()):
             yield match.span()
     for match in _V6.finditer(text):
-        address, before = match[0], ""
+        whole = match[0]
+        address, before = whole[: max(len(whole.rstrip(".:")), _LONGEST_V6)], ""
         while address != before and not _valid(address, IPv6Address):
             before, address = address, address[: -1 if address[-1:] in (".", ":") else None]
         if _valid(address, IPv6Address) and any(map(str.isdigit, address)):

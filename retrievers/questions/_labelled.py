@@ -13,7 +13,7 @@ from ..corpus._json_records import Record, decode, json_type, read_file, read_js
 from ..corpus._multihop import multihop_records, supporting_ids
 from ..corpus._normalise import Complaints, Place, normalise
 from ..knowledge._facts import GRAPH_FILE, Triple, read_triples
-from ..records import Qrels, Question
+from ..records import LONGEST_QUESTION, Qrels, Question
 
 _HEADER = "query-id<TAB>corpus-id<TAB>score"
 _QUERIES = "queries.jsonl"
@@ -186,6 +186,10 @@ def _question_text(record: Record, name: str) -> str:
         raise record.fail(f"the field {name!r} has NUL characters or lone surrogates: repair the question")
     if not result.text.strip():
         raise record.fail(f"the field {name!r} is empty: a question needs a text")
+    if len(result.text) > LONGEST_QUESTION:
+        raise record.fail(
+            f"the question has {len(result.text):,} characters, more than {LONGEST_QUESTION:,}: shorten it"
+        )
     return result.text
 
 

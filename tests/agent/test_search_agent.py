@@ -171,6 +171,13 @@ def test_an_empty_question_is_refused(question: str, agent: SearchAgent) -> None
         agent.search(question)
 
 
+def test_a_question_of_too_many_characters_is_refused_and_the_longest_is_answered(agent: SearchAgent) -> None:
+    with pytest.raises(QuestionsError, match=r"has 10,001 characters, more than 10,000: ask one thing"):
+        agent.search("a" * 10_001)
+    for unit in ("Where was Ada Brun born? ", "AB-12/", "aA1_"):
+        assert agent.search((unit * 10_000)[:10_000]).question
+
+
 @pytest.mark.parametrize("limit", [0, -3])
 def test_a_limit_below_1_is_refused(limit: int, agent: SearchAgent) -> None:
     with pytest.raises(QuestionsError, match=f"limit of {limit} passages"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import string
 import time
 from collections import Counter
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trailhound.errors import MaskingError
+from trailhound.retrievers.compiling import _masking
 from trailhound.retrievers.compiling._masking import KINDS, MASK, Masker, kinds_of, pattern_of, unique_ids
 from trailhound.retrievers.records import Document
 
@@ -95,6 +97,18 @@ class TestOwnPatterns:
         with pytest.raises(MaskingError, match="'edge' matched no character"):
             masked("some words", Masker([], {"edge": r"\b"}))
 
+    @pytest.mark.parametrize("regex", ["(.*?,){12}P", "(?:1,|1,1,)+P"])
+    def test_one_that_takes_too_long_is_stopped_and_named_with_the_document(
+        self, regex: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_masking, "SECONDS", 0.2)
+        slow = Document("notes/slow.txt", "", "1," * 60)
+        started = time.monotonic()
+        expected = f"notes/slow.txt: the pattern slow={regex} took more than 0.2 s over 120 characters"
+        with pytest.raises(MaskingError, match=re.escape(expected)):
+            document(Masker([], {"slow": regex}), slow)
+        assert time.monotonic() - started < 20
+
     def test_name_and_regex_are_parted_at_the_first_equals_sign(self) -> None:
         assert pattern_of("id=a=b+") == ("id", "a=b+")
         for wrong in ("id", "=x", "id=", "a b=x", ""):
@@ -170,7 +184,8 @@ class TestDocument:
 
 UNITS = """1|12 |1234 |4111-1111 |a|aB3|a@|@|a.|a@b.|.|:|f:|1.|1:|+|+1|-|(|( 0| |\n|\t|=|password|password=|key |key-
 |token=|eyJ|eyJa.|-----BEGIN PRIVATE KEY-----|-----BEGIN PRIVATE KEY-----\\nAAAA|://a:|DE89|DE89 |"|"a@|ghp_|sk-|AKIA
-|phone|phone |tel: 1|bearer a|SG.|SG.aaaaaaaaaaaaaaaaaaaa.|é|auth|secret is |00 1|█|\\n| key a1b2|key="|1-800-|a_"""
+|phone|phone |tel: 1|bearer a|SG.|SG.aaaaaaaaaaaaaaaaaaaa.|é|auth|secret is |00 1|█|\\n| key a1b2|key="|1-800-|a_|12 May
+|::|1::|a:|2001:|1.2.3.4|0170 |(0"""
 
 
 @pytest.mark.parametrize("unit", [*UNITS.split("|"), "digits", "base64"])

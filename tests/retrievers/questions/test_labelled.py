@@ -74,6 +74,7 @@ def test_malformed_labels_name_file_and_line(tmp_path: Path, labels: str | bytes
         ('{"text": "x"}', "the field '_id' is missing"),
         ('{"_id": "q4"}', "the field 'text' is missing"),
         ('{"_id": "q4", "text": " "}', "the field 'text' is empty"),
+        (f'{{"_id": "q4", "text": "{"x" * 10_001}"}}', "the question has 10,001 characters, more than 10,000: shorten"),
         (r'{"_id": "q4", "text": "\ud800"}', "the field 'text' has NUL characters or lone surrogates"),
         ('{"_id": "q4", "text": "x", "metadata": [1]}', "the field 'metadata' must be an object, not a list"),
         ('{"_id": "q4", "text": "x", "metadata": {"answer": ["a"]}}', "the field 'answer' must be a string"),
