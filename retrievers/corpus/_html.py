@@ -24,6 +24,8 @@ _SAID_EVERYWHERE = re.compile(
     re.IGNORECASE,
 )
 _FEW_WORDS = 6
+_FACT = re.compile(r"[\d:=]")
+_ENDS = ".!?:;。！？"
 
 
 def read_html(data: bytes, path: Path) -> ReadText:
@@ -79,9 +81,10 @@ def _first_heading(tree: Tree, without: frozenset[int]) -> str:
 def _perhaps_repeated(blocks: list[HtmlBlock], starts: list[int]) -> tuple[tuple[int, int], ...]:
     """Return where blocks stand that are page furniture if other pages have them too.
 
-    They are links or a few words, before the first heading or at the end; of those at the end, one may be another's.
+    They are links or a few words, before the first sentence or at the end (one at the end may be another's), or stand
+    outside of the main part.
     """
-    first = next((number for number, block in enumerate(blocks) if block.kind == "heading"), 0)
+    first = next((number for number, block in enumerate(blocks) if _says_something(block)), len(blocks))
     found = {number for number in range(first) if _like_furniture(blocks[number])}
     others = 0
     for number in range(len(blocks) - 1, first, -1):
@@ -91,12 +94,22 @@ def _perhaps_repeated(blocks: list[HtmlBlock], starts: list[int]) -> tuple[tuple
             others += 1
         if others > 1 or blocks[number].kind == "heading":
             break
+    found.update(number for number, block in enumerate(blocks) if block.outside and not _says_something(block))
     return tuple((starts[number], starts[number] + len(blocks[number].text)) for number in sorted(found))
+
+
+def _says_something(block: HtmlBlock) -> bool:
+    """Return whether a block has a sentence, or code."""
+    if block.kind in ("code", "table"):
+        return not block.links
+    return not block.links and block.text[-1] in _ENDS and len(block.text.split()) > _FEW_WORDS
 
 
 def _like_furniture(block: HtmlBlock) -> bool:
     if block.kind in ("heading", "code"):
         return False
-    words = block.text.split()
-    said_everywhere = len(words) <= 40 and _SAID_EVERYWHERE.search(block.text) is not None
-    return block.links or said_everywhere or (len(words) <= _FEW_WORDS and block.text[-1] not in ".!?:;。！？")
+    words = len(block.text.split())
+    said_everywhere = words <= 40 and _SAID_EVERYWHERE.search(block.text) is not None
+    # A few words with a number or a colon are a fact, such as "Status: approved".
+    is_label = words <= _FEW_WORDS and block.text[-1] not in _ENDS and _FACT.search(block.text) is None
+    return block.links or said_everywhere or is_label

@@ -11,12 +11,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ._html_source import LINK
-from ._html_tree import Node, Tree
+from ._html_tree import Node, Tree, is_main
 
 NAVIGATION = "parts of pages: navigation"
 HIDDEN = "parts of pages: hidden"
 
-_SECTIONS = frozenset({"main", "article"})
 _PROSE = frozenset({"p", "pre", "table", "blockquote", "dl"})
 _CONTAINERS = frozenset(
     [
@@ -55,9 +54,14 @@ _PERHAPS = re.compile(
     r"header|topbar|masthead|social|share|nosearch)(?![a-z])",
     re.IGNORECASE,
 )
+_SKIP_LINK = re.compile(r"(?:skip|jump) to .{0,40}", re.IGNORECASE)
 _LINK_ALONE = re.compile(
-    r"(?:skip|jump) to .{0,40}|(?:edit|improve|suggest (?:an )?edits?)\b.{0,20}\b(?:page|github|gitlab|source|edits?)"
-    r"|(?:view|show|page) source|back to top|permalink|↑",
+    r"(?:edit|improve|suggest (?:an )?edits?)\b.{0,20}\b(?:page|github|gitlab|source|edits?)"
+    r"|(?:view |show )?(?:page )?source|back to top|permalink|↑",
+    re.IGNORECASE,
+)
+_BUTTON = re.compile(
+    r"(?:copy|copied|expand|collapse|show|hide|toggle|open|close)\b.{0,30}|menu|search|run|edit|[^\w\s]",
     re.IGNORECASE,
 )
 
@@ -121,7 +125,7 @@ class _Furniture:
         self._tree = tree
         self._hidden = hidden
         self._strict = strict
-        self._has_main = any(_is_main(node) for node in tree.nodes)
+        self._has_main = any(is_main(node) for node in tree.nodes)
         self._main_end = self._section_end = 0
         self._loose_end = 0
 
@@ -150,7 +154,7 @@ class _Furniture:
                 place += 1
 
     def _enter(self, place: int, node: Node) -> None:
-        if _is_main(node):
+        if is_main(node):
             self._main_end = max(self._main_end, node.end)
             self._loose_end = place
         if node.name in ("article", "section", "main"):
@@ -158,7 +162,7 @@ class _Furniture:
 
     def _is_furniture(self, place: int, node: Node) -> bool:
         role = node.attributes.get("role") or ""
-        if node.name == "nav" or role in ("navigation", "search"):
+        if node.name == "nav" or role in ("navigation", "search", "menu", "menubar", "toolbar"):
             return True
         if node.name in ("header", "footer") or role in ("banner", "contentinfo"):
             return place >= self._section_end
@@ -172,15 +176,20 @@ class _Furniture:
             return False
         if node.name == "aside":
             return self._is_links(place, 0.3 if _PERHAPS.search(node.names) else 0.6)
-        if node.name in _LOOSE:
-            return self._is_named_furniture(place, node) or self._is_link_alone(place)
+        if node.name == LINK:
+            to_this_page = (node.attributes.get("href") or "").startswith("#")
+            return to_this_page and _SKIP_LINK.fullmatch(self._short_text(place)) is not None
+        if node.name == "button":
+            return _BUTTON.fullmatch(self._short_text(place)) is not None
+        if node.name in _CONTAINERS:
+            return self._is_named_furniture(place, node) or self._is_link_alone(place, node)
         return False
 
     def _is_named_furniture(self, place: int, node: Node) -> bool:
         tree = self._tree
         if tree.chars(place) == 0:
             return False
-        if node.name != LINK and node.attributes:
+        if node.attributes:
             names = node.names
             if _NAMED.search(names) and tree.linked(place) > 0:
                 return tree.prose(place) <= 400
@@ -189,11 +198,13 @@ class _Furniture:
         outside = self._has_main and place >= self._main_end
         return outside and node.name in ("ul", "ol") and self._is_links(place, 0.8)
 
-    def _is_link_alone(self, place: int) -> bool:
-        tree = self._tree
-        if not 0 < tree.chars(place) <= 60 or tree.prose(place) > 0:
+    def _is_link_alone(self, place: int, node: Node) -> bool:
+        if node.name == "span" or self._tree.prose(place) > 0:
             return False
-        return _LINK_ALONE.fullmatch(tree.text(place)) is not None
+        return _LINK_ALONE.fullmatch(self._short_text(place)) is not None
+
+    def _short_text(self, place: int) -> str:
+        return self._tree.text(place) if 0 < self._tree.chars(place) <= 60 else ""
 
     def _is_links(self, place: int, share: float) -> bool:
         return self._tree.linked(place) > share * self._tree.chars(place)
@@ -206,14 +217,10 @@ class _Furniture:
         for at, inside in tree.inside(place):
             if at in self._hidden:
                 continue
-            if _is_main(inside) or (inside.name == "h1" and node.name in ("header", "nav")):
+            if is_main(inside) or (inside.name == "h1" and node.name in ("header", "nav")):
                 return tree.chars(at) > 0
             if inside.name in _PROSE and tree.prose(at) > max(_FEWEST_PROSE, tree.linked(at)):
                 prose += tree.prose(at)
                 if prose > (_LONGEST_FOOTER if footer else 0):
                     return True
         return False
-
-
-def _is_main(node: Node) -> bool:
-    return node.name in _SECTIONS or node.attributes.get("role") == "main"

@@ -9,7 +9,7 @@ from typing import Literal
 
 from ._html_source import CODE, LINK
 from ._html_tables import table_of_data
-from ._html_tree import Node, Tree
+from ._html_tree import Node, Tree, is_main
 from ._markdown_marks import as_code, as_fence, as_heading, as_lines
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
@@ -39,11 +39,13 @@ class HtmlBlock:
         text: as Markdown.
         kind: what it is; a ``term`` is defined by the block after it.
         links: whether most of its characters belong to links.
+        outside: whether it stands outside of the main part of a page that has one.
     """
 
     text: str
     kind: Kind
     links: bool = False
+    outside: bool = False
 
 
 def blocks_of(tree: Tree, without: frozenset[int]) -> list[HtmlBlock]:
@@ -96,6 +98,7 @@ class _Writer:
         self._pre = False
         self._language = ""
         self._ends: list[tuple[int, Callable[[], None]]] = []
+        self._outside = any(map(is_main, tree.nodes))
 
     def write(self) -> None:
         nodes, place = self._tree.nodes, 0
@@ -123,7 +126,11 @@ class _Writer:
     def _open(self, place: int, node: Node) -> int:
         """Begin what an element is, and return the place to go on at."""
         name = node.name
-        if self._pre and (name in _BLOCKS or name in _HEADINGS):
+        if self._pre and name == "button":
+            return node.end
+        if self._outside and is_main(node):
+            self._open_main(node)
+        elif self._pre and (name in _BLOCKS or name in _HEADINGS):
             self._end_line()
             self._ends.append((node.end, self._end_line))
         elif name in ("img", "area", "math"):
@@ -167,6 +174,16 @@ class _Writer:
         inside = (nested for at, nested in self._tree.inside(place) if at not in self._without)
         if not any(nested.name in _BLOCKS or nested.name in _HEADINGS or nested.name == CODE for nested in inside):
             self._ends.append((node.end, close))
+
+    def _open_main(self, node: Node) -> None:
+        self._end_block()
+        self._outside = False
+
+        def close() -> None:
+            self._end_block()
+            self._outside = True
+
+        self._ends.append((node.end, close))
 
     def _open_pre(self, place: int, node: Node) -> None:
         self._end_block()
@@ -230,9 +247,9 @@ class _Writer:
             return place + 1
         caption, rows = data
         if caption:
-            self.blocks.append(HtmlBlock(as_lines(caption), "text"))
+            self._add(as_lines(caption), "text")
         tree = self._tree
-        self.blocks.append(HtmlBlock(rows, "table", 2 * tree.linked(place) > tree.chars(place)))
+        self._add(rows, "table", 2 * tree.linked(place) > tree.chars(place))
         return node.end
 
     def _skips_cell(self, place: int, node: Node) -> bool:
@@ -242,6 +259,9 @@ class _Writer:
         self._end_block()
         self._ends.append((node.end, self._end_block))
         return False
+
+    def _add(self, text: str, kind: Kind, links: bool = False) -> None:
+        self.blocks.append(HtmlBlock(text, kind, links, self._outside))
 
     def _end_line(self) -> None:
         """Let what follows in a preformatted part begin on a line of its own."""
@@ -260,7 +280,7 @@ class _Writer:
         if self._pre:
             text = raw.strip("\n")
             if text.strip():
-                self.blocks.append(HtmlBlock(as_fence(text, self._language), "code", links))
+                self._add(as_fence(text, self._language), "code", links)
             elif kind != "text":
                 self._kind = kind
             return
@@ -270,11 +290,11 @@ class _Writer:
             # The mark of an item stays for the first block in it.
             self._kind = kind
         elif self._level:
-            self.blocks.append(HtmlBlock(as_heading(text.replace("\n", " "), self._level), "heading", links))
+            self._add(as_heading(text.replace("\n", " "), self._level), "heading", links)
         elif kind == "item":
-            self.blocks.append(HtmlBlock(self._item(as_lines(text)), "item", links))
+            self._add(self._item(as_lines(text)), "item", links)
         else:
-            self.blocks.append(HtmlBlock(as_lines(text), kind, links))
+            self._add(as_lines(text), kind, links)
 
     def _item(self, text: str) -> str:
         """Return the item of a list with its mark, as far in as the items above it say."""

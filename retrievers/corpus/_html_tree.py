@@ -19,7 +19,7 @@ _UNSEEN = frozenset(
         *("link", "meta"),
     }
 )
-_MARK = re.compile(r"[\s¶#§🔗\u200b\ufeff⚓]*")
+_MARK = re.compile(r"[\s¶#§🔗\u200b\ufeff⚓]*|\s*[↩⤴](?:\ufe0e)?\s*\d*\s*")
 _NO_ATTRIBUTES: Mapping[str, str | None] = {}
 
 
@@ -113,6 +113,11 @@ class Tree:
             node = node.next if node is not None and open_places else None
 
 
+def is_main(node: Node) -> bool:
+    """Return whether an element is the main part of a page, or an article."""
+    return node.name in ("main", "article") or node.attributes.get("role") == "main"
+
+
 def _node(node: LexborNode, noscript: bool) -> Node | None:
     """Return what is kept of a node; None for what no reader sees."""
     if node.is_text_node:
@@ -125,9 +130,14 @@ def _node(node: LexborNode, noscript: bool) -> Node | None:
         return Node(name, attributes.get("alt") or "")
     if name == "math":
         return Node(name, _formula(node))
-    if name == LINK and "headerlink" in (attributes.get("class") or "") and _MARK.fullmatch(node.text()):
+    if name == LINK and "#" in (attributes.get("href") or "") and _is_mark(node):
         return None
     return Node(name, attributes=attributes or _NO_ATTRIBUTES)
+
+
+def _is_mark(node: LexborNode) -> bool:
+    """Return whether a link is the mark beside a heading or a footnote that leads to it, and no picture."""
+    return _MARK.fullmatch(node.text()) is not None and node.css_first("img") is None
 
 
 def _formula(node: LexborNode) -> str:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+# A heading, a quote, HTML that reaches beyond its paragraph, lines under a heading or a table, rules, fences.
 _LOOKS_LIKE_A_MARK = re.compile(
-    r"#{1,6}(?:\s|$)|>|<|=+\s*$|[|:\s-]*-[|:\s-]*$|(?:[-*_]\s*){3,}$|`{3,}[^`]*$|~{3,}|\+\+\+\s*$"
+    r"#{1,6}(?:\s|$)|>|<(?:script|pre|style|textarea|!|\?)|=++\s*+$|(?=[^-]*-)[|:\s-]++$|(?:[-*_]\s*+){3,}+$"
+    r"|`{3,}[^`]*$|~{3,}|\+\+\+\s*+$",
+    re.IGNORECASE,
 )
 _CLOSING_MARK = re.compile(r"(^|\s)(#+\s*)$")
-_MISREAD_IN_HEADINGS = re.compile(r"[<*\\]|(?<!\w)_|_(?!\w)|&#?\w+;|\]\(|\]\[")
+_EMPHASIS = re.compile(r"(?<!\w)_++\w|[^\W_]_++(?!\w)")
+_TAG = re.compile(r"<(?=/?[a-z][\w-]*(?:\s[^<>]*)?/?>|[a-z][\w+.-]*:[^\s<>]*>|!--|\?)", re.IGNORECASE)
 _TICKS = re.compile("`+")
 
 
@@ -22,10 +26,12 @@ def as_lines(text: str) -> str:
 
 
 def as_heading(text: str, level: int) -> str:
-    """Return a heading: words that would be read as emphasis or HTML stand as code, so that they stay as they are."""
-    words = [
-        f"`{word}`" if "`" not in word and _MISREAD_IN_HEADINGS.search(word) else word for word in _outside_code(text)
-    ]
+    """Return a heading whose words stay as they are: such as ``__init__`` stand as code, and ``<T>`` is no HTML."""
+    words = []
+    for word in _outside_code(text):
+        if "`" not in word:
+            word = f"`{word}`" if _EMPHASIS.search(word) else _TAG.sub(r"\\<", word)
+        words.append(word)
     line = _CLOSING_MARK.sub(r"\1\\\2", " ".join(words))
     return f"{'#' * min(max(level, 1), 6)} {line}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..compiling._markdown import headings
+from ..compiling._markdown import document_title
 from ._encodings import decode_text
 from ._read_text import ReadText
 
@@ -23,6 +23,6 @@ def read_plain(data: bytes, path: Path) -> ReadText:
 def read_markdown(data: bytes, path: Path) -> ReadText:
     """Read a file of Markdown; raises as :func:`read_plain`."""
     decoded = decode_text(data, path)
-    title = next((heading.title for heading in headings(decoded.text)), "")
+    title = document_title(decoded.text)
     notes = tuple(filter(None, (decoded.note,)))
     return ReadText(title, decoded.text, "markdown", first_line=1, notes=notes, encoding=decoded.encoding)

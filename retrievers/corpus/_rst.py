@@ -41,7 +41,7 @@ def rst_to_markdown(text: str) -> tuple[str, str]:
         size = _indented_block(lines, number)
         if size:
             result.append(as_lines(lines[number]))
-            result += ["    " + line if line.strip() else "" for line in lines[number + 1 : number + size]]
+            result += _as_code(lines[number + 1 : number + size])
             number += size
             continue
         found = _heading(lines, number)
@@ -63,6 +63,13 @@ def rst_to_markdown(text: str) -> tuple[str, str]:
         )
         number += size
     return title, "\n".join(result)
+
+
+def _as_code(lines: list[str]) -> list[str]:
+    """Return lines as far in as Markdown has code."""
+    least = min(len(line) - len(line.lstrip()) for line in lines if line.strip())
+    margin = " " * max(0, 4 - least)
+    return [margin + line if line.strip() else "" for line in lines]
 
 
 def _heading(lines: list[str], number: int) -> tuple[str, str, int] | None:

@@ -12,12 +12,12 @@ from dataclasses import replace
 from hashlib import blake2b
 
 from ...errors import CorpusError, TrailhoundError
+from ._html import HTML_SUFFIXES
 from ._json_records import read_file
 from ._listing import CorpusFile
 from ._read_text import ReadText
 from ._readers import READERS
 
-_PAGES = frozenset({".html", ".htm", ".xhtml"})
 _LEAST_PAGES = 5
 _SHARE = 0.3
 """A block is furniture that stands on this share of the pages looked at, on three at least."""
@@ -30,7 +30,7 @@ def repeated_blocks(files: Sequence[CorpusFile]) -> frozenset[str]:
     """Return the hashes of the blocks that the pages of a folder repeat, by a sample of each folder at the top."""
     folders: defaultdict[str, list[CorpusFile]] = defaultdict(list)
     for file in files:
-        if file.suffix in _PAGES:
+        if file.suffix in HTML_SUFFIXES:
             folders[file.name.partition("/")[0] if "/" in file.name else ""].append(file)
     found: set[str] = set()
     most = max(_LEAST_PAGES, min(_LOOKED_AT, 5 * _LOOKED_AT // max(1, len(folders))))

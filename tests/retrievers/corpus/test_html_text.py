@@ -46,7 +46,8 @@ TEXTS = [
     ("<p>over<br>=====</p>", "over\n\\====="),
     ("<p>```<p>~~~", "\\```\n\n\\~~~"),
     ("<p>&lt;script&gt;", "\\<script>"),
-    ("<h2>Vec&lt;T&gt; and __init__</h2>", "## `Vec<T>` and `__init__`"),
+    ("<h2>Vec&lt;T&gt; and __init__</h2>", "## Vec\\<T> and `__init__`"),
+    ("<h2>impl&lt;T, U&gt; for &lt;T&gt;</h2>", "## impl<T, U> for \\<T>"),
     ("<h2>About #</h2>", "## About \\#"),
     ("<h2>a<br>b</h2>", "## a b"),
     ("<p>use <code>x  y</code>, or <code>a`b</code></p>", "use `x y`, or `` a`b ``"),
@@ -64,6 +65,10 @@ TEXTS = [
     ("<textarea>typed</textarea>", "typed"),
     ("<frameset><noframes><p>no frames</noframes></frameset>", "no frames"),
     ("<h1>T<a class=headerlink href=#t>¶</a></h1>", "# T"),
+    ("<h2><a href=#t>§</a>T</h2><p>note <a href=#r>↩</a>", "## T\n\nnote"),
+    ("<pre>code<button>copy</button></pre>", "```\ncode\n```"),
+    ("<p>Press <button>Copy</button> to go on. <button>Why it is so</button>", "Press to go on. Why it is so"),
+    ("<p>See the <a href=x>source</a> here", "See the source here"),
     ("<p>a<svg><text>no</text></svg>b<!-- no -->c", "abc"),
     ("<template><nav>x</template><p>kept</p>", "kept"),
     ("</nav></pre></title></p>a</script>b", "ab"),
@@ -215,6 +220,9 @@ HOSTILE = {
     "lines of code": "<pre>" + "<div>x</div>" * 80_000,
     "rules": "-<br>" * 200_000,
     "dashes": "- " * 500_000,
+    "dashes before a word": "- " * 500_000 + "x",
+    "a heading of lines": "<h1>" + "_" * 1_000_000 + "x",
+    "a heading of tags": "<h1>" + "&lt;a " * 170_000,
 }
 
 
@@ -222,6 +230,31 @@ HOSTILE = {
 @pytest.mark.parametrize("page", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_page_of_a_megabyte_is_read_before_the_time_is_up(page: str) -> None:
     html_to_text(page)  # what takes time quadratic in its size takes minutes to hours
+
+
+def perhaps_repeated(page: str) -> list[str]:
+    read = html_to_text(page)
+    return [read.text[start:end] for start, end in read.repeated]
+
+
+@pytest.mark.parametrize(
+    ("page", "repeated"),
+    [
+        ("<p><a href=x>Home</a><h1>A</h1><p>The ferry leaves the harbour at nine.", ["Home"]),
+        (
+            "<h1>A</h1><p>The ferry leaves the harbour at nine.<p>Was it helpful<p>© 2024 nobody.",
+            ["Was it helpful", "©"],
+        ),
+        ("<h2>Keys</h2><p>Press a key<main><h1>A</h1><p>The ferry leaves.</main>", ["## Keys", "Press a key"]),
+        ("<h1>A</h1><p>Status: approved<p>The ferry leaves the harbour at nine.", []),
+        ("<h1>A</h1><p>Mind the tide, for whoever stays there drowns.<p>The ferry leaves the harbour.", []),
+        ("<h1>A</h1><p>The ferry leaves the harbour at nine.<h2>See also</h2><p>The boats", ["The boats"]),
+    ],
+)
+def test_what_other_pages_may_repeat_is_named_and_nothing_that_says_something(page: str, repeated: list[str]) -> None:
+    found = perhaps_repeated(page)
+    assert len(found) == len(repeated)
+    assert all(text.startswith(begin) for text, begin in zip(found, repeated, strict=True))
 
 
 def words(text: str) -> list[str]:

@@ -254,6 +254,22 @@ def test_source_code_is_read_as_it_stands() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("---\n# generated\ntitle: 'Harbour rules' # short\n---\n# Mooring\n", "Harbour rules"),
+        ('+++\ntitle = "Harbour rules"\n+++\n# Mooring\n', "Harbour rules"),
+        ("Harbour rules\n=============\n\nFees\n----\n", "Harbour rules"),
+        ("```\n# code\n```\n<!--\n# comment\n-->\n# Harbour rules", "Harbour rules"),
+        ("text alone", ""),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".md", ".mdx", ".markdown"])
+def test_the_title_of_markdown(suffix: str, text: str, title: str) -> None:
+    read = READERS[suffix](text.encode(), PATH)
+    assert (read.title, read.text, read.first_line, read.markup) == (title, text, 1, "markdown")
+
+
 def read_or_refuse(suffix: str, data: bytes) -> str:
     try:
         return READERS[suffix](data, Path("file" + suffix)).text
