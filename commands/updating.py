@@ -95,7 +95,7 @@ def _update(parsed: argparse.Namespace) -> None:
     if parsed.sync:
         for line in _sync_lines(parsed.index, synced):
             print(printable(line))
-        if synced.update is None:
+        if synced.update is None or not (synced.added or synced.replaced or synced.deleted):
             return
         updated = synced.update
     for line in _lines(parsed.index, updated, measure_drift(index, asked)):
@@ -132,8 +132,9 @@ def _sync_lines(place: Path, report: SyncReport) -> Iterator[str]:
         yield f"{place}: the folder was {report.moved[0]} and is {report.moved[1]} from now on"
     for name in report.emptied:
         yield f"{name} has no text any more: it {'would be' if report.dry_run else 'was'} deleted from the index"
-    for name, why in report.unread.items():
-        yield f"{name} could not be read; what the index holds of it stays: {why}"
+    if report.unread:
+        first = next(iter(report.unread))
+        yield f"{len(report.unread):,} could not be read, such as {first}: what the index holds of them stays"
     counts = [(len(report.added), "added"), (len(report.replaced), "replaced"), (len(report.deleted), "deleted")]
     done = ", ".join(f"{count:,} {name}" for count, name in counts if count)
     if report.dry_run:

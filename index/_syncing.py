@@ -19,6 +19,9 @@ from ._roots import Roots, absolute
 from ._segment_views import SegmentedStore
 from .updates import RECORD, SyncReport, same
 
+_EVERYTHING = -1
+"""Stands for all roots and what is of none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -86,7 +89,7 @@ class Planner:
 
     def of_documents(self, documents: Iterable[Document]) -> Plan:
         """Return what makes the index hold these documents and no others."""
-        scope = _Scope({origin.id: origin for origin in self.origins}, frozenset([-1]), None)
+        scope = _Scope({origin.id: origin for origin in self.origins}, frozenset([_EVERYTHING]), None)
         return self._compared(scope, self._masked(documents), KnownFiles(), self._roots)
 
     def of_paths(self, paths: Sequence[Path]) -> Plan:
@@ -99,7 +102,7 @@ class Planner:
         roots, scope = self._scope(paths)
         known = self.known(roots, scope.origins.values())
         known.follows = True
-        there = [path for path in paths if path.exists() or (found := roots.holding(path)) is None or not found[1]]
+        there = [path for path in paths if path.exists()]
         read = self._masked(self.reader(there, known)) if there else []
         return self._compared(scope, read, known, roots)
 
@@ -128,20 +131,33 @@ class Planner:
         """Return the roots from now on, and the documents that are to match these paths."""
         roots, origins, whole, moved = self._roots, dict[str, Origin](), set[int](), None
         for path in paths:
-            found, inside = roots.holding(path), roots.below(path)
-            if found is None and not inside and len(roots.places) < 2:
-                moved = (str(roots.places[0]), str(absolute(path))) if roots.places else None
-                roots = roots.moved(0, path)
-            elif found is None and not inside:
-                raise UpdateError(
-                    f"{path} is none of the folders that the index was made from ({', '.join(map(str, roots.places))}):"
-                    f" add it with  trailhound update INDEX {path}"
-                )
+            if roots.holding(path) is None and not roots.below(path):
+                roots, moved = self._moved(roots, path)
             roots = roots.with_paths([path])
             number, below = roots.holding(path) or (0, "")
-            whole |= {*inside, *([] if below else [number])}
-            origins |= {one.id: one for one in within(self.origins, roots, path)}
+            mine = within(self.origins, roots, path)
+            if not (path.exists() or (below and mine)):
+                raise CorpusError("there is no such file or folder, and nothing in the index that was one", path)
+            whole |= {*roots.below(path), *([] if below else [number])}
+            origins |= {one.id: one for one in mine}
         return roots, _Scope(origins, frozenset(whole), moved)
+
+    def _moved(self, roots: Roots, path: Path) -> tuple[Roots, tuple[str, str] | None]:
+        """Return the roots with a path outside in the place of the one that it was, and what moved where.
+
+        It was the only root, or the only one that is no longer there.
+        """
+        if not path.exists():
+            raise CorpusError("there is no such file or folder", path)
+        if not roots.places:
+            return roots.with_paths([path]), None
+        gone = [number for number, root in enumerate(roots.places) if len(roots.places) == 1 or not root.exists()]
+        if len(gone) != 1:
+            raise UpdateError(
+                f"{path} is none of the folders that the index was made from ({', '.join(map(str, roots.places))}):"
+                f" add it with  trailhound update INDEX {path}"
+            )
+        return roots.moved(gone[0], path), (str(roots.places[gone[0]]), str(absolute(path)))
 
     def _compared(self, scope: _Scope, documents: list[Document], known: KnownFiles, roots: Roots) -> Plan:
         others = {one.id: _root_of(one) for one in self.origins if one.id not in scope.origins}
@@ -178,15 +194,16 @@ class Planner:
         return Plan(report, changed, roots)
 
     def _check(self, scope: _Scope, deleted: Sequence[Origin], changed: Sequence[Document]) -> None:
-        """Refuse to delete all of a root, which is most often an empty or a wrong folder."""
+        """Refuse to delete all of a root, or most of one that has moved: most often it is a wrong folder."""
         came = {document.metadata.get(FILE_HASH) for document in changed} - {None}
         for number in scope.whole:
-            mine = deleted if number == -1 else [one for one in deleted if _root_of(one) == number]
-            held = len(scope.origins) if number == -1 else sum(_root_of(o) == number for o in scope.origins.values())
-            if mine and len(mine) == held and not came & {one.file_hash for one in mine}:
+            held = [one for one in scope.origins.values() if number in (_root_of(one), _EVERYTHING)]
+            gone = [one for one in deleted if number in (_root_of(one), _EVERYTHING) and one.file_hash not in came]
+            if gone and (2 * len(gone) > len(held) if scope.moved is not None else len(gone) == len(held)):
                 raise UpdateError(
-                    f"this has nothing in common with the {held:,} documents of the index, which would all be deleted:"
-                    " is it the right folder? To make the index anew:  trailhound index CORPUS --out INDEX"
+                    f"of the {len(held):,} documents that the index holds of it {len(gone):,} would be deleted, because"
+                    " nothing there has their content or their id: is it the right folder? To index it all the same:"
+                    "  trailhound index CORPUS --out INDEX"
                 )
 
 

@@ -13,7 +13,7 @@ from .._folder import is_index
 from ._json_records import file_kind
 from ._known_files import KnownFiles
 from ._normalise import Complaints, Place
-from ._report import ReadingReport
+from ._report import ReadingReport, reason_of
 
 BY_NAME = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__"})
 """Folders that hold no documents of a user's own."""
@@ -130,11 +130,12 @@ class Listing:
         self.report.skip(CorpusError(reason, path), Place(path), self.complaints)
 
     def _cannot_list(self, cause: OSError, folder: Path) -> None:
-        error = CorpusError(f"cannot be listed ({cause.strerror}): check its permissions", cause.filename)
-        if Path(cause.filename) == folder:
+        path = Path(cause.filename)
+        error = CorpusError(f"cannot be listed ({cause.strerror}): check its permissions", path)
+        if path == folder:
             raise error from cause
-        self.known.unread[self._name(Path(cause.filename), Path(cause.filename).name)] = str(error)
-        self.report.skip(error, Place(Path(cause.filename)), self.complaints)
+        self.known.unread[self._name(path, path.name)] = reason_of(error, path)
+        self.report.skip(error, Place(path), self.complaints)
 
 
 def _count_files(folder: Path) -> int:

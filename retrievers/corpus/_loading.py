@@ -16,7 +16,7 @@ from ._known_files import KnownFiles
 from ._listing import CorpusFile, Listing, names_in
 from ._multihop import read_multihop
 from ._normalise import Complaints, Place
-from ._report import ReadingReport
+from ._report import ReadingReport, reason_of
 from ._site_furniture import repeated_blocks
 from ._text_files import SUFFIXES, read_text_file
 
@@ -136,7 +136,7 @@ class CorpusReader:
 
         def damaged(cause: CorpusError | QuestionsError) -> None:
             if isinstance(cause, CorpusError):
-                self._known.unread[file.name] = str(cause)
+                self._known.unread[file.name] = reason_of(cause, file.path)
                 self.report.skip(cause, place, self._complaints)
 
         try:
@@ -150,7 +150,7 @@ class CorpusReader:
             else:
                 yield from ((one, where, True) for one, where in read_multihop(file.path, self._complaints, damaged))
         except (CorpusError, MissingExtraError) as cause:
-            self._known.unread[file.name] = str(cause)
+            self._known.unread[file.name] = reason_of(cause, file.path)
             self.report.skip(cause, place, self._complaints)
 
     def _is_new(self, document: Document, place: Place, seen: dict[str, tuple[bytes, Place]], pooled: bool) -> bool:

@@ -56,7 +56,7 @@ def test_all_masks_everything_and_nothing_is_said_without_masking(notes: Path, t
         (["--mask-pattern", "a=x", "--mask-pattern", "a=y"], 2, "two --mask-pattern have one name"),
         (["--mask-pattern", "a=("], 1, "a=( is not a regular expression"),
         (["--mask-pattern", "a=x*"], 1, "matches the empty string"),
-            (["--chunk-tokens", "0"], 2, "--chunk-tokens"),
+        (["--chunk-tokens", "0"], 2, "--chunk-tokens"),
         (["--context", "titles"], 2, "invalid choice: 'titles'"),
     ],
 )

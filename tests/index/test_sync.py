@@ -218,14 +218,20 @@ def test_a_wrong_folder_deletes_nothing(docs: Path, index: Index, tmp_path: Path
         docs.mkdir()
     if kind == "other":
         write(docs, {"x.txt": "Something else.", "y.txt": "And more of it."})
-    with pytest.raises(TrailhoundError, match=r"nothing in common|no such file"):
+    with pytest.raises(TrailhoundError, match=r"5 would be deleted|no such file"):
         index.sync(docs)
     assert texts_of(index) == before
-    write(tmp_path / "third", {"z.txt": "A third text."})
-    with pytest.raises(TrailhoundError, match="nothing in common"):
+    write(tmp_path / "third", {"z.txt": "A third text.", "b.md": "Another file of this name."})
+    with pytest.raises(TrailhoundError, match="would be deleted"):
         index.sync(tmp_path / "third")
     assert texts_of(index) == before
     assert index.manifest["corpus"] == [str(docs)]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "docs/nobody.txt", "docs/guide/nowhere"])
+def test_a_path_that_never_was_is_an_error(index: Index, tmp_path: Path, name: str) -> None:
+    with pytest.raises(CorpusError, match="no such file or folder"):
+        index.sync(tmp_path / name)
 
 
 class TestSeveralRoots:
@@ -261,6 +267,13 @@ class TestSeveralRoots:
             index.sync(roots)
         assert texts_of(index)["a.txt"] == TEXTS["a.txt"]
 
+    def test_the_one_that_moved_is_known_by_what_it_holds(self, docs: Path, index: Index, roots: Path) -> None:
+        moved = roots.parent / "moved"
+        roots.rename(moved)
+        assert index.sync(moved).moved == (str(roots), str(moved))
+        assert index.sync([moved, docs]).update is None
+        assert index.manifest["corpus"] == [str(docs), str(moved)]
+
     def test_a_folder_of_no_root_is_not_synced(self, index: Index, roots: Path, tmp_path: Path) -> None:
         write(tmp_path / "third", {"m.txt": "x"})
         with pytest.raises(UpdateError, match=r"none of the folders.*trailhound update INDEX"):
@@ -291,7 +304,7 @@ def test_documents_are_synced_by_content(tmp_path: Path, hashing_encoder: Encode
     report = index.sync([documents[0], *changed, documents[4], Document("9", "", "Nine.")])
     assert (report.added, report.replaced, report.deleted) == (("9",), ("1", "2"), ("3",))
     assert index.store.document("1").metadata == {"n": 7}
-    with pytest.raises(UpdateError, match="nothing in common"):
+    with pytest.raises(UpdateError, match="would be deleted"):
         index.sync([Document("x", "", "x")])
 
 
