@@ -42,11 +42,10 @@ class VectorCache:
         self._encoder = encoder
         self._log = VectorLog(place)
         self._known: dict[bytes, Vectors] = {}
-        self._keeps = False
+        self._used = False
         for keys, vectors in _of_index(place, encoder) if of_index else ():
             self._remember(keys, vectors)
         for keys, vectors in self._log.read():
-            self._keeps = True
             self._remember(keys, vectors)
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> tuple[NDArray[np.uint8], Vectors]:
@@ -54,6 +53,7 @@ class VectorCache:
         keys = [_key(self._encoder.name, text) for text in texts]
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
         new_keys, new_texts, done = list(missing), list(missing.values()), 0
+        self._used |= len(missing) < len(set(keys))
         for part in _parts(new_texts, self._encoder):
 
             def report(stage: str, count: int, total: int, before: int = done) -> None:
@@ -64,7 +64,7 @@ class VectorCache:
             some = _array([new_keys[place] for place in part])
             if len(new_texts) > PART:
                 self._log.append(some, vectors)
-                self._keeps = True
+                self._used = True
             self._remember(some, vectors)
             done += len(part)
         vectors = np.zeros((len(keys), self._encoder.dimension), np.float32)
@@ -73,10 +73,10 @@ class VectorCache:
         return _array(keys), vectors
 
     def clear(self) -> None:
-        """Remove what is kept for a change that is interrupted: it is done."""
-        if self._keeps:
+        """Remove what is kept for an interrupted change, where it was this one, which is done now."""
+        if self._used:
             self._log.clear()
-            self._keeps = False
+            self._used = False
 
     def _encoded(self, texts: Sequence[str], report: Progress) -> Vectors:
         vectors = np.asarray(self._encoder.encode(texts, report), np.float32)

@@ -17,7 +17,10 @@ _WRITER = """
 import sys, zlib
 import numpy as np
 from trailhound import Document, Index
+from trailhound.index import updates
 from trailhound.retrievers.words._terms import analyse
+
+updates.AT_ONCE = 1  # so that every change is of two segments, which one manifest names
 
 class HashingEncoder:
     name, dimension = "hashing-64", 64

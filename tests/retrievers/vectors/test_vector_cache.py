@@ -109,6 +109,14 @@ def test_an_interrupted_encoding_goes_on_where_it_was(place: Path) -> None:
     assert list(place.parent.iterdir()) == []
 
 
+def test_a_small_change_leaves_what_an_interrupted_build_encoded(place: Path) -> None:
+    interrupt(place, 17)
+    cache = VectorCache(place, LetterEncoder(), of_index=False)
+    cache.encode(["another", "text"])
+    cache.clear()
+    assert VectorLog(place).count() == 15
+
+
 def test_it_may_be_interrupted_again_and_again(place: Path) -> None:
     encoded = [text for patience in (6, 5, 11) for text in interrupt(place, patience)]
     assert len(set(encoded)) == len(encoded) == 20
