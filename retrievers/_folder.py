@@ -76,7 +76,7 @@ class SegmentEntry:
 
 def is_index(folder: Path) -> bool:
     """Return whether a folder is an index, finished or in the making: nobody's documents are in there."""
-    return (folder / LOCK).is_file() and (folder / SEGMENTS).is_dir()
+    return os.path.isfile(folder / LOCK) and os.path.isdir(folder / SEGMENTS)  # no error where one may not look
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +189,30 @@ def test_a_part_of_it_is_kept_in_step_and_told_as_json(house: Path, capsys: Capt
     assert lists_of(capsys) == expected
     assert code_of("update", house / "docs.index", docs, *more) == 0
     assert lists_of(capsys) == {"added": [], "replaced": [], "deleted": ["n1.txt"], "unchanged": 5}
+
+
+def forbid_everything() -> None:
+    """Let root be refused what its files' modes refuse, once it runs another program."""
+    libc = ctypes.CDLL(None)
+    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        libc.prctl(24, capability, 0, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["guide", "n1.txt"])
+def test_what_may_not_be_read_stays(house: Path, name: str) -> None:
+    command = [sys.executable, "-m", "trailhound", "update", "docs.index", "docs", "--sync", "--json", "--quiet"]
+    mode = (house / "docs" / name).stat().st_mode
+    (house / "docs" / name).chmod(0)
+    try:
+        done = subprocess.run(
+            command, cwd=house, check=True, capture_output=True, text=True, preexec_fn=forbid_everything
+        )
+    finally:
+        (house / "docs" / name).chmod(mode)
+    report = json.loads(done.stdout)
+    assert list(report["unread"]) == [name]
+    assert "ermission denied" in report["unread"][name]
+    assert report["deleted"] == []
 
 
 def test_the_path_of_a_file_is_its_id_and_the_same_is_left(

@@ -154,17 +154,6 @@ def test_what_can_no_longer_be_read_stays(docs: Path, index: Index) -> None:
     assert texts_of(index) == before
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_a_folder_that_may_not_be_entered_stays(docs: Path, index: Index) -> None:
-    (docs / "guide").chmod(0)
-    try:
-        report = index.sync(docs)
-    finally:
-        (docs / "guide").chmod(0o755)
-    assert report.deleted == ()
-    assert list(report.unread) == ["guide"]
-
-
 def test_ids_are_paths_from_the_root_wherever_one_is(
     docs: Path, index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
