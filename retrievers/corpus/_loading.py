@@ -81,8 +81,8 @@ class CorpusReader:
         """Yield the documents.
 
         Raises:
-            CorpusError: as :meth:`files`; no document could be read; one id names two different files. Where reading
-                is strict, whatever cannot be read. Documents yielded before are void.
+            CorpusError: as :meth:`files`; no document could be read; where reading is strict, whatever cannot
+                be read or has an id that is taken. Documents yielded before are void.
         """
         yield from self.read(self.files())
 
@@ -123,7 +123,8 @@ class CorpusReader:
         if not any(file.path == corpus for file in files):
             return files
         others = [file for file in files if not belongs_to_data_set(file.path.relative_to(path).as_posix())]
-        self.report.left_out[f"of the data set of {CORPUS_FILE}"] += len(files) - len(others)
+        if len(others) < len(files):
+            self.report.left_out[f"of the data set of {CORPUS_FILE}"] += len(files) - len(others)
         message = (
             f"read its records, and {len(others) - 1:,} other files of the folder: name it itself to read it alone"
         )
@@ -154,10 +155,10 @@ class CorpusReader:
             self.report.skip(cause, place, self._complaints)
 
     def _is_new(self, document: Document, place: Place, seen: dict[str, tuple[bytes, Place]], pooled: bool) -> bool:
-        """Return whether an id is new; of a repeated document, the first is kept.
+        """Return whether an id is new; of a repeated document, the first is kept. Another of its id is skipped.
 
         Raises:
-            CorpusError: it names another file, or where reading is strict another record.
+            CorpusError: an id names two documents, where reading is strict.
         """
         content = _content(document)
         if document.id not in seen:
@@ -167,7 +168,7 @@ class CorpusReader:
         if first != content:
             message = f"the id {document.id!r} names another document than at {first_place}: ids must be unique"
             if place.line is None:
-                raise CorpusError(f"{message} (for text files, give the folder that holds both)", *place)
+                message = f"{message} (for text files, give the folder that holds both)"
             self.report.skip(CorpusError(message, *place), place, self._complaints)
         elif not pooled:
             detail = f" (id {document.id!r}, first at {first_place})"

@@ -21,6 +21,7 @@ _MOST_PAGES = 50_000
 _PASSWORD = 4
 """FPDF_ERR_PASSWORD of fpdfview.h."""
 
+_SAID = re.compile(r"PDFium: ([^)]*?)\.?\)")
 _LONGEST_TITLE = 200
 _NO_TITLE = re.compile(
     r"(?:untitled|unknown|title|document|dokument|microsoft word|powerpoint|presentation|slide)\W*\d*$|microsoft \w+ -"
@@ -47,7 +48,9 @@ def _read(data: bytes, path: Path) -> ReadText:
     except pypdfium2.PdfiumError as cause:
         if getattr(cause, "err_code", None) == _PASSWORD:
             raise CorpusError("needs a password: decrypt it, or leave it out", path) from cause
-        raise CorpusError(f"cannot be read as PDF ({cause}): repair it, or leave it out", path) from cause
+        found = _SAID.search(str(cause))
+        what = found[1].lower() if found else str(cause)
+        raise CorpusError(f"cannot be read as PDF ({what}): repair it, or leave it out", path) from cause
     try:
         if len(document) > _MOST_PAGES:
             raise CorpusError(f"has {len(document):,} pages, more than {_MOST_PAGES:,}: divide it", path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,9 +85,6 @@ class ReadingReport:
 def reason_of(cause: CorpusError | MissingExtraError, path: Path) -> str:
     """Return what an error says, without the place that stands beside it."""
     message = str(cause)
-    line = cause.line if isinstance(cause, CorpusError) else None
-    return message.removeprefix(f"{Place(path, line)}: ").removeprefix(f"{path}: ")
-
-
-Warn = Callable[[str], None]
-"""Is called with what was left out or repaired."""
+    if isinstance(cause, CorpusError) and cause.path is not None:
+        message = message.removeprefix(f"{Place(cause.path, cause.line)}: ")
+    return message.removeprefix(f"{path}: ")

@@ -75,14 +75,19 @@ def test_repeated_id_with_another_text_is_skipped_and_names_both_places(tmp_path
         list(CorpusReader([path], pytest.fail, strict=True))
 
 
-def test_two_folders_with_a_file_of_one_name(tmp_path: Path) -> None:
+def test_of_two_folders_with_a_file_of_one_name_the_second_is_skipped_and_said(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "readme.md").write_text(folder, encoding="utf-8")
     first, second = tmp_path / "one" / "readme.md", tmp_path / "two" / "readme.md"
-    expected = f"{second}: the id 'readme.md' names another document than at {first}"
-    with pytest.raises(CorpusError, match=re.escape(expected)):
-        read(tmp_path / "one", tmp_path / "two")
+    expected = f"the id 'readme.md' names another document than at {first}: ids must be unique (for text files, give"
+    reader = CorpusReader([tmp_path / "one", tmp_path / "two"], lambda message: None)
+    assert [document.text for document in reader] == ["one"]
+    (skipped,) = reader.report.skipped
+    assert skipped.path == str(second)
+    assert skipped.reason.startswith(expected)
+    with pytest.raises(CorpusError, match=re.escape(f"{second}: {expected}")):
+        list(CorpusReader([tmp_path / "one", tmp_path / "two"], pytest.fail, strict=True))
     assert len(read(tmp_path)[0]) == 2
 
 
