@@ -10,7 +10,7 @@ from ...errors import CorpusError
 from ..records import Document, Passage, Spans
 from ._sentences import sentence_spans
 from ._units import Unit, Units
-from ._window import Window
+from ._window import Window, fits_surely
 
 WANTED = 0.8
 """Size of the parts that a long section is cut into, of the most that they may have: whole sentences need room."""
@@ -56,8 +56,8 @@ def is_atomic(document: Document, passages: Sequence[Passage]) -> bool:
 
 
 def _is_read_whole(document: Document, window: Window) -> bool:
-    if window.limit is None or len(document.text) + len(document.title) < window.limit // 4:
-        return True  # no encoder makes more than four tokens of a character
+    if window.limit is None or fits_surely(f"{document.title}. {document.text}", window.limit):
+        return True
     whole = window.embedded([_unplaced(document, "", (0, len(document.text)), (), "")], [""])
     return window.counts(whole)[0] <= window.limit
 
@@ -78,7 +78,7 @@ def _unplaced(document: Document, identifier: str, span: tuple[int, int], senten
 def _cut(document: Document, tokens: int, window: Window, spare: int) -> list[Passage]:
     most = tokens
     if window.limit is not None:
-        room = max(1, window.limit - window.title(document.title)[1] - spare)
+        room = max(1, window.limit - window.counts([window.title(document.title) + "."])[0] - spare)
         most = room if document.atomic else min(tokens, room)
     wanted = most if document.atomic else WANTED * most
     units = Units(document.text, document.markup, window, most)

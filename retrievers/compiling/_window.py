@@ -37,7 +37,7 @@ class Window:
         self._counter = encoder if isinstance(encoder, TokenCounter) else None
         self.limit = None if self._counter is None else max(1, self._counter.max_tokens - _SPECIAL)
         self._known: dict[str, int] = {}
-        self._titles: dict[str, tuple[str, int]] = {}
+        self._titles: dict[str, str] = {}
 
     def counts(self, texts: Sequence[str]) -> list[int]:
         """Return the tokens of every text."""
@@ -57,12 +57,15 @@ class Window:
             known.update(zip(new, (max(1, count) for count in self.counts(new)), strict=True))
         return [known[word] for word in words]
 
-    def title(self, title: str) -> tuple[str, int]:
-        """Return what is embedded of a title, a quarter of the window at most, and its tokens."""
+    def title(self, title: str) -> str:
+        """Return what is embedded of a title: a quarter of the window at most."""
+        if self.limit is None or fits_surely(title, self.limit // 4):
+            return title
         if title not in self._titles:
             if len(self._titles) > _MOST_KNOWN:
                 self._titles.clear()
-            self._titles[title] = self._shortened_title(title)
+            long = self.counts([embedding_text(title, "")])[0] > self.limit // 4
+            self._titles[title] = self._first_words(title, self.limit // 4 - 1) if long else title
         return self._titles[title]
 
     def embedded(self, passages: Sequence[Passage], lines: Sequence[str]) -> list[str]:
@@ -74,8 +77,8 @@ class Window:
         """
         texts = [text_with_lead(passage) for passage in passages]
         chosen = list(lines)
-        if self.limit is not None:
-            placed = [place for place, line in enumerate(lines) if line]
+        placed = [place for place, line in enumerate(lines) if line]
+        if placed and self.limit is not None:
             whole = self.counts([self._joined(passages[place], lines[place], texts[place]) for place in placed])
             for place, count in zip(placed, whole, strict=True):
                 if count > self.limit:
@@ -83,14 +86,7 @@ class Window:
         return [self._joined(*each) for each in zip(passages, chosen, texts, strict=True)]
 
     def _joined(self, passage: Passage, line: str, text: str) -> str:
-        return embedding_text(self.title(passage.title)[0], f"{line}\n{text}" if line else text)
-
-    def _shortened_title(self, title: str) -> tuple[str, int]:
-        count = self.counts([embedding_text(title, "")])[0] if title else 0
-        if self.limit is None or count <= self.limit // 4:
-            return title, count
-        short = self._first_words(title, self.limit // 4 - 1)
-        return short, self.counts([embedding_text(short, "")])[0] if short else 0
+        return embedding_text(self.title(passage.title), f"{line}\n{text}" if line else text)
 
     def _shortened_line(self, passage: Passage, line: str, text: str) -> str:
         """Return as much of the line as there is room for."""
@@ -120,6 +116,11 @@ class Window:
 def text_with_lead(passage: Passage) -> str:
     """Return the text of a passage with what is repeated before it."""
     return f"{passage.lead}\n{passage.text}" if passage.lead else passage.text
+
+
+def fits_surely(text: str, tokens: int) -> bool:
+    """Return whether no encoder makes more than so many tokens of a text: it has no more bytes."""
+    return len(text) <= tokens and len(text.encode("utf-8", "replace")) < tokens
 
 
 def token_counts(counter: TokenCounter, texts: Sequence[str]) -> list[int]:

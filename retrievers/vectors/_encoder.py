@@ -30,6 +30,7 @@ MAX_TOKENS = 256
 TOKENS_PER_BATCH = 1024
 """Tokens encoded together: activations of one batch stay inside a core's cache."""
 
+_LONGEST_WORD = 32
 _LONG_WORD = re.compile(r"[^\s!-/:-@\[-`{-~]{33,}")
 """The tokenizer makes one unknown token of a word of more than 100 characters, and some characters are three to it."""
 
@@ -158,6 +159,8 @@ class MiniLMEncoder:
     def count_all_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the word pieces of every text, as :meth:`count_tokens` does."""
         short = list(map(_with_short_words, texts))
+        if len(short) == 1:
+            return [len(self._counter.encode(short[0], add_special_tokens=False))]
         return [len(encoding) for encoding in self._counter.encode_batch_fast(short, add_special_tokens=False)]
 
 
@@ -259,7 +262,8 @@ def _fingerprint(folder: Path) -> str:
 
 def _with_short_words(text: str) -> str:
     """Return the text with spaces inside words that are too long for the tokenizer."""
-    return _LONG_WORD.sub(_shortened, text)
+    longest = len(max(text.split(), key=len, default=""))
+    return _LONG_WORD.sub(_shortened, text) if longest > _LONGEST_WORD else text
 
 
 def _shortened(word: re.Match[str]) -> str:
