@@ -92,15 +92,14 @@ def is_graph_folder(folder: Path, graph: str) -> bool:
     What tells of the data set may lie beside them.
     """
     names = list(others_beside(folder, _ABOUT))
-    return graph in names and all(name.endswith(".txt") and _is_triples(folder / name) for name in names)
+    return graph in names and all(name.endswith(".txt") and is_triples(folder / name) for name in names)
 
 
-def _is_triples(path: Path) -> bool:
-    """Return whether most of the first lines of a file are ``head<TAB>relation<TAB>tail``; an empty file has none."""
+def is_triples(path: Path) -> bool:
+    """Return whether most of the first lines of a file are ``head<TAB>relation<TAB>tail``."""
     try:
         with open_regular(path, CorpusError) as file:
             lines = [line for line in islice(iter(lambda: file.readline(_PEEK), b""), 20) if not line.isspace()]
     except CorpusError:
         return False
-    triples = sum(line.count(b"\t") == 2 for line in lines)
-    return 2 * triples > len(lines)
+    return 2 * sum(line.count(b"\t") == 2 for line in lines) > len(lines)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...errors import CorpusError, DamagedIndexError, QuestionsError
 from .._atomic_file import load_arrays, write_json
-from ..corpus._data_sets import is_graph_folder
+from ..corpus._data_sets import is_graph_folder, is_triples
 from ..corpus._json_records import LocatedError, decode, read_file
 from ..corpus._normalise import Complaints, Place
 from ..records import Document, Rows
@@ -313,7 +313,12 @@ def graph_file(paths: Sequence[Path], warn: Callable[[str], None]) -> Path | Non
     Raises:
         CorpusError: when it is one among several paths.
     """
-    found = [path for path in paths if path.name == GRAPH_FILE and not path.is_dir()]
+    found = []
+    for path in [path for path in paths if path.name == GRAPH_FILE and path.is_file()]:
+        if is_triples(path):
+            found.append(path)
+        else:
+            warn(f"{path}: read as a document, for its lines are not head<TAB>relation<TAB>tail")
     for folder in [path for path in paths if (path / GRAPH_FILE).is_file()]:
         if is_graph_folder(folder, GRAPH_FILE):
             found.append(folder / GRAPH_FILE)

@@ -177,6 +177,13 @@ def test_a_folder_is_a_knowledge_graph_only_where_nothing_else_is_in_it(
         assert "2 facts" in capsys.readouterr().out
 
 
+def test_a_text_that_is_named_graph_is_a_document_where_it_is_named_itself(tmp_path: Path, capsys: Capture) -> None:
+    path, out = written(tmp_path, {"graph.txt": "A graph is drawn with a pencil."}) / "graph.txt", tmp_path / "x.index"
+    assert code_of("index", path, "--out", out, "--quiet") == 0
+    assert f"{path}: read as a document, for its lines are not head<TAB>relation" in capsys.readouterr().err
+    assert ids(out) == {"graph.txt"}
+
+
 def test_options_that_no_knowledge_graph_has_are_refused(tmp_path: Path, capsys: Capture) -> None:
     folder = written(tmp_path / "kg", {"graph.txt": TRIPLES})
     for options, name in ((["--mask", "email"], "mask"), (["--drop-duplicates"], "drop_duplicates")):
