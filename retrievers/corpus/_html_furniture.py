@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ._html_source import LINK
-from ._html_tree import Node, Tree, is_main
+from ._html_tree import Node, Tree
 
 NAVIGATION = "parts of pages: navigation"
 HIDDEN = "parts of pages: hidden"
@@ -73,7 +73,7 @@ def left_out(tree: Tree) -> tuple[frozenset[int], Counter[str]]:
     """
     if not tree.nodes:
         return frozenset(), Counter()
-    hidden = {place for place, node in enumerate(tree.nodes) if _is_hidden(node)}
+    hidden = {place for place, node in enumerate(tree.nodes) if node.attributes and _is_hidden(node)}
     seen = _Remaining(tree, hidden)
     if seen.chars == 0:
         return frozenset(), Counter()
@@ -107,8 +107,6 @@ class _Remaining:
 
 def _is_hidden(node: Node) -> bool:
     attributes = node.attributes
-    if not attributes:
-        return False
     if "hidden" in attributes and (attributes["hidden"] or "").lower() != "until-found":
         return "tab" not in f"{attributes.get('role')} {attributes.get('class')}"
     if node.name == "dialog":
@@ -125,7 +123,7 @@ class _Furniture:
         self._tree = tree
         self._hidden = hidden
         self._strict = strict
-        self._has_main = any(is_main(node) for node in tree.nodes)
+        self._has_main = bool(tree.mains)
         self._main_end = self._section_end = 0
         self._loose_end = 0
 
@@ -154,7 +152,7 @@ class _Furniture:
                 place += 1
 
     def _enter(self, place: int, node: Node) -> None:
-        if is_main(node):
+        if place in self._tree.mains:
             self._main_end = max(self._main_end, node.end)
             self._loose_end = place
         if node.name in ("article", "section", "main"):
@@ -217,7 +215,7 @@ class _Furniture:
         for at, inside in tree.inside(place):
             if at in self._hidden:
                 continue
-            if is_main(inside) or (inside.name == "h1" and node.name in ("header", "nav")):
+            if at in tree.mains or (inside.name == "h1" and node.name in ("header", "nav")):
                 return tree.chars(at) > 0
             if inside.name in _PROSE and tree.prose(at) > max(_FEWEST_PROSE, tree.linked(at)):
                 prose += tree.prose(at)

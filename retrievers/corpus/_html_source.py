@@ -38,11 +38,19 @@ _INLINE = frozenset(
     {LINK, CODE, "span", "label", "abbr", "cite", "q", "sub", "sup", "var", "mark", "time", "ins", "del"}
 )
 _BARRIERS = frozenset(["applet", "caption", "table", "td", "th", "marquee", "object", "template", "button"])
+_LEVEL_NAMES = {f"h{level}": "h1" for level in range(2, 7)}
+"""Under which name an element is closed: a closing tag of any heading closes any."""
+
 _RAW = frozenset(["script", "style", "title", "textarea", "xmp", "iframe"])
 
-_OPENING = re.compile(r"<(?:(/?)([a-zA-Z][^\s/>]*+)|(!--|!\[CDATA\[|[!?/]))")
-# A quote begins a value only after "="; a value that never ends makes the whole fail at once.
-_ATTRIBUTES = re.compile(r"""((?:[^>=]++|=\s*+(?:"[^"]*+"|'[^']*+'|(?!["'])))*+)>""")
+_SPECIAL = _RAW | _DROPPED | _RENAMED.keys()
+_NOT_COUNTED = _VOID | _ENDED_BY_OTHERS
+_NOT_CLOSED = _DROPPED | (_VOID - {"br"})
+
+# A quote begins a value only after "="; where a value never ends, the third group is None.
+_OPENING = re.compile(
+    r"""<(?:(/?)([a-zA-Z][^\s/>]*+)(?:((?:[^>=]++|=\s*+(?:"[^"]*+"|'[^']*+'|(?!["'])))*+)>)?|(!--|!\[CDATA\[|[!?/]))"""
+)
 _SWALLOWING = re.compile(r"""=\s*(?:"[^">]*>[^"]*"|'[^'>]*>[^']*')[^\s/>]""")
 _WANTED = re.compile(
     r"""(?<![^\s"'])(class|id|role|alt|hidden|href|style|colspan|rowspan|start|value|open|alttext|encoding)"""
@@ -76,92 +84,97 @@ class _Source:
         self._not_opened: dict[str, int] = {}
 
     def read(self) -> None:
-        position = 0
-        while (opening := _OPENING.search(self._html, position)) is not None:
-            self.pieces.append(self._html[position : opening.start()])
-            position = self._tag(opening) if opening[3] is None else self._declaration(opening)
-        self.pieces.append(self._html[position:])
+        """Walk the page."""
+        html, pieces, position = self._html, self.pieces, 0
+        search, special = _OPENING.search, _SPECIAL
+        while (opening := search(html, position)) is not None:
+            closing, name, attributes, declaration = opening.groups()
+            pieces.append(html[position : opening.start()])
+            position = opening.end()
+            if declaration is not None:
+                position = self._declaration(opening)
+                continue
+            name = name.lower()
+            if attributes is None or (">" in attributes and _SWALLOWING.search(attributes)):
+                attributes, position = "", self._unfinished(opening.end(2))
+            if closing:
+                self._close(name)
+            elif name in special:
+                position = self._special(name, attributes, position)
+            else:
+                self._begin(name, attributes)
+        pieces.append(html[position:])
 
     def _declaration(self, opening: re.Match[str]) -> int:
         """Return where a comment or another declaration ends; the text of CDATA is kept."""
         html, begin = self._html, opening.end()
-        if opening[3] == "![CDATA[":
+        if opening[4] == "![CDATA[":
             end = self._next("]]>", re.compile(re.escape("]]>")), begin)
             if end < 0:
                 return begin
             self.pieces.append(html[begin:end].translate(_MARKUP))
             return end + 3
-        if opening[3] == "!--":
+        if opening[4] == "!--":
             if html.startswith((">", "->"), begin):
                 return html.index(">", begin) + 1
             end = self._next("-->", _COMMENT_END, begin)
             if end >= 0:
                 return html.index(">", end) + 1
-        elif opening[3] == "/" and not html.startswith(">", begin):
+        elif opening[4] == "/" and not html.startswith(">", begin):
             return begin if html[begin : begin + 1].isspace() else self._after(">", begin)
         return self._after(">", begin)
 
-    def _tag(self, opening: re.Match[str]) -> int:
-        """Take over a tag and return where what follows begins."""
-        name = opening[2].lower()
-        found = _ATTRIBUTES.match(self._html, opening.end())
-        if found is not None and ">" in found[1] and _SWALLOWING.search(found[1]):
-            found = None
-        if found is None:
-            end = self._after(">", opening.end())
-            attributes = ""
-            if end < len(self._html) or self._html.endswith(">"):
-                self._note("an attribute's quote is never closed")
-            else:
-                self._note("ends in the middle of a tag")
-        else:
-            attributes, end = found[1], found.end()
-        if opening[1]:
-            self._close(name)
-            return end
-        if name == "svg":
-            return self._picture(end)
-        if name in _RAW:
-            return self._raw(name, end)
-        self._begin(name, attributes)
+    def _unfinished(self, position: int) -> int:
+        """Return where a tag ends in which a quote is never closed, or the page ends."""
+        end = self._after(">", position)
+        whole = end < len(self._html) or self._html.endswith(">")
+        self._note("an attribute's quote is never closed" if whole else "ends in the middle of a tag")
         return end
 
+    def _special(self, name: str, attributes: str, position: int) -> int:
+        """Take over the opening tag of an element that is not simply opened; return where what follows begins."""
+        if name == "svg":
+            return self._picture(position)
+        if name in _RAW:
+            return self._raw(name, position)
+        if name in _RENAMED:
+            if name == "a" and LINK in self._open:
+                self._close("a")
+            self._begin(_RENAMED[name], attributes)
+        return position
+
     def _begin(self, name: str, attributes: str) -> None:
-        if name in _DROPPED:
-            return
-        if name == "a" and LINK in self._open:
-            self._close("a")
-        name = _RENAMED.get(name, name)
-        if name not in _VOID and name not in _ENDED_BY_OTHERS and not attributes.endswith("/"):
+        if name not in _NOT_COUNTED and not attributes.endswith("/"):
             if len(self._open) >= DEEPEST:
                 self._not_opened[name] = self._not_opened.get(name, 0) + 1
                 return
-            self._open.append(_level_name(name))
+            self._open.append(_LEVEL_NAMES.get(name, name))
         if len(attributes) > _LONG:
             wanted = _WANTED.finditer(attributes)
             attributes = "".join(f" {one[1]}={one[2] or chr(34) * 2}" for one in wanted)
         self.pieces.append(f"<{name}{attributes}>")
 
     def _close(self, name: str) -> None:
-        if name in _DROPPED or name in _VOID - {"br"}:
+        if name in _NOT_CLOSED:
             return
         name = _RENAMED.get(name, name)
         if self._not_opened.get(name):
             self._not_opened[name] -= 1
             return
-        key = _level_name(name)
+        key = _LEVEL_NAMES.get(name, name)
         if self._open and self._open[-1] == key:
             self._open.pop()
         elif key in self._open:
-            place = len(self._open) - 1 - self._open[::-1].index(key)
-            between = self._open[place + 1 :]
-            if key in _INLINE:
-                closes = _INLINE.issuperset(between)
-            else:
-                closes = key in _BARRIERS or _BARRIERS.isdisjoint(between)
-            if closes:
-                del self._open[place:]
+            self._close_above(key)
         self.pieces.append(f"</{name}>")
+
+    def _close_above(self, key: str) -> None:
+        """Close an element and those that are open in it, unless one of them stands in the way."""
+        place = len(self._open) - 1 - self._open[::-1].index(key)
+        between = self._open[place + 1 :]
+        inline = key in _INLINE and _INLINE.issuperset(between)
+        if inline or (key not in _INLINE and (key in _BARRIERS or _BARRIERS.isdisjoint(between))):
+            del self._open[place:]
 
     def _raw(self, name: str, begin: int) -> int:
         """Take over an element whose text has no tags, and return where what follows begins."""
@@ -204,8 +217,3 @@ class _Source:
     def _note(self, note: str) -> None:
         if note not in self.notes:
             self.notes.append(note)
-
-
-def _level_name(name: str) -> str:
-    """Return under which name an element is closed: a closing tag of any heading closes any."""
-    return "h1" if len(name) == 2 and name[0] == "h" and name[1] in "23456" else name

@@ -96,6 +96,8 @@ def _fill(row: _Row, open_spans: dict[int, tuple[int, str]]) -> None:
 
 
 def _number(node: Node, name: str) -> int:
+    if not node.attributes:
+        return 1
     value = (node.attributes.get(name) or "").strip()
     return min(max(int(value), 1), 1000) if value.isdecimal() and len(value) < 6 else 1
 

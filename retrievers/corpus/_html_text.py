@@ -9,7 +9,7 @@ from typing import Literal
 
 from ._html_source import CODE, LINK
 from ._html_tables import table_of_data
-from ._html_tree import Node, Tree, is_main
+from ._html_tree import Node, Tree
 from ._markdown_marks import as_code, as_fence, as_heading, as_lines
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
@@ -98,7 +98,7 @@ class _Writer:
         self._pre = False
         self._language = ""
         self._ends: list[tuple[int, Callable[[], None]]] = []
-        self._outside = any(map(is_main, tree.nodes))
+        self._outside = bool(tree.mains)
 
     def write(self) -> None:
         nodes, place = self._tree.nodes, 0
@@ -128,7 +128,7 @@ class _Writer:
         name = node.name
         if self._pre and name == "button":
             return node.end
-        if self._outside and is_main(node):
+        if self._outside and place in self._tree.mains:
             self._open_main(node)
         elif self._pre and (name in _BLOCKS or name in _HEADINGS):
             self._end_line()

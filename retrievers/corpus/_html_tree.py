@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,6 @@ _MARK = re.compile(r"[\s¶#§🔗\u200b\ufeff⚓]*|\s*[↩⤴](?:\ufe0e)?\s*\d*\
 _NO_ATTRIBUTES: Mapping[str, str | None] = {}
 
 
-@dataclass(slots=True)
 class Node:
     """An element, or a text, whose ``name`` is "".
 
@@ -34,10 +32,13 @@ class Node:
         attributes: of an element.
     """
 
-    name: str
-    text: str = ""
-    end: int = 0
-    attributes: Mapping[str, str | None] = field(default_factory=lambda: _NO_ATTRIBUTES)
+    __slots__ = ("attributes", "end", "name", "text")
+
+    def __init__(self, name: str, text: str = "", attributes: Mapping[str, str | None] = _NO_ATTRIBUTES) -> None:
+        self.name = name
+        self.text = text
+        self.end = 0
+        self.attributes = attributes
 
     @property
     def names(self) -> str:
@@ -51,6 +52,7 @@ class Tree:
     Attributes:
         title: of the page, "" for none.
         nodes: every element and text of the body, each before its descendants.
+        mains: the places of its main part and articles.
     """
 
     def __init__(self, html: str, *, noscript: bool = False) -> None:
@@ -62,7 +64,8 @@ class Tree:
         self.nodes: list[Node] = []
         if parser.body is not None:
             self._take(parser.body, noscript)
-        lengths = [_visible(node.text) for node in self.nodes]
+        self.mains = frozenset(place for place, node in enumerate(self.nodes) if _is_main(node))
+        lengths = [sum(map(len, node.text.split())) if node.text else 0 for node in self.nodes]
         linked, link_end = [0] * len(lengths), 0
         for place, node in enumerate(self.nodes):
             if node.name == LINK and "href" in node.attributes:
@@ -113,17 +116,17 @@ class Tree:
             node = node.next if node is not None and open_places else None
 
 
-def is_main(node: Node) -> bool:
+def _is_main(node: Node) -> bool:
     """Return whether an element is the main part of a page, or an article."""
-    return node.name in ("main", "article") or node.attributes.get("role") == "main"
+    return node.name in ("main", "article") or (bool(node.attributes) and node.attributes.get("role") == "main")
 
 
 def _node(node: LexborNode, noscript: bool) -> Node | None:
     """Return what is kept of a node; None for what no reader sees."""
-    if node.is_text_node:
+    name = node.tag or "-"
+    if name == "-text":
         return Node("", node.text_content or "")
-    name = node.tag or ""
-    if not node.is_element_node or name in _UNSEEN or (name == "noscript" and not noscript):
+    if name[0] in "-_!" or name in _UNSEEN or (name == "noscript" and not noscript):
         return None
     attributes = node.attributes
     if name in ("img", "area"):
@@ -132,7 +135,7 @@ def _node(node: LexborNode, noscript: bool) -> Node | None:
         return Node(name, _formula(node))
     if name == LINK and "#" in (attributes.get("href") or "") and _is_mark(node):
         return None
-    return Node(name, attributes=attributes or _NO_ATTRIBUTES)
+    return Node(name, "", attributes or _NO_ATTRIBUTES)
 
 
 def _is_mark(node: LexborNode) -> bool:
@@ -146,7 +149,3 @@ def _formula(node: LexborNode) -> str:
     if written is not None and "tex" in (written.attributes.get("encoding") or ""):
         return written.text()
     return node.attributes.get("alttext") or node.text(separator=" ")
-
-
-def _visible(text: str) -> int:
-    return len(text) - sum(map(text.count, " \n\t\r\f\xa0")) if text else 0

@@ -22,8 +22,8 @@ _LEAST_PAGES = 5
 _SHARE = 0.3
 """A block is furniture that stands on this share of the pages looked at, on three at least."""
 
-_LOOKED_AT = 100
-"""Pages of a folder that are read for it, evenly over the folder; 500 of all folders."""
+_LOOKED_AT = 40
+"""Pages of a folder that are read for it, evenly over the folder; 200 of all folders."""
 
 
 def repeated_blocks(files: Sequence[CorpusFile]) -> frozenset[str]:
