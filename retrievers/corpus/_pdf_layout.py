@@ -23,6 +23,7 @@ _LEAST_WORDS = 3
 _FULL = 0.6
 """Lines of a column reach this far across it, at the median; cells of tables are as long as what they say."""
 
+_MOST_SEGMENTS = 3000
 _GOING_ON = 0.3
 """So many of the lines of prose begin in the middle of a sentence; cells of tables begin with a capital or number."""
 
@@ -86,8 +87,20 @@ def _segment(words: Sequence[Word], same_line: bool) -> Segment:
     )
 
 
+def are_upright(drawn: Sequence[Segment]) -> bool:
+    """Return whether most of a page's text runs up or down it: it is higher than it is wide."""
+    long = [segment for segment in drawn if sum(len(word.text) for word in segment.words) > 3]
+    upright = sum(segment.height > 1.5 * (segment.right - segment.left) for segment in long)
+    return 2 * upright > len(long)
+
+
 def reading_order(drawn: Sequence[Segment]) -> list[Segment]:
-    """Return segments in the order that they are read: each block of columns column by column."""
+    """Return segments in the order that they are read: each block of columns column by column.
+
+    A page with more segments than any that is read by people stays as it is drawn, so that time is bounded.
+    """
+    if len(drawn) > _MOST_SEGMENTS:
+        return list(drawn)
     ordered: list[Segment] = []
     place = 0
     while place < len(drawn):

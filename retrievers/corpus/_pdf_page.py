@@ -10,7 +10,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from ._pdf_layout import Segment, Word, goes_on, reading_order, segments
+from ._pdf_layout import Segment, Word, are_upright, goes_on, reading_order, segments
 
 _LINE = re.compile("[^\n\x02\ufffe]+[\x02\ufffe]?|[\x02\ufffe]")
 """A line ends after a hyphen that divides a word, too, where pdfium writes no end of line."""
@@ -58,7 +58,8 @@ def page_lines(page: Any, forms: Any) -> list[Line]:
         drawn = segments(_drawn(text_page))
     finally:
         text_page.close()
-    lines = _spaced(_joined(reading_order(drawn)))
+    # The lines of a page that is turned stand beside each other: their order is the one that they are drawn in.
+    lines = _as_drawn(drawn) if are_upright(drawn) else _spaced(_joined(reading_order(drawn)))
     return lines + [Line(text, 0.0, apart=place == 0) for place, text in enumerate(_filled_in(page, forms))]
 
 
@@ -159,6 +160,10 @@ def _characters(codes: Sequence[int]) -> tuple[str, list[int]]:
             characters.append(chr(code) if code <= 0x10FFFF else "\ufffd")
             places.append(place)
     return "".join(characters), places
+
+
+def _as_drawn(drawn: Sequence[Segment]) -> list[Line]:
+    return [Line(" ".join(word.text for word in segment.words), segment.right - segment.left) for segment in drawn]
 
 
 def _joined(ordered: Sequence[Segment]) -> Iterator[tuple[str, Segment]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,18 @@ def test_a_bad_file_is_skipped_and_reported_and_strict_stops(kind: str, tmp_path
     assert f"{folder / name}" in error
     assert reason in error
     assert (out / "manifest.json").read_bytes() == kept != before
+
+
+def test_a_file_whose_package_is_missing_is_skipped_with_the_way_to_get_it(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "docx", None)
+    folder = written(tmp_path / "docs", {"a.docx": b"PK", "b.txt": "The ferry leaves."})
+    report = indexed(folder, tmp_path / "x.index", capsys)
+    assert report["documents"] == 1
+    (skipped,) = report["skipped"]
+    assert skipped["path"] == str(folder / "a.docx")
+    assert "pip install 'trailhound[office]'" in skipped["reason"]
 
 
 def test_a_damaged_record_is_skipped_with_its_line(tmp_path: Path, capsys: Capture) -> None:

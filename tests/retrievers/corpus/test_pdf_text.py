@@ -97,6 +97,46 @@ def test_columns_drawn_line_by_line_are_read_one_after_the_other(columns: int, d
     assert drawn(page).text.split() == f"{heading} {' '.join(line for text in texts for line in text)}".split()
 
 
+def test_columns_go_on_below_a_heading_and_end_where_one_column_begins() -> None:
+    left, right, below = prose(0, 9, 4), prose(1, 9, 4), prose(2, 4, 14)
+
+    def page(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 6)
+        for line in range(9):
+            gap = 8 if line > 4 else 0  # a paragraph begins
+            canvas.drawString(40, 780 - 8 * line - gap, left[line])
+            canvas.drawString(320, 780 - 8 * line - gap, right[line])
+        for line, text in enumerate(below):
+            canvas.drawString(40, 680 - 8 * line, text)
+
+    assert drawn(page).text.split() == " ".join([*left, *right, *below]).split()
+
+
+@pytest.mark.parametrize("turned", [90, 180, 270])
+def test_a_page_that_lies_on_its_side_is_read_line_by_line(turned: int) -> None:
+    texts = prose(0, 9, 6)
+
+    def page(canvas: Canvas) -> None:
+        canvas.setPageRotation(turned)
+        canvas.translate(300, 400)
+        canvas.rotate(turned)
+        lines(*texts, left=-200, top=100)(canvas)
+
+    assert drawn(page).text.split() == " ".join(texts).split()
+
+
+@pytest.mark.parametrize("turned", [90, 270])
+def test_text_that_runs_up_or_down_a_page_keeps_its_lines_whole(turned: int) -> None:
+    texts = prose(0, 9, 6)
+
+    def page(canvas: Canvas) -> None:
+        canvas.translate(300, 400)
+        canvas.rotate(turned)
+        lines(*texts, left=-200, top=100)(canvas)
+
+    assert sorted(drawn(page).text.split("\n")) == sorted(texts)
+
+
 def test_columns_drawn_one_after_the_other_stay_as_they_are() -> None:
     left, right = prose(1, 12, 4), prose(2, 12, 4)
 
