@@ -35,7 +35,7 @@ def chunk(document: Document, tokens: int = 120, window: Window | None = None, s
         document: what to cut.
         tokens: most tokens of a passage; an atomic document is cut as seldom as can be instead.
         window: counts tokens, and says how many there may be; words, and any number, when None.
-        spare: tokens of the window that are left free for a line before the passage.
+        spare: tokens that are left free for a line before the passage; no more than a quarter of the window is.
 
     Raises:
         CorpusError: they are below 1.
@@ -78,7 +78,9 @@ def _unplaced(document: Document, identifier: str, span: tuple[int, int], senten
 def _cut(document: Document, tokens: int, window: Window, spare: int) -> list[Passage]:
     most = tokens
     if window.limit is not None:
-        room = max(1, window.limit - window.counts([window.title(document.title) + "."])[0] - spare)
+        room = max(
+            1, window.limit - window.counts([window.title(document.title) + "."])[0] - min(spare, window.limit // 4)
+        )
         most = room if document.atomic else min(tokens, room)
     wanted = most if document.atomic else WANTED * most
     units = Units(document.text, document.markup, window, most)
