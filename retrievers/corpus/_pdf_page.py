@@ -79,7 +79,7 @@ def _drawn(text_page: Any) -> Iterator[list[Word]]:
     is_made = pdfium.FPDFText_IsGenerated
     made = {place for place, char in enumerate(text) if char == " " and is_made(raw, places[place]) == 1}
     boxes = _Boxes(raw, places)
-    uneven = 0.02 < len(made) / max(1, text.count(" ")) < 0.95
+    uneven = len(made) > 0.02 * text.count(" ")
     for line in _LINE.finditer(text):
         pieces = [
             boxes.word(text, first, last)
@@ -126,7 +126,7 @@ class _Boxes:
     def divided(self, text: str, first: int, last: int) -> Iterator[tuple[int, int]]:
         """Yield the parts of a piece between gaps as wide as a space that pdfium overlooked.
 
-        pdfium compares a gap with the width of the letters beside it, and takes some of groff's for kerning. A gap is
+        pdfium compares a gap with the letters beside it, and takes some of groff's and of old TeX for kerning. A gap is
         a space where it is wide beside the height of the letters, and beside the other gaps: letters may be set apart.
         """
         ends, gaps, heights = -1.0, [], []
