@@ -10,8 +10,6 @@ from trailhound.index.index import Index
 from trailhound.index.settings import IndexSettings
 from trailhound.retrievers.records import Document, Passage, Query
 
-from .conftest import WordEncoder
-
 ROWS = "\n".join(f"| Town{number} | {number * 7} metres |" for number in range(30))
 LONG = " ".join(f"The harbour of place{number} opened in year{number}." for number in range(20))
 CORPUS = [
@@ -25,16 +23,11 @@ CORPUS = [
 MOST = 20
 
 
-class ShortSighted(WordEncoder):
-    """Reads twenty words of a text."""
-
-    name = "short-sighted"
-    max_tokens = MOST + 2
-
-
 @pytest.fixture
-def encoder() -> ShortSighted:
-    return ShortSighted()
+def encoder(word_encoder: Any) -> Any:
+    """The stand-in encoder, reading twenty words of a text."""
+    word_encoder.max_tokens = MOST + 2
+    return word_encoder
 
 
 def passages_of(index: Index) -> dict[str, Passage]:
@@ -45,7 +38,7 @@ def passages_of(index: Index) -> dict[str, Passage]:
     "settings", [{}, {"context": "corpus"}, {"late_interaction": 2, "dimension": 8}, {"drop_duplicates": True}]
 )
 def test_nothing_is_embedded_that_the_encoder_does_not_read(
-    encoder: ShortSighted, tmp_path: Path, settings: dict[str, Any]
+    encoder: Any, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     warnings: list[str] = []
     index = Index.build(
@@ -58,7 +51,7 @@ def test_nothing_is_embedded_that_the_encoder_does_not_read(
     assert any("no passage is longer, though 160 were asked for" in warning for warning in warnings)
 
 
-def test_documents_are_cut_alike_however_they_come_in(encoder: ShortSighted, tmp_path: Path) -> None:
+def test_documents_are_cut_alike_however_they_come_in(encoder: Any, tmp_path: Path) -> None:
     whole = passages_of(Index.build(CORPUS, tmp_path / "whole", encoder=encoder))
     index = Index.build(CORPUS[:1], tmp_path / "x", encoder=encoder)
     index.add(CORPUS[1:])
@@ -72,7 +65,7 @@ def test_documents_are_cut_alike_however_they_come_in(encoder: ShortSighted, tmp
     assert {passage for passage in whole if passage.startswith("long")} == {f"long#{n}" for n in range(10)}
 
 
-def test_rows_are_found_by_the_header_of_their_table(encoder: ShortSighted, tmp_path: Path) -> None:
+def test_rows_are_found_by_the_header_of_their_table(encoder: Any, tmp_path: Path) -> None:
     index = Index.build(CORPUS, tmp_path / "x", encoder=encoder)
     index.add([Document("b.md", "Depths", f"| Lake | Depth |\n|---|---|\n{ROWS}\n")])
     for query, document in (("height of Town29", "table.md"), ("depth of Town29", "b.md")):
