@@ -51,7 +51,7 @@ def add_index(subcommands: Any) -> None:
         " them find nothing)",
     )
     about = "most tokens of a passage of a long document, as the encoder counts; never more than it reads"
-    parser.add_argument("--chunk-tokens", type=positive, default=160, metavar="N", help=f"{about} (default: 160)")
+    parser.add_argument("--chunk-tokens", type=positive, default=208, metavar="N", help=f"{about} (default: 208)")
     parser.add_argument(
         "--context",
         choices=("none", "corpus"),

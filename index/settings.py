@@ -11,7 +11,7 @@ from ..retrievers.compiling._masking import kinds_of
 from ..retrievers.vectors._dense import KINDS, DenseKind
 from ..retrievers.vectors._residual_codes import BITS
 
-_CHUNK_TOKENS = 160
+_CHUNK_TOKENS = 208
 
 
 @dataclass(frozen=True, slots=True)
