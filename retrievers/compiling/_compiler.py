@@ -89,9 +89,9 @@ class CorpusCompiler:
             yield document, passages
         if self._tally["cut atomic documents"] and self._warn is not None:
             self._warn(
-                f"{self._tally['cut atomic documents']:,} documents that come as passages are longer than the"
-                f" {self.window.limit} tokens that the encoder reads: they were cut into '<document>#0', '<document>#1'"
-                " and so on; labels may name the document"
+                f"passages of the corpus that are longer than the {self.window.limit} tokens that the encoder reads:"
+                f" {self._tally['cut atomic documents']:,}; each was cut into '<id>#0', '<id>#1' and so on, and"
+                " labels may go on naming it"
             )
         if self._tally["renamed"] and self._warn is not None:
             self._warn(

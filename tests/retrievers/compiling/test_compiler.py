@@ -97,7 +97,9 @@ def test_the_budget_is_recorded_and_atomic_documents_that_are_cut_are_told() -> 
         {"passages": 5, "atomic documents": 1, "cut atomic documents": 1},
     )
     assert len(warnings) == 1
-    assert warnings[0].startswith("1 documents that come as passages are longer than the 10 tokens")
+    assert warnings[0].startswith(
+        "passages of the corpus that are longer than the 10 tokens that the encoder reads: 1;"
+    )
 
 
 def test_what_an_encoder_does_not_read_is_told() -> None:
