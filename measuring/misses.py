@@ -23,7 +23,7 @@ from ..index.index import Index
 from ..retrievers._atomic_file import write_atomically
 from ..retrievers._svg import svg_bar, svg_picture, svg_text
 from ..retrievers.protocols import Progress, Reranker
-from ..retrievers.questions._label_targets import SettledLabels, settle_labels, settle_names
+from ..retrievers.questions._label_targets import SettledLabels, meant, settle_labels, settle_names
 from ..retrievers.questions._labelled import load_questions
 from ..retrievers.questions._left_out import load_left_out
 from ..retrievers.records import Question, Rows
@@ -198,7 +198,7 @@ class _Explainer:
     def misses(self, question: Question, labels: Sequence[str]) -> list[Miss]:
         """Return what is missed of one question."""
         store = self.index.store
-        found = {name: _absent(name) for name in labels if name not in self.labels.targets}
+        found = {name: self._absent(name) for name in labels if name not in self.labels.targets}
         searched, ranked = self._search(question)
         gold: dict[int, list[str]] = {}
         for name in labels:
@@ -250,10 +250,9 @@ class _Explainer:
         passage = self.index.store.passage(target.rows[0])
         return passage.title or passage.text[:60]
 
-
-def _absent(name: str) -> Finding:
-    """Say why there is no passage of a labelled name."""
-    return Finding("chunking", "not in the index", f"the index has no passage and no document {name!r}")
+    def _absent(self, name: str) -> Finding:
+        hint = meant(self.index.store, name)
+        return Finding("chunking", "not in the index", f"the index has no passage and no document {name!r}{hint}")
 
 
 def _miss(question: Question, passage: str, title: str, finding: Finding) -> Miss:
