@@ -26,12 +26,15 @@ _LONGEST = 480
 """Characters of a sentence that are shown."""
 _ON, _OFF = "\ue000", "\ue001"
 """Stand in a line where the highlight begins and ends; no passage keeps them."""
+_RULE = re.compile(r"\|?[\s:|-]{3,}")
+"""The line below the header of a Markdown table."""
 
 
 def print_result(result: SearchResult, whole_path: bool) -> None:
     """Print a result; what documents say can neither pose as a line of its own nor steer the terminal."""
+    highlighted = False
     for line in _page(result, whole_path):
-        _print(line)
+        highlighted = _print(line, highlighted)
 
 
 def _page(result: SearchResult, whole_path: bool) -> Iterator[str]:
@@ -90,10 +93,10 @@ def _passage(evidence: Evidence) -> Iterator[str]:
     mark = "✓" if evidence.taken else " "
     title = _plain(passage.title) or _plain(passage.text[:60])
     yield from _wrapped(title, f"{mark} {evidence.rank}. ", "     ")
-    yield f"     {_where(passage)}"
-    if passage.lead:
-        yield from _wrapped(_cut(_plain(passage.lead), _AROUND), "     ", "     ")
     start, end = (sentence.start, sentence.end) if sentence is not None else (0, 0)
+    yield f"     {_where(passage, start)}"
+    if passage.lead:
+        yield from _wrapped(_cut(_marked(passage.lead, 0, 0, 0, _AROUND), _AROUND), "     ", "     ")
     first = max(start - _BEFORE, _after_title(passage)) if start else _after_title(passage)
     yield from _wrapped(_marked(passage.text, start, end, first, start + _AROUND), "     ", "     ")
 
@@ -110,28 +113,28 @@ def _where(passage: Passage, offset: int | None = None) -> str:
 
 
 def _marked(text: str, start: int, end: int, first: int, last: int) -> str:
-    """Return a text from ``first`` to ``last``, cut at words, with ``start`` to ``end`` marked, in one line."""
+    """Return a text from ``first`` to ``last``, cut at words, with ``start`` to ``end`` marked, in its own lines."""
+    text = text.replace(_ON, "\ufffd").replace(_OFF, "\ufffd")
     first, last = max(min(first, start or first), 0), max(min(last, len(text)), min(end, start + _LONGEST))
     end = min(end, last)
     while 0 < first < start and not text[first - 1].isspace():
         first += 1
     while end < last < len(text) and not text[last].isspace():
         last -= 1
-    middle = f"{_ON}{_plain(text[start:end])}{_OFF}" if end > start else ""
-    before, after = _plain(text[first:start], ends=True), _plain(text[end:last], ends=True)
-    head, tail = (
-        "… " if text[:first].strip() and not text.startswith("#") else "",
-        "…" if last < len(text.rstrip()) else "",
-    )
-    return f"{head}{before.lstrip()}{middle}{after.rstrip()}{tail}"
+    parts = [text[first:start], _ON, text[start:end], _OFF, text[end:last]] if end > start else [text[first:last]]
+    head = ["… "] if text[:first].strip() and not text.startswith("#") else []
+    tail = ["…"] if last < len(text.rstrip()) else []
+    lines = "".join([*head, *parts, *tail]).split("\n")
+    return "\n".join(line for line in lines if line.strip() and not _RULE.fullmatch(line.strip()))
 
 
-def _plain(text: str, ends: bool = False) -> str:
-    """Return a text in one line that a terminal can show; with ``ends``, white space at its ends stays one space."""
-    flat = " ".join(printable(text).replace(_ON, "\ufffd").replace(_OFF, "\ufffd").split())
-    if not ends:
-        return flat
-    return (" " if text[:1].isspace() else "") + flat + (" " if flat and text[-1:].isspace() else "")
+def _plain(text: str) -> str:
+    """Return a text in one line that a terminal can show."""
+    return " ".join(_clean(text).split())
+
+
+def _clean(text: str) -> str:
+    return printable(text).replace(_ON, "\ufffd").replace(_OFF, "\ufffd")
 
 
 def _cut(text: str, most: int) -> str:
@@ -139,10 +142,12 @@ def _cut(text: str, most: int) -> str:
 
 
 def _wrapped(text: str, start: str, following: str) -> list[str]:
-    """Return lines of a text, none of which begins at the margin; the highlight goes on in the next line."""
-    width = max(_width(), 40)
-    text = printable(text) if _ON not in text else text
-    return textwrap.wrap(text, width, initial_indent=start, subsequent_indent=following) or [start.rstrip()]
+    """Return the lines of a text, wrapped; none of them begins at the margin but the first one by its ``start``."""
+    width, lines = max(_width(), 40), []
+    for line in text.split("\n"):
+        flat = " ".join(printable(line).split())
+        lines += textwrap.wrap(flat, width, initial_indent=following if lines else start, subsequent_indent=following)
+    return lines or [start.rstrip()]
 
 
 def _width() -> int:
@@ -151,19 +156,21 @@ def _width() -> int:
     return min(Console().width, 120) if sys.stdout.isatty() else _WIDTH
 
 
-def _print(line: str) -> None:
-    """Print a line: highlighted on a terminal, between « and » elsewhere."""
+def _print(line: str, highlighted: bool) -> bool:
+    """Print a line: highlighted on a terminal, between « and » elsewhere; returns whether the highlight goes on."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
     if not console.is_terminal or console.no_color:
         print(line.replace(_ON, "«").replace(_OFF, "»"))
-        return
-    shown, on = Text(), False
-    for part in re.split(f"([{_ON}{_OFF}])", line):
+        return False
+    margin = len(line) - len(line.lstrip())
+    shown = Text(line[:margin])
+    for part in re.split(f"([{_ON}{_OFF}])", line[margin:]):
         if part in {_ON, _OFF}:
-            on = part == _ON
+            highlighted = part == _ON
         else:
-            shown.append(part, "bold yellow" if on else None)
+            shown.append(part, "bold yellow" if highlighted else None)
     console.print(shown)
+    return highlighted
