@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trailhound
+from trailhound.retrievers.corpus._readers import READERS
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted((DOCS / "commands").glob("*.md"))
@@ -86,6 +87,15 @@ def test_command_lines_in_documents_are_understood(page: Path) -> None:
     for line in lines:
         command, *arguments = shlex.split(line.replace("\\\n", " "), comments=True)
         COMMANDS[command].parse_args(arguments)
+
+
+def test_the_page_of_formats_names_every_reader_and_no_file_that_none_reads() -> None:
+    rows = re.findall(r"^\| (`\..*?) \|", (DOCS / "formats.md").read_text(encoding="utf-8"), re.MULTILINE)
+    named = {suffix for row in rows for suffix in re.findall(r"`(\.\w+)`", row)}
+    assert named - READERS.keys() - {".json", ".jsonl"} == set()
+    assert [
+        reader for reader in {*READERS.values()} if not named & {s for s, r in READERS.items() if r == reader}
+    ] == []
 
 
 def test_files_that_documents_name_are_there() -> None:
