@@ -143,7 +143,8 @@ def _cut(text: str, most: int) -> str:
 
 def _wrapped(text: str, start: str, following: str) -> list[str]:
     """Return the lines of a text, wrapped; none of them begins at the margin but the first one by its ``start``."""
-    width, lines = max(_width(), 40), []
+    width = max(_width(), 40)
+    lines: list[str] = []
     for line in text.split("\n"):
         flat = " ".join(printable(line).split())
         lines += textwrap.wrap(flat, width, initial_indent=following if lines else start, subsequent_indent=following)

@@ -103,7 +103,7 @@ class QuestionWorld:
         self.view = view
         self.settings = settings
         self.gold = gold
-        self._meets = {row: row for row in gold} if meets is None else dict(meets)
+        self.meets = {row: row for row in gold} if meets is None else dict(meets)
         self.answer = answer
         self.judge: Judge | None = None
         """Rewards episodes instead of the labels, where it is set."""
@@ -163,11 +163,11 @@ class QuestionWorld:
 
     def met_by(self, row: int) -> int:
         """Return the row of ``gold`` whose label the passage of any row meets, -1 for none."""
-        return self._meets.get(row, -1)
+        return self.meets.get(row, -1)
 
     def labels_met(self, rows: Iterable[int]) -> int:
         """Return how many labels some passages meet, each counted once."""
-        return len({self._meets[row] for row in rows if row in self._meets})
+        return len({self.meets[row] for row in rows if row in self.meets})
 
     @property
     def may_take(self) -> NDArray[np.bool_]:
@@ -181,7 +181,7 @@ class QuestionWorld:
     def set_gold(self, gold: frozenset[int]) -> None:
         """Let other rows count as supporting, in the episodes that begin from now on."""
         self.gold = gold
-        self._meets = {row: row for row in gold}
+        self.meets = {row: row for row in gold}
         self._met[: self._count] = [self.met_by(row) for row in self.rows.tolist()]
 
     def expand(self, sub_index: int, held: tuple[int, ...], page: int) -> Rows:

@@ -8,6 +8,7 @@ arXiv:1011.0686), so that the policy also learns to go on from its own mistakes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from ...envs._batch import Lane, SearchBatch
 from ...envs._world import QuestionWorld
 from ...envs.settings import STATIC, SUB_INDEXES, EnvironmentSettings
 from ...graph._knowledge_graph import GROUPS
+from ...retrievers.records import Rows
 from ._workers import ALONE, Team
 
 _DENSE = SUB_INDEXES.index("dense")
@@ -32,7 +34,8 @@ def expert_actions(batch: SearchBatch, lane: int, thorough: bool = False) -> NDA
     """Return every action that lies on a shortest path to the labelled evidence, bool [actions].
 
     The order is latent: any supporting candidate in view may be taken, and while some are not in view yet, the
-    operators that bring the most of them for their cost are as right. STOP when neither is left.
+    operators that bring the most of them for their cost are as right. A further passage of a labelled document that was
+    found is taken where it alone leads on. STOP when nothing is left.
 
     An expert knows what an operator will bring, and a policy cannot. So with ``thorough`` a path first asks, in every
     query state in which evidence is missing, each sub-index for a page and the latest evidence for its mentions, in any
@@ -50,6 +53,8 @@ def expert_actions(batch: SearchBatch, lane: int, thorough: bool = False) -> NDA
         if in_view < len(state.world.gold):
             good = _best_operators(batch, lane, state, to_take=in_view - state.found_gold)
         good[take : take + state.count] = batch.mask[lane, take : take + state.count] & _to_take(state)
+        if not good.any() and in_view < len(state.world.gold) < len(state.world.meets):
+            good = _reading_on(batch, lane, state)
     if not good.any():
         good[0] = True
     return good
@@ -58,18 +63,49 @@ def expert_actions(batch: SearchBatch, lane: int, thorough: bool = False) -> NDA
 def _to_take(state: Lane) -> NDArray[np.bool_]:
     """Return which slots meet a label that no evidence meets yet, bool [count].
 
-    Of several passages of a labelled document it is the one that agrees best with the question, by its vector.
+    Of several passages of a labelled document it is the one that leads to most of what is not in view, and of those the
+    one that agrees best with the question, by its vector.
     """
     places = state.places[: state.count]
     met = state.world.met[places]
     wanted = (met >= 0) & ~np.isin(met, met[state.evidence])
-    slots = np.flatnonzero(wanted)
-    best: dict[int, int] = {}
-    for slot in slots[np.argsort(state.world.static[places[slots], _COSINE], kind="stable")].tolist():
-        best[int(met[slot])] = slot  # the closest comes last, and stays
-    wanted[:] = False
-    wanted[list(best.values())] = True
+    for label in np.unique(met[wanted]).tolist():
+        slots = np.flatnonzero(wanted & (met == label)).tolist()
+        if len(slots) > 1:
+            cosines = state.world.static[places, _COSINE]
+            wanted[slots] = False
+            wanted[max(slots, key=lambda slot: (_leads(state, slot), float(cosines[slot])))] = True
     return wanted
+
+
+def _reading_on(batch: SearchBatch, lane: int, state: Lane) -> NDArray[np.bool_]:
+    """Return what leads on from further passages of documents that were found, bool [actions].
+
+    They are taken where they are in view, else the operators that bring the most of them are right.
+    """
+    world, take = state.world, batch.layout.take
+    rows = world.rows[state.places[: state.count]].tolist()
+    labels = {world.met_by(row) for row in rows}
+    leading = {row for row, label in world.meets.items() if label in labels and _leads_to_missing(world, row, labels)}
+    good = np.zeros(batch.layout.size, np.bool_)
+    good[take : take + state.count] = [row in leading for row in rows]
+    good &= batch.mask[lane]
+    if good.any():
+        return good
+    unseen = leading.difference(rows)
+    return _best_operators(batch, lane, state, 0, lambda places: len(unseen.intersection(world.rows[places].tolist())))
+
+
+def _leads_to_missing(world: QuestionWorld, row: int, labels: set[int]) -> bool:
+    """Return whether an edge leads from a row to what meets a label that is not among ``labels``."""
+    reached = np.concatenate([world.index.graph.neighbours(row, group).rows for group in GROUPS])
+    return any(world.met_by(other) not in {-1, *labels} for other in reached.tolist())
+
+
+def _leads(state: Lane, slot: int) -> int:
+    """Return the most labels that following one group of edges from a slot would bring into view."""
+    place = int(state.places[slot])
+    return max(_gain(state, state.world.hop(place, group)) for group in range(len(GROUPS)))
 
 
 def _unasked(batch: SearchBatch, lane: int, state: Lane) -> NDArray[np.bool_]:
@@ -83,35 +119,41 @@ def _unasked(batch: SearchBatch, lane: int, state: Lane) -> NDArray[np.bool_]:
     return np.asarray(wanted & batch.mask[lane])
 
 
-def _best_operators(batch: SearchBatch, lane: int, state: Lane, to_take: int) -> NDArray[np.bool_]:
-    """Return the legal operators with the highest gain of missing evidence for their cost, if any gains."""
+def _best_operators(
+    batch: SearchBatch, lane: int, state: Lane, to_take: int, gain: Callable[[Rows], int] | None = None
+) -> NDArray[np.bool_]:
+    """Return the legal operators with the highest gain of missing evidence for their cost, if any gains.
+
+    The gain of the places that an operator brings is the number of labels that come into view, or as ``gain`` counts.
+    """
+    counted = gain or partial(_gain, state)
     legal = [int(a) + 1 for a in np.flatnonzero(batch.mask[lane, 1 : batch.layout.take])]
     values = np.zeros(batch.layout.size, np.float32)
     conditioned_dense = 1 + _DENSE if state.evidence else -1
     for action in legal:
         if action != conditioned_dense:
-            values[action] = _value(batch, state, action)
+            values[action] = _value(batch, state, action, counted)
     # encoding a query is what costs most: only when nothing else is left to do
     if conditioned_dense in legal and not values.any() and not to_take:
-        values[conditioned_dense] = _value(batch, state, conditioned_dense)
+        values[conditioned_dense] = _value(batch, state, conditioned_dense, counted)
     best = values.max()
     return values >= best - 1e-6 if best > 0 else np.zeros(len(values), np.bool_)
 
 
-def _value(batch: SearchBatch, state: Lane, action: int) -> float:
+def _value(batch: SearchBatch, state: Lane, action: int, gain: Callable[[Rows], int]) -> float:
     """Return missing evidence per millisecond of an operator, looking at most two pages ahead."""
     world = state.world
     kind, first, second = batch.layout.decode(action)
     if kind == "hop":
         places = world.hop(int(state.places[state.evidence[first]]), second)
-        return _gain(state, places) / max(batch.settings.hop_ms, 1e-3)
+        return gain(places) / max(batch.settings.hop_ms, 1e-3)
     page = state.pages.get((first, state.state), 0)
     cost = max(batch.settings.expand_ms[first], 1e-3)
     pages = 1 if first == _ENTITY else batch.settings.pages
     for ahead in range(page, pages):
-        gain = _gain(state, world.expand(first, state.held, ahead))
-        if gain:
-            return gain / (cost * (ahead - page + 1))
+        gained = gain(world.expand(first, state.held, ahead))
+        if gained:
+            return gained / (cost * (ahead - page + 1))
     return 0.0
 
 

@@ -9,7 +9,7 @@ import pytest
 from trailhound import Document, EnvironmentSettings, Index, Question
 from trailhound.envs._batch import SearchBatch
 from trailhound.envs._question_set import QuestionSet
-from trailhound.envs._question_view import similarity
+from trailhound.envs._question_view import QuestionView, similarity
 from trailhound.envs._world import QuestionWorld
 from trailhound.envs.settings import SUB_INDEXES
 from trailhound.index.settings import IndexSettings
@@ -86,3 +86,31 @@ def test_labels_of_passages_are_as_they_were(small_index: Index, corpus_folder: 
         assert item.meets == {row: row for row in item.gold}
         world = known.world(number)
         assert world.is_gold.tolist() == [row in item.gold for row in world.rows.tolist()]
+
+
+def test_the_expert_reads_on_in_a_document_whose_further_passage_leads_to_the_next(
+    tmp_path: Path, hashing_encoder: Encoder
+) -> None:
+    texts = {
+        "The Silver Gate": ["The Silver Gate is a film from the north.", "Its director was Ada Brun of the hills."],
+        "Ada Brun": ["Ada Brun is a painter with a wooden boat."],
+    }
+    documents = [Document(name, name, "\n\n".join(parts)) for name, parts in texts.items()]
+    settings = IndexSettings(chunk_tokens=9)
+    index = Index.build(documents, tmp_path / "x.index", encoder=hashing_encoder, settings=settings)
+    first, second = index.store.rows_of("The Silver Gate")
+    (person,) = index.store.rows_of("Ada Brun")
+    assert person in index.graph.neighbours(second, "mentions").rows
+    view = QuestionView.of(index, "What is The Silver Gate?")
+    few = EnvironmentSettings(expand_size=1, pages=1)
+    world = QuestionWorld(
+        index, view, few, frozenset({first, person}), meets={first: first, second: first, person: person}
+    )
+    batch = SearchBatch(few, 1, 64)
+    for _ in range(5):
+        batch.start(0, world)
+        while not batch.act(0, int(np.flatnonzero(expert_actions(batch, 0))[0]))[1]:
+            pass
+        state = batch.lane(0)
+        assert state.found_gold == 2
+        assert person in state.taken_rows

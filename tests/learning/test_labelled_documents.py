@@ -23,7 +23,7 @@ def source(
     """The encyclopedia with its articles cut into passages; its labels name the articles."""
     documents = [Document(one.id, one.title, one.text) for one in encyclopedia.documents]
     place = tmp_path_factory.mktemp("cut") / "x.index"
-    index = Index.build(documents, place, encoder=hashing_encoder, settings=IndexSettings(chunk_tokens=12))
+    index = Index.build(documents, place, encoder=hashing_encoder, settings=IndexSettings(chunk_tokens=40))
     assert len(index) > 1.5 * index.store.documents
     return TrainingSource(index, corpus_folder, "train")
 
