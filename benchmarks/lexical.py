@@ -19,12 +19,15 @@ from time import perf_counter
 import bm25s
 import numpy as np
 import Stemmer
+from trailhound.index.settings import IndexSettings
 from trailhound.measuring._metrics import evaluate_run
 from trailhound.retrievers.compiling._compiler import CorpusCompiler
 from trailhound.retrievers.compiling._masking import Masker
+from trailhound.retrievers.compiling._window import Window, text_with_lead
 from trailhound.retrievers.corpus._loading import CorpusReader
 from trailhound.retrievers.questions._labelled import load_questions
 from trailhound.retrievers.records import Passage, Query, Run
+from trailhound.retrievers.vectors._encoder import load_encoder
 from trailhound.retrievers.words._lexical import LexicalIndex
 
 SETS = (
@@ -67,7 +70,7 @@ def main() -> None:
 
 def passages_of(folder: Path) -> list[Passage]:
     """Return the passages that an index of the folder would have."""
-    compiler = CorpusCompiler(Masker())
+    compiler = CorpusCompiler(Masker(), IndexSettings().chunk_tokens, Window(load_encoder()))
     for _ in compiler.compile(CorpusReader([folder], lambda message: None)):
         pass
     return compiler.passages
@@ -75,7 +78,7 @@ def passages_of(folder: Path) -> list[Passage]:
 
 def bm25s_rows(passages: Sequence[Passage], questions: Iterable[str]) -> list[list[int]]:
     """Return the ranking of bm25s for every question."""
-    tokens = [f"{passage.title} {passage.text}" for passage in passages]
+    tokens = [f"{passage.title} {text_with_lead(passage)}" for passage in passages]
     stemmer = Stemmer.Stemmer("english")
     index = bm25s.BM25()
     index.index(bm25s.tokenize(tokens, stopwords="en", stemmer=stemmer, show_progress=False), show_progress=False)
@@ -88,7 +91,7 @@ def lexical_rows(passages: Sequence[Passage], questions: Iterable[str]) -> tuple
     """Return the ranking of the lexical sub-index for every question, and the seconds that building took."""
     with tempfile.TemporaryDirectory() as folder:
         started = perf_counter()
-        LexicalIndex.build(Path(folder) / "lexical", [(p.title, p.text) for p in passages], len(passages))
+        LexicalIndex.build(Path(folder) / "lexical", [(p.title, text_with_lead(p)) for p in passages], len(passages))
         index = LexicalIndex(Path(folder) / "lexical")
         seconds = perf_counter() - started
         return [index.search(Query(question), DEEP).rows.tolist() for question in questions], seconds
