@@ -76,7 +76,7 @@ def _search(parsed: argparse.Namespace) -> None:
     if parsed.context is not None:
         print(printable_lines(result.context(parsed.context)))
         return
-    print_result(result, parsed.path)
+    print_result(result, whole_path=parsed.path or index.facts is not None)  # over facts the walk is the reason
 
 
 def add_demo(subcommands: Any) -> None:

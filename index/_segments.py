@@ -257,14 +257,8 @@ def parts_of(
     with_passages = [(place, one.passages) for place, one in enumerate(segments) if one.passages is not None]
     full = [passages for _, passages in with_passages]
     alive = np.concatenate([~deleted[place][passages.document_numbers] for place, passages in with_passages])
-    folders = [passages.lexical for passages in full]
     whole = len(segments) == 1 and not bool(deleted[0].any())
-    if before is not None and [p.passages.lexical for p in before.segments if p.passages is not None] == folders:
-        lexical = before.lexical.without(alive)
-    else:
-        lexical = LexicalIndex(folders, alive, None if len(folders) == 1 else links)
-    if len(lexical) != len(alive):
-        raise DamagedIndexError(f"the lexical index of {folders[-1].parent} differs in length: build the index again")
+    lexical = _lexical_of([passages.lexical for passages in full], alive, links, before)
     common = (tuple(segments), tuple(deleted), alive)
     if whole:
         only = segments[0]
@@ -300,6 +294,19 @@ def parts_of(
         document_of,
         dropped,
     )
+
+
+def _lexical_of(
+    folders: list[Path], alive: NDArray[np.bool_], links: LinksFolder, before: Parts | None
+) -> LexicalIndex:
+    """Return the lexical index over these folders, that of the state before where it has the same."""
+    if before is not None and [p.passages.lexical for p in before.segments if p.passages is not None] == folders:
+        lexical = before.lexical.without(alive)
+    else:
+        lexical = LexicalIndex(folders, alive, None if len(folders) == 1 else links)
+    if len(lexical) != len(alive):
+        raise DamagedIndexError(f"the lexical index of {folders[-1].parent} differs in length: build the index again")
+    return lexical
 
 
 def _of_living(segment: Segment, deleted: NDArray[np.bool_]) -> list[Entry]:
