@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -38,6 +39,7 @@ class Evidence:
         how: what brought it into view, in words.
         sentence: the one that supports the question best, by the re-ranker where there is one; None for a passage
             without sentences, and for entities.
+        page: that this sentence stands on, counted from 1, where the document has pages.
     """
 
     rank: int
@@ -46,6 +48,7 @@ class Evidence:
     taken: bool
     how: str
     sentence: SupportingSentence | None = None
+    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,12 +248,26 @@ class SearchAgent:
             sentences = self._system.sentences(question, passages)
         return tuple(
             Evidence(
-                rank, passage, float(score), row in ranked.taken, brought.get(row, "everything was asked"), sentence
+                rank,
+                passage,
+                float(score),
+                row in ranked.taken,
+                brought.get(row, "everything was asked"),
+                sentence,
+                self._page(passage, sentence),
             )
             for rank, (row, passage, score, sentence) in enumerate(
                 zip(rows, passages, ranked.scores, sentences, strict=True), start=1
             )
         )
+
+    def _page(self, passage: Passage, sentence: SupportingSentence | None) -> int | None:
+        """Return the page that a sentence stands on; None where the document has none."""
+        page, last = passage.metadata.get("page"), passage.metadata.get("last_page")
+        if sentence is None or not isinstance(page, int) or page == last:
+            return page if isinstance(page, int) else None
+        starts = self.index.store.document(passage.document_id).metadata.get("page_starts", [])
+        return max(1, bisect_right(starts, sentence.document_start))
 
     def _step(self, decision: Decision) -> Step:
         passages = self.index.store.passages(decision.rows)

@@ -84,7 +84,7 @@ def _quoted(evidence: Evidence, start: int, end: int) -> Iterator[str]:
     first, last = spans[0] if spans else (start, end)
     shown = _marked(passage.text, start, end, min(first, start), max(last, end))
     yield from _wrapped(shown.removeprefix("… ").removesuffix("…"), "   ", "   ")
-    yield f"   ({_where(passage, start)}, passage {evidence.rank})"
+    yield f"   ({_where(evidence, start)}, passage {evidence.rank})"
 
 
 def _passage(evidence: Evidence) -> Iterator[str]:
@@ -94,7 +94,7 @@ def _passage(evidence: Evidence) -> Iterator[str]:
     title = _plain(passage.title) or _plain(passage.text[:60])
     yield from _wrapped(title, f"{mark} {evidence.rank}. ", "     ")
     start, end = (sentence.start, sentence.end) if sentence is not None else (0, 0)
-    yield f"     {_where(passage, start)}"
+    yield f"     {_where(evidence, start)}"
     if passage.lead:
         yield from _wrapped(_cut(_marked(passage.lead, 0, 0, 0, _AROUND), _AROUND), "     ", "     ")
     first = max(start - _BEFORE, _after_title(passage)) if start else _after_title(passage)
@@ -108,8 +108,11 @@ def _after_title(passage: Passage) -> int:
     return len(passage.text) - len(rest.lstrip()) if same and rest.strip() else 0
 
 
-def _where(passage: Passage, offset: int | None = None) -> str:
-    return _plain(place_of(passage, offset)) or _plain(passage.id)
+def _where(evidence: Evidence, offset: int) -> str:
+    """Say where a place of a passage stands; its page is that of the sentence, where the place is within it."""
+    sentence, passage = evidence.sentence, evidence.passage
+    within = sentence is not None and sentence.start <= offset < sentence.end
+    return _plain(place_of(passage, offset, evidence.page if within else None)) or _plain(passage.id)
 
 
 def _marked(text: str, start: int, end: int, first: int, last: int) -> str:

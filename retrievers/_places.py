@@ -5,17 +5,20 @@ from __future__ import annotations
 from .records import Passage
 
 
-def place_of(passage: Passage, offset: int | None = None) -> str:
+def place_of(passage: Passage, offset: int | None = None, page: int | None = None) -> str:
     """Return the file of a passage with its page or line, "" where nothing is known.
 
     Args:
         passage: with ``page`` and ``last_page``, or ``line``, in its metadata where they are known.
         offset: of the place in the passage's text that is meant; its beginning when None.
+        page: of that place, where it is known; those of the passage when None.
     """
     file = passage.source
-    page, last = (passage.metadata.get(name) for name in ("page", "last_page"))
-    if isinstance(page, int):
-        pages = f"page {page}" if not isinstance(last, int) or last == page else f"pages {page}-{last}"
+    first, last = (passage.metadata.get(name) for name in ("page", "last_page"))
+    if page is not None:
+        first = last = page
+    if isinstance(first, int):
+        pages = f"page {first}" if not isinstance(last, int) or last == first else f"pages {first}-{last}"
         return f"{file}, {pages}" if file else pages
     line = passage.metadata.get("line")
     if isinstance(line, int):

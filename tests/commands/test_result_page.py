@@ -61,6 +61,19 @@ def test_a_place_within_a_passage_has_its_own_line() -> None:
     assert place_of(passage("one\ntwo\nthree", line=5), 8) == "guide/ferry.md:7"
 
 
+def test_the_page_is_that_of_the_sentence(tmp_path: Path, hashing_encoder: Encoder, capsys: Capture) -> None:
+    pages = ["The pump is green.", "The motor is loud.", "The warranty ends after seven years."]
+    text = "\n\n".join(pages)
+    starts = [text.index(page) for page in pages]
+    manual = Document("m.pdf", "Manual", text, "m.pdf", metadata={"page_starts": starts}, markup="plain")
+    index = Index.build([manual], tmp_path / "i", encoder=hashing_encoder)
+    assert len(index) == 1
+    result = SearchAgent(index, system="lexical").search("When does the warranty end?")
+    assert result.evidence[0].page == 3
+    print_result(result, whole_path=False)
+    assert capsys.readouterr().out.count("m.pdf, page 3") == 2
+
+
 def test_the_best_sentence_comes_first_then_the_passages(capsys: Capture) -> None:
     print_result(result(passage(line=3), passage("It sails to Veld.", "", page=2, source="a.pdf")), whole_path=False)
     assert capsys.readouterr().out.split("\n\n")[:3] == [
