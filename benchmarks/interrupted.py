@@ -2,7 +2,7 @@
 
 python benchmarks/interrupted.py --kills 20 --json interrupted.json
 
-A process indexes documents, or adds them to an index, and is stopped at random moments by SIGKILL and SIGINT in turn;
+A process indexes documents, or adds them to an index, and is stopped at random moments by SIGKILL or SIGINT;
 the same command is called again until it is done. The encoder is a stand-in that takes as long for a text as the
 built-in one on one core would for a short one, and writes down what it is asked for before it begins. What one
 interruption costs is what was asked for and is not kept; what all of them cost is what was asked for more than once.
