@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +84,15 @@ class Roots:
             path: of its file.
             always: say it even of a file of the first root.
         """
-        found = self.holding(path)
+        found = _latest(self, path)
         if found is None or not (always or found[0] or FILE_HASH not in document.metadata):
             return document
         return replace(document, metadata={**document.metadata, CORPUS_ROOT: found[0]})
+
+
+@lru_cache(maxsize=1)  # the records of one file come one after the other
+def _latest(roots: Roots, path: Path) -> tuple[int, str] | None:
+    return roots.holding(path)
 
 
 def _spelled(path: Path, resolved: bool) -> Path:
