@@ -167,13 +167,17 @@ def _halves(text: str, part: Sequence[Unit]) -> list[Sequence[Unit]]:
     if len(part) > 1:
         return [part[: len(part) // 2], part[len(part) // 2 :]]
     (unit,) = part
-    middle = (unit.start + unit.end) // 2
-    space = text.rfind(" ", unit.start + 1, middle)
-    middle = space if space > 0 and text[unit.start : space].strip() else middle
-    first, second = text[unit.start : middle].rstrip(), text[middle : unit.end].lstrip()
+    whole = text[unit.start : unit.end]
+    start, end = unit.end - len(whole.lstrip()), unit.start + len(whole.rstrip())
+    if end - start < 2:  # one character, whatever white space stands around it
+        return [[unit._replace(start=start, end=end)]]
+    middle = (start + end) // 2
+    space = text.rfind(" ", start + 1, middle)
+    middle = space if space > 0 else middle
+    first, second = text[start:middle].rstrip(), text[middle:end].lstrip()
     return [
-        [unit._replace(end=unit.start + len(first))],
-        [unit._replace(start=unit.end - len(second), section=False)],
+        [unit._replace(start=start, end=start + len(first))],
+        [unit._replace(start=end - len(second), end=end, section=False)],
     ]
 
 

@@ -119,8 +119,6 @@ def test_a_search_says_the_best_sentence_of_every_passage(small_index: Index, tm
         assert evidence.sentence is not None
         assert (evidence.sentence.start, evidence.sentence.end) in sentence_spans(evidence.passage.text)
     assert result.to_json()["evidence"][0]["sentence"]["document_start"] >= 0
-    plain = SearchAgent(small_index, system="hybrid").search("Which river is it?", 3)
-    assert [evidence.sentence for evidence in plain.evidence] == [None, None, None]
 
 
 @pytest.mark.parametrize("content", [{"format": 1}, {"format": 1, "kind": "graph", "weights": {"first_stage": 1}}])

@@ -19,7 +19,7 @@ ARTICLES = {
     "Ada Brun": "Ada Brun is a director. She was born in the town of Torl.",
     "Torl": "Torl is a town by the sea with a harbour.",
     "Zorn": "Zorn sells marble, marble: walnut, cinnamon, paprika, saffron, nutmeg, vanilla.",
-    "Quell": "The marble of Quell.",
+    "Quell": "The marble of Quell, fine and white and old.",
     "Spices": "Walnut, cinnamon, paprika, saffron, nutmeg and vanilla.",
     "More spices": "Walnut, cinnamon, paprika, saffron, nutmeg or vanilla.",
     "Hub": "A hub of roads lists Ada Brun, Torl, Quell, Spices, The Silver Gate and Zorn.",

@@ -165,7 +165,7 @@ def test_damaged_facts_are_refused(tmp_path: Path, names: str) -> None:
 def test_a_graph_is_indexed_alone(tmp_path: Path) -> None:
     facts_of(tmp_path)
     (tmp_path / "other").mkdir()
-    assert graph_file([tmp_path]) == graph_file([tmp_path / "graph.txt"]) == tmp_path / "graph.txt"
-    assert graph_file([tmp_path / "other"]) is None
+    assert graph_file([tmp_path], print) == graph_file([tmp_path / "graph.txt"], print) == tmp_path / "graph.txt"
+    assert graph_file([tmp_path / "other"], print) is None
     with pytest.raises(CorpusError, match="alone"):
-        graph_file([tmp_path / "other", tmp_path])
+        graph_file([tmp_path / "other", tmp_path], print)
