@@ -14,7 +14,7 @@ from ..retrievers.compiling._masking import Masker, unique_ids
 from ..retrievers.corpus._known_files import KnownFiles
 from ..retrievers.corpus._loading import CorpusReader
 from ..retrievers.protocols import Progress
-from ..retrievers.records import FILE_HASH, Document
+from ..retrievers.records import CORPUS_ROOT, FILE_HASH, Document
 from ._roots import Roots, absolute
 from ._segment_views import SegmentedStore
 from .updates import RECORD, SyncReport, same
@@ -152,7 +152,7 @@ class Planner:
         if not roots.places:
             return roots.with_paths([path]), None
         gone = [number for number, root in enumerate(roots.places) if len(roots.places) == 1 or not root.exists()]
-        if len(gone) != 1:
+        if len(gone) != 1 or (path.is_file() and roots.places[gone[0]].is_dir()):
             raise UpdateError(
                 f"{path} is none of the folders that the index was made from ({', '.join(map(str, roots.places))}):"
                 f" add it with  trailhound update INDEX {path}"
@@ -171,11 +171,7 @@ class Planner:
             if stored and same(self._store.document(document.id), document):
                 continue
             if others.get(document.id) is not None:
-                raise CorpusError(
-                    f"the id {document.id!r} names another document that the index holds, of another place:"
-                    " rename one of the two, or delete that (--delete)",
-                    document.source or None,
-                )
+                raise _of_another_place(document)
             changed.append(document)
             (replaced if stored else added).append(document.id)
         unread = {self.masked(name): why for name, why in known.unread.items()}
@@ -229,9 +225,13 @@ class Reading:
         """Yield the documents.
 
         Raises:
-            CorpusError: when a path is not there, or nothing of them can be read.
+            CorpusError: when a path is not there, nothing of them can be read, or a file has the id of a document
+                that came from another root.
         """
+        origins = {one.id: _root_of(one) for one in self._planner.origins}
         for document in self._planner.reader(self._paths, self._known):
+            if origins.get(document.id) not in (None, document.metadata.get(CORPUS_ROOT, 0)):
+                raise _of_another_place(document)
             self._came.add(document.id)
             yield document
         if not (self._came or self._known.unchanged or self._known.empty):
@@ -258,6 +258,14 @@ class Reading:
         here, unread = set(map(self._planner.masked, files)), set(map(self._planner.masked, self._known.unread))
         inside = {one.id: one for path in self._paths for one in within(self._planner.origins, self._roots, path)}
         return [name for name, one in inside.items() if name not in here and not _kept(one, unread)]
+
+
+def _of_another_place(document: Document) -> CorpusError:
+    return CorpusError(
+        f"the id {document.id!r} names another document that the index holds, of another place:"
+        " rename one of the two, or delete that (--delete)",
+        document.source or None,
+    )
 
 
 def within(origins: Iterable[Origin], roots: Roots, path: Path) -> list[Origin]:

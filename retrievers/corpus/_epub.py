@@ -39,7 +39,7 @@ def read_epub(data: bytes, path: Path) -> ReadText:
             continue
         content = archive.read(name)
         try:
-            chapters.append(html_to_text(decode_text(content, path, declared_encoding(content)).text))
+            chapters.append(html_to_text(decode_text(content, path, declared_encoding(content)).text, xml=True))
         except CorpusError as cause:
             raise CorpusError(f"{name} in it is no text: is the book protected? Leave it out", path) from cause
     notes = (f"{missing} chapters are missing",) if missing else ()

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from ._encodings import decode_text
 from ._html_furniture import left_out
-from ._html_source import bounded_html
+from ._html_source import bounded_html, opened_and_closed
 from ._html_text import HtmlBlock, blocks_of, joined
 from ._html_tree import Tree
 from ._read_text import ReadText
 
-HTML_SUFFIXES = (".html", ".htm", ".xhtml", ".xht")
+_XHTML_SUFFIXES = (".xhtml", ".xht")
+HTML_SUFFIXES = (".html", ".htm", *_XHTML_SUFFIXES)
 
 _HEAD = 4096
 """Bytes among which a page declares its encoding; browsers read 1,024."""
@@ -35,7 +36,7 @@ def read_html(data: bytes, path: Path) -> ReadText:
         CorpusError: the bytes are no text in any encoding.
     """
     decoded = decode_text(data, path, declared_encoding(data))
-    read = html_to_text(decoded.text)
+    read = html_to_text(decoded.text, xml=path.suffix.lower() in _XHTML_SUFFIXES)
     notes = (*filter(None, (decoded.note,)), *read.notes)
     return ReadText(
         read.title, read.text, notes=notes, encoding=decoded.encoding, left_out=read.left_out, repeated=read.repeated
@@ -49,12 +50,16 @@ def declared_encoding(data: bytes) -> str | None:
     return found[1].decode("ascii", errors="replace") if found else None
 
 
-def html_to_text(html: str) -> ReadText:
+def html_to_text(html: str, xml: bool = False) -> ReadText:
     """Return the title (title element, else first h1, else first heading) and the text of an HTML page, as Markdown.
 
     Blocks are set apart by an empty line; scripts, styles, hidden parts and page furniture are left out.
+
+    Args:
+        html: the page.
+        xml: it is XHTML, whose elements may close themselves.
     """
-    source, notes = bounded_html(html)
+    source, notes = bounded_html(opened_and_closed(html) if xml else html)
     tree = Tree(source)
     if tree.chars() == 0 and "<noscript" in source:
         tree = Tree(source, noscript=True)

@@ -62,7 +62,18 @@ _BREAKS_OUT = re.compile(
     r"<(?:p|div|h[1-6]|ul|ol|li|table|pre|main|article|section|body|nav|footer|header|blockquote|dl|foreignobject)\b",
     re.IGNORECASE,
 )
+_EMPTY = re.compile(r"""<([a-zA-Z][^\s<>/"']*+)((?:[^<>"']|"[^"<]*"|'[^'<]*')*+)(?<=/)>""")
 _MARKUP = str.maketrans({"<": "&lt;", "&": "&amp;"})
+
+
+def opened_and_closed(xhtml: str) -> str:
+    """Return XHTML with ``<script/>`` as ``<script></script>``: HTML takes the first for an element that is open."""
+    return _EMPTY.sub(_spelled_out, xhtml)
+
+
+def _spelled_out(empty: re.Match[str]) -> str:
+    name, attributes = empty.groups()
+    return empty[0] if name.lower() in _VOID else f"<{name}{attributes[:-1]}></{name}>"
 
 
 def bounded_html(html: str) -> tuple[str, list[str]]:

@@ -17,6 +17,12 @@ _REST = re.compile(r"(\w[^\W\d_]*)\S*")
 """The rest of a divided word, with what is written to it; the letters that it begins with are ``[1]``."""
 
 _NUMBER = re.compile(r"\d+")
+_PAGE_WORDS = frozenset({"page", "pages", "p", "pg", "of", "seite", "von", "s", "sur", "de", "página", "pagina", "di"})
+"""Words of a line that is nothing but a page number."""
+
+_SUSPENDED = frozenset({"and", "or", "to", "und", "oder", "et", "ou", "y", "o", "e"})
+"""Words after a hyphen that stands for what follows: short- and long-term."""
+
 _PREFIXES = frozenset({"self", "well", "non", "ex", "half", "all", "quasi", "vice"})
 """Words before a hyphen that stays."""
 
@@ -59,8 +65,13 @@ def _edges(lines: Sequence[Line]) -> Iterable[int]:
 
 
 def _forms(text: str, page: int) -> Iterable[str]:
-    """Return a line as it is, and with each number that may count pages as its distance from the page's place."""
+    """Return a line as it is, and a page number with its number as the distance from the page's place.
+
+    A line with other words is no page number, though its number may rise with the pages: "Invoice 1001", "Room 3".
+    """
     yield text
+    if not _PAGE_WORDS.issuperset(word.lower() for word in _LETTERS.findall(text)):
+        return
     for match in _NUMBER.finditer(text):
         if len(match[0]) <= 6:
             yield f"{text[: match.start()]}\0{int(match[0]) - page}\0{text[match.end() :]}"
@@ -105,8 +116,9 @@ class Hyphens:
             text = line.text
             divided = _divided(written[-1]) if written else None
             rest = _REST.match(text) if divided is not None else None
-            if divided is not None and rest is not None:
-                stays = self._stays(divided[1], rest[1])
+            if divided is not None and rest is not None and rest[1].lower() not in _SUSPENDED:
+                before = written[-1][: divided.start()]
+                stays = before.endswith(_HYPHENS) or self._stays(divided[1], rest[1])
                 written[-1] = (written[-1] if stays else written[-1][:-1]).rstrip("\u00ad") + rest[0]
                 text = text[rest.end() :].lstrip()
             elif line.apart and written:

@@ -105,13 +105,16 @@ def identifiers(text: str) -> list[Identifier]:
             pieces = _word().findall(part)
             if pieces and _is_identifier(part, pieces):
                 both = terms(part)
-                names = tuple(dict.fromkeys(_wholes(part, pieces) if len(pieces) > 1 else both.words[:1]))
+                whole = len(pieces) > 1 or len(part) > len(pieces[0])
+                names = tuple(dict.fromkeys(_wholes(part, pieces) if whole else both.words[:1]))
                 found.append(Identifier(names, stretch.start(), stretch.end()))
     return found
 
 
 def _is_identifier(part: str, pieces: list[str]) -> bool:
     digits, letters = sum(map(str.isdigit, part)), sum(map(str.isalpha, part))
+    if len(pieces) == 1 and part[-1] in "+#":  # C++
+        return True
     if len(pieces) == 1 and "_" not in part:
         humps = len(_parts(part))
         if digits:
@@ -201,7 +204,7 @@ def _wholes(part: str, pieces: list[str]) -> Iterator[str]:
         if not simple:
             yield lowered
         joined = _JOINT.sub("", lowered)
-        if joined != lowered and joined not in pieces and len(joined) <= _LONGEST_JOINED:
+        if joined != lowered and joined not in map(str.lower, pieces) and len(joined) <= _LONGEST_JOINED:
             yield _stem(joined)
     else:
         yield from _pieces(lowered)

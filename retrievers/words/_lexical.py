@@ -23,13 +23,16 @@ from ...errors import DamagedIndexError, StorageError
 from .._atomic_file import storing
 from ..protocols import Progress
 from ..records import Hits, Query, Rows
-from ._analyser import FUNCTION_WORDS, STOP_WORDS, Identifier, terms, words
+from ._analyser import FUNCTION_WORDS, STOP_WORDS, Identifier, identifiers, terms, words
 
 MOST_IDENTIFIED = 5
 """Passages that an identifier may stand in to be the name of each."""
 
 _WEIGHTS = {"both": 1.0, "title": 0.5}
 """What the words of a question weigh in a field."""
+
+_IDENTIFIER_WEIGHT = 1.0
+"""What an identifier as a whole weighs beside that."""
 
 _WORD_AS_FORM = 0.1
 """What a word of letters alone weighs among the forms of a passage: it may be written in two words there."""
@@ -176,6 +179,7 @@ class LexicalIndex:
             weight = _FORM_WEIGHT * sqrt(count)
             clauses.append(self._clause("forms", form, weight))
             clauses += [self._clause(field, form, weight * share) for field, share in _WEIGHTS.items()]
+        clauses += [self._clause("forms", one.terms[0], _IDENTIFIER_WEIGHT) for one in identifiers(text)]
         return tantivy.Query.boolean_query([(tantivy.Occur.Should, clause) for clause in clauses]) if clauses else None
 
     def _clause(self, field: str, term: str, weight: float) -> Any:

@@ -447,3 +447,13 @@ def test_an_unchanged_folder_needs_no_lock(docs: Path, index: Index) -> None:
         assert holder.stdout.readline() == b"held\n"
         assert index.sync(docs).update is None
         holder.kill()
+
+
+def test_a_file_of_another_place_takes_the_place_of_none(docs: Path, index: Index, tmp_path: Path) -> None:
+    before, name = texts_of(index), index.store.document_ids()[0]
+    write(tmp_path / "other", {name: "Of another place."})
+    with pytest.raises(CorpusError, match="of another place"):
+        index.change([tmp_path / "other"], replace=True)
+    with pytest.raises(UpdateError, match="none of the folders"):
+        index.sync(tmp_path / "other" / name)
+    assert texts_of(index) == before

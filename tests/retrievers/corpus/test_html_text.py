@@ -321,3 +321,10 @@ def test_any_input_is_read(page: str) -> None:
     read = html_to_text(page)
     assert not read.title.startswith(" ")
     assert "\0" not in read.text
+
+
+@pytest.mark.parametrize("empty", ["script src='x.js'", "style", "video", "nav", "noscript", "div hidden='hidden'"])
+def test_an_element_of_xhtml_that_closes_itself_swallows_nothing(empty: str) -> None:
+    page = f"<html xmlns='x'><head><{empty}/></head><body><p>one</p><{empty}/><p>two<br/>three</p></body></html>"
+    read = read_html(page.encode(), Path("page.xhtml"))
+    assert read.text.split() == ["one", "two", "three"]

@@ -301,3 +301,22 @@ def test_damage_anywhere_gives_text_or_an_error_that_names_the_file() -> None:
             assert str(error).startswith("x.pdf: ")  # noqa: PT017
         else:
             assert list(read.page_starts) == sorted(read.page_starts)
+
+
+def test_a_line_that_counts_with_the_pages_is_no_page_number() -> None:
+    invoices = [
+        lines("ACME Corp", f"Invoice {1000 + k}", f"Amount due: {37 * k} crowns", f"Due on {k} May 2024", f"Page {k}")
+        for k in range(1, 7)
+    ]
+    text = drawn(*invoices).text
+    for k in range(1, 7):
+        assert f"Invoice {1000 + k}" in text
+        assert f"Due on {k} May 2024" in text
+    assert "Page 3" not in text
+    assert text.count("ACME Corp") == 1
+
+
+def test_hyphens_of_a_compound_and_before_and_stay() -> None:
+    text = drawn(lines("It shows the state-of-the-", "art of short-", "and long-term care.")).text
+    assert "state-of-the-art" in text
+    assert "short-\nand long-term" in text

@@ -57,7 +57,7 @@ RIVALS = [
     ("", "The header of the letter: please parse this. HTTP is a protocol, and the header header is long."),
     ("", "Pump X 1234 liters; AB blood group; X marks. 1234 is a number, 9 too."),
     ("", "Take 978 or 3 or 16 of these, 0 left, 148410 in total. Version 8 and 0 and 11."),
-    ("", "Plain C is not compiled. The err was a conn and a reset; 104 of them."),
+    ("", "Plain C is not compiled: c11 and c99 of C. The err was a conn and a reset; 104 of them."),
 ]
 
 
@@ -142,6 +142,7 @@ def test_a_question_that_quotes_a_passage_finds_it(
         ("self.foo_bar(x)", ["self.foo_bar"]),
         ("E0308 since 8.0.11, see src/app/config.yaml", ["e0308", "8.0.11", "src/app/config.yaml"]),
         (f"sum {SHA}", [SHA]),
+        ("Is C++ or C# older?", ["c++", "c#"]),
         ("mail joe@example.com", ["joe@example.com"]),
         ("YouTube, iPhone, McDonald and O'Neill in the 20th and the 1990s", []),
         ("a well-known 3-year-old in 1971 and 1970-71, and/or mid-1990s", []),
