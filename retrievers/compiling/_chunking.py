@@ -156,7 +156,11 @@ def _within(document: Document, units: Units, parts: list[Sequence[Unit]], windo
         unread = []
         for place, part in enumerate(parts):
             some = _halves(document.text, part) if place in long else [part]
-            unread += range(len(halved), len(halved) + len(some)) if place in long else ()
+            size = part[-1].end - part[0].start
+            if all(0 < half[-1].end - half[0].start < size for half in some):
+                unread += range(len(halved), len(halved) + len(some))
+            else:  # not cut, or it cannot be
+                some = [part]
             halved += some
         parts = halved
         passages = [_passage(document, units, part) for part in parts]
