@@ -170,9 +170,9 @@ class Units:
     def _fitting(self, start: int, end: int, cost: float, reserved: int) -> Iterator[Unit]:
         """Yield the part, or the parts of it that fit beside what must stay before the first of them."""
         size = self._ruler.size(start, end)
-        room = self._most - reserved
+        room = max(1, self._most - reserved)
         while size > room:
-            stop = self._place_to_cut(start, end, room, size)
+            stop = max(start + 1, self._place_to_cut(start, end, room, size))  # a part is never empty
             taken = self._ruler.size(start, stop)
             yield Unit(start, stop, taken, cost)
             start = _skip_space(self._text, stop, end)
