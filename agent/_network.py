@@ -5,51 +5,25 @@ Letters: b searches, k candidate slots, e evidence slots, o operators (EXPAND an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..envs._batch import Observation
 from ..envs._fact_world import KNOWN_ANSWER
-from ..envs.settings import BUDGET, DYNAMIC, OPERATOR, OPTIONAL, PAIR, STATIC, SUB_INDEXES, TO_BE_LEARNED
+from ..envs.settings import BUDGET, DYNAMIC, OPERATOR, OPTIONAL, PAIR, STATIC, SUB_INDEXES
 from ..graph._encoder import QuestionConditionedGNN, TypedLinks
 from ..graph._facts import FactTable
 from ..graph._knowledge_graph import GROUPS, Relation
+from ._network_settings import NetworkSettings
+from ._scorer import never_met
 
 PART = 64
 """States that :func:`in_parts` reads at a time."""
 
 ILLEGAL = -1e9
 """Logit of an action that is not legal; finite, so that gradients stay finite."""
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkSettings:
-    """Architecture of the policy network.
-
-    Attributes:
-        question_dimension: of the encoder's vectors.
-        question_width: the question is projected to so many numbers.
-        width: of candidate and search states, d.
-        rounds: of message passing; 0 leaves the graph neural network out (the ablation).
-        dropout: on the question vector, in training.
-        fact_kinds: kinds of edges of the knowledge graph that it reasons over; 0 for texts.
-        fact_scale: what an inner product of a query and an entity is multiplied by to be a logit.
-        fact_dropout: share of its facts that a step of training does not see.
-        known_dropout: share of the searches of such a step that do not see which answers are known.
-        embedding: whether the vectors of the knowledge graph are used (or left out: the ablation).
-    """
-
-    question_dimension: int = 384
-    question_width: int = 24
-    width: int = 64
-    rounds: int = 2
-    dropout: float = 0.2
-    fact_kinds: int = 0
-    fact_scale: float = 1.0
-    embedding: bool = True
-    fact_dropout: float = 0.2
-    known_dropout: float = 0.5
 
 
 class PolicyNetwork(nn.Module):
@@ -74,8 +48,7 @@ class PolicyNetwork(nn.Module):
         self.pair_candidate = nn.Linear(d, d)
         self.pair_evidence = nn.Linear(d, d)
         self.pair_out = nn.Linear(2 * d, d)
-        kinds = settings.fact_kinds or 2 * len(Relation)
-        self.graph = QuestionConditionedGNN(d, kinds, q, settings.rounds) if settings.rounds else None
+        self.graph = QuestionConditionedGNN(d, settings.link_kinds, q, settings.rounds) if settings.rounds else None
         self.search = nn.Sequential(nn.Linear(3 * d + q + len(BUDGET), d), nn.ReLU(), nn.Linear(d, d), nn.ReLU())
         self.operator = nn.Embedding(len(SUB_INDEXES) + len(GROUPS), d)
         self.operator_features = nn.Linear(len(OPERATOR), d)
@@ -108,8 +81,13 @@ class PolicyNetwork(nn.Module):
     @property
     def unlearned(self) -> frozenset[int]:
         """The sub-indexes of ``TO_BE_LEARNED`` that its training never met."""
-        numbers = [SUB_INDEXES.index(name) for name in TO_BE_LEARNED]
-        return frozenset(number for number in numbers if not self.operator.weight[number].any())
+        return never_met(self.operator.weight.detach().cpu().numpy())
+
+    @torch.inference_mode()
+    def opinions(self, observation: Observation) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return unmasked logits [b, a] and values [b] as arrays; fulfils ``Scorer``."""
+        logits, values = self.scores(as_tensors(observation, self.device))
+        return logits.cpu().numpy(), values.cpu().numpy()
 
     def use_facts(self, table: FactTable) -> None:
         """Give the network the facts of the index that it searches, on its device; needed where there are any."""
@@ -225,6 +203,11 @@ class PolicyNetwork(nn.Module):
         hidden = torch.relu(states + self.operator_features(features) + self.operator_search(search).unsqueeze(1))
         scores: Tensor = self.operator_score(hidden).squeeze(2)
         return scores
+
+
+def as_tensors(observation: Observation, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    """Return the observation's arrays as tensors on ``device``; on the CPU they share their memory."""
+    return {name: torch.from_numpy(array).to(device) for name, array in observation.items()}
 
 
 def in_parts(network: PolicyNetwork, observation: dict[str, Tensor], mask: Tensor) -> tuple[Tensor, Tensor]:

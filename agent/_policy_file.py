@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.numpy import load, save
 
 from ..envs.settings import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC, EnvironmentSettings
 from ..errors import PolicyError
@@ -19,8 +21,12 @@ from ..retrievers._hashed_files import fingerprint, read_listed, read_sealed_jso
 from ..retrievers.protocols import Encoder
 from ..retrievers.vectors._encoder import MiniLMEncoder
 from ..retrievers.vectors._minilm import Adapter, load_adapter, save_adapter
-from ._network import NetworkSettings, PolicyNetwork
+from ._network_settings import NetworkSettings
 from ._rollout import Confidence
+from ._scorer import NumpyScorer
+
+if TYPE_CHECKING:
+    from ._network import PolicyNetwork
 
 FORMAT = 1
 WEIGHTS = "policy.safetensors"
@@ -29,12 +35,13 @@ _REMEDY = "train it again, or go on with its training where that was interrupted
 FEATURES = {"static": STATIC, "dynamic": DYNAMIC, "pair": PAIR, "operator": OPERATOR, "budget": BUDGET}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoadedPolicy:
     """A policy that is ready to search.
 
     Attributes:
-        network: in evaluation mode.
+        architecture: of the network.
+        weights: of the network, by name.
         settings: the environment it was trained in.
         encoder: name of the encoder whose vectors it knows.
         training: what ``policy.json`` says of its training.
@@ -42,12 +49,28 @@ class LoadedPolicy:
         adapter: what makes the built-in encoder its hop encoder.
     """
 
-    network: PolicyNetwork
+    architecture: NetworkSettings
+    weights: Mapping[str, NDArray[np.float32]]
     settings: EnvironmentSettings
     encoder: str
     training: Mapping[str, Any]
     adapter: Adapter | None = None
     confidence: Confidence | None = None
+
+    @cached_property
+    def network(self) -> PolicyNetwork:
+        """The network as torch has it, in evaluation mode: to go on training, and to walk the facts of a graph."""
+        import torch
+
+        from ._network import PolicyNetwork
+
+        network = PolicyNetwork(self.architecture)
+        network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in self.weights.items()})
+        return network.eval()
+
+    def scorer(self) -> NumpyScorer:
+        """Return the network as a search over texts runs it."""
+        return NumpyScorer(self.architecture, self.weights)
 
     def hop_encoder(self, threads: int | None = None) -> Encoder | None:
         """Load the hop encoder that the policy was trained with, if it was."""
@@ -64,7 +87,7 @@ def save_policy(
 ) -> None:
     """Write a policy; each file appears whole or not at all, the description last."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
+    weights = {name: np.ascontiguousarray(tensor.cpu().numpy()) for name, tensor in network.state_dict().items()}
     write_atomically(folder / WEIGHTS, save(weights))
     if adapter is not None:
         save_adapter(folder, adapter)
@@ -102,22 +125,21 @@ def load_policy(folder: Path) -> LoadedPolicy:
         raise PolicyError(f"{folder} was trained by another version of Trailhound: train it again")
     try:
         encoder, training = str(description["encoder"]), dict(description["training"])
-        network = PolicyNetwork(NetworkSettings(**description["network"]))
+        architecture = NetworkSettings(**description["network"])
         settings = EnvironmentSettings(**description["environment"])
         fitted = description.get("confidence")
         confidence = None if fitted is None else Confidence.from_json(fitted)
-        weights = read_listed(folder / WEIGHTS, description["files"][WEIGHTS], PolicyError, _REMEDY)
-        network.load_state_dict(load(weights))
-    except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
-        what = shorten(str(error), 200)  # torch's are many lines long
-        raise PolicyError(f"the policy in {folder} is damaged ({what}): {_REMEDY}") from error
-    if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
+        weights = load(read_listed(folder / WEIGHTS, description["files"][WEIGHTS], PolicyError, _REMEDY))
+        architecture.check(weights)
+    except (SafetensorError, TypeError, ValueError, KeyError) as error:
+        raise PolicyError(f"the policy in {folder} is damaged ({shorten(str(error), 200)}): {_REMEDY}") from error
+    if not all(np.isfinite(array).all() for array in weights.values()):
         raise PolicyError(f"the policy in {folder} has weights that are not finite: {_REMEDY}")
     wanted = description.get("hop_encoder")
     adapter = None if wanted is None else load_adapter(folder)
     if adapter is not None and adapter.digest != wanted:
         raise PolicyError(f"the hop encoder in {folder} is not the one that the policy was trained with: train again")
-    return LoadedPolicy(network.eval(), settings, encoder, training, adapter, confidence)
+    return LoadedPolicy(architecture, weights, settings, encoder, training, adapter, confidence)
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

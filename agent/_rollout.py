@@ -8,16 +8,14 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from ..envs._batch import Lane, Observation, SearchBatch
+from ..envs._batch import Lane, SearchBatch
 from ..envs._world import QuestionWorld
 from ..envs.settings import ActionLayout, EnvironmentSettings
 from ..retrievers._calibration import LogisticCurve, fit_curve
 from ..retrievers.records import Rows
-from ._network import PolicyNetwork
+from ._scorer import Scorer
 
 Explain = Callable[[SearchBatch, int, int], tuple[str, str]]
 """Called with batch, lane and action; returns what the action does and why."""
@@ -135,13 +133,8 @@ class Confidence:
         return cls(curve, int(values["searches"]), int(values["complete"]))
 
 
-def as_tensors(observation: Observation, device: torch.device | str = "cpu") -> dict[str, Tensor]:
-    """Return the observation's arrays as tensors on ``device``; on the CPU they share their memory."""
-    return {name: torch.from_numpy(array).to(device) for name, array in observation.items()}
-
-
 def search_worlds(
-    network: PolicyNetwork,
+    network: Scorer,
     settings: EnvironmentSettings,
     worlds: Iterable[QuestionWorld],
     lanes: int = 64,
@@ -199,12 +192,10 @@ class _Opinion:
     value: float
 
 
-@torch.inference_mode()
-def _opinions(network: PolicyNetwork, batch: SearchBatch, active: list[int]) -> list[_Opinion]:
+def _opinions(network: Scorer, batch: SearchBatch, active: list[int]) -> list[_Opinion]:
     """Return what the policy thinks of the states of the active lanes."""
     observation = {name: array[active] for name, array in batch.observation.items()}
-    scores = network.scores(as_tensors(observation, network.device))
-    logits, values = (np.asarray(tensor.cpu().numpy()) for tensor in scores)
+    logits, values = network.opinions(observation)
     legal = np.where(batch.mask[active], logits.astype(np.float64), -np.inf)
     odds = np.exp(legal - legal.max(axis=1, keepdims=True))
     chances = odds / odds.sum(axis=1, keepdims=True)

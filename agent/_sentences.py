@@ -17,28 +17,33 @@ CANDIDATES = 3
 """Sentences of each of them that are encoded: those with most of the question's words."""
 
 
-def best_sentences(
-    index: Index, question: str, passages: Sequence[Passage], vectors: bool = True
-) -> list[SupportingSentence | None]:
-    """Return for each passage, best first, the sentence that agrees best with the question; None where there is none.
+class SupportingSentences:
+    """Seeks the sentences that support a question, as the index weighs its words now."""
 
-    A sentence scores the share of the question's terms, weighed by their idf, that it has, 0 to 1. In the first
-    ``COMPARED`` passages the cosine of the sentence with the question is added, so that these rank before the rest;
-    not without ``vectors``, for a search that loads no encoder.
-    """
-    terms = term_hashes(question)
-    idf = index.terms.idf(terms)
-    weights = idf / max(float(idf.sum()), 1e-9)
-    found = [_scored(passage, terms, weights) for passage in passages]
-    compared = [sorted(mine, key=lambda one: -one.score)[:CANDIDATES] for mine in found[:COMPARED]]
-    texts = [
-        passage.text[one.start : one.end] for passage, mine in zip(passages, compared, strict=False) for one in mine
-    ]
-    if texts and vectors:
-        asked, *encoded = index.encoder.encode([question, *texts])
-        cosines = iter([float(vector @ asked) for vector in encoded])
-        found[:COMPARED] = [[_raised(one, next(cosines)) for one in mine] for mine in compared]
-    return [max(mine, key=lambda one: one.score, default=None) for mine in found]
+    def __init__(self, index: Index, question: str) -> None:
+        self._index = index
+        self._question = question
+        self._terms = term_hashes(question)
+        idf = index.terms.idf(self._terms)
+        self._weights = idf / max(float(idf.sum()), 1e-9)
+
+    def best(self, passages: Sequence[Passage], vectors: bool = True) -> list[SupportingSentence | None]:
+        """Return for each passage, best first, the sentence that agrees best with the question; None without any.
+
+        A sentence scores the share of the question's terms, weighed by their idf, that it has, 0 to 1. In the first
+        ``COMPARED`` passages the cosine of the sentence with the question is added, so that these rank before the
+        rest; not without ``vectors``, for a search that loads no encoder.
+        """
+        found = [_scored(passage, self._terms, self._weights) for passage in passages]
+        compared = [sorted(mine, key=lambda one: -one.score)[:CANDIDATES] for mine in found[:COMPARED]]
+        texts = [
+            passage.text[one.start : one.end] for passage, mine in zip(passages, compared, strict=False) for one in mine
+        ]
+        if texts and vectors:
+            asked, *encoded = self._index.encoder.encode([self._question, *texts])
+            cosines = iter([float(vector @ asked) for vector in encoded])
+            found[:COMPARED] = [[_raised(one, next(cosines)) for one in mine] for mine in compared]
+        return [max(mine, key=lambda one: one.score, default=None) for mine in found]
 
 
 def _scored(passage: Passage, terms: np.ndarray, weights: np.ndarray) -> list[SupportingSentence]:

@@ -17,11 +17,12 @@ from ..graph._facts import FactTable
 from ..index.index import Index
 from ..retrievers.records import Passage, Query, SupportingSentence
 from ..retrievers.vectors._late_interaction import LATE
-from ._explanation import FactExplanation, explain
-from ._fixed_systems import FIXED, FixedSystem, Ranked, TunedQueries
+from ._explanation import explain
+from ._fixed_systems import FIXED, FixedSystem, Ranked
 from ._policy_file import LoadedPolicy, load_policy
 from ._reranking import CANDIDATES, new_order, open_reranker
 from ._rollout import Explain, search_worlds
+from ._scorer import Scorer
 
 SYSTEMS = (*FIXED, "exhaustive", "policy")
 
@@ -51,19 +52,25 @@ class PolicySystem:
                 f" with {index.encoder_name!r}: train on this index, or build it with that encoder"
             )
         self._index = index
-        self._network = policy.network
         self._confidence = policy.confidence
         self._hop_encoder = policy.hop_encoder(threads=1)
-        if index.facts is not None:
-            self._network.use_facts(FactTable(index.facts))
+        self._explain: Explain = explain
+        self._scorer: Scorer
+        if index.facts is None:
+            self._scorer = policy.scorer()
+        else:
+            from ._fact_explanation import FactExplanation  # which imports torch
+
+            self._scorer = network = policy.network
+            network.use_facts(FactTable(index.facts))
+            self._explain = FactExplanation(network)
         self._settings = replace(policy.settings, expand_everything=True) if exhaustive else policy.settings
         wide = "exhaustive search, ranked by the " if self._settings.expand_everything else ""
         self.name = f"{wide}policy {label}"
 
     def rank(self, question: str, limit: int) -> Ranked:
         """Return at most ``limit`` passages."""
-        words = explain if self._index.facts is None else FactExplanation(self._network)
-        return self.rank_world(self.world(question), limit, words)
+        return self.rank_world(self.world(question), limit, self._explain)
 
     def rank_fact(self, question: str, answer: str, limit: int) -> Ranked:
         """Answer a question of a test: rank at most ``limit`` entities while the fact that gives ``answer`` is hidden.
@@ -78,7 +85,7 @@ class PolicySystem:
 
     def rank_world(self, world: QuestionWorld, limit: int, words: Explain | None) -> Ranked:
         """Search a world; ``words`` explains each action."""
-        outcome = search_worlds(self._network, self._settings, [world], lanes=1, explain=words)[0]
+        outcome = search_worlds(self._scorer, self._settings, [world], lanes=1, explain=words)[0]
         return Ranked(
             outcome.ranking[:limit],
             outcome.scores[:limit],
@@ -153,6 +160,8 @@ def open_system(
                 f"tuned queries ({query_encoder}) are for a fixed system that compares vectors, like dense or hybrid:"
                 f" a policy takes its encoder from its own folder, and {name or 'the default'!r} is none of these"
             )
+        from ._tuned_queries import TunedQueries  # which imports torch
+
         fixed = FixedSystem(index, name, TunedQueries(query_encoder, index))
         return fixed if reranker is None else RerankedSystem(index, fixed, reranker)
     system = _open_system(index, name, policy)

@@ -7,9 +7,10 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import QuestionsError
 from ..index.index import Index
@@ -17,17 +18,22 @@ from ..retrievers._places import in_full, place_of
 from ..retrievers.corpus._normalise import normalise
 from ..retrievers.records import LONGEST_QUESTION, Passage, SupportingSentence
 from ._fixed_systems import Ranked
+from ._later import Later, LaterField
 from ._rollout import Decision
-from ._sentences import best_sentences
+from ._sentences import SupportingSentences
 from ._systems import RerankedSystem, open_system
-from .reader._language_models import answering_reader
 from .reader._protocol import Answer, cited_numbers, cited_passage
+
+if TYPE_CHECKING:
+    from .reader._extractive import ExtractiveReader
+
+T = TypeVar("T")
 
 READ = 5
 """Passages that are read for an answer where no policy took any."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
     """A passage that was found.
 
@@ -38,7 +44,7 @@ class Evidence:
         taken: the policy chose it; the others are what else came into view, ranked behind.
         how: what brought it into view, in words.
         sentence: the one that supports the question best, by the re-ranker where there is one; None for a passage
-            without sentences, and for entities.
+            without sentences, and for entities. The sentences of a result are sought when the first is looked at.
         page: that this sentence stands on, counted from 1, where the document has pages.
     """
 
@@ -47,8 +53,8 @@ class Evidence:
     score: float
     taken: bool
     how: str
-    sentence: SupportingSentence | None = None
-    page: int | None = None
+    sentence: LaterField[SupportingSentence | None] = LaterField(None)  # noqa: RUF009 - a descriptor
+    page: LaterField[int | None] = LaterField(None)  # noqa: RUF009 - a descriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ class Step:
     probability: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SearchResult:
     """The answer to one search.
 
@@ -85,7 +91,8 @@ class SearchResult:
         calls: sub-index calls and hops.
         confidence: the probability that the passages taken are all the evidence there is; None for a fixed system, and
             for a policy whose training did not come to its end.
-        answer: what the reader makes of the evidence; None when there is no reader, or nothing to read.
+        answer: what the reader makes of the evidence; None when there is no reader, or nothing to read. It is read when
+            it is first looked at, which the milliseconds do not hold.
     """
 
     question: str
@@ -95,7 +102,7 @@ class SearchResult:
     milliseconds: float
     calls: int
     confidence: float | None = None
-    answer: Answer | None = None
+    answer: LaterField[Answer | None] = LaterField(None)  # noqa: RUF009 - a descriptor
 
     def context(self, token_budget: int, count_tokens: Callable[[str], int] | None = None) -> str:
         """Pack the evidence into a prompt: ``[rank] title (file, page)``, then its text, best passages first.
@@ -153,7 +160,8 @@ class SearchAgent:
         query_encoder: the folder of tuned queries (``trailhound tune-query`` or ``tune``), for a fixed system that
             compares vectors, like ``dense`` or ``hybrid``.
 
-    The policy's own reader answers, or the one that ships with the package.
+    The policy's own reader answers, or the one that ships with the package. It is loaded with the first answer that is
+    looked at.
 
     Attributes:
         answered_by: which policy or fixed system answers.
@@ -177,9 +185,8 @@ class SearchAgent:
         self._system = open_system(self.index, system, *folders)
         self.answered_by = self._system.name
         self._compares = system != "lexical"  # which loads no encoder
-        self._reader = None
-        if self.index.facts is None:  # over facts the entity that was taken is the answer
-            self._reader = answering_reader(None if policy is None else Path(policy))
+        self._policy = None if policy is None else Path(policy)
+        self._reader = Later(self._load_reader)
 
     def search(self, question: str, limit: int = 10) -> SearchResult:
         """Find the evidence for a question, in the index as it is when the search begins.
@@ -200,13 +207,17 @@ class SearchAgent:
         with self.index.snapshot():
             ranked = self._system.rank(text, limit)
             evidence, path = self._evidence(text, ranked), tuple(self._step(decision) for decision in ranked.decisions)
-            answer = None
-            if self._reader is not None:
-                read = self.index.store.passages(ranked.to_read(READ).tolist())
-                answer = self._reader.answer(text, read)
+            read = self.index.store.passages(ranked.to_read(READ).tolist())
         milliseconds = (perf_counter() - started) * 1000
         return SearchResult(
-            question, evidence, path, self.answered_by, milliseconds, ranked.calls, ranked.confidence, answer
+            question,
+            evidence,
+            path,
+            self.answered_by,
+            milliseconds,
+            ranked.calls,
+            ranked.confidence,
+            Later(lambda: self._answer(text, read)),
         )
 
     def search_many(
@@ -233,6 +244,17 @@ class SearchAgent:
                     done(len(results))
         return results
 
+    def _load_reader(self) -> ExtractiveReader | None:
+        from .reader._language_models import answering_reader
+
+        if self.index.facts is not None:  # the entity that was taken is the answer
+            return None
+        return answering_reader(self._policy)
+
+    def _answer(self, question: str, passages: Sequence[Passage]) -> Answer | None:
+        reader = self._reader.value()
+        return None if reader is None else reader.answer(question, passages)
+
     def _evidence(self, question: str, ranked: Ranked) -> tuple[Evidence, ...]:
         brought: dict[int, str] = {}
         for decision in ranked.decisions:
@@ -241,11 +263,7 @@ class SearchAgent:
                     brought.setdefault(row, decision.detail)
         rows = ranked.rows.tolist()
         passages = self.index.store.passages(rows)
-        sentences: Sequence[SupportingSentence | None] = [None] * len(rows)
-        if self.index.facts is None:
-            sentences = best_sentences(self.index, question, passages, self._compares)
-        if isinstance(self._system, RerankedSystem):
-            sentences = self._system.sentences(question, passages)
+        sentences = self._sentences(question, passages)
         return tuple(
             Evidence(
                 rank,
@@ -261,13 +279,26 @@ class SearchAgent:
             )
         )
 
-    def _page(self, passage: Passage, sentence: SupportingSentence | None) -> int | None:
+    def _sentences(self, question: str, passages: Sequence[Passage]) -> list[Later[SupportingSentence | None]]:
+        """Return the sentence of every passage that supports the question best, all sought with the first."""
+        system = self._system
+        found: Later[Sequence[SupportingSentence | None]]
+        if isinstance(system, RerankedSystem):
+            found = Later(lambda: system.sentences(question, passages))
+        elif self.index.facts is not None:
+            found = Later(lambda: [None] * len(passages))
+        else:
+            sentences = SupportingSentences(self.index, question)
+            found = Later(lambda: sentences.best(passages, self._compares))
+        return [Later(partial(_one_of, found, place)) for place in range(len(passages))]
+
+    def _page(self, passage: Passage, sentence: Later[SupportingSentence | None]) -> int | Later[int | None] | None:
         """Return the page that a sentence stands on; None where the document has none."""
         page, last = passage.metadata.get("page"), passage.metadata.get("last_page")
-        if sentence is None or not isinstance(page, int) or page == last:
+        if not isinstance(page, int) or page == last:
             return page if isinstance(page, int) else None
         starts = self.index.store.document(passage.document_id).metadata.get("page_starts", [])
-        return max(1, bisect_right(starts, sentence.document_start))
+        return Later(lambda: _page_of(sentence.value(), page, starts))
 
     def _step(self, decision: Decision) -> Step:
         passages = self.index.store.passages(decision.rows)
@@ -297,6 +328,15 @@ def _readable(question: str) -> str:
     if not normalised.text.strip():
         raise QuestionsError("the question is empty: ask something")
     return normalised.text
+
+
+def _one_of(found: Later[Sequence[T]], place: int) -> T:
+    return found.value()[place]
+
+
+def _page_of(sentence: SupportingSentence | None, first: int, starts: Sequence[int]) -> int:
+    """Return the page that a sentence stands on, the passage's first without one."""
+    return first if sentence is None else max(1, bisect_right(starts, sentence.document_start))
 
 
 def _cited(evidence: Evidence, end: int) -> str:

@@ -24,8 +24,8 @@ from pathlib import Path
 from inputs import arguments, open_index, parse
 from table import by_system, show, write
 from trailhound import Index, TrainingSource
-from trailhound.agent._fixed_systems import MEMORY_FILE
 from trailhound.agent._systems import open_system
+from trailhound.agent._tuned_queries import MEMORY_FILE
 from trailhound.learning.queries.downstream_tuning import DownstreamSettings, tune_query
 from trailhound.measuring._metrics import evaluate_run, mean
 from trailhound.measuring.evaluation import DEPTH

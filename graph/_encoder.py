@@ -9,6 +9,8 @@ from math import gcd
 import torch
 from torch import Tensor, nn
 
+from ._inference import MOST_HEADS
+
 
 @dataclass(frozen=True, slots=True)
 class TypedLinks:
@@ -42,8 +44,9 @@ class QuestionConditionedGNN(nn.Module):
     the question in the message GFM-RAG's (Luo et al. 2025, arXiv:2502.01113, section 3.2). What is new is that a
     weight depends on question and relation only.
 
-    The sum is computed where it is cheapest. Training passes messages with torch-geometric's ``MessagePassing``. A
-    search takes the same sum from torch alone, because importing torch-geometric takes two seconds. Where all searches
+    The sum is computed where it is cheapest. Training passes messages with torch-geometric's ``MessagePassing``;
+    without gradients torch alone takes the same sum, because importing torch-geometric takes two seconds, and a search
+    over texts numpy alone (:mod:`._inference`). Where all searches
     share their links (the facts of a knowledge graph), the edges of a question make one dense matrix per head, which
     searches that ask the same share: three times faster than edge by edge.
 
@@ -60,7 +63,7 @@ class QuestionConditionedGNN(nn.Module):
         super().__init__()
         self.rounds = rounds
         self.kinds = kinds
-        self.heads = gcd(width, 8)
+        self.heads = gcd(width, MOST_HEADS)
         self.label = nn.Linear(question_width, width)
         self.gate = nn.ModuleList(nn.Linear(question_width, kinds * self.heads) for _ in range(rounds))
         self.send = nn.ModuleList(nn.Linear(width, width) for _ in range(rounds))

@@ -15,8 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ...agent._network import PolicyNetwork
-from ...agent._rollout import as_tensors
+from ...agent._network import PolicyNetwork, as_tensors
 from ...envs._batch import Lane, SearchBatch
 from ...envs._world import QuestionWorld
 from ...envs.settings import STATIC, SUB_INDEXES, EnvironmentSettings

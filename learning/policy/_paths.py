@@ -15,8 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...agent._network import PolicyNetwork, in_parts
-from ...agent._rollout import as_tensors
+from ...agent._network import PolicyNetwork, as_tensors, in_parts
 from ...envs._batch import Observation, SearchBatch
 from ...envs._vector_env import Peak
 from ...envs._world import QuestionWorld

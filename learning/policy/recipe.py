@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ...agent._network import NetworkSettings
+from ...agent._network_settings import NetworkSettings
 from ...envs.settings import EnvironmentSettings
 from ...errors import RecipeError
 

@@ -2,7 +2,7 @@
 
 The loss is the marginal likelihood of the answer over what is retrieved (:mod:`._evidence_likelihood`), exact over the
 whole corpus: its vectors stay as they are, so that all scores of a batch are one matrix product and no index has to be
-encoded again. It moves the query encoder and the memory of mentions (:mod:`...agent._fixed_systems`), and afterwards,
+encoded again. It moves the query encoder and the memory of mentions (:mod:`...agent._tuned_queries`), and afterwards,
 over the rankings that the two make, the weights of the fusion with the lexical sub-index (:mod:`.fusion_training`).
 
 Of the qrels nothing is looked at but which questions belong to a split.
@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ...agent._fixed_systems import TunedQueries, check_tunable, memory_over, moved, save_memory
+from ...agent._tuned_queries import TunedQueries, check_tunable, memory_over, moved, save_memory
 from ...agent.reader._language_models import open_reader
 from ...envs._question_set import QuestionSet
 from ...envs.settings import EnvironmentSettings
@@ -116,7 +116,7 @@ def tune_query(
 
     They also say how many questions could be learned from: those whose answer stands in a passage within reach.
 
-    The folder can be used as a query encoder (:class:`...agent._fixed_systems.TunedQueries`) and as a hop encoder. An
+    The folder can be used as a query encoder (:class:`...agent._tuned_queries.TunedQueries`) and as a hop encoder. An
     interrupted run goes on when it is called again with the same arguments.
 
     Args:

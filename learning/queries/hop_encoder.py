@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...agent._fixed_systems import check_tunable
+from ...agent._tuned_queries import check_tunable
 from ...envs._question_set import QuestionSet
 from ...envs._question_view import QuestionView
 from ...envs._world import MOST_EVIDENCE, conditioned_query

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 from trailhound import EnvironmentSettings, Index
-from trailhound.agent._network import NetworkSettings, PolicyNetwork
+from trailhound.agent._network import PolicyNetwork
+from trailhound.agent._network_settings import NetworkSettings
 from trailhound.envs._batch import SearchBatch
 from trailhound.envs._question_set import QuestionSet
 

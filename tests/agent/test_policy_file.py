@@ -19,9 +19,10 @@ import torch
 import trailhound
 from safetensors.torch import load_file, save_file
 from trailhound import EnvironmentSettings
-from trailhound.agent._network import NetworkSettings, PolicyNetwork
+from trailhound.agent._network import PolicyNetwork, as_tensors
+from trailhound.agent._network_settings import NetworkSettings
 from trailhound.agent._policy_file import load_policy, save_confidence, save_policy
-from trailhound.agent._rollout import Confidence, as_tensors
+from trailhound.agent._rollout import Confidence
 from trailhound.errors import PolicyError
 from trailhound.learning.policy._paths import Steps
 from trailhound.retrievers._atomic_file import write_atomically

@@ -8,9 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from trailhound import EnvironmentSettings, Index
-from trailhound.agent._network import NetworkSettings, PolicyNetwork
+from trailhound.agent._network import PolicyNetwork, as_tensors
+from trailhound.agent._network_settings import NetworkSettings
 from trailhound.agent._policy_file import load_policy
-from trailhound.agent._rollout import SIGNALS, Outcome, as_tensors, best_action, search_worlds, strictly_decreasing
+from trailhound.agent._rollout import SIGNALS, Outcome, best_action, search_worlds, strictly_decreasing
 from trailhound.envs._batch import SearchBatch
 from trailhound.envs._question_set import QuestionSet
 from trailhound.envs._world import QuestionWorld

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from trailhound.agent._fixed_systems import MEMORY_FILE, load_memory, memory_over, moved, save_memory
+from trailhound.agent._tuned_queries import MEMORY_FILE, load_memory, memory_over, moved, save_memory
 from trailhound.errors import PolicyError
 from trailhound.index._mentioned_vectors import mentioned_vectors
 from trailhound.index.index import Index

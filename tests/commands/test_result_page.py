@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trailhound import Document, Evidence, Index, Passage, SearchAgent, SearchResult, Step
 from trailhound.agent._drawing import summarise_path
-from trailhound.agent._sentences import best_sentences
+from trailhound.agent._sentences import SupportingSentences
 from trailhound.agent.reader._protocol import Answer
 from trailhound.cli import main
 from trailhound.commands.result_page import print_result
@@ -169,9 +169,9 @@ def test_the_best_sentence_shares_words_with_the_question(tmp_path: Path, hashin
         [Document(f"{k}", "", text) for k, text in enumerate(texts)], tmp_path / "i", encoder=hashing_encoder
     )
     passages = list(index.store)
-    assert best_sentences(index, "What fare do dogs pay?", passages, vectors=False)[0] is not None
-    assert best_sentences(index, "What fare do dogs pay?", passages, vectors=False)[0] is not None
-    found = best_sentences(index, "What fare do dogs pay?", passages)
+    assert SupportingSentences(index, "What fare do dogs pay?").best(passages, vectors=False)[0] is not None
+    assert SupportingSentences(index, "What fare do dogs pay?").best(passages, vectors=False)[0] is not None
+    found = SupportingSentences(index, "What fare do dogs pay?").best(passages)
     assert all(sentence is not None for sentence in found)
     chosen = [one.text[s.start : s.end] for one, s in zip(passages, found, strict=True) if s is not None]
     assert chosen == ["Dogs pay half of the fare.", "Dogs bark there."]

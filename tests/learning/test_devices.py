@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 from trailhound import EnvironmentSettings, Index, load_recipe
-from trailhound.agent._network import NetworkSettings, PolicyNetwork
-from trailhound.agent._rollout import as_tensors, search_worlds
+from trailhound.agent._network import PolicyNetwork, as_tensors
+from trailhound.agent._network_settings import NetworkSettings
+from trailhound.agent._rollout import search_worlds
 from trailhound.envs._fact_world import fact_world
 from trailhound.envs._world import QuestionWorld
 from trailhound.errors import RecipeError

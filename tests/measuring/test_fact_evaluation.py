@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from trailhound import Index, Recipe, SearchAgent, TrainingSource, evaluate, load_recipe, train
-from trailhound.agent._explanation import drawn, heaviest_walk
-from trailhound.agent._rollout import as_tensors
+from trailhound.agent._fact_explanation import drawn, heaviest_walk
+from trailhound.agent._network import as_tensors
 from trailhound.envs._batch import SearchBatch
 from trailhound.envs._fact_world import fact_world
 from trailhound.errors import PolicyError

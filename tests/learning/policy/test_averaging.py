@@ -1,7 +1,8 @@
 """The weights that are validated and kept are the moving average of those that learn."""
 
 import torch
-from trailhound.agent._network import NetworkSettings, PolicyNetwork
+from trailhound.agent._network import PolicyNetwork
+from trailhound.agent._network_settings import NetworkSettings
 from trailhound.learning.policy.training import weight_average
 
 

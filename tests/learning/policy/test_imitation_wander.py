@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from trailhound import EnvironmentSettings
-from trailhound.agent._network import NetworkSettings, PolicyNetwork
+from trailhound.agent._network import PolicyNetwork
+from trailhound.agent._network_settings import NetworkSettings
 from trailhound.envs._world import QuestionWorld
 from trailhound.learning.policy._imitation import _wander, imitate_epoch
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from trailhound import EnvironmentSettings
-from trailhound.agent._network import NetworkSettings, PolicyNetwork
-from trailhound.agent._rollout import as_tensors
+from trailhound.agent._network import PolicyNetwork, as_tensors
+from trailhound.agent._network_settings import NetworkSettings
 from trailhound.envs._batch import Lane, SearchBatch
 from trailhound.envs._vector_env import coverage_log_likelihood
 from trailhound.envs._world import QuestionWorld

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from trailhound import EnvironmentSettings, Recipe, load_recipe
-from trailhound.agent._network import NetworkSettings, PolicyNetwork
+from trailhound.agent._network import PolicyNetwork
+from trailhound.agent._network_settings import NetworkSettings
 from trailhound.errors import RecipeError
 from trailhound.learning.policy.recipe import recipe_names
 

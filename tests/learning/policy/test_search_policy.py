@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from trailhound import EnvironmentSettings
-from trailhound.agent._network import NetworkSettings, PolicyNetwork
-from trailhound.agent._rollout import as_tensors
+from trailhound.agent._network import PolicyNetwork, as_tensors
+from trailhound.agent._network_settings import NetworkSettings
 from trailhound.envs._vector_env import SearchVecEnv
 from trailhound.envs._world import QuestionWorld
 from trailhound.learning.policy._paths import Steps

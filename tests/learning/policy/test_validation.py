@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from trailhound import EnvironmentSettings
-from trailhound.agent._network import NetworkSettings, PolicyNetwork
+from trailhound.agent._network import PolicyNetwork
+from trailhound.agent._network_settings import NetworkSettings
 from trailhound.agent._rollout import search_worlds
 from trailhound.envs._world import QuestionWorld
 from trailhound.learning.policy._validation import DRAWS, TOP, calibrate, validate

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from trailhound.agent._fixed_systems import MEMORY_FILE, TunedQueries
 from trailhound.agent._systems import open_system
+from trailhound.agent._tuned_queries import MEMORY_FILE, TunedQueries
 from trailhound.agent.search_agent import SearchAgent
 from trailhound.errors import CollapseError, EncoderError, PolicyError, QuestionsError, RecipeError
 from trailhound.index.index import Index
