@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from ..graph._knowledge_graph import GROUPS, Relation
 from ..index.index import Index
 from ..retrievers.records import Rows, Vectors
-from ..retrievers.words._terms import among, term_hashes
+from ..retrievers.words._terms import among, term_hashes, title_hashes
 from .settings import PAIR, STATIC
 
 
@@ -79,19 +80,26 @@ class QuestionView:
         asked = among(terms, self.terms)
         place = np.searchsorted(self.terms, terms[asked])
         hits[owner[asked], place] = self.weights[place]
-        for k, (row, passage) in enumerate(zip(rows.tolist(), passages, strict=True)):
-            features[k, 11] = np.log1p(passage.text.count(" ") + 1) / 6
-            if passage.title:
-                title = term_hashes(passage.title)
-                title_idf = index.terms.idf(title)
-                inside = among(title, self.terms)
-                features[k, 2] = title_idf[inside].sum() / max(float(title_idf.sum()), 1e-9)
-                features[k, 3] = self.agreement(title)
-                features[k, 12] = 1
-            if row in self.named:
-                features[k, _NAMED] = self.named[row]
+        features[:, 11] = np.log1p([passage.text.count(" ") + 1 for passage in passages]) / 6
+        features[:, 12] = [bool(passage.title) for passage in passages]
+        features[:, 2], features[:, 3] = self._title_agreement(index, [passage.title for passage in passages])
+        if self.named:
+            for k, row in enumerate(rows.tolist()):
+                if row in self.named:
+                    features[k, _NAMED] = self.named[row]
         features[:, 1] = hits.sum(axis=1)
         return features, hits
+
+    def _title_agreement(self, index: Index, titles: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the idf-weighted shares of each title's terms in the question, and of the question's in the title."""
+        each = [title_hashes(title) for title in titles]
+        owner = np.repeat(np.arange(len(each)), [len(hashes) for hashes in each])
+        terms = np.concatenate([np.zeros(0, np.uint32), *each])
+        idf = index.terms.idf(terms)
+        inside = among(terms, self.terms)
+        shared = np.bincount(owner, idf * inside, len(each)) / np.maximum(np.bincount(owner, idf, len(each)), 1e-9)
+        weights = self.weights[np.searchsorted(self.terms, terms[inside])]
+        return shared, np.bincount(owner[inside], weights, len(each)).astype(np.float64)
 
 
 def _named_titles(index: Index, text: str) -> dict[int, NDArray[np.float32]]:
@@ -110,6 +118,8 @@ def _named_titles(index: Index, text: str) -> dict[int, NDArray[np.float32]]:
 
 
 _AT = {name: k for k, name in enumerate(PAIR)}
+_MENTIONED = [_AT["mention_position"], _AT["mention_agreement"]]
+_MENTIONS = [_AT["mentions_position"], _AT["mentions_agreement"]]
 
 
 @dataclass(slots=True)
@@ -129,9 +139,7 @@ class PairFeatures:
         self._index = index
         self._view = view
         self._beside: dict[int, _Beside] = {}
-        self._titles: dict[int, str] = {}
-        self._sentences: dict[int, list[tuple[int, int, float]]] = {}
-        self._lengths: dict[int, int] = {}
+        self._mentions: dict[tuple[int, int], tuple[float, float]] = {}
 
     def beside(self, evidence: int, rows: Rows) -> NDArray[np.float32]:
         """Return the features of ``rows`` beside the evidence at place ``evidence``, float32 [n, len(PAIR)]."""
@@ -163,40 +171,30 @@ class PairFeatures:
         index = self._index
         out[:, _AT["dense"]] = similarity(index, rows, index.dense.reconstruct(np.array([row]))[0])
         out[:, _AT["overlap"]] = _overlap(index, rows, known.terms)
-        self._load_titles(np.append(rows, row))
-        title = self._titles[row]
-        for k, candidate in enumerate(rows.tolist()):
-            for relation, start in known.links["mentions"].get(candidate, ()):
-                position, agreement = self._mention(row, start)
+        *titles, title = (passage.title for passage in index.store.passages([*rows.tolist(), row]))
+        if title:
+            out[:, _AT["same_title"]] = [other == title for other in titles]
+        place = {candidate: k for k, candidate in enumerate(rows.tolist())}
+        for group in ("shares", "adjacent"):
+            out[[place[other] for other in known.links[group] if other in place], _AT[group]] = 1
+        for candidate in known.links["mentions"].keys() & place.keys():
+            for relation, start in known.links["mentions"][candidate]:
                 kind = "mentioned" if relation == Relation.TITLE_MENTION else "mentioned_alias"
-                out[k, _AT[kind]] = 1
-                out[k, _AT["mention_position"]] = position
-                out[k, _AT["mention_agreement"]] = agreement
-            for _, start in known.links["mentioned_by"].get(candidate, ()):
-                position, agreement = self._mention(candidate, start)
-                out[k, _AT["mentions"]] = 1
-                out[k, _AT["mentions_position"]] = position
-                out[k, _AT["mentions_agreement"]] = agreement
-            out[k, _AT["shares"]] = candidate in known.links["shares"]
-            out[k, _AT["adjacent"]] = candidate in known.links["adjacent"]
-            out[k, _AT["same_title"]] = bool(title) and self._titles[candidate] == title
-
-    def _load_titles(self, rows: Rows) -> None:
-        missing = [row for row in rows.tolist() if row not in self._titles]
-        for row, passage in zip(missing, self._index.store.passages(missing), strict=True):
-            self._titles[row] = passage.title
+                out[place[candidate], _AT[kind]] = 1
+                out[place[candidate], _MENTIONED] = self._mention(row, start)
+        for candidate in known.links["mentioned_by"].keys() & place.keys():
+            out[place[candidate], _AT["mentions"]] = 1
+            for _, start in known.links["mentioned_by"][candidate]:
+                out[place[candidate], _MENTIONS] = self._mention(candidate, start)
 
     def _mention(self, row: int, start: int) -> tuple[float, float]:
         """Return where in passage ``row`` a mention stands (0 to 1), and how its sentence agrees with the question."""
-        if row not in self._sentences:
+        if (row, start) not in self._mentions:
             passage = self._index.store.passage(row)
-            self._lengths[row] = max(len(passage.text), 1)
-            self._sentences[row] = [
-                (begin, end, self._view.agreement(term_hashes(passage.text[begin:end])))
-                for begin, end in passage.sentences
-            ]
-        agreement = next((a for begin, end, a in self._sentences[row] if begin <= start < end), 0.0)
-        return start / self._lengths[row], agreement
+            around = next((passage.text[s:e] for s, e in passage.sentences if s <= start < e), "")
+            agreement = self._view.agreement(term_hashes(around)) if around else 0.0
+            self._mentions[row, start] = start / max(len(passage.text), 1), agreement
+        return self._mentions[row, start]
 
 
 def _overlap(index: Index, rows: Rows, terms: NDArray[np.uint32]) -> NDArray[np.float32]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
@@ -51,6 +52,9 @@ _PASSAGE = (
     " FROM passages p JOIN documents d ON d.number = p.document"
 )
 _MOST_VARIABLES = 500
+_KEPT = 4096
+"""Passages that an opened store keeps, the last ones read: reading and checking one costs more than its uses."""
+
 _LONGEST_SHORT = 0xFFFF
 """Characters of a text whose places take two bytes each."""
 
@@ -158,6 +162,7 @@ class EvidenceStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = Lock()
+        self._kept: OrderedDict[int, Passage] = OrderedDict()
         # A published index is replaced, never changed: nothing is written, not even a lock or a shared-memory file.
         uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
         try:
@@ -193,17 +198,33 @@ class EvidenceStore:
     def passages(self, rows: Sequence[int]) -> list[Passage]:
         """Return the passages of ``rows``, in that order; see :meth:`passage` for errors."""
         found: dict[int, Passage] = {}
-        for first in range(0, len(rows), _MOST_VARIABLES):
-            part = [int(row) for row in rows[first : first + _MOST_VARIABLES]]
+        with self._lock:
+            for row in map(int, rows):
+                if row in self._kept:
+                    self._kept.move_to_end(row)
+                    found[row] = self._kept[row]
+        wanted = [int(row) for row in rows if row not in found]
+        for first in range(0, len(wanted), _MOST_VARIABLES):
+            part = wanted[first : first + _MOST_VARIABLES]
             marks = ",".join("?" * len(part))
             for record in self._fetch(f"{_PASSAGE} WHERE p.row IN ({marks})", part):
                 found[record[0]] = self._checked(record)
+        self._keep(found, wanted)
         for row in rows:
             if row not in found:
                 if 0 <= row < len(self):
                     raise DamagedIndexError(f"{self.path} has lost row {row}: build the index again")
                 raise IndexError(f"row {row} is not one of the {len(self)} passages of {self.path}")
         return [found[int(row)] for row in rows]
+
+    def _keep(self, found: Mapping[int, Passage], rows: Sequence[int]) -> None:
+        """Keep the last of the passages ``found`` at ``rows``."""
+        with self._lock:
+            for row in rows[-_KEPT:]:
+                if row in found:
+                    self._kept[row] = found[row]
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
 
     def __iter__(self) -> Iterator[Passage]:
         """Iterate over all passages in the order of their rows."""
@@ -333,15 +354,14 @@ class EvidenceStore:
 
 def _hash(values: tuple[object, ...]) -> bytes:
     """Return 16 bytes of BLAKE2b over the values, each preceded by its length so that none can run into the next."""
-    digest = blake2b(digest_size=16)
+    parts: list[bytes] = []
     for value in values:
         if isinstance(value, bytes):
             part = value
         else:
             part = b"" if value is None else str(value).encode("utf-8", "surrogatepass")
-        digest.update(f"{-1 if value is None else len(part)}:".encode())
-        digest.update(part)
-    return digest.digest()
+        parts += (b"%d:" % (-1 if value is None else len(part)), part)
+    return blake2b(b"".join(parts), digest_size=16).digest()
 
 
 def _packed(passage: Passage) -> bytes:

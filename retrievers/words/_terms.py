@@ -31,6 +31,15 @@ def term_hashes(text: str) -> TermHashes:
     return np.array(_distinct(text), np.uint32)
 
 
+# Titles come into view again and again; what a title's letters alone decide is safe to share between threads.
+@lru_cache(maxsize=1 << 14)
+def title_hashes(title: str) -> TermHashes:
+    """Return :func:`term_hashes` of a title, read-only."""
+    hashes = term_hashes(title)
+    hashes.flags.writeable = False
+    return hashes
+
+
 def among(hashes: TermHashes, known: TermHashes) -> NDArray[np.bool_]:
     """Return whether each term is among the sorted terms ``known``, bool [k]."""
     if not len(known):
