@@ -87,7 +87,7 @@ def save_policy(
 ) -> None:
     """Write a policy; each file appears whole or not at all, the description last."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: np.ascontiguousarray(tensor.cpu().numpy()) for name, tensor in network.state_dict().items()}
+    weights = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in network.state_dict().items()}
     write_atomically(folder / WEIGHTS, save(weights))
     if adapter is not None:
         save_adapter(folder, adapter)

@@ -150,7 +150,9 @@ class PairFeatures:
             known = self._beside[evidence] = _Beside(values, 0, self._links(row), self._index.terms.terms(row))
         if known.done < len(rows):
             if len(known.values) < len(rows):
-                known.values = np.pad(known.values, ((0, len(rows) - len(known.values)), (0, 0)))
+                grown = np.zeros((max(len(rows), 2 * len(known.values)), len(PAIR)), np.float32)
+                grown[: known.done] = known.values[: known.done]
+                known.values = grown
             self._fill(known, row, rows[known.done :], known.values[known.done : len(rows)])
             known.done = len(rows)
         return known.values[: len(rows)]

@@ -18,6 +18,7 @@ Array = NDArray[np.float32]
 _RELATIONS = len(Relation)
 _SUBSETS = ((np.arange(1 << _RELATIONS)[:, None] >> np.arange(_RELATIONS)) & 1).astype(np.float32)
 """Bits of links -> which relations they say, float32 [subsets, relations]."""
+_SIZES = _SUBSETS.sum(axis=1)
 _NORM_EPSILON = 1e-5
 """Of torch's LayerNorm."""
 
@@ -65,14 +66,16 @@ class GraphInference:
         if len(evidence):
             nodes[evidence] += question @ self._label[0] + self._label[1]
         source, target = np.nonzero(adjacency)  # [m]
-        if not len(source):
-            return nodes
         bits = adjacency[source, target] & np.uint8(len(_SUBSETS) - 1)
-        linked, ends = np.unique(np.concatenate((source, target)), return_inverse=True)
-        source, target = ends[: len(bits)], ends[len(bits) :]
+        degree = np.bincount(np.concatenate((source, target)), np.tile(_SIZES[bits], 2), len(nodes))
+        linked = np.flatnonzero(degree)
         size = len(linked)
-        degree = np.bincount(ends, np.tile(_SUBSETS[bits].sum(axis=1), 2), size)
-        scale = (1 / np.sqrt(np.maximum(degree, 1))).astype(np.float32)[:, None]  # [l, 1]
+        if not size:
+            return nodes
+        place = np.zeros(len(nodes), np.int64)
+        place[linked] = np.arange(size)
+        source, target = place[source], place[target]
+        scale = (1 / np.sqrt(degree[linked])).astype(np.float32)[:, None]  # [l, 1]
         states = first = nodes[linked]  # [l, d]
         for gate, gate_bias, send, send_bias, receive, receive_bias, out, out_bias, norm, norm_bias in self._rounds:
             gates = (question @ gate + gate_bias).reshape(2, _RELATIONS, self._heads)
@@ -84,7 +87,7 @@ class GraphInference:
             sums = (edges @ values).transpose(1, 0, 2).reshape(size, -1) * scale  # [l, d]
             hidden = np.maximum(np.concatenate((sums, states, first), axis=1) @ receive + receive_bias, 0)
             states = states + _normalised(hidden @ out + out_bias) * norm + norm_bias
-        nodes[linked] = np.where(degree[:, None] > 0, states, first)
+        nodes[linked] = states
         return nodes
 
 
@@ -95,7 +98,8 @@ def _linear(weights: Mapping[str, Array], name: str) -> tuple[Array, Array]:
 
 def _normalised(rows: Array) -> Array:
     """Return rows with mean 0 and variance 1."""
-    centred = rows - rows.mean(axis=1, keepdims=True)
-    variance = np.einsum("nd,nd->n", centred, centred) / rows.shape[1]
+    width = np.float32(rows.shape[1])
+    centred = rows - (np.add.reduce(rows, axis=1) / width)[:, None]
+    variance = np.einsum("nd,nd->n", centred, centred) / width
     out: Array = centred / np.sqrt(variance + np.float32(_NORM_EPSILON))[:, None]
     return out

@@ -220,7 +220,7 @@ class DenseIndex:
         A row's vector does not depend on what it is asked for together with.
         """
         if self._vectors is not None:
-            return np.asarray(self._vectors[rows])
+            return np.asarray(self._vectors)[rows]  # indexing a memory map itself is several times slower
         rows = np.ascontiguousarray(rows, np.int64)
         vectors = np.zeros((len(rows), self.dimension), np.float32)
         for place, row in enumerate(rows.tolist()):

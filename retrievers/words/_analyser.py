@@ -98,17 +98,28 @@ def identifiers(text: str) -> list[Identifier]:
 
     Plain words, names of two humps such as YouTube, and numbers of less than six digits are none.
     """
+    return [
+        Identifier(names, stretch.start(), stretch.end())
+        for stretch in re.finditer(r"\S+", text)
+        for names in (_names_in if len(stretch[0]) <= _REMEMBERED else _named)(stretch[0])
+    ]
+
+
+def _named(stretch: str) -> tuple[tuple[str, ...], ...]:
+    """Return the terms of each identifier in a text without white space."""
     found = []
-    for stretch in re.finditer(r"\S+", text):
-        visible = _visible(stretch[0])
-        for part in _splitter().findall(visible):
-            pieces = _word().findall(part)
-            if pieces and _is_identifier(part, pieces):
-                both = terms(part)
-                whole = len(pieces) > 1 or len(part) > len(pieces[0])
-                names = tuple(dict.fromkeys(_wholes(part, pieces) if whole else both.words[:1]))
-                found.append(Identifier(names, stretch.start(), stretch.end()))
-    return found
+    for part in _splitter().findall(_visible(stretch)):
+        pieces = _word().findall(part)
+        if pieces and _is_identifier(part, pieces):
+            both = terms(part)
+            whole = len(pieces) > 1 or len(part) > len(pieces[0])
+            found.append(tuple(dict.fromkeys(_wholes(part, pieces) if whole else both.words[:1])))
+    return tuple(found)
+
+
+@lru_cache(maxsize=1 << 16)
+def _names_in(stretch: str) -> tuple[tuple[str, ...], ...]:
+    return _named(stretch)
 
 
 def _is_identifier(part: str, pieces: list[str]) -> bool:
