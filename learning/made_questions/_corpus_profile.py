@@ -250,6 +250,11 @@ class CorpusProfile:
         self.steps = {row: steps for row in self.rows.tolist() if (steps := self._steps(row))}
         self._roles: dict[Step, list[Role]] = {}
 
+    @property
+    def named(self) -> float:
+        """Share of the passages that say what their title is."""
+        return sum(map(len, self.by_kind.values())) / len(self.rows)
+
     def passage(self, row: int) -> PassageProfile:
         """Return the profile of a passage."""
         if row not in self._passages:

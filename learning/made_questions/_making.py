@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,13 @@ from ...retrievers.protocols import Progress
 from ...retrievers.questions._labelled import write_questions
 from ...retrievers.records import Qrels, Question
 from ._corpus_profile import CorpusProfile
+from ._passage_questions import PassageQuestions
 from ._question_generator import Draft, NoDraft, QuestionGenerator, careless
+from ._round_trip import Finding, all_are_needed, any_is_found, best_places, one_answers
 
 TRAIN, VALIDATION = "train", "validation"
 
-SHARES = {
+PATHS = {
     "chain": 0.40,
     "kin": 0.08,
     "long_chain": 0.04,
@@ -31,19 +33,60 @@ SHARES = {
     "backward": 0.03,
     "lookup": 0.02,
 }
-"""Shape of path -> share of the questions. A shape that the corpus does not have gives its share to the others."""
+"""Shape of path -> share among the questions that follow names from passage to passage."""
 
-SHARES_WITHOUT_NAMES = {"shared": 0.6, "lookup": 0.4}
-"""The same for a corpus whose passages do not name one another."""
+ALONE = {
+    "task": 0.12,
+    "definition": 0.09,
+    "statement": 0.15,
+    "claim": 0.09,
+    "heading": 0.07,
+    "identifier": 0.06,
+    "error": 0.04,
+    "cell": 0.10,
+    "program": 0.10,
+    "keywords": 0.09,
+    "description": 0.05,
+    "unnamed": 0.04,
+}
+"""Kind -> share among the questions that one passage answers. What a corpus lacks gives its share to the rest."""
+
+TOGETHER = {"difference": 0.2, "both": 0.45, "common": 0.25, "shared": 0.1}
+"""Kind -> share among the questions that passages answer together which do not name one another."""
+
+MIXED = {True: (0.70, 0.25, 0.05), False: (0.0, 0.8, 0.2)}
+"""Shares of the three, in a corpus whose passages name one another, and in any other."""
 
 LEAST_NAMING = 0.02
 """Share of the passages that must name another one for questions to follow names."""
+
+LEAST_NAMED = 0.2
+"""Share of the passages that must say what their title is ("X is a film"), for the same."""
 
 LEAST = 20
 """Fewer questions than this teach nothing."""
 
 _MOST_ALIKE = 3
 """Questions about one set of passages."""
+
+_EXACT = ("identifier", "error")
+"""Kinds that are found by their words alone."""
+
+_PLAIN = 0.5
+"""Share that is left out of the questions to which words and meaning find the same passage first: little is learned."""
+
+_WORDY = 0.6
+"""Share that is left out of those whose words alone find a passage better than their meaning does, in place of which
+others are drawn: made questions keep more of a passage's words than people's do."""
+
+_MOST_WORDS = 120
+"""Words of the longest question."""
+
+_AT_ONCE = 32
+"""Questions that are drawn before they are encoded together."""
+
+_VAIN = 4
+"""Times that a kind may fail in a row before the corpus counts as without it."""
 
 _TRIES = 40
 """Draws of a path for each question."""
@@ -74,33 +117,38 @@ def make_questions(
 ) -> MadeQuestions:
     """Make up to ``count`` questions over an index; the same generator state makes the same questions.
 
-    A question names where its path starts and describes the rest: no title of another passage of the path stands in
-    it. Its labels are the passages of its path.
+    Where passages name one another, most follow names: such a question names where its path starts and describes the
+    rest, and no title of another passage of the path stands in it. Elsewhere most are answered by one passage. Its
+    labels are the passages of its path. A question stays if hybrid search finds them, as far as it can without
+    following names, and no other passage answers it as well.
 
     Raises:
         QuestionsError: when the corpus yields fewer than ``LEAST``.
     """
     corpus = CorpusProfile(index, rng, progress)
-    generator = QuestionGenerator(corpus, rng)
-    shares = SHARES if generator.naming >= LEAST_NAMING else SHARES_WITHOUT_NAMES
-    names, weights = list(shares), np.array(list(shares.values()))
+    drawing = _Drawing(corpus, rng)
     questions: list[Question] = []
     qrels: Qrels = {}
     texts: set[str] = set()
     paths: Counter[frozenset[int]] = Counter()
     dry = 0
     while len(questions) < count and dry < _PATIENCE * (LEAST + len(questions)):
-        name = names[int(rng.choice(len(names), p=weights / weights.sum()))]
-        question = _made(corpus, getattr(generator, name), rng)
-        if question is None or question[0].lower() in texts or paths[frozenset(question[1].path)] == _MOST_ALIKE:
-            dry += 1
-            continue
-        text, draft = question
-        texts.add(text.lower())
-        paths[frozenset(draft.path)] += 1
-        identifier = f"made-{len(questions):05d}"
-        questions.append(Question(identifier, text, None, name.replace("_", " ")))
-        qrels[identifier] = {index.store.passage(row).id: 1 for row in draft.path}
+        drawn = [made for made in (drawing.draw() for _ in range(_AT_ONCE)) if made is not None]
+        dry += _AT_ONCE - len(drawn)
+        vectors = index.encoder.encode([text for _, text, _ in drawn])
+        for (kind, text, draft), vector in zip(drawn, vectors, strict=True):
+            path = frozenset(draft.path)
+            again = text.lower() in texts or paths[path] >= (_MOST_ALIKE if len(path) == 1 or draft.starts else 1)
+            finding = Finding.of(index, text, vector)
+            plain = draft.starts is None and rng.random() < _left_out(kind, finding, draft.path)
+            if len(questions) == count or again or plain or not _returns(index, kind, draft, finding):
+                dry += not plain
+                continue
+            texts.add(text.lower())
+            paths[path] += 1
+            identifier = f"made-{len(questions):05d}"
+            questions.append(Question(identifier, text, None, kind.replace("_", " ")))
+            qrels[identifier] = {index.store.passage(row).id: 1 for row in draft.path}
         if progress is not None:
             progress("making questions", len(questions), count)
     if len(questions) < LEAST:
@@ -112,19 +160,61 @@ def make_questions(
     return MadeQuestions(questions, qrels)
 
 
-def _made(corpus: CorpusProfile, shape: Callable[[], Draft], rng: np.random.Generator) -> tuple[str, Draft] | None:
-    """Draw one question of a shape until it holds, a few times; returns its text and draft."""
-    for _ in range(_TRIES):
-        with suppress(NoDraft):
-            draft = shape()
-            text = " ".join(careless(draft.text, rng).split()) if draft.text else ""
-            if text and holds(corpus, text, draft):
-                return text, draft
-    return None
+class _Drawing:
+    """Draws questions of all kinds in their shares; a kind that a corpus does not have is soon asked no more."""
+
+    def __init__(self, corpus: CorpusProfile, rng: np.random.Generator) -> None:
+        self._corpus = corpus
+        self._rng = rng
+        paths, passages = QuestionGenerator(corpus, rng), PassageQuestions(corpus, rng)
+        named = paths.naming >= LEAST_NAMING and corpus.named >= LEAST_NAMED
+        self._shapes: dict[str, Callable[[], Draft]] = {}
+        self._weights: dict[str, float] = {}
+        for share, kinds in zip(MIXED[named], (PATHS, ALONE, TOGETHER), strict=True):
+            for kind, part in kinds.items():
+                self._shapes[kind] = getattr(passages if hasattr(passages, kind) else paths, kind)
+                self._weights[kind] = share * part
+        self._vain: Counter[str] = Counter()
+
+    def draw(self) -> tuple[str, str, Draft] | None:
+        """Return (kind, text, draft) of one question, or None where its kind did not succeed."""
+        kinds = [kind for kind, weight in self._weights.items() if weight and self._vain[kind] < _VAIN]
+        if not kinds:
+            return None
+        weights = np.array([self._weights[kind] for kind in kinds])
+        kind = kinds[int(self._rng.choice(len(kinds), p=weights / weights.sum()))]
+        for _ in range(_TRIES):
+            with suppress(NoDraft):
+                draft = self._shapes[kind]()
+                text = " ".join(careless(draft.text, self._rng).split()) if draft.text else ""
+                if text and holds(self._corpus, text, draft):
+                    self._vain[kind] = 0
+                    return kind, text, draft
+        self._vain[kind] += 1
+        return None
+
+
+def _left_out(kind: str, finding: Finding, rows: Sequence[int]) -> float:
+    """Return the share of questions like this one that is left out, so that made ones are as hard as people's."""
+    if kind in _EXACT:
+        return _PLAIN
+    by_words, by_meaning = best_places(finding, rows)
+    return _PLAIN if by_words == by_meaning == 0 else _WORDY if by_words < by_meaning else 0.0
+
+
+def _returns(index: Index, kind: str, draft: Draft, finding: Finding) -> bool:
+    """Return whether a search can answer a question, by what its path is."""
+    if draft.starts is not None:
+        return any_is_found(finding, draft.path)
+    if len(draft.path) == 1:
+        return one_answers(index, finding, draft.path[0], kind in _EXACT)
+    return all_are_needed(index, finding, draft.path)
 
 
 def holds(corpus: CorpusProfile, text: str, draft: Draft) -> bool:
-    """Return whether a question names all its starts and none of the other passages of its path."""
+    """Return whether a question is of a fit length and, where it has starts, names these alone of its path."""
+    if draft.starts is None:
+        return _MOST_WORDS >= len(text.split()) >= 2
     named = {corpus.titles[row] for mention in corpus.index.titles.find_in_question(text) for row in mention.rows}
     starts = {corpus.titles[row] for row in draft.starts}
     lowered = text.lower()

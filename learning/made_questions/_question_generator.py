@@ -16,6 +16,7 @@ import numpy as np
 from ...retrievers.records import Query
 from ...retrievers.words._analyser import STOP_WORDS
 from ._corpus_profile import CorpusProfile, PassageProfile, Step
+from ._passage_reading import is_prose
 
 T = TypeVar("T")
 
@@ -35,11 +36,14 @@ _BARE = re.compile(r"[^\w\s'’-]+")
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A question in the making: its text, the rows of the passages it needs in order, and those that it names."""
+    """A question in the making: its text, and the rows of the passages it needs in order.
+
+    ``starts`` are those that it names, and it may name no other; None where it may name what it likes.
+    """
 
     text: str
     path: tuple[int, ...]
-    starts: tuple[int, ...]
+    starts: tuple[int, ...] | None
 
 
 class NoDraft(Exception):  # noqa: N818
@@ -165,9 +169,11 @@ class QuestionGenerator:
     def shared(self) -> Draft:
         """Describe a few passages that share rare words, without what they share."""
         path = [self._choose(self._corpus.rows.tolist())]
+        store = self._corpus.index.store
         while len(path) < 2 + int(self._rng.integers(3)):
             links = self._corpus.index.graph.neighbours(path[-1], "shares")
-            near = [row for row in links.rows[:5].tolist() if row not in path]
+            documents = {store.passage(row).document_id for row in path}
+            near = [row for row in links.rows[:5].tolist() if store.passage(row).document_id not in documents]
             if not near:
                 break
             path.append(self._choose(near))
@@ -178,10 +184,11 @@ class QuestionGenerator:
         parts = []
         for row in path:
             profile = self._passage(row)
-            begin, end = self._choose(profile.sentences)
+            prose = [(begin, end) for begin, end in profile.sentences if is_prose(profile.text[begin:end])]
+            begin, end = self._choose(prose)
             own = [word for word in profile.text[begin:end].split() if not common.intersection(_plain(word))]
             parts.append(keywords(" ".join(own), self._rng, 6, 0.2))
-        return Draft(" ".join(filter(None, parts)) if sum(map(bool, parts)) > 1 else "", tuple(path), ())
+        return Draft(" ".join(filter(None, parts)) if sum(map(bool, parts)) > 1 else "", tuple(path), None)
 
     def _choose(self, items: Sequence[T]) -> T:
         if not items:

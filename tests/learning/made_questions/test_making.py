@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +11,8 @@ import pytest
 from trailhound import Document, EnvironmentSettings, Index, Question
 from trailhound.envs._question_set import QuestionSet
 from trailhound.errors import QuestionsError
-from trailhound.learning.made_questions._making import LEAST, MadeQuestions, make_questions
+from trailhound.learning.made_questions._making import ALONE, LEAST, PATHS, MadeQuestions, make_questions
+from trailhound.retrievers._fusion import reciprocal_rank_fusion
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.questions._labelled import load_questions
 from trailhound.retrievers.words._title_forms import strip_parenthesis
@@ -74,7 +75,9 @@ def test_labels_are_passages_of_the_index_and_every_question_has_some(cinema: In
 
 def test_a_question_names_where_it_starts_and_nothing_else_of_its_path(cinema: Index, made: MadeQuestions) -> None:
     starts = {"comparison": 2, "pair": 2, "lookup": 0, "described": 0}
-    for question in made.questions:
+    following = [question for question in made.questions if str(question.type).replace(" ", "_") in PATHS]
+    assert 0.6 * len(made.questions) < len(following) < len(made.questions), "some ask what one passage says"
+    for question in following:
         named = [
             t for t in titles_of(cinema, made, question.id) if strip_parenthesis(t).lower() in question.text.lower()
         ]
@@ -128,7 +131,8 @@ def test_without_titles_shared_words_lead_on_and_are_not_named(hashing_encoder: 
     index = Index.build(facts(60), tmp_path / "facts.index", encoder=hashing_encoder)
     made = make_questions(index, 60, np.random.default_rng(0))
     shapes = {question.type for question in made.questions}
-    assert shapes == {"shared", "lookup"}
+    assert {"shared", "claim", "keywords"} <= shapes
+    assert not shapes & set(PATHS)
     for question in made.questions:
         rows = [index.store.row_of(passage) for passage in made.qrels[question.id]]
         if question.type == "shared":
@@ -138,6 +142,67 @@ def test_without_titles_shared_words_lead_on_and_are_not_named(hashing_encoder: 
                 common = set(index.store.passage(one).text.lower().split())
                 common &= set(index.store.passage(other).text.lower().split())
                 assert not common & set(question.text.lower().split())
+
+
+GUIDE = """{verb} a {thing}
+
+To {lower} a {thing}, open the {part} panel and press the {colour} button. The {part} panel is a window that holds the
+{colour} controls. You can undo this within {number} minutes. Every {thing} needs a {part} before it works.
+
+The setting `{part}_{colour}_limit` says how many are kept. It fails with ValueError: no {colour} {part} was given.
+
+| part | 2018 | 2019 |
+|---|---|---|
+| {colour} {part} | {number} | 1{number} |
+| {thing} | 2{number} | 3{number} |
+"""
+CODE = """def {part}_{colour}_{thing}(value, table):
+    \"\"\"Count the {colour} {part} values of a {thing} table.\"\"\"
+    return sum(value == other for other in table)
+"""
+
+
+def guides() -> list[Document]:
+    """Product documentation and programs, no title of which is a name."""
+    verbs, things = ("Deleting", "Adding", "Moving", "Copying"), ("pump", "valve", "rotor", "gauge", "meter", "lever")
+    parts, colours = ("intake", "outlet", "filter", "sensor", "spring"), ("amber", "violet", "crimson", "teal", "ivory")
+    documents = []
+    for k in range(60):
+        verb, thing, part, colour = verbs[k % 4], things[k % 6], parts[k % 5], colours[k // 12]
+        lower = {"Deleting": "delete", "Adding": "add", "Moving": "move", "Copying": "copy"}[verb]
+        words = {"verb": verb, "lower": lower, "thing": thing, "part": part, "colour": colour, "number": k + 3}
+        documents.append(Document(f"g{k}", "Examples" if k % 3 else f"{verb} a {thing}", GUIDE.format(**words)))
+        documents.append(Document(f"c{k}", "", CODE.format(**words), atomic=True))
+    return documents
+
+
+def test_documentation_has_questions_of_every_kind_and_most_need_one_passage(
+    hashing_encoder: Encoder, tmp_path: Path
+) -> None:
+    index = Index.build(guides(), tmp_path / "guides.index", encoder=hashing_encoder)
+    made = make_questions(index, 200, np.random.default_rng(0))
+    kinds = Counter(question.type for question in made.questions)
+    assert set(ALONE) - {"unnamed", "description", "definition"} <= set(kinds)
+    assert max(kinds.values()) < len(made.questions) / 3, "no kind drowns the others"
+    assert sum(len(passages) == 1 for passages in made.qrels.values()) > len(made.questions) / 2
+    for question in made.questions:
+        rows = [index.store.row_of(passage) for passage in made.qrels[question.id]]
+        query = index.query(question.text)
+        rankings = [index.lexical.search(query, 50), index.dense.search(query, 50)]
+        found = reciprocal_rank_fusion(rankings, 50).rows[:20]
+        assert set(rows) & set(found.tolist()), f"no search finds what {question} was made of"
+
+
+def test_what_several_passages_say_in_the_same_words_is_not_asked(hashing_encoder: Encoder, tmp_path: Path) -> None:
+    own = [f"The {name(k, 'th')} valve is opened by the {name(k + 7, 'lk')} lever in winter." for k in range(30)]
+    same = ["The grey pump must be filled with clean water before the first run."] * 30
+    documents = [Document(f"d{k}", "", text, atomic=True) for k, text in enumerate([*own, *same])]
+    made = make_questions(
+        Index.build(documents, tmp_path / "same.index", encoder=hashing_encoder), 60, np.random.default_rng(0)
+    )
+    single = [next(iter(passages)) for passages in made.qrels.values() if len(passages) == 1]
+    assert single
+    assert sum(int(passage[1:]) >= 30 for passage in single) <= 3, "only the first of the repeats can stand first"
 
 
 def test_documents_of_several_passages(hashing_encoder: Encoder, tmp_path: Path) -> None:
@@ -153,7 +218,7 @@ def test_documents_of_several_passages(hashing_encoder: Encoder, tmp_path: Path)
     QuestionSet(index, made.questions, made.qrels, EnvironmentSettings())
 
 
-@pytest.mark.parametrize("documents", [films(1), [Document("a", "", "one"), Document("b", "", "two")]])
+@pytest.mark.parametrize("documents", [films(1)[:2], [Document("a", "", "one"), Document("b", "", "two")]])
 def test_too_small_a_corpus_says_what_to_do(
     documents: list[Document], hashing_encoder: Encoder, tmp_path: Path
 ) -> None:
