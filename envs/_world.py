@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..graph._knowledge_graph import GROUPS
 from ..index.index import Index
-from ..retrievers.protocols import Encoder, SubIndex
+from ..retrievers.protocols import Encoder, SubIndex, query_vectors
 from ..retrievers.records import Passage, Query, Rows
 from ..retrievers.words._terms import term_hashes
 from ._question_view import PairFeatures, QuestionView, similarity
@@ -218,7 +218,7 @@ class QuestionWorld:
         if held not in self._queries:
             text = self._text(held)
             encoder = self.index.encoder if self._hop_encoder is None else self._hop_encoder
-            self._queries[held] = Query(text, encoder.encode([text])[0])
+            self._queries[held] = Query(text, query_vectors(encoder, [text])[0])
         return self._queries[held]
 
     def _text(self, held: tuple[int, ...]) -> str:

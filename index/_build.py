@@ -31,7 +31,7 @@ from ..retrievers.knowledge._facts import Facts, entity_documents, graph_file
 from ..retrievers.protocols import Encoder, Progress
 from ..retrievers.records import Document
 from ..retrievers.vectors._dense import COMPRESSED, DenseIndex
-from ..retrievers.vectors._encoder import ProjectedEncoder, learn_projection, load_encoder
+from ..retrievers.vectors._encoder import ProjectedEncoder, learn_projection
 from ..retrievers.vectors._late_interaction import LATE, LateInteractionIndex, check_tokens
 from ..retrievers.vectors._vector_cache import DENSE, KEYS, VectorCache, clear_vectors, keys_of
 from ..retrievers.words._lexical import LexicalIndex
@@ -255,7 +255,9 @@ class BuildPlan:
         progress: Progress | None,
     ) -> Mapping[str, object]:
         settings, encoder = self.settings, self.encoder
-        encoder = load_encoder(settings.encoder, self.threads) if encoder is None else encoder
+        encoder = settings.load_encoder(self.threads) if encoder is None else encoder
+        if notice := getattr(encoder, "notice", ""):
+            warn(notice)
         window = window_of(encoder, settings.chunk_tokens, warn)
         duplicates = DuplicateFilter() if settings.drop_duplicates else None
         compiler = CorpusCompiler(self.masker, settings.chunk_tokens, window, self.context, warn, duplicates)

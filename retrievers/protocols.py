@@ -39,6 +39,21 @@ class Encoder(Protocol):
 
 
 @runtime_checkable
+class QueryEncoder(Protocol):
+    """An encoder that reads a query otherwise than a passage, such as behind other words."""
+
+    def encode_queries(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        """Encode queries; their inner products with what :meth:`Encoder.encode` makes of passages are similarities."""
+        ...
+
+
+def query_vectors(encoder: Encoder, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+    """Encode queries, float32 [len(texts), dimension]: in their own way where the encoder has one."""
+    encode = encoder.encode_queries if isinstance(encoder, QueryEncoder) else encoder.encode
+    return encode(texts, progress)
+
+
+@runtime_checkable
 class TokenCounter(Protocol):
     """An encoder that says how long a text is to it."""
 

@@ -27,7 +27,7 @@ from ...envs.settings import EnvironmentSettings
 from ...errors import PolicyError, QuestionsError, RecipeError
 from ...index.index import Index
 from ...retrievers._hashed_files import read_sealed_json, write_sealed_json
-from ...retrievers.protocols import Encoder, Progress
+from ...retrievers.protocols import Encoder, Progress, query_vectors
 from ...retrievers.records import Vectors
 from .._reader import ReaderJudge, ReadingExample, calibrate, reading_example, train_reader
 from ..made_questions._making import LEAST_NAMING, TRAIN, VALIDATION, make_questions
@@ -262,7 +262,7 @@ def load_worlds(
     """Return the worlds of every question that can be learned from; each worker encodes its share of them."""
 
     def encode(encoder: Encoder, texts: Sequence[str]) -> Vectors:
-        parts = team.gather(encoder.encode(team.share(texts)))
+        parts = team.gather(query_vectors(encoder, team.share(texts)))
         vectors = np.empty((len(texts), encoder.dimension), np.float32)
         for rank, part in enumerate(parts):
             vectors[rank :: team.size] = part

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...retrievers.protocols import Encoder, Progress
+from ...retrievers.protocols import Encoder, Progress, query_vectors
 from ...retrievers.records import Passage, Query, Question, Rows, Vectors
 from ...retrievers.router._clues import Clues, Corpus, clues_of
 from ...retrievers.router._docids import NONE
@@ -92,7 +92,7 @@ def encoded(pairs: Sequence[TrainingPair], encoder: Encoder, progress: Progress 
         if progress is not None:
             progress("encoding training queries", done, total)
 
-    return encoder.encode([pair.query for pair in pairs], relabelled)
+    return query_vectors(encoder, [pair.query for pair in pairs], relabelled)
 
 
 def joined(first: Examples, second: Examples) -> Examples:

