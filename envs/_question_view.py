@@ -131,6 +131,7 @@ class _Beside:
     done: int
     links: dict[str, dict[int, list[tuple[int, int]]]]
     terms: NDArray[np.uint32]
+    idf: NDArray[np.float32]
 
 
 class PairFeatures:
@@ -141,6 +142,8 @@ class PairFeatures:
         self._view = view
         self._beside: dict[int, _Beside] = {}
         self._mentions: dict[tuple[int, int], tuple[float, float]] = {}
+        self._weights = np.zeros(0)
+        """Summed idf of the terms of each place in view, float64 [n]."""
 
     def beside(self, evidence: int, rows: Rows) -> NDArray[np.float32]:
         """Return the features of ``rows`` beside the evidence at place ``evidence``, float32 [n, len(PAIR)]."""
@@ -148,13 +151,15 @@ class PairFeatures:
         known = self._beside.get(evidence)
         if known is None:
             values = np.zeros((len(rows), len(PAIR)), np.float32)
-            known = self._beside[evidence] = _Beside(values, 0, self._links(row), self._index.terms.terms(row))
+            terms = self._index.terms.terms(row)
+            known = _Beside(values, 0, self._links(row), terms, self._index.terms.idf(terms))
+            self._beside[evidence] = known
         if known.done < len(rows):
             if len(known.values) < len(rows):
                 grown = np.zeros((max(len(rows), 2 * len(known.values)), len(PAIR)), np.float32)
                 grown[: known.done] = known.values[: known.done]
                 known.values = grown
-            self._fill(known, row, rows[known.done :], known.values[known.done : len(rows)])
+            self._fill(known, row, rows, known.values)
             known.done = len(rows)
         return known.values[: len(rows)]
 
@@ -169,11 +174,12 @@ class PairFeatures:
                 by_row.setdefault(neighbour, []).append(place)
         return gathered
 
-    def _fill(self, known: _Beside, row: int, rows: Rows, out: NDArray[np.float32]) -> None:
-        """Compute the features of new ``rows`` beside evidence ``row`` into ``out`` [m, len(PAIR)]."""
+    def _fill(self, known: _Beside, row: int, in_view: Rows, values: NDArray[np.float32]) -> None:
+        """Compute the features of those rows ``in_view`` that are new beside evidence ``row`` into ``values``."""
         index = self._index
+        rows, out = in_view[known.done :], values[known.done : len(in_view)]
         out[:, _AT["dense"]] = similarity(index, rows, index.dense.reconstruct(np.array([row]))[0])
-        out[:, _AT["overlap"]] = _overlap(index, rows, known.terms)
+        out[:, _AT["overlap"]] = self._overlap(known, in_view)
         *titles, title = (passage.title for passage in index.store.passages([*rows.tolist(), row]))
         if title:
             out[:, _AT["same_title"]] = [other == title for other in titles]
@@ -190,6 +196,21 @@ class PairFeatures:
             for _, start in known.links["mentioned_by"][candidate]:
                 out[place[candidate], _MENTIONS] = self._mention(candidate, start)
 
+    def _overlap(self, known: _Beside, in_view: Rows) -> NDArray[np.float64]:
+        """Return the idf-weighted share of each new row's terms that the evidence has, float64 [m]."""
+        index = self._index
+        if len(self._weights) < len(in_view):
+            fresh = in_view[len(self._weights) :]
+            terms, owner = index.terms.terms_of(fresh)
+            weights = np.bincount(owner, index.terms.idf(terms), len(fresh)).astype(np.float64)
+            self._weights = np.concatenate((self._weights, weights))
+        rows = in_view[known.done :]
+        terms, owner = index.terms.terms_of(rows)
+        shared = among(terms, known.terms)
+        idf = known.idf[np.searchsorted(known.terms, terms[shared])]
+        weights = self._weights[known.done : len(in_view)]
+        return np.bincount(owner[shared], idf, len(rows)) / np.maximum(weights, 1e-9)
+
     def _mention(self, row: int, start: int) -> tuple[float, float]:
         """Return where in passage ``row`` a mention stands (0 to 1), and how its sentence agrees with the question."""
         if (row, start) not in self._mentions:
@@ -198,11 +219,3 @@ class PairFeatures:
             agreement = self._view.agreement(term_hashes(around)) if around else 0.0
             self._mentions[row, start] = start / max(len(passage.text), 1), agreement
         return self._mentions[row, start]
-
-
-def _overlap(index: Index, rows: Rows, terms: NDArray[np.uint32]) -> NDArray[np.float32]:
-    """Return the idf-weighted share of each row's terms that are among ``terms``, float32 [n]."""
-    everything, owner = index.terms.terms_of(rows)
-    idf = index.terms.idf(everything)
-    shared = np.bincount(owner, idf * among(everything, terms), len(rows))
-    return np.asarray(shared / np.maximum(np.bincount(owner, idf, len(rows)), 1e-9), np.float32)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,6 @@ from ..retrievers.compiling._masking import Masker
 from ..retrievers.compiling._pruning import DuplicateFilter, save_dropped
 from ..retrievers.compiling._window import text_with_lead
 from ..retrievers.corpus._known_files import KnownFiles
-from ..retrievers.corpus._loading import CorpusReader
 from ..retrievers.knowledge._fact_encoder import EmbeddingSettings, FactEncoder
 from ..retrievers.knowledge._facts import Facts, entity_documents, graph_file
 from ..retrievers.protocols import Encoder, Progress
@@ -39,6 +38,9 @@ from ..retrievers.words._terms import TermIndex
 from ._roots import Roots
 from ._segments import FACTS, GRAPH, LEXICAL, TERMS
 from .settings import IndexSettings
+
+if TYPE_CHECKING:
+    from ..retrievers.corpus._loading import CorpusReader
 
 
 class Build:
@@ -264,6 +266,8 @@ class BuildPlan:
         build = Build(folder, place, settings, compiler, progress)
         build.write_store(documents)
         parts = build.write_parts(encoder)
+        from ..retrievers.corpus._loading import CorpusReader
+
         if not isinstance(documents, CorpusReader):
             return parts
         # The names of files may be private data too.
@@ -335,6 +339,8 @@ def documents_of(
     """
     items, paths = corpus_of(corpus)
     if paths:
+        from ..retrievers.corpus._loading import CorpusReader  # with every reader of files: no search needs them
+
         roots = Roots().with_paths(paths)
         known = KnownFiles(roots.name_of, partial(roots.marked, always=masked))
         return CorpusReader(paths, warn, strict=strict, progress=progress, but=(but,), known=known), roots

@@ -7,17 +7,20 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import CorpusError, UpdateError
 from ..retrievers._store import EvidenceStore, Origin
 from ..retrievers.compiling._masking import Masker, unique_ids
 from ..retrievers.corpus._known_files import KnownFiles
-from ..retrievers.corpus._loading import CorpusReader
 from ..retrievers.protocols import Progress
 from ..retrievers.records import CORPUS_ROOT, FILE_HASH, Document
 from ._roots import Roots, absolute
 from ._segment_views import SegmentedStore
 from .updates import RECORD, SyncReport, same
+
+if TYPE_CHECKING:
+    from ..retrievers.corpus._loading import CorpusReader
 
 _EVERYTHING = -1
 """Stands for all roots and what is of none."""
@@ -114,6 +117,8 @@ class Planner:
 
     def reader(self, paths: Sequence[Path], known: KnownFiles) -> CorpusReader:
         """Return what reads the documents of paths, the index itself left out."""
+        from ..retrievers.corpus._loading import CorpusReader  # with every reader of files: no search needs them
+
         return CorpusReader(paths, self._warn, progress=self._progress, but=(self._place,), known=known)
 
     def masked(self, name: str) -> str:
