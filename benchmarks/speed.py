@@ -2,6 +2,7 @@
 
     python benchmarks/speed.py --corpus ../shared/data/2wiki --questions ../shared/data/2wiki --split dev
     python benchmarks/speed.py --policy runs/2wiki --json runs/speed.json
+    python benchmarks/speed.py --search wiki.index --most 150    # hybrid and the policy alone, question by question
     python benchmarks/speed.py --messages    # the graph neural network alone, in seconds
 
 Side by side in one run, so that a busy machine slows everything alike. The comparison with sentence-transformers
@@ -20,11 +21,12 @@ from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from inputs import arguments, parse
-from table import by_figure, show, write
+from table import by_figure, by_system, show, write
 from torch import nn
 from trailhound import EnvironmentSettings, Index, SearchAgent, evaluate
 from trailhound.envs._batch import SearchBatch
@@ -36,7 +38,9 @@ from trailhound.retrievers.vectors._encoder import embedding_text, load_encoder
 from trailhound.retrievers.vectors._minilm import model_folder
 
 Figures = dict[str, float]
+T = TypeVar("T")
 LANES = 64
+WARM = 5
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -83,6 +87,45 @@ def searching(index: Index, questions: list[str], policy: Path | None) -> Figure
         "search_ms_p50": statistics.median(milliseconds),
         "search_ms_p95": float(np.percentile(milliseconds, 95)),
     }
+
+
+def side_by_side(index: Index, questions: list[str], policy: Path | None) -> dict[str, list[Figures]]:
+    """Search every question with hybrid, then with the policy, on one thread: milliseconds of CPU and by the clock.
+
+    What a result computes when it is looked at is measured apart: the sentences of its passages, and its answer.
+    """
+    agents = {"hybrid": SearchAgent(index, system="hybrid"), "policy": SearchAgent(index, policy)}
+    spent: dict[str, dict[str, list[float]]] = {name: {} for name in agents}
+    for number, question in enumerate([*questions[:WARM], *questions]):
+        for name, agent in agents.items():
+            times = spent[name] if number >= WARM else {}  # the first load models, and fill caches of words
+            result = noted(times, "search", partial(agent.search, question))
+            noted(times, "sentences", lambda result=result: [one.sentence for one in result.evidence])
+            noted(times, "answer", lambda result=result: result.answer)
+    hybrid = statistics.median(spent["hybrid"]["search_cpu_ms"])
+    return {
+        name: [
+            {
+                "cpu_p50": statistics.median(times["search_cpu_ms"]),
+                "cpu_p95": float(np.percentile(times["search_cpu_ms"], 95)),
+                "times_hybrid": statistics.median(times["search_cpu_ms"]) / hybrid,
+                "clock_p50": statistics.median(times["search_ms"]),
+                "clock_p95": float(np.percentile(times["search_ms"], 95)),
+                "sentences_cpu_p50": statistics.median(times["sentences_cpu_ms"]),
+                "answer_cpu_p50": statistics.median(times["answer_cpu_ms"]),
+            }
+        ]
+        for name, times in spent.items()
+    }
+
+
+def noted(times: dict[str, list[float]], what: str, work: Callable[[], T]) -> T:
+    """Do ``work`` and note its milliseconds, of CPU and by the clock."""
+    cpu, clock = time.process_time(), time.perf_counter()
+    done = work()
+    times.setdefault(f"{what}_cpu_ms", []).append(1000 * (time.process_time() - cpu))
+    times.setdefault(f"{what}_ms", []).append(1000 * (time.perf_counter() - clock))
+    return done
 
 
 def starting(folder: Path, question: str, policy: Path | None) -> Figures:
@@ -211,11 +254,19 @@ def recall(corpus: Path, questions: Path, split: str, folder: Path) -> Figures:
 def main() -> None:
     """Measure, print a table, write JSON."""
     wiki = Path("../shared/data/2wiki")
-    parser = arguments(__doc__, "questions", "split", "policy", questions=wiki)
+    parser = arguments(__doc__, "questions", "split", "policy", "most", questions=wiki)
     parser.add_argument("--corpus", type=Path, default=wiki)
     parser.add_argument("--steps", type=Path, default=None, metavar="INDEX", help="only step, and print rates")
     parser.add_argument("--messages", action="store_true", help="only pass messages")
+    parser.add_argument("--search", type=Path, metavar="INDEX", help="only compare searches with hybrid and the policy")
     parsed = parse(parser)
+    if parsed.search is not None:
+        index = Index.open(parsed.search, threads=1)
+        asked = [question.text for question in load_questions(parsed.questions, parsed.split)[0][: parsed.most]]
+        results = side_by_side(index, asked, parsed.policy)
+        show(f"searches of {len(asked)} questions over {parsed.search}", by_system(results), parsed)
+        write(results, parsed)
+        return
     if parsed.messages:
         show("speed", by_figure([messages()], digits=2), parsed)
         return
