@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zlib
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
@@ -21,6 +22,7 @@ from ..retrievers.words._analyser import STOP_WORDS
 from ..retrievers.words._terms import TermIndex, analyse
 from ..retrievers.words._titles import TitleMatcher
 from ._edges import Edges, Relation
+from ._generic_titles import are_headings, generic_phrases, phrase_of
 
 STRONGEST = 10
 """Edges that a passage asks for; it may get more from passages that ask for it."""
@@ -47,7 +49,8 @@ def link_titles(
 ) -> Edges:
     """Link each passage to those whose title its text mentions, at the first mention; sources ascend.
 
-    A passage is not linked to itself, to other parts of its document, or to passages of the same title.
+    A passage is not linked to itself, to other parts of its document, or to passages of the same title, nor to titles
+    that name nothing: see :mod:`._generic_titles`.
 
     Args:
         titles: the title of every passage, "" for none, in row order.
@@ -65,7 +68,17 @@ def link_titles(
     if progress is not None:
         progress("linking titles", len(texts), len(texts))
     source, target, relation, start, end = np.array(found, np.int32).reshape(-1, 5).T.copy()
-    return Edges(source, target, relation.astype(np.int8), start, end, np.ones(len(source), np.float32))
+    edges = Edges(source, target, relation.astype(np.int8), start, end, np.ones(len(source), np.float32))
+    return _without_generic(edges, texts) if are_headings(titles) else edges
+
+
+def _without_generic(edges: Edges, texts: Sequence[str]) -> Edges:
+    """Return mentions without those of titles that name nothing."""
+    places = zip(edges.source.tolist(), edges.start.tolist(), edges.end.tolist(), strict=True)
+    phrases = [phrase_of(texts[row][start:end]) for row, start, end in places]
+    named = Counter(phrase for _, phrase in set(zip(edges.source.tolist(), phrases, strict=True)))
+    generic = generic_phrases(named, texts)
+    return edges.where(np.array([phrase not in generic for phrase in phrases], np.bool_))
 
 
 def mentions_of(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from math import log1p
 
 import numpy as np
 
 from ..graph._edges import Edges, Relation
+from ..graph._generic_titles import LONGEST, Phrase, are_headings, in_small_letters, is_generic, phrase_of
 from ..graph._linking import (
     LEAST_FREQUENCY,
     STRONGEST,
@@ -34,6 +35,9 @@ Mention = tuple[int, int, int, int]
 """(mentioned row, relation, start, end)."""
 
 _AT_ONCE = 500
+
+_ASKED = 200
+"""Passages that say whether a title is generic; when an index is built all do."""
 
 _HARDLY_RARE = 4
 """A pair that chance alone would put into this many times the cap is not asked for."""
@@ -91,10 +95,12 @@ def relinked(
     for title in titles:
         older.update(_naming(parts, title))
     older.difference_update(new)
+    names_nothing = _generic_test(parts)
     found: dict[int, Sequence[Mention]] = {}
     for done, (row, text) in enumerate(_texts(parts, [*sorted(older), *new]), start=1):
-        mentions = list(mentions_of(row, text, parts.titles, parts.title_of, parts.document_of))
-        plain = [(other, int(relation), start, end) for other, relation, start, end in mentions]
+        mentions = mentions_of(row, text, parts.titles, parts.title_of, parts.document_of)
+        named = (mention for mention in mentions if not names_nothing(text[mention[2] : mention[3]]))
+        plain = [(other, int(relation), start, end) for other, relation, start, end in named]
         if row in older and plain == _known_mentions(parts, row):
             continue
         if plain or row in older:
@@ -139,6 +145,23 @@ def _known_mentions(parts: Parts, row: int) -> list[Mention]:
 def _was_crowded(parts: Parts, title: str) -> bool:
     """Return whether a form of a title fitted too many documents: without one of them it may name the others."""
     return any(parts.titles.is_crowded(form.text) for form in title_forms(title))
+
+
+def _generic_test(parts: Parts) -> Callable[[str], bool]:
+    """Return what tells whether a mention names nothing, by some of the passages that have its words."""
+    if not are_headings(parts.title_of):
+        return lambda mention: False
+
+    @cache
+    def names_nothing(phrase: Phrase) -> bool:
+        if len(phrase) > LONGEST:
+            return False
+        texts = [text for _, text in _texts(parts, parts.lexical.naming(" ".join(phrase)).tolist()[:_ASKED])]
+        found = ((text, parts.titles.find(text)) for text in texts)
+        named = sum(any(phrase_of(text[m.start : m.end]) == phrase for m in some) for text, some in found)
+        return is_generic(in_small_letters([phrase], texts)[phrase], named)
+
+    return lambda mention: names_nothing(phrase_of(mention))
 
 
 def _naming(parts: Parts, title: str) -> Iterator[int]:

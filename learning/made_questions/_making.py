@@ -79,7 +79,7 @@ _WORDY = 0.6
 """Share that is left out of those whose words alone find a passage better than their meaning does, in place of which
 others are drawn: made questions keep more of a passage's words than people's do."""
 
-_MOST_WORDS = 120
+_MOST_WORDS = 250
 """Words of the longest question."""
 
 _AT_ONCE = 32

@@ -149,7 +149,7 @@ class PassageQuestions:
     def description(self) -> Draft:
         """Describe at length, in part in other words, what some sentences in a row say."""
         reading, start = self._one_of("description", lambda one: list(range(len(one.sentences) - 1)))
-        some = reading.sentences[start : start + 2 + int(self._rng.integers(3))]
+        some = reading.sentences[start : start + 2 + int(self._rng.integers(7))]
         kept = [self._thinned(sentence, 0.1) for sentence in some]
         return self._draft(" ".join(self._other_words(sentence, 0.5) for sentence in kept), reading)
 

@@ -11,13 +11,20 @@ from ...retrievers.words._analyser import STOP_WORDS, identifiers
 from ._wording import bare
 
 _HEADING_MARK = re.compile(r"^#{1,6}\s+|^=+\s*|\s*#+$")
-_NO_PROSE = re.compile(r"[{}|<>\\=©]|https?:|\w\(\)|@\.@|\.\.\.|…|_{2}|^[\W\d]*$")
+_NO_PROSE = re.compile(
+    r"^\W*(?:[Dd]ef|class|return|import|from|public|private|print|raise)\s|[{}|<>\\=©]|https?:|\w\(\)|@\.@|\.\.\.|…|_{2}|^[\W\d]*$"
+)
 _POINTS = re.compile(
     r"\b(?:the following|as follows|sets? forth|set out|[Ss]ee note|[Rr]efer to|shown (?:above|below))\b"
 )
 """Sentences that say where something stands, instead of it."""
 
 _BRACKETED = re.compile(r"[(\[{=,;<>\"'`]")
+_NO_MESSAGE = re.compile(
+    r"[#(=<>]|\b(?:return|pass|raise|else|continue|print|self|if|while|for)\b(?=\W*\w*$|:)|:\s(?:return|pass|raise|#)"
+)
+"""Code that stands where the message of an error would."""
+
 _GLUED = re.compile(r"[a-z]{2}[A-Z][a-z]+[A-Z][a-z]|[a-z]{3}[A-Z](?!cript)[a-z]{2}|[a-z]{2}\.[A-Z][a-z]|[A-Za-z]{35}")
 """Words that a page's layout has run together."""
 
@@ -86,7 +93,9 @@ class PassageReading:
             for begin, end in self.passage.sentences
             for line in self.passage.text[begin:end].split("\n")
         ]
-        return [part.lstrip("-*•0123456789.)( ") for part in parts if is_prose(part) and (alone or part[-1] in ".!?:")]
+        return [
+            part.lstrip("-*•0123456789.)( \"'`/#") for part in parts if is_prose(part) and (alone or part[-1] in ".!?:")
+        ]
 
     @cached_property
     def headings(self) -> list[str]:
@@ -100,6 +109,7 @@ class PassageReading:
             if (
                 (marked or alone)
                 and 2 <= len(bare(line)) <= 9
+                and ":" not in line
                 and not _NO_PROSE.search(line)
                 and not _GLUED.search(line)
             ):
@@ -125,7 +135,11 @@ class PassageReading:
     def errors(self) -> list[str]:
         """The messages of errors."""
         found = [" ".join(match[0].split()).rstrip(" .,:;") for match in _ERROR.finditer(self.passage.text)]
-        return [message for message in dict.fromkeys(found) if 3 <= len(bare(message)) <= 16 and "(" not in message]
+        return [
+            message
+            for message in dict.fromkeys(found)
+            if 3 <= len(bare(message)) <= 16 and not _NO_MESSAGE.search(message)
+        ]
 
     @cached_property
     def programs(self) -> list[Program]:

@@ -14,7 +14,7 @@ _STATES = re.compile(rf"^(?P<of>[^,;:]{{2,80}}?)\s(?P<aux>{_AUXILIARIES})\s(?P<r
 _NOBODY = re.compile(
     r"^(?:if|when|while|although|though|since|because|after|before|once|unless|until|as|for|from|in|on|at|by|with|to|and|but|or|so|"
     r"following|the\s+following|it|this|that|these|those|there|here|they|he|she|we|you|i|its|their|his|her|our|what|which|who|how|why|where|however|thus|"
-    r"therefore|not|note|see|such|one|some|all|both|each|most|many|another|other)\b",
+    r"therefore|not|note|see|such|one|some|all|both|each|most|many|another|other|please|notice|assume|can|why|any)\b",
     re.IGNORECASE,
 )
 _DEFINES = re.compile(
@@ -150,7 +150,9 @@ def stated(sentence: str, rng: np.random.Generator) -> list[str]:
     if match is None or _NOBODY.match(match["of"]) or len(match["of"].split()) > 9:
         return _done_by(sentence)
     subject, auxiliary, rest = small_start(match["of"]), match["aux"], shortened(match["rest"])
-    if re.search(r"\b(?:that|which|who|not)$", subject) or len(rest.split()) < 3:
+    first = match["of"].split()[0]
+    told = first.istitle() and verb_of(first.lower()) == first.lower()
+    if told or re.search(r"\b(?:that|which|who|not)$", subject) or len(rest.split()) < 3:
         return []
     telling = [word for word in rest.lower().split() if word not in STOP_WORDS]
     bare_rest = re.match(r"(?:an?|the|to|not|also|now|only)\b", rest) or len(telling) < 3

@@ -234,3 +234,22 @@ def test_a_corpus_of_several_blocks_is_linked_across_them() -> None:
     texts[5] = texts[8999] = "zebra quagga okapi"
     edges = shares(texts)
     assert (5, 8999) in set(zip(edges.source.tolist(), edges.target.tolist(), strict=True))
+
+
+def test_headings_whose_words_are_common_words_attract_no_mentions() -> None:
+    titles = ["Examples", "Prompt cache", "Rate limits", "Get started quickly", "Call the service", *[""] * 20]
+    texts = [
+        *["A heading stands above."] * 5,
+        *["It has examples and rate limits of its own."] * 10,
+        *["See the Examples and Rate limits of the Prompt cache."] * 4,
+        *["The Prompt cache is fast."] * 6,
+    ]
+    edges = link_titles(titles, texts, TitleMatcher(titles))
+    assert set(edges.target.tolist()) == {1}
+    assert len(edges) == 10
+
+
+def test_among_names_a_common_word_is_a_name() -> None:
+    titles = ["Live", "Ada North", "Blue River", "Grey Hill", *[""] * 12]
+    texts = [*["No one."] * 4, *["People live here."] * 10, *["They heard Live again.", "She made Live for him."]]
+    assert links(titles, texts) == {(14, 0, Relation.TITLE_MENTION, 11, 15), (15, 0, Relation.TITLE_MENTION, 9, 13)}

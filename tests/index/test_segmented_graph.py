@@ -182,3 +182,16 @@ def test_shares_are_nearly_those_of_an_index_built_anew(
     found, expected = ({pair for pair in shares(some) if new & set(pair)} for some in (index, anew))
     assert len(found & expected) > 0.8 * len(expected)
     assert len(found & expected) > 0.6 * len(found)
+
+
+def test_added_passages_are_not_linked_to_headings_that_name_nothing(tmp_path: Path, hashing_encoder: Encoder) -> None:
+    titles = ["Examples", "Prompt cache", "Get started quickly", "Call the service"]
+    headings = [Document(f"h{k}", title, f"Part {k} of it.") for k, title in enumerate(titles)]
+    plain = [Document(f"p{k}", "", f"It has examples of kind {k}.") for k in range(12)]
+    index = Index.build([*headings, *plain], tmp_path / "x", encoder=hashing_encoder)
+    added = [Document(f"n{k}", "", f"See the Examples and the Prompt cache of {k}.") for k in range(3)]
+    index.add(added)
+    linked = {(source, target) for source, target, *_ in mentions(index)}
+    assert linked == {(f"{document.id}#0", "h1#0") for document in added}
+    anew = Index.build([*headings, *plain, *added], tmp_path / "anew", encoder=hashing_encoder)
+    assert mentions(index) == mentions(anew)
