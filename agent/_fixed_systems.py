@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from ._tuned_queries import TunedQueries
 
 FIXED = ("lexical", "dense", "late", "hybrid", "hops", "ppr")
-DEPTH = 50
-"""Passages that each part of a fixed system ranks before fusion."""
+DEPTH = 100
+"""Passages that each part of a fixed system ranks before fusion; as many as evaluation looks at, so that a search finds
+what was measured whatever its limit."""
 
 SEEDS = 3
 """Passages of the fused ranking that hops start from, beside those that the question names."""
@@ -63,9 +64,13 @@ class Ranked:
     asked: Mapping[str, int] = field(default_factory=dict)
 
     def to_read(self, most: int) -> Rows:
-        """Return what an answer is read from: the evidence, best first, or the first ``most`` where none was taken."""
+        """Return the first ``most`` of what an answer is read from: the evidence, or all where none was taken."""
         taken = self.rows[[row in self.taken for row in self.rows.tolist()]] if self.taken else self.rows[:0]
-        return taken if len(taken) else self.rows[:most]
+        return (taken if len(taken) else self.rows)[:most]
+
+    def first(self, limit: int) -> Ranked:
+        """Return the same, with the first ``limit`` passages alone."""
+        return replace(self, rows=self.rows[:limit], scores=self.scores[:limit])
 
 
 class FixedSystem:

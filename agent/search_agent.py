@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 READ = 5
-"""Passages that are read for an answer where no policy took any."""
+"""Passages that are read for an answer at most: those that a policy took, or the first ones where none took any."""
 
 
 @dataclass(frozen=True)
@@ -205,9 +205,10 @@ class SearchAgent:
         if self.index.facts is None:
             self.index.refresh()
         with self.index.snapshot():
-            ranked = self._system.rank(text, limit)
-            evidence, path = self._evidence(text, ranked), tuple(self._step(decision) for decision in ranked.decisions)
+            ranked = self._system.rank(text, max(limit, READ))  # what is read does not depend on what is shown
             read = self.index.store.passages(ranked.to_read(READ).tolist())
+            evidence = self._evidence(text, ranked.first(limit))
+            path = tuple(self._step(decision) for decision in ranked.decisions)
         milliseconds = (perf_counter() - started) * 1000
         return SearchResult(
             question,

@@ -72,6 +72,23 @@ def test_the_answer_stands_where_it_says(results: list[SearchResult]) -> None:
     assert any(result.to_json()["answer"]["passage"] for result in results)
 
 
+@pytest.mark.parametrize("system", [None, "lexical", "hybrid", "hops", "exhaustive"])
+def test_how_many_passages_are_shown_does_not_change_the_answer(
+    small_index: Index, tiny_run: Path, asked: list[str], system: str | None
+) -> None:
+    """What is read is found first, and cut to what is shown afterwards."""
+    learned = system in (None, "exhaustive")
+    agent = SearchAgent(small_index, tiny_run if learned else None, system=system)
+    for question in asked[:6]:
+        wide = agent.search(question, 12)
+        for limit in (1, 2, 60):
+            other = agent.search(question, limit)
+            assert other.answer == wide.answer
+            shown = min(limit, len(wide.evidence))
+            assert [e.passage.id for e in other.evidence[:shown]] == [e.passage.id for e in wide.evidence[:shown]]
+            assert len(other.evidence) <= limit
+
+
 def test_every_passage_says_what_brought_it(results: list[SearchResult]) -> None:
     for result in results:
         for evidence in result.evidence:
