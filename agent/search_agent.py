@@ -22,6 +22,7 @@ from ._later import Later, LaterField
 from ._rollout import Decision
 from ._sentences import SupportingSentences
 from ._systems import RerankedSystem, open_system
+from .reader._citations import WrittenAnswer
 from .reader._protocol import Answer, cited_numbers, cited_passage
 
 if TYPE_CHECKING:
@@ -91,8 +92,10 @@ class SearchResult:
         calls: sub-index calls and hops.
         confidence: the probability that the passages taken are all the evidence there is; None for a fixed system, and
             for a policy whose training did not come to its end.
-        answer: what the reader makes of the evidence; None when there is no reader, or nothing to read. It is read when
-            it is first looked at, which the milliseconds do not hold.
+        answer: what the reader makes of the evidence, ``stated`` or a guess; None when there is no reader, or nothing
+            to read. It is read when it is first looked at, which the milliseconds do not hold.
+        written: what a language model answered from the evidence, its citations checked: ``[1]`` is the evidence of
+            rank 1. None where none was asked, or where it found that the passages do not say.
     """
 
     question: str
@@ -103,6 +106,7 @@ class SearchResult:
     calls: int
     confidence: float | None = None
     answer: LaterField[Answer | None] = LaterField(None)  # noqa: RUF009 - a descriptor
+    written: WrittenAnswer | None = None
 
     def context(self, token_budget: int, count_tokens: Callable[[str], int] | None = None) -> str:
         """Pack the evidence into a prompt: ``[rank] title (file, page)``, then its text, best passages first.
@@ -159,6 +163,7 @@ class SearchAgent:
         reranker: the folder of a re-ranker, which then puts what was found in order.
         query_encoder: the folder of tuned queries (``trailhound tune-query`` or ``tune``), for a fixed system that
             compares vectors, like ``dense`` or ``hybrid``.
+        answer_with: ``URL#MODEL`` of an endpoint that speaks OpenAI's chat completions; it writes an answer beside.
 
     The policy's own reader answers, or the one that ships with the package. It is loaded with the first answer that is
     looked at.
@@ -179,6 +184,7 @@ class SearchAgent:
         system: str | None = None,
         reranker: Path | str | None = None,
         query_encoder: Path | str | None = None,
+        answer_with: str | None = None,
     ) -> None:
         self.index = index if isinstance(index, Index) else Index.open(index)
         folders = (None if place is None else Path(place) for place in (policy, reranker, query_encoder))
@@ -187,6 +193,11 @@ class SearchAgent:
         self._compares = system != "lexical"  # which loads no encoder
         self._policy = None if policy is None else Path(policy)
         self._reader = Later(self._load_reader)
+        self._writer = None
+        if answer_with is not None:
+            from .reader._endpoint import AnsweringEndpoint
+
+            self._writer = AnsweringEndpoint(answer_with)
 
     def search(self, question: str, limit: int = 10) -> SearchResult:
         """Find the evidence for a question, in the index as it is when the search begins.
@@ -197,6 +208,7 @@ class SearchAgent:
 
         Raises:
             QuestionsError: when the question is empty, too long or not text, or the limit below 1.
+            PolicyError: when an endpoint is to answer and cannot be reached, or its reply is no answer.
         """
         text = _readable(question)
         if limit < 1:
@@ -210,6 +222,9 @@ class SearchAgent:
             evidence = self._evidence(text, ranked.first(limit))
             path = tuple(self._step(decision) for decision in ranked.decisions)
         milliseconds = (perf_counter() - started) * 1000
+        written = None
+        if self._writer is not None and evidence:
+            written = self._writer.write(text, [one.passage for one in evidence])
         return SearchResult(
             question,
             evidence,
@@ -219,6 +234,7 @@ class SearchAgent:
             ranked.calls,
             ranked.confidence,
             Later(lambda: self._answer(text, read)),
+            written,
         )
 
     def search_many(

@@ -70,7 +70,9 @@ def _evaluate(parsed: argparse.Namespace) -> None:
         print(f"  {printable(note)}")
     if "answer_f1" in evaluation.figures:
         exact, f1 = (100 * evaluation.figures[name] for name in ("answer_exact_match", "answer_f1"))
+        stated, precision = (evaluation.figures.get(f"answer_stated{name}", 0.0) for name in ("", "_precision"))
         print(f"  answers: exact match {exact:.1f}, F1 {f1:.1f}")
+        print(f"  stated: {100 * stated:.1f} % of the answers, {100 * precision:.1f} % of them right")
     for kind, figures in evaluation.by_type.items():
         share, count = 100 * figures["recall@5"], figures["questions"]
         print(f"  {printable(kind)}: recall@5 {share:.1f} over {count:.0f} questions")

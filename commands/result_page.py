@@ -8,15 +8,11 @@ import textwrap
 from collections.abc import Iterator
 
 from ..agent._drawing import draw_path, summarise_path
+from ..agent.reader._citations import WrittenAnswer
 from ..agent.search_agent import Evidence, SearchResult
 from ..retrievers._places import place_of
 from ..retrievers._svg import printable
 from ..retrievers.records import Passage
-
-SURE = 0.5
-"""Probability from which an answer stands first; below it the best sentence does."""
-LIKELY = 0.35
-"""Probability from which the best sentence is the one that the reader's answer stands in."""
 
 _WIDTH = 100
 _AROUND = 360
@@ -38,7 +34,10 @@ def print_result(result: SearchResult, whole_path: bool) -> None:
 
 
 def _page(result: SearchResult, whole_path: bool) -> Iterator[str]:
-    yield from _headline(result)
+    if result.written is not None:
+        yield from _written(result.written)
+    else:
+        yield from _headline(result)
     for evidence in result.evidence:
         yield ""
         yield from _passage(evidence)
@@ -62,19 +61,25 @@ def _headline(result: SearchResult) -> Iterator[str]:
     found = [evidence for evidence in result.evidence if answer is not None and evidence.passage.id == answer.passage]
     if not result.evidence:
         yield "Nothing was found."
-    elif answer is not None and answer.probability >= SURE:
+    elif answer is not None and answer.stated:
         yield f"Answer: {_ON}{_plain(answer.text)}{_OFF} (probability {answer.probability:.2f})"
         if found:
             yield from _quoted(found[0], answer.start, answer.end)
-    elif found and answer is not None and answer.probability >= LIKELY:
-        yield "Best sentence:"
-        yield from _quoted(found[0], answer.start, answer.end)
     else:
         scored = [evidence for evidence in result.evidence if evidence.sentence is not None]
         best = max(scored, key=lambda one: one.sentence.score if one.sentence else 0.0, default=None)
         if best is not None and best.sentence is not None:
             yield "Best sentence:"
             yield from _quoted(best, best.sentence.start, best.sentence.end)
+
+
+def _written(answer: WrittenAnswer) -> Iterator[str]:
+    """Say what a language model wrote, and what of it the passages that it cites do not support."""
+    yield f"Written by {_plain(answer.written_by)} from the passages below:"
+    for claim in answer.claims:
+        yield from _wrapped(_plain(claim.text), "   ", "   ")
+        if claim.problem is not None:
+            yield f"   ✗ not supported: this {claim.problem}"
 
 
 def _quoted(evidence: Evidence, start: int, end: int) -> Iterator[str]:

@@ -32,6 +32,7 @@ def add_search(subcommands: Any) -> None:
         '  trailhound search w.index "..." --policy runs/w --json\n'
         '  trailhound search w.index "..." --path --picture path.svg\n'
         '  trailhound search w.index "..." --system hybrid --query-encoder runs/w-q\n'
+        '  trailhound search w.index "..." --answer-with http://localhost:8000/v1#MODEL\n'
         '  trailhound search umls.index "alga isa" --policy runs/umls',
     )
     add_path(parser, "index", "INDEX")
@@ -41,6 +42,8 @@ def add_search(subcommands: Any) -> None:
     about = "with --router, say which shards and docids it leads to"
     parser.add_argument("--explain-router", action="store_true", help=about)
     add_number(parser, "--limit", 5, "passages to show")
+    about = "let a model write an answer from the passages, and check what it cites (OpenAI's chat completions)"
+    parser.add_argument("--answer-with", metavar="URL#MODEL", help=about)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the result as JSON")
     form.add_argument("--context", type=positive, metavar="TOKENS", help="print a prompt context only")
@@ -63,7 +66,12 @@ def _search(parsed: argparse.Namespace) -> None:
             print(printable(line))
         print()
     agent = SearchAgent(
-        index, parsed.policy, system=parsed.system, reranker=parsed.reranker, query_encoder=parsed.query_encoder
+        index,
+        parsed.policy,
+        system=parsed.system,
+        reranker=parsed.reranker,
+        query_encoder=parsed.query_encoder,
+        answer_with=parsed.answer_with,
     )
     result = agent.search(parsed.question, parsed.limit)
     if parsed.picture is not None:

@@ -71,7 +71,7 @@ def add_train(subcommands: Any) -> None:
     parser.add_argument(
         "--reader",
         metavar="READER",
-        help="judges paths: coverage, builtin, a folder of a reader or of a transformers model, or URL#MODEL"
+        help="judges paths: coverage, builtin, or a folder of a reader or of a transformers model"
         " (default: coverage with passages, readers trained in the run with answers)",
     )
     parser.add_argument("--recipe", metavar="NAME|FILE", help="settings: a name of runs/recipes or a .toml")

@@ -89,8 +89,8 @@ def add_tune_query(subcommands: Any) -> None:
     parser.add_argument(
         "--reader",
         metavar="READER",
-        help="judges how likely a set of passages makes the answer: builtin, a folder, or URL#MODEL (default: holding"
-        " the answer is all that counts)",
+        help="judges how likely a set of passages makes the answer: builtin, or a folder (default: holding the"
+        " answer is all that counts)",
     )
     add_device(parser)
     add_out(parser, "DIR", "folder of the result; goes on if interrupted")

@@ -10,21 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ..agent.reader._candidate_features import AnswerCandidates
-from ..agent.reader._extractive import (
-    UNREAD,
-    ExtractiveReader,
-    ReaderNetwork,
-    ReaderSettings,
-    as_batch,
-    log_softmax_by_owner,
-    log_sum_by_owner,
-    standing_for,
-)
+from ..agent.reader._candidate_features import AnswerCandidates, read_candidates
+from ..agent.reader._extractive import UNREAD, ExtractiveReader, standing_for
+from ..agent.reader._network import CandidateBatch, ReaderSettings, States
 from ..agent.reader._passage_analysis import PassageAnalyser
 from ..agent.reader._protocol import Reader, ReadingTask
 from ..envs._world import QuestionWorld
 from ..retrievers.records import Passage, Query
+from ._reader_network import TrainableNetwork, negative_log_likelihood
 
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 1e-2
@@ -70,21 +63,16 @@ def train_reader(
         done: called with the number of examples that were analysed.
     """
     generator = np.random.default_rng([seed, 7])
-    torch.manual_seed(int(generator.integers(2**31)))
-    network = ReaderNetwork(settings or ReaderSettings())
-    reader = ExtractiveReader(network.eval(), analyser)
+    analyser = analyser if analyser is not None else PassageAnalyser()
     read: list[AnswerCandidates] = []
     for number, example in enumerate(examples, start=1):
-        read.append(reader.candidates(example.question, _evidence(example, generator)))
+        evidence = presented(example, generator)
+        read.append(read_candidates(example.question, analyser.read(evidence), analyser.vectors))
         if done is not None:
             done(number)
-    right = [_targets(example.answer, candidates) for example, candidates in zip(examples, read, strict=True)]
-    sample = np.concatenate([candidates.features for candidates in read])
-    network.mean.copy_(torch.from_numpy(sample.mean(axis=0)))
-    network.scale.copy_(torch.from_numpy(np.maximum(sample.std(axis=0), 0.05)))
-    _fit(network, read, right, epochs, generator)
-    network.eval()
-    return reader
+    right = [targets_of(example.answer, candidates) for example, candidates in zip(examples, read, strict=True)]
+    network = fit_network(settings or ReaderSettings(), read, right, epochs, generator)
+    return ExtractiveReader(network.exported(), analyser)
 
 
 def calibrate(reader: ExtractiveReader, examples: Sequence[ReadingExample], seed: int) -> float:
@@ -99,25 +87,39 @@ def calibrate(reader: ExtractiveReader, examples: Sequence[ReadingExample], seed
         seed: of how the evidence is presented.
     """
     generator = np.random.default_rng([seed, 8])
-    read = [reader.candidates(example.question, _evidence(example, generator)) for example in examples]
-    right = [_targets(example.answer, candidates) for example, candidates in zip(examples, read, strict=True)]
+    read = [reader.candidates(example.question, presented(example, generator)) for example in examples]
+    right = [targets_of(example.answer, candidates) for example, candidates in zip(examples, read, strict=True)]
     losses = []
     for temperature in TEMPERATURES if examples else ():
-        reader.network.temperature.fill_(temperature)
+        reader.network.cool(temperature)
         chances = zip(reader.probabilities(read), right, strict=True)
         losses.append(-np.mean([np.log(UNREAD + (1 - UNREAD) * p[mask].sum()) for p, mask in chances]))
     chosen = TEMPERATURES[int(np.argmin(losses))] if losses else 1.0
-    reader.network.temperature.fill_(chosen)
+    reader.network.cool(chosen)
     return chosen
 
 
-def _fit(
-    network: ReaderNetwork,
+def fit_network(
+    settings: ReaderSettings,
     read: Sequence[AnswerCandidates],
     right: Sequence[NDArray[np.bool_]],
     epochs: int,
     generator: np.random.Generator,
-) -> None:
+    states: Sequence[States] | None = None,
+) -> TrainableNetwork:
+    """Return a network that was trained to choose the right candidates.
+
+    Args:
+        settings: sizes.
+        read: the candidates of every question.
+        right: which of them are right; one at least.
+        epochs: passes over them.
+        generator: of everything random.
+        states: what the encoder makes of every question, for a network that reads closely.
+    """
+    torch.manual_seed(int(generator.integers(2**31)))
+    network = TrainableNetwork(settings)
+    network.standardise(np.concatenate([candidates.features for candidates in read]))
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     network.train()
     steps = epochs * -(-len(read) // QUESTIONS_PER_STEP)
@@ -129,20 +131,20 @@ def _fit(
             for group in optimizer.param_groups:
                 group["lr"] = LEARNING_RATE * (1 - step / steps)
             step += 1
-            features, words, questions, owner = as_batch([read[k] for k in chosen])
-            log_probabilities = log_softmax_by_owner(network(features, words, questions, owner), owner, len(chosen))
+            batch = CandidateBatch.of([read[k] for k in chosen], states and [states[k] for k in chosen])
             mask = torch.from_numpy(np.concatenate([right[k] for k in chosen]))
-            loss = -log_sum_by_owner(log_probabilities[mask], owner[mask], len(chosen)).mean()
+            loss = negative_log_likelihood(network(batch), torch.from_numpy(batch.owner), mask, len(chosen))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
+    return network.eval()
 
 
-def _evidence(example: ReadingExample, generator: np.random.Generator) -> list[Passage]:
+def presented(example: ReadingExample, generator: np.random.Generator, incomplete: float = INCOMPLETE) -> list[Passage]:
     """Return evidence as a search might bring it: sometimes with passages too many, sometimes incomplete."""
     evidence = list(example.evidence)
-    if len(evidence) > 1 and generator.random() < INCOMPLETE:
+    if len(evidence) > 1 and generator.random() < incomplete:
         kept = generator.random(len(evidence)) < 0.5
         evidence = [passage for passage, keep in zip(evidence, kept, strict=True) if keep]
     extra = int(generator.integers(0, MOST_EXTRA + 1)) if generator.random() < 0.5 else 0
@@ -151,7 +153,8 @@ def _evidence(example: ReadingExample, generator: np.random.Generator) -> list[P
     return evidence
 
 
-def _targets(answer: str, candidates: AnswerCandidates) -> NDArray[np.bool_]:
+def targets_of(answer: str, candidates: AnswerCandidates) -> NDArray[np.bool_]:
+    """Return which candidates are right: those that stand for the answer, or that none does."""
     right = standing_for(answer, candidates)
     if not right.any():
         right[-1] = True

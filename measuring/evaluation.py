@@ -213,7 +213,10 @@ def _passage_figures(
 def _judged_answers(
     index: Index, questions: list[Question], ranked: list[Ranked], policy: Path | None
 ) -> dict[str, dict[str, float]]:
-    """Return exact match and F1 of the reader's answers, by question; empty unless every question has its answer."""
+    """Return exact match and F1 of the reader's answers, whether each is stated, and stated rightly, by question.
+
+    Empty unless every question has its answer.
+    """
     reader = answering_reader(policy)
     # over facts the ranking is the answer: there is nothing to read
     if reader is None or index.facts is not None or not all(question.answer for question in questions):
@@ -223,7 +226,10 @@ def _judged_answers(
         read = index.store.passages(found.to_read(READ).tolist())
         answer = reader.answer(question.text, read)
         text, gold = answer.text if answer is not None else "", question.answer or ""
-        judged[question.id] = {"answer_exact_match": exact_match(text, gold), "answer_f1": f1_score(text, gold)}
+        right = exact_match(text, gold)
+        judged[question.id] = {"answer_exact_match": right, "answer_f1": f1_score(text, gold)}
+        stated = answer is not None and answer.stated
+        judged[question.id] |= {"answer_stated": float(stated), "answer_stated_right": right * stated}
     return judged
 
 
@@ -256,6 +262,10 @@ def _summary(per_question: dict[str, dict[str, float]]) -> dict[str, float]:
         figures[f"{name}_mean"] = figures.pop(name)
     del figures["latency_ms"]
     figures["latency_ms_p50"], figures["latency_ms_p95"] = np.percentile(latencies, [50, 95]).tolist()
+    if "answer_stated" in figures:
+        right = figures.pop("answer_stated_right")
+        if figures["answer_stated"]:
+            figures["answer_stated_precision"] = right / figures["answer_stated"]
     if "confidence" in figures:
         figures["confidence_mean"] = figures.pop("confidence")
         figures["complete_mean"] = figures.pop("complete")

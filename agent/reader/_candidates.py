@@ -53,14 +53,22 @@ def _mention(match: re.Match[str]) -> DateMention:
     return DateMention(match.start(), match.end(), value, day is not None)
 
 
-KINDS = ("date", "year", "number", "name", "part", "pair", "phrase")
-"""``part`` is a part of a longer name, ``pair`` two names joined by a comma or by "and" ("Pilton, Somerset")."""
+KINDS = ("date", "year", "number", "name", "part", "pair", "phrase", "quote", "extended")
+"""``part`` is a part of a longer name, ``pair`` two names joined by a comma or by "and" ("Pilton, Somerset"), and
+``extended`` a name or number with the words that follow it ("Premier League club", "110 miles", "2006 season")."""
 
-MAX_PHRASE = 3
+MAX_PHRASE = 4
 """Words of a phrase in small letters."""
+
+_COUNTS = frozenset(KINDS.index(kind) for kind in ("date", "year", "number"))
+MAX_EXTENSION = 2
+"""Words in small letters that follow a name or number."""
 
 _WORD = re.compile(r"\w+(?:[.’']\w+)*|[^\w\s]")
 _NUMBER = re.compile(r"(?:\d[\d,.]*\d|\d)(?:\s+(?:million|billion|thousand|hundred))?")
+_RANGE = re.compile(r"\d[\d,.]*\s?[–-]\s?\d[\d,.]*\d|\d[\d,.]*\s?[–-]\s?\d")
+_DAYS_BEFORE = re.compile(r"\d{1,2}\s?[–-]\s?$")
+_QUOTE = re.compile('["“]([^"“”\n]{2,80})["”]')
 _CONNECTORS = frozenset(
     "of the de von van der den del della di da do dos du la le les el al y e und zu zur bin ibn ben af av".split()  # noqa: SIM905
 )
@@ -97,8 +105,14 @@ def find_candidates(text: str, phrases: bool = True) -> list[Candidate]:
 
     for date in find_dates(text):
         add(date.start, date.end, "date" if date.exact else "year")
-    for number in _NUMBER.finditer(text):
-        add(number.start(), number.end(), "number")
+        days = _DAYS_BEFORE.search(text, max(date.start - 5, 0), date.start)
+        if days is not None:
+            add(days.start(), date.end, "date")
+    for pattern in (_NUMBER, _RANGE):
+        for number in pattern.finditer(text):
+            add(number.start(), number.end(), "number")
+    for quote in _QUOTE.finditer(text):
+        add(*quote.span(1), "quote")
     words = [match.span() for match in _WORD.finditer(text)]
     names = _names(text, words)
     for first, last in names:
@@ -109,6 +123,8 @@ def find_candidates(text: str, phrases: bool = True) -> list[Candidate]:
         between = text[words[end - 1][1] : words[start][0]]
         if between.strip() in {",", "and", "&"}:
             add(words[first][0], words[last - 1][1], "pair")
+    for start, end in _extended(text, words, names, [(c.start, c.end) for c in found.values() if c.kind in _COUNTS]):
+        add(start, end, "extended")
     if phrases:
         for a, b in _phrases(text, words):
             add(words[a][0], words[b - 1][1], "phrase")
@@ -161,9 +177,31 @@ def _parts(text: str, words: list[Span], first: int, last: int) -> list[Span]:
         parts += [(begin, end) for end in ends if end > begin]
     later = [k + 1 for k in ends if k < last - 1 and _capital(text[slice(*words[k + 1])])]
     parts += [(begin, last) for begin in later]
+    parts += [(first, end) for end in range(first + 1, last) if _capital(text[slice(*words[end - 1])])]
     if last - first > 2:
-        parts += [(first, last - 1), (last - 1, last)]
+        parts.append((last - 1, last))
     return [part for part in parts if part != (first, last)]
+
+
+def _extended(text: str, words: list[Span], names: list[Span], numbers: list[Span]) -> list[Span]:
+    """Return names and numbers with the words in small letters that follow them, and numbers with their names."""
+    begins = {start: k for k, (start, _) in enumerate(words)}
+    name_ends = dict(names)
+    heads = [(words[first][0], last) for first, last in names]
+    for start, end in numbers:
+        after = next((begins[at] for at in range(end, min(end + 2, len(text))) if at in begins), None)
+        if after is not None and text[end : words[after][0]] in {"", " ", "-"}:
+            heads.append((start, after))
+            if after in name_ends:
+                heads.append((start, name_ends[after]))
+    extended = [(start, words[after - 1][1]) for start, after in heads if after and words[after - 1][0] > start]
+    for start, after in heads:
+        for k in range(after, min(after + MAX_EXTENSION, len(words))):
+            word = text[slice(*words[k])]
+            if not _contentful(word) or not word.islower() or "\n" in text[words[k - 1][1] : words[k][0]]:
+                break
+            extended.append((start, words[k][1]))
+    return extended
 
 
 def _phrases(text: str, words: list[Span]) -> list[Span]:

@@ -1,7 +1,9 @@
 """The built-in reader: chooses among what the evidence and the question offer as answers.
 
-A network scores every candidate; the softmax over them is p(y | z, q). On disk it is ``reader.safetensors`` and
-``reader.json`` beside a policy.
+A network scores every candidate; the softmax over them is p(y | z, q). Where it is to answer, and not to judge
+thousands of paths, it reads closely: a second network also sees what the encoder makes of question and passages read
+together. On disk a reader is ``reader.safetensors`` and ``reader.json`` beside a policy, and for the close reading
+``close_reader.safetensors`` and ``reading_encoder.safetensors``.
 """
 
 from __future__ import annotations
@@ -13,91 +15,21 @@ from textwrap import shorten
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor, nn
+from safetensors.numpy import load, save
 
 from ...errors import PolicyError
 from ...retrievers._atomic_file import write_atomically
 from ...retrievers._hashed_files import fingerprint, read_listed, read_sealed_json, write_sealed_json
 from ...retrievers.records import Passage
+from ...retrievers.vectors._minilm import load_adapter, save_adapter
 from ._candidate_features import FEATURES, SLOTS, AnswerCandidates, read_candidates
+from ._certainty import Certainty, signals_of
+from ._joint_text import CloseEncoder
+from ._network import CandidateBatch, ReaderNetwork, ReaderSettings, States, log_softmax_by_owner, shapes
 from ._passage_analysis import DIMENSION, PassageAnalyser
 from ._protocol import Answer, ReadingTask, normalise_answer, overlap_f1
-
-
-@dataclass(frozen=True, slots=True)
-class ReaderSettings:
-    """Sizes of the network.
-
-    Attributes:
-        word_width: dimensions in which words of the question and of a candidate's surroundings are compared.
-        width: of the hidden layers.
-        dropout: share of hidden units left out in training.
-    """
-
-    word_width: int = 24
-    width: int = 64
-    dropout: float = 0.3
-
-
-class ReaderNetwork(nn.Module):
-    """A small perceptron over a candidate's features and how its surroundings agree with the question.
-
-    Legend: n candidates of all questions together, f features, s slots, d word vector, w word width.
-    """
-
-    def __init__(self, settings: ReaderSettings) -> None:
-        super().__init__()
-        self.settings = settings
-        w = settings.word_width
-        self.question = nn.Linear(DIMENSION, w)
-        self.slots = nn.Parameter(torch.empty(len(SLOTS), DIMENSION, w))
-        nn.init.normal_(self.slots, std=DIMENSION**-0.5)
-        self.mean = nn.Buffer(torch.zeros(len(FEATURES)))
-        self.scale = nn.Buffer(torch.ones(len(FEATURES)))
-        self.temperature = nn.Buffer(torch.ones(()))
-        self.hidden = nn.Sequential(
-            nn.Linear(len(FEATURES) + w + 2 * len(SLOTS) * w, settings.width),
-            nn.ReLU(),
-            nn.Dropout(settings.dropout),
-            nn.Linear(settings.width, settings.width),
-            nn.ReLU(),
-            nn.Dropout(settings.dropout),
-        )
-        self.out = nn.Linear(settings.width, 1)
-
-    def forward(self, features: Tensor, words: Tensor, questions: Tensor, owner: Tensor) -> Tensor:
-        """Return the score of every candidate [n].
-
-        Args:
-            features: [n, f].
-            words: [n, s, d].
-            questions: word vectors of the questions [q, d].
-            owner: question of every candidate [n].
-        """
-        asked = torch.tanh(self.question(questions))[owner]  # [n, w]
-        around = torch.tanh(torch.einsum("nsd,sdw->nsw", words, self.slots))  # [n, s, w]
-        agreement = around * asked.unsqueeze(1)
-        inputs = ((features - self.mean) / self.scale, asked, around.flatten(1), agreement.flatten(1))
-        scores: Tensor = self.out(self.hidden(torch.cat(inputs, dim=1))).squeeze(1)
-        return scores / self.temperature
-
-
-def log_softmax_by_owner(scores: Tensor, owner: Tensor, owners: int) -> Tensor:
-    """Return the log-probability of every candidate [n] among those of its question."""
-    return scores - log_sum_by_owner(scores, owner, owners)[owner]
-
-
-def log_sum_by_owner(scores: Tensor, owner: Tensor, owners: int) -> Tensor:
-    """Return log sum exp of the scores of each question [q]; -inf for one without any."""
-    highest = torch.full((owners,), -torch.inf).scatter_reduce(0, owner, scores.detach(), "amax")
-    shift = torch.where(torch.isfinite(highest), highest, 0.0)
-    total = torch.zeros(owners).index_add(0, owner, (scores - shift[owner]).exp())
-    return shift + total.log()
-
 
 UNREAD = 1e-3
 """What the likelihood of an answer that is not among the candidates is at least."""
@@ -105,7 +37,38 @@ UNREAD = 1e-3
 NEAR = 0.6
 """F1 from which a candidate stands for an answer that no candidate is equal to."""
 
+CERTAIN = 0.8
+"""Probability from which a reader states an answer by its own judgement: where it is right four times in five."""
+
 _BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class CloseReading:
+    """What reads question and passages together.
+
+    Attributes:
+        encoder: gives the states.
+        network: scores candidates by them too.
+    """
+
+    encoder: CloseEncoder
+    network: ReaderNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All that a reader makes of a question and passages.
+
+    Attributes:
+        candidates: n of them.
+        probabilities: of each, float64 [n].
+        total: probability of each answer, over all places where it stands; without that of none.
+    """
+
+    candidates: AnswerCandidates
+    probabilities: NDArray[np.float64]
+    total: Mapping[str, float]
 
 
 class ExtractiveReader:
@@ -113,12 +76,27 @@ class ExtractiveReader:
 
     ``p(y | z, q)`` is the sum over the candidates that are the answer: ``sum_c p(c | z, q) [c = y]``, mixed with a
     little luck so that it is never zero.
+
+    Args:
+        network: judges.
+        analyser: of passages, where there is one to share.
+        close: answers; the network that judges does where there is none.
+        certainty: how likely an answer is right, by what the reading looks like; its own probability says where there
+            is none.
     """
 
     name = "built-in extractive reader"
 
-    def __init__(self, network: ReaderNetwork, analyser: PassageAnalyser | None = None) -> None:
+    def __init__(
+        self,
+        network: ReaderNetwork,
+        analyser: PassageAnalyser | None = None,
+        close: CloseReading | None = None,
+        certainty: Certainty | None = None,
+    ) -> None:
         self.network = network
+        self.close = close
+        self.certainty = certainty
         self._analyser = analyser if analyser is not None else PassageAnalyser()
 
     def candidates(self, question: str, passages: Sequence[Passage]) -> AnswerCandidates:
@@ -126,16 +104,10 @@ class ExtractiveReader:
         return read_candidates(question, self._analyser.read(passages), self._analyser.vectors)
 
     def probabilities(self, candidates: Sequence[AnswerCandidates]) -> list[NDArray[np.float64]]:
-        """Return the probability of every candidate of every question, float64 [n] each."""
+        """Return the probability that the network which judges gives every candidate, float64 [n] each."""
         out: list[NDArray[np.float64]] = []
         for first in range(0, len(candidates), _BATCH):
-            part = candidates[first : first + _BATCH]
-            features, words, questions, owner = as_batch(part)
-            with torch.inference_mode():
-                scores = self.network(features, words, questions, owner)
-                probabilities = log_softmax_by_owner(scores, owner, len(part)).double().exp().numpy()
-            ends = np.cumsum([len(c.answers) for c in part])
-            out += np.split(probabilities, ends[:-1])
+            out += _probabilities(self.network, candidates[first : first + _BATCH])
         return out
 
     def log_likelihoods(self, tasks: Sequence[ReadingTask]) -> NDArray[np.float64]:
@@ -147,37 +119,46 @@ class ExtractiveReader:
         ]
         return np.log(np.minimum(UNREAD + (1 - UNREAD) * np.array(likelihoods, np.float64), 1.0))
 
-    def answer(self, question: str, passages: Sequence[Passage]) -> Answer | None:
-        """Return the most probable answer, None when neither evidence nor question offers any."""
+    def read(self, question: str, passages: Sequence[Passage]) -> Reading:
+        """Return the candidates with their probabilities, read closely where the reader can."""
         candidates = self.candidates(question, passages)
-        probabilities = self.probabilities([candidates])[0]
+        if self.close is None or len(candidates.answers) < 2:
+            probabilities = self.probabilities([candidates])[0]
+        else:
+            states = self.close.encoder.states(question, passages, candidates)
+            probabilities = _probabilities(self.close.network, [candidates], [states])[0]
         total: dict[str, float] = {}
-        best_of: dict[str, int] = {}
-        for k, (answer, probability) in enumerate(zip(candidates.answers, probabilities.tolist(), strict=True)):
+        for answer, probability in zip(candidates.answers, probabilities.tolist(), strict=True):
             if answer:
                 total[answer] = total.get(answer, 0.0) + probability
-                if answer not in best_of or probability > probabilities[best_of[answer]]:
-                    best_of[answer] = k
-        if not total:
+        return Reading(candidates, probabilities, total)
+
+    def answer(self, question: str, passages: Sequence[Passage]) -> Answer | None:
+        """Return the most probable answer, None when neither evidence nor question offers any."""
+        reading = self.read(question, passages)
+        if not reading.total:
             return None
-        chosen = max(total, key=lambda answer: total[answer])
-        at = best_of[chosen]
+        candidates = reading.candidates
+        chosen = max(reading.total, key=lambda answer: reading.total[answer])
+        places = [k for k, answer in enumerate(candidates.answers) if answer == chosen]
+        at = max(places, key=lambda k: reading.probabilities[k])
+        probability, stated = reading.total[chosen], reading.total[chosen] >= CERTAIN
+        if self.certainty is not None:
+            probability = self.certainty.of(signals_of(question, candidates, reading.probabilities, reading.total, at))
+            stated = probability >= self.certainty.stated_from
         number, start, end = candidates.places[at].tolist()
         text = candidates.surfaces[at]
         if number < 0:
-            return Answer(text, total[chosen])
-        return Answer(text, total[chosen], passages[number].id, start, end)
+            return Answer(text, probability, stated=stated)
+        return Answer(text, probability, passages[number].id, start, end, stated)
 
 
-def as_batch(candidates: Sequence[AnswerCandidates]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return features, words, questions and owners of several questions' candidates, as the network wants them."""
-    owner = np.repeat(np.arange(len(candidates)), [len(c.answers) for c in candidates])
-    return (
-        torch.from_numpy(np.concatenate([c.features for c in candidates])),
-        torch.from_numpy(np.concatenate([c.words for c in candidates]).astype(np.float32)),
-        torch.from_numpy(np.stack([c.question for c in candidates])),
-        torch.from_numpy(owner),
-    )
+def _probabilities(
+    network: ReaderNetwork, candidates: Sequence[AnswerCandidates], states: Sequence[States] | None = None
+) -> list[NDArray[np.float64]]:
+    batch = CandidateBatch.of(candidates, states)
+    probabilities = np.exp(log_softmax_by_owner(network.scores(batch), batch.owner))
+    return np.split(probabilities, np.cumsum([len(c.answers) for c in candidates])[:-1])
 
 
 def standing_for(answer: str, candidates: AnswerCandidates) -> NDArray[np.bool_]:
@@ -191,8 +172,10 @@ def standing_for(answer: str, candidates: AnswerCandidates) -> NDArray[np.bool_]
     return np.asarray((closeness >= NEAR) & (closeness >= closeness.max() - 1e-9))
 
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS = "reader.safetensors"
+CLOSE_WEIGHTS = "close_reader.safetensors"
+ENCODER = "reading_encoder.safetensors"
 DESCRIPTION = "reader.json"
 _REMEDY = "train it again"
 _FEATURES_SEEN = {"features": list(FEATURES), "slots": list(SLOTS), "word_vectors": DIMENSION}
@@ -206,10 +189,19 @@ def has_reader(folder: Path) -> bool:
 def save_reader(folder: Path, reader: ExtractiveReader, training: Mapping[str, Any]) -> None:
     """Write a reader; each file appears whole or not at all, the description last."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.detach().contiguous() for name, tensor in reader.network.state_dict().items()}
-    write_atomically(folder / WEIGHTS, save(weights))
-    files = {WEIGHTS: fingerprint(folder / WEIGHTS)}
-    description = {"format": FORMAT, **_FEATURES_SEEN, "files": files, "network": asdict(reader.network.settings)}
+    description: dict[str, Any] = {"format": FORMAT, **_FEATURES_SEEN}
+    description |= {"network": asdict(reader.network.settings), "files": {}}
+    networks = {WEIGHTS: reader.network}
+    if reader.close is not None and reader.close.encoder.adapter is not None:
+        networks[CLOSE_WEIGHTS] = reader.close.network
+        description["close"] = asdict(reader.close.network.settings)
+        save_adapter(folder, reader.close.encoder.adapter, ENCODER)
+    for name, network in networks.items():
+        weights = {key: np.asarray(array, np.float32, order="C") for key, array in network.weights.items()}
+        write_atomically(folder / name, save(weights))
+        description["files"][name] = fingerprint(folder / name)
+    if reader.certainty is not None:
+        description["certainty"] = reader.certainty.to_json()
     write_sealed_json(folder / DESCRIPTION, description | {"training": dict(training)})
 
 
@@ -225,11 +217,24 @@ def load_reader(folder: Path, analyser: PassageAnalyser | None = None) -> Extrac
     if any(description.get(name) != value for name, value in {"format": FORMAT, **_FEATURES_SEEN}.items()):
         raise PolicyError(f"the reader in {folder} was trained by another version of Trailhound: train it again")
     try:
-        network = ReaderNetwork(ReaderSettings(**description["network"]))
-        weights = read_listed(folder / WEIGHTS, description["files"][WEIGHTS], PolicyError, _REMEDY)
-        network.load_state_dict(load(weights))
+        network = _load_network(folder, WEIGHTS, description, "network")
+        close = certainty = None
+        if "close" in description:
+            encoder = CloseEncoder(load_adapter(folder, ENCODER))
+            close = CloseReading(encoder, _load_network(folder, CLOSE_WEIGHTS, description, "close"))
+        if "certainty" in description:
+            certainty = Certainty.from_json(description["certainty"])
     except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
         raise PolicyError(f"the reader in {folder} is damaged ({shorten(str(error), 200)}): {_REMEDY}") from error
-    if not all(bool(torch.isfinite(p).all()) for p in network.state_dict().values()):
+    return ExtractiveReader(network, analyser, close, certainty)
+
+
+def _load_network(folder: Path, name: str, description: Mapping[str, Any], sizes: str) -> ReaderNetwork:
+    settings = ReaderSettings(**description[sizes])
+    weights = load(read_listed(folder / name, description["files"][name], PolicyError, _REMEDY))
+    wrong_kind = any(array.dtype != np.float32 for array in weights.values())
+    if wrong_kind or {key: array.shape for key, array in weights.items()} != shapes(settings):
+        raise ValueError(f"{name} does not hold the weights of a reader")
+    if not all(bool(np.isfinite(array).all()) for array in weights.values()):
         raise PolicyError(f"the reader in {folder} has weights that are not finite: train it again")
-    return ExtractiveReader(network.eval(), analyser)
+    return ReaderNetwork(settings, weights)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ...errors import PolicyError
 from ...retrievers._places import in_full
@@ -17,6 +15,9 @@ from ...retrievers.records import Passage
 from ...retrievers.vectors._minilm import quiet_transformers
 from ._extractive import ExtractiveReader, has_reader, load_reader
 from ._protocol import Reader, ReadingTask, cited_passage
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 INSTRUCTION = "Answer the question from the passages, in a few words."
 
@@ -48,11 +49,15 @@ class LanguageModelReader:
 
     def log_likelihoods(self, tasks: Sequence[ReadingTask]) -> NDArray[np.float64]:
         """Return log p(answer | question, evidence) of every task, float64 [n]; the end of the answer counts too."""
-        score = self._sequence_to_sequence if self._encoder_decoder else self._causal
-        return np.array([min(score(task), 0.0) for task in tasks], np.float64)
+        import torch
 
-    @torch.inference_mode()
+        score = self._sequence_to_sequence if self._encoder_decoder else self._causal
+        with torch.inference_mode():
+            return np.array([min(score(task), 0.0) for task in tasks], np.float64)
+
     def _causal(self, task: ReadingTask) -> float:
+        import torch
+
         prompt = self._tokens(prompt_for(task.question, task.passages))
         answer = self._answer(" " + task.answer)[: self._longest - 1]
         prompt = prompt[-(self._longest - len(answer)) :]
@@ -60,8 +65,9 @@ class LanguageModelReader:
         logits = self._model(input_ids=tokens, attention_mask=torch.ones_like(tokens)).logits[0]  # [t, v]
         return _log_probability(logits[len(prompt) - 1 : -1], answer)
 
-    @torch.inference_mode()
     def _sequence_to_sequence(self, task: ReadingTask) -> float:
+        import torch
+
         prompt = self._tokens(prompt_for(task.question, task.passages))[-self._longest :]
         answer = self._answer(task.answer)[: self._longest]
         tokens = torch.tensor([prompt])
@@ -80,6 +86,8 @@ class LanguageModelReader:
 
 def _log_probability(logits: Tensor, tokens: list[int]) -> float:
     """Return the log-probability of tokens [t] under logits [t, v]."""
+    import torch
+
     log_probabilities = logits.float().log_softmax(dim=-1)
     return float(log_probabilities.gather(1, torch.tensor(tokens).unsqueeze(1)).sum())
 

@@ -45,9 +45,10 @@ class Answer:
 
     Attributes:
         text: as the passage or the question writes it.
-        probability: that the reader gives it among all it considered.
+        probability: that it is right, as far as the reader can tell.
         passage: id of the passage it was read in; None for one that no passage writes out (yes, no, a choice).
         start, end: its place in that passage's text; 0 and 0 without a passage.
+        stated: the reader is sure enough to state it; else it is a guess, and the best sentence says more.
     """
 
     text: str
@@ -55,10 +56,11 @@ class Answer:
     passage: str | None = None
     start: int = 0
     end: int = 0
+    stated: bool = False
 
 
 _BRACKET = re.compile(r"\[(?=\s{0,8}\d)")
-_CITATION = re.compile(r"(?<!\\)\[\s{0,8}(\d{1,9}(?:\s{0,8}[,;]\s{0,8}\d{1,9}){0,99})\s{0,8}\]")
+CITATION = re.compile(r"(?<!\\)\[\s{0,8}(\d{1,9}(?:\s{0,8}[,;]\s{0,8}\d{1,9}){0,99})\s{0,8}\]")
 
 
 def cited_passage(number: int, title: str, text: str, place: str = "") -> str:
@@ -73,7 +75,7 @@ def cited_passage(number: int, title: str, text: str, place: str = "") -> str:
 
 def cited_numbers(text: str) -> list[int]:
     """Return the numbers that a text cites as ``[1]`` or ``[1, 2]``, in order, each once; escaped ones do not count."""
-    groups = (re.split("[,;]", found[1]) for found in _CITATION.finditer(text))
+    groups = (re.split("[,;]", found[1]) for found in CITATION.finditer(text))
     return list(dict.fromkeys(int(number) for group in groups for number in group))
 
 

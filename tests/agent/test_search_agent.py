@@ -249,7 +249,7 @@ def test_to_json_is_plain_and_comes_back_equal(results: list[SearchResult]) -> N
         assert value["question"] == result.question
         assert value["evidence"][0]["passage"]["id"] == result.evidence[0].passage.id
         assert value["path"][0]["action"] == result.path[0].action
-        told = {"answered_by", "milliseconds", "calls", "confidence", "answer"}
+        told = {"answered_by", "milliseconds", "calls", "confidence", "answer", "written"}
         assert set(value) == {"question", "evidence", "path", *told}
 
 

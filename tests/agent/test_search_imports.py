@@ -20,6 +20,7 @@ index = Index.open(sys.argv[1])
 agent = SearchAgent(index, system=sys.argv[2] or None)
 result = agent.search("Who is the mother of the director of the film Polish-Russian War?")
 assert result.evidence and result.evidence[0].sentence is not None
+assert result.answer is not None
 print(json.dumps([agent.answered_by, *(name for name in sys.argv[3:] if name in sys.modules)]))
 """
 

@@ -34,6 +34,8 @@ KEYS = {
     "return_mean",
     "answer_exact_match",
     "answer_f1",
+    "answer_stated",
+    "answer_stated_precision",
     "questions",
 }
 SURE = {"confidence_mean", "complete_mean", "calibration_error", "brier_score"}
@@ -86,6 +88,10 @@ def test_answers_are_judged_where_every_question_has_one(
     figures = evaluations["policy"].figures
     assert figures["answer_exact_match"] == pytest.approx(np.mean([exact_match(*pair) for pair in pairs]))
     assert figures["answer_f1"] == pytest.approx(np.mean([f1_score(*pair) for pair in pairs]))
+    stated = [exact_match(*pair) for pair, answer in zip(pairs, answers, strict=True) if answer and answer.stated]
+    assert 0 < len(stated) < len(pairs)
+    assert figures["answer_stated"] == pytest.approx(len(stated) / len(pairs))
+    assert figures["answer_stated_precision"] == pytest.approx(np.mean(stated))
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

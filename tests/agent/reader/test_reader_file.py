@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from trailhound.agent.reader._extractive import ExtractiveReader, has_reader, load_reader, save_reader
 from trailhound.agent.reader._language_models import SHIPPED, answering_reader, open_reader
+from trailhound.agent.reader._network import ReaderNetwork
 from trailhound.agent.reader._passage_analysis import PassageAnalyser
 from trailhound.agent.reader._protocol import ReadingTask
 from trailhound.errors import PolicyError
@@ -56,10 +57,9 @@ def test_other_features_are_another_version(folder: Path, analyser: PassageAnaly
 def test_weights_that_are_not_finite_are_refused(
     small_reader: ExtractiveReader, tmp_path: Path, analyser: PassageAnalyser
 ) -> None:
-    before = small_reader.network.mean.clone()
-    small_reader.network.mean[0] = float("nan")
-    save_reader(tmp_path, small_reader, {})
-    small_reader.network.mean.copy_(before)
+    weights = small_reader.network.weights
+    broken = ReaderNetwork(small_reader.network.settings, weights | {"mean": weights["mean"] * np.float32("nan")})
+    save_reader(tmp_path, ExtractiveReader(broken, analyser), {})
     with pytest.raises(PolicyError, match="not finite"):
         load_reader(tmp_path, analyser)
 
@@ -78,4 +78,4 @@ def test_a_policy_answers_with_its_own_reader_or_the_shipped_one(folder: Path, t
     assert own is not None
     assert shipped is not None
     assert has_reader(SHIPPED)
-    assert (own.network.mean != shipped.network.mean).any()
+    assert (own.network.weights["mean"] != shipped.network.weights["mean"]).any()
