@@ -18,16 +18,19 @@ from ..index._segmented_graph import SegmentedGraph
 from ..index.index import Index
 from ..retrievers._fusion import reciprocal_rank_fusion
 from ..retrievers.records import Hits, Query, Rows, Vectors
-from ..retrievers.vectors._late_interaction import LATE
 from ._rollout import Decision
 
 if TYPE_CHECKING:
     from ._tuned_queries import TunedQueries
 
-FIXED = ("lexical", "dense", "late", "hybrid", "hops", "ppr")
+LATE = "late"
+FIXED = ("lexical", "dense", LATE, "hybrid", "hops", "ppr")
 DEPTH = 100
 """Passages that each part of a fixed system ranks before fusion; as many as evaluation looks at, so that a search finds
 what was measured whatever its limit."""
+
+COMPARED = 200
+"""Passages of the lexical and of the dense ranking that late interaction orders."""
 
 SEEDS = 3
 """Passages of the fused ranking that hops start from, beside those that the question names."""
@@ -74,20 +77,20 @@ class Ranked:
 
 
 class FixedSystem:
-    """Lexical, dense, late interaction; the fusion of the first two, and from it one hop or PageRank.
+    """Lexical, dense; both ordered by late interaction; the fusion of both, and from it one hop or PageRank.
 
     With tuned queries those give the vectors instead of the index's own encoder, and the fusion has learned weights
     where they have some; otherwise it is reciprocal rank fusion.
 
     Raises:
-        PolicyError: when late interaction is to answer, and the index was built without.
+        PolicyError: when late interaction is to answer, and the index keeps no word pieces.
     """
 
     def __init__(self, index: Index, kind: str, queries: TunedQueries | None = None) -> None:
-        if kind == LATE and LATE not in index.sub_indexes:
+        if kind == LATE and index.pieces is None:
             raise PolicyError(
-                f"{index.path} was built without late interaction: build it again with `--late-interaction 2`, or ask"
-                " another system"
+                f"{index.path} keeps no word pieces, which late interaction compares: build it again with"
+                " `--late-interaction on` and an encoder that gives them, like the built-in one, or ask another system"
             )
         self._index = index
         self._kind = kind
@@ -103,11 +106,11 @@ class FixedSystem:
         wide = max(limit, DEPTH)
         if self._kind == "lexical":
             return _ranked([("ask the lexical index", index.lexical.search(Query(question), limit))])
-        if self._kind == LATE:
-            return _ranked([("ask the late-interaction index", index.sub_indexes[LATE].search(Query(question), limit))])
         query = index.query(question) if self._queries is None else self._queries.query(question)
         if self._kind == "dense":
             return _ranked([("ask the dense index", index.dense.search(query, limit))])
+        if self._kind == LATE:
+            return self._compare(query, limit)
         steps = [
             ("ask the lexical index", index.lexical.search(query, wide)),
             ("ask the dense index", index.dense.search(query, wide)),
@@ -124,6 +127,21 @@ class FixedSystem:
             return _ranked(steps, calls=calls)
         steps.append(("walk the graph from what was found and named", self._walk(question, fused, limit)))
         return _ranked(steps)
+
+    def _compare(self, query: Query, limit: int) -> Ranked:
+        """Order what lexical and dense search find by late interaction."""
+        index, wide = self._index, max(limit, COMPARED)
+        assert index.pieces is not None
+        assert query.pieces is not None
+        steps = [
+            ("ask the lexical index", index.lexical.search(query, wide)),
+            ("ask the dense index", index.dense.search(query, wide)),
+        ]
+        rows = np.unique(np.concatenate([hits.rows for _, hits in steps]))
+        scores = index.pieces.score(query.pieces, rows)
+        order = np.lexsort((rows, -scores))[:limit]
+        steps.append(("compare the word pieces of what was found", Hits(rows[order], scores[order])))
+        return _ranked(steps, calls=len(steps) - 1)
 
     def _fused(self, rankings: list[Hits], limit: int) -> Hits:
         """Fuse the lexical and the dense ranking, and that of identifiers where no fusion was learned."""

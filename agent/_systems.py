@@ -16,9 +16,8 @@ from ..errors import PolicyError
 from ..graph._facts import FactTable
 from ..index.index import Index
 from ..retrievers.records import Passage, Query, SupportingSentence
-from ..retrievers.vectors._late_interaction import LATE
 from ._explanation import explain
-from ._fixed_systems import FIXED, FixedSystem, Ranked
+from ._fixed_systems import FIXED, LATE, FixedSystem, Ranked
 from ._policy_file import LoadedPolicy, load_policy
 from ._reranking import CANDIDATES, new_order, open_reranker
 from ._rollout import Explain, search_worlds

@@ -63,7 +63,7 @@ def make(folder: Path) -> tuple[Path, Path]:
     """Build an index with additions, deletions, word pieces and marks of duplicates."""
     world = generate(articles=120, questions=20, seed=1)
     write_beir(world, folder / "corpus")
-    settings = IndexSettings(late_interaction=2, drop_duplicates=True, context="corpus")
+    settings = IndexSettings(drop_duplicates=True, context="corpus")
     documents = list(world.documents)
     index = Index.build(documents[:100], folder / "x.index", settings=settings, threads=1)
     for document in documents[100:]:

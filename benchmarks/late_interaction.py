@@ -1,18 +1,16 @@
-"""Late interaction: what codes of 1, 2 and 4 bits lose against the word pieces' vectors in 16 bits.
+"""Late interaction: what signs of word pieces lose against their vectors, and what both gain over hybrid search.
 
-    python benchmarks/late_interaction.py --index 2wiki.index --questions ../shared/data/2wiki --split dev \
-        --bits 1 2 4 --work runs/late --json runs/late-2wiki.json
+    python benchmarks/late_interaction.py --index tools.index --questions ../shared/data/tools --split dev \
+        --work runs/late --json runs/late-tools.json
 
-"fp16" compares every word piece of every passage as the encoder gave it: nothing is left out, by centres or otherwise.
-Recall is the share of a question's supporting passages among the first 5 and 20, "of fp16" that of its first 20; both
-are means over questions. Milliseconds are CPU time of a search without the encoding of its question. Word pieces are
-encoded once and kept in --work.
+"hybrid" is the fixed system. "signs" is the fixed system `late`: the first 200 of lexical and of dense search, ordered
+by the index's word pieces. "float" orders the same passages by the vectors that the signs stand for, in 16 bits.
+Milliseconds are CPU time to score 150 passages for one question, without encoding it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,127 +18,97 @@ import numpy as np
 from inputs import add_corpora, arguments, corpora, parse, supporting
 from numpy.typing import NDArray
 from table import markdown, show, write
+from trailhound.agent._fixed_systems import COMPARED, FixedSystem
 from trailhound.index.index import Index
-from trailhound.retrievers.protocols import Progress, TokenVectors
-from trailhound.retrievers.records import Query
+from trailhound.retrievers.protocols import TokenVectors
+from trailhound.retrievers.records import Rows, Vectors
 from trailhound.retrievers.vectors._encoder import MiniLMEncoder, embedding_text
-from trailhound.retrievers.vectors._late_interaction import LateInteractionIndex
 
 SHOWN = (5, 20)
-_BLOCK = 64
-"""Passages that are compared together."""
+TIMED = 150
+"""Passages that are scored together for the time."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table."""
+    """One line of the table; measures are in percent."""
 
     corpus: str
     kind: str
+    ndcg_10: float
     recall_5: float
     recall_20: float
-    of_fp16: float
     bytes_per_passage: float
-    times_smaller: float
-    build_seconds: float
-    milliseconds_p50: float
-    milliseconds_p95: float
+    milliseconds: float
 
 
-class Kept:
-    """Word pieces that were encoded before, by text."""
+class Exact:
+    """Word pieces in 16 bits, encoded when they are first compared and kept in a folder."""
 
-    name = "kept"
+    def __init__(self, texts: list[str], place: Path) -> None:
+        files = [place.with_suffix(f".{part}.npy") for part in ("offsets", "pieces")]
+        if not all(file.exists() for file in files):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            pieces = MiniLMEncoder(threads=1).encode_with_pieces(texts)[1]
+            for file, array in zip(files, (pieces.offsets, pieces.vectors), strict=True):
+                np.save(file, array)
+        self.pieces = TokenVectors(*(np.load(file, mmap_mode="r") for file in files))
 
-    def __init__(self, texts: Sequence[str], pieces: TokenVectors) -> None:
-        self._place = {text: place for place, text in enumerate(texts)}
-        self._pieces = pieces
-
-    def encode_tokens(self, texts: Sequence[str], progress: Progress | None = None) -> TokenVectors:
-        """Return what was encoded."""
-        parts = [self._pieces.of(self._place[text]) for text in texts]
-        offsets = np.cumsum([0, *map(len, parts)]).astype(np.int64)
-        return TokenVectors(offsets, np.concatenate([self._pieces.vectors[:0], *parts]))
-
-
-def encoded(texts: Sequence[str], place: Path) -> TokenVectors:
-    """Return the word pieces of ``texts``, from ``place`` when they are there."""
-    files = [place.with_suffix(f".{part}.npy") for part in ("offsets", "tokens")]
-    if not all(file.exists() for file in files):
-        pieces = MiniLMEncoder(threads=1).encode_tokens(texts)
-        for file, array in zip(files, (pieces.offsets, pieces.vectors), strict=True):
-            np.save(file, array)
-    return TokenVectors(*(np.load(file, mmap_mode="r") for file in files))
+    def score(self, asked: Vectors, rows: Rows) -> NDArray[np.float32]:
+        """Return MaxSim of passages, float32 [n]."""
+        parts = (self.pieces.of(row).astype(np.float32) for row in rows.tolist())
+        best = [float((asked @ part.T).max(axis=1).mean()) if len(part) else -1.0 for part in parts]
+        return np.array(best, np.float32)
 
 
-def exhaustive(passages: TokenVectors, asked: TokenVectors) -> list[NDArray[np.int64]]:
-    """Return the first 20 rows of every question by MaxSim over all vectors, ties by row."""
-    pieces = np.asarray(asked.vectors, np.float32)
-    scores = np.full((len(passages), len(asked)), -np.inf, np.float32)
-    for first in range(0, len(passages), _BLOCK):
-        last = min(first + _BLOCK, len(passages))
-        begins = passages.offsets[first : last + 1]
-        full = np.flatnonzero(np.diff(begins))
-        part = np.asarray(passages.vectors[begins[0] : begins[-1]], np.float32)
-        best = np.maximum.reduceat(part @ pieces.T, begins[:-1][full] - begins[0], axis=0)
-        scores[first + full] = np.add.reduceat(best, asked.offsets[:-1], axis=1)
-    rows = np.arange(len(passages))
-    return [np.lexsort((rows, -column))[: SHOWN[-1]] for column in scores.T]
+def measures(ranked: list[Rows], wanted: list[set[int]]) -> tuple[float, float, float]:
+    """Return nDCG@10, R@5 and R@20 over questions, in percent."""
+    gains = 1 / np.log2(np.arange(2, 12))
+    found = []
+    for rows, right in zip(ranked, wanted, strict=True):
+        hits = np.array([row in right for row in rows[:10].tolist()], np.float64)
+        ndcg = float((hits * gains[: len(hits)]).sum() / gains[: len(right)].sum())
+        found.append([ndcg, *(len(right & set(rows[:k].tolist())) / len(right) for k in SHOWN)])
+    ndcg, first, second = (100 * np.mean(found, axis=0)).tolist()
+    return ndcg, first, second
 
 
-def figures(
-    found: list[NDArray[np.int64]], wanted: list[set[int]], exact: list[NDArray[np.int64]]
-) -> tuple[float, float, float]:
-    """Return recall at 5 and at 20, and the share of the exact first 20, in percent."""
-    recalls = [
-        100 * float(np.mean([len(set(r[:k].tolist()) & w) / len(w) for r, w in zip(found, wanted, strict=True)]))
-        for k in SHOWN
-    ]
-    alike = [len(set(rows.tolist()) & set(best.tolist())) / len(best) for rows, best in zip(found, exact, strict=True)]
-    return recalls[0], recalls[1], 100 * float(np.mean(alike))
-
-
-def compare(place: Path, folder: Path, split: str, bits: list[int], work: Path, most: int) -> list[Row]:
-    """Measure vectors and codes over one corpus."""
+def compare(place: Path, folder: Path, split: str, work: Path, most: int) -> list[Row]:
+    """Measure one corpus."""
     index = Index.open(place, threads=1)
+    assert index.pieces is not None, f"{place} keeps no word pieces: build it with --late-interaction on"
     texts = [embedding_text(passage.title, passage.text) for passage in index.store]
     asked, wanted = supporting(index, folder, split, most)
-    passages = encoded(texts, work / folder.name)
-    words = [question.text for question in asked]
-    pieces = encoded(words, work / f"{folder.name}-{split}-{most}")
-    exact = exhaustive(passages, pieces)
-    whole = passages.vectors.nbytes + passages.offsets.nbytes
-    rows = [Row(folder.name, "fp16", *figures(exact, wanted, exact), whole / len(index), 1, 0, 0, 0)]
-    for count in bits:
-        codes = work / f"{folder.name}-{count}.late"
-        started = time.process_time()
-        if not codes.exists():
-            LateInteractionIndex.build(codes, texts, Kept(texts, passages), count)
-        seconds = time.process_time() - started
-        reader = Kept(words, pieces)
-        late = LateInteractionIndex(codes, lambda text, reader=reader: reader.encode_tokens([text]).vectors)
-        found, milliseconds = [], []
-        for text in words:
-            started = time.thread_time()
-            found.append(late.search(Query(text), SHOWN[-1]).rows)
-            milliseconds.append(1000 * (time.thread_time() - started))
-        size = sum(path.stat().st_size for path in codes.iterdir()) / len(index)
-        timing = np.percentile(milliseconds, [50, 95]).tolist()
-        result = figures(found, wanted, exact)
-        rows.append(Row(folder.name, f"{count} bits", *result, size, whole / len(index) / size, seconds, *timing))
-    return rows
+    exact = Exact(texts, work / folder.name)
+    hybrid = FixedSystem(index, "hybrid")
+    ranked: dict[str, list[Rows]] = {"hybrid": [], "float": [], "signs": []}
+    milliseconds = []
+    for question in asked:
+        query = index.query(question.text)
+        assert query.pieces is not None
+        found = (one.search(query, COMPARED).rows for one in (index.lexical, index.dense))
+        rows = np.unique(np.concatenate(list(found)))
+        ranked["hybrid"].append(hybrid.rank(question.text, SHOWN[-1]).rows)
+        for kind, scorer in (("float", exact), ("signs", index.pieces)):
+            ranked[kind].append(rows[np.lexsort((rows, -scorer.score(query.pieces, rows)))])
+        started = time.thread_time()
+        index.pieces.score(query.pieces, rows[:TIMED])
+        milliseconds.append(1000 * (time.thread_time() - started))
+    sizes = {"hybrid": 0.0, "float": exact.pieces.vectors.nbytes / len(index)}
+    sizes["signs"] = sum(path.stat().st_size for path in place.rglob("pieces/*")) / len(index)
+    times = {"hybrid": 0.0, "float": 0.0, "signs": float(np.median(milliseconds))}
+    return [Row(folder.name, kind, *measures(rows, wanted), sizes[kind], times[kind]) for kind, rows in ranked.items()]
 
 
 def table(rows: list[Row]) -> str:
     """Return the rows as a Markdown table."""
-    headings = ["corpus", "word pieces", "R@5", "R@20", "of fp16", "bytes a passage", "times smaller", "build s"]
     return markdown(
-        [*headings, "ms p50", "p95"],
+        ["corpus", "ordered by", "nDCG@10", "R@5", "R@20", "bytes a passage", f"ms for {TIMED}"],
         [
             [
-                *(row.corpus, row.kind, f"{row.recall_5:.2f}", f"{row.recall_20:.2f}", f"{row.of_fp16:.2f}"),
-                *(f"{row.bytes_per_passage:,.0f}", f"{row.times_smaller:.2f}", f"{row.build_seconds:.1f}"),
-                *(f"{row.milliseconds_p50:.1f}", f"{row.milliseconds_p95:.1f}"),
+                *(row.corpus, row.kind, f"{row.ndcg_10:.1f}", f"{row.recall_5:.1f}", f"{row.recall_20:.1f}"),
+                *(f"{row.bytes_per_passage:,.0f}" if row.bytes_per_passage else "",),
+                *(f"{row.milliseconds:.1f}" if row.milliseconds else "",),
             ]
             for row in rows
         ],
@@ -151,12 +119,11 @@ def main() -> None:
     """Measure what the command line names."""
     parser = arguments(__doc__, "work", "most", work=Path("runs/late"))
     add_corpora(parser)
-    parser.add_argument("--bits", type=int, nargs="+", default=[1, 2, 4])
     parsed = parse(parser)
     rows = []
     for place, folder, split in corpora(parsed):
-        rows += compare(place, folder, split, parsed.bits, parsed.work, parsed.most)
-    show("codes of word pieces", table(rows), parsed)
+        rows += compare(place, folder, split, parsed.work, parsed.most)
+    show("late interaction", table(rows), parsed)
     write([asdict(row) for row in rows], parsed)
 
 

@@ -15,7 +15,6 @@ from ..retrievers.compiling._pruning import DuplicateFilter, Entry, KnownPassage
 from ..retrievers.compiling._window import Window
 from ..retrievers.protocols import Encoder, Progress
 from ..retrievers.records import Document
-from ..retrievers.vectors._late_interaction import check_tokens
 from ..retrievers.vectors._vector_cache import VectorCache
 from ._corpus_knowledge import CorpusKnowledge, lines_of_additions
 from ._segments import Parts
@@ -32,8 +31,8 @@ class Additions:
         settings: how it was built.
         masker: what is masked.
         context: the line before a passage's text.
-        encoder: of its vectors, and of its word pieces.
-        vectors: what it encodes by way of.
+        encoder: of its vectors.
+        vectors: what it encodes by way of, word pieces included.
     """
 
     parts: Parts
@@ -64,10 +63,7 @@ class Additions:
         lines = lines_of_additions(compiled, self.context, CorpusKnowledge(parts, removed))
         flat = [passage for _, passages in compiled for passage in passages]
         embedded = self._window.embedded(flat, lines or [""] * len(flat))
-        late, pieces = parts.base.late, None
-        if late is not None:
-            pieces = late.coded(embedded, check_tokens(self.encoder, self.settings.late_interaction))
-        keys, vectors = self.vectors.encode(embedded, progress)
+        keys, vectors, pieces = self.vectors.encode(embedded, progress)
         return SegmentContent(compiled, lines, vectors, keys, pieces, None, dropped, marks)
 
     def _compiler(self, masker: Masker) -> CorpusCompiler:

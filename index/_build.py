@@ -31,7 +31,8 @@ from ..retrievers.protocols import Encoder, Progress
 from ..retrievers.records import Document
 from ..retrievers.vectors._dense import COMPRESSED, DenseIndex
 from ..retrievers.vectors._encoder import ProjectedEncoder, learn_projection
-from ..retrievers.vectors._late_interaction import LATE, LateInteractionIndex, check_tokens
+from ..retrievers.vectors._late_interaction import PIECES, PieceIndex
+from ..retrievers.vectors._piece_codes import PieceEncoder
 from ..retrievers.vectors._vector_cache import DENSE, KEYS, VectorCache, clear_vectors, keys_of
 from ..retrievers.words._lexical import LexicalIndex
 from ..retrievers.words._terms import TermIndex
@@ -105,8 +106,6 @@ class Build:
 
         Each part is written and released before the next is begun: a million passages take gigabytes in every one.
         """
-        late = self._settings.late_interaction
-        pieces = check_tokens(encoder, late) if late else None
         titles, texts, documents = self._columns()
         passages, lines = self._compiler.passages, self._compiler.lines()
         # The context is for finding a passage; what it says, and whom it mentions, is its own text.
@@ -114,9 +113,10 @@ class Build:
         LexicalIndex.build(self._folder / LEXICAL, zip(titles, found_by, strict=True), len(texts), self._progress)
         del found_by
         counts = self._write_links(titles, texts, documents)
-        cache = VectorCache(self._place, encoder)
+        with_pieces = self._settings.late_interaction and isinstance(encoder, PieceEncoder)
+        cache = VectorCache(self._place, encoder, with_pieces)
         embedded = self._compiler.window.embedded(passages, lines)
-        keys, vectors = cache.encode(embedded, self._progress)
+        keys, vectors, pieces = cache.encode(embedded, self._progress)
         if self._settings.dimension and not isinstance(encoder, ProjectedEncoder):
             encoder = ProjectedEncoder(encoder, learn_projection(vectors, self._settings.dimension))
             keys, vectors = keys_of(encoder.name, embedded), encoder.shortened(vectors)
@@ -127,7 +127,7 @@ class Build:
         if self._settings.dense not in COMPRESSED:  # of codes nothing can be used again
             np.save(self._folder / DENSE / KEYS, keys, allow_pickle=False)
         if pieces is not None:
-            LateInteractionIndex.build(self._folder / LATE, embedded, pieces, late, self._progress)
+            PieceIndex.write(self._folder / PIECES, pieces)
         return self._description(encoder, counts)
 
     def _columns(self) -> tuple[list[str], list[str], list[str]]:
@@ -229,10 +229,8 @@ class BuildPlan:
     ) -> Mapping[str, object]:
         if self.masker or self.context != "none":
             raise IndexFolderError("a knowledge graph is indexed as it is: leave out masking and context")
-        if self.settings.late_interaction or self.settings.dimension:
-            raise EncoderError(
-                "the encoder of a knowledge graph is learned from it: no late interaction, no other dimension"
-            )
+        if self.settings.dimension:
+            raise EncoderError("the encoder of a knowledge graph is learned from it: no other dimension")
         self._check_of_facts()
         build = Build(folder, place, self.settings, CorpusCompiler(self.masker), progress)
         return build.write_facts(Facts.read(triples, warn), triples)

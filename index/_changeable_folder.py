@@ -11,9 +11,6 @@ from time import perf_counter
 from typing import Any
 from unicodedata import normalize
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..errors import CorpusError, UpdateError
 from ..retrievers.compiling._context import ContextFunction
 from ..retrievers.compiling._masking import Masker
@@ -65,10 +62,6 @@ class ChangeableFolder(OpenFolder):
     @property
     def encoder(self) -> Encoder:
         """The encoder that the vectors come from."""
-        raise NotImplementedError
-
-    def _word_pieces(self, text: str) -> NDArray[np.float16]:
-        """Return the vectors of a query's word pieces, float16 [l, d]."""
         raise NotImplementedError
 
     def add(
@@ -235,7 +228,8 @@ class ChangeableFolder(OpenFolder):
         def additions(parts: Parts) -> Additions:
             how = context_of(self.settings, asked.context, "change")
             if not vectors:
-                vectors.append(VectorCache(self.path, self.encoder, of_index=False))
+                pieces = parts.base.pieces is not None
+                vectors.append(VectorCache(self.path, self.encoder, pieces, of_index=False))
             return Additions(parts, self.settings, asked.masker, how, self.encoder, vectors[0])
 
         with self._changing() as state:
@@ -291,5 +285,4 @@ class ChangeableFolder(OpenFolder):
 
     def _writer(self, progress: Progress | None) -> Writer:
         settings = self.settings
-        pieces = self._word_pieces if settings.late_interaction else None
-        return Writer(self.path, settings.dense, settings.context != "none", pieces, self._links, progress)
+        return Writer(self.path, settings.dense, settings.context != "none", self._links, progress)

@@ -21,13 +21,13 @@ from ..retrievers._store import EvidenceStore
 from ..retrievers.knowledge._facts import Facts
 from ..retrievers.protocols import SubIndex
 from ..retrievers.vectors._dense import DenseIndex
-from ..retrievers.vectors._late_interaction import LateInteractionIndex
+from ..retrievers.vectors._late_interaction import PieceIndex
 from ..retrievers.words._lexical import LexicalIndex, LinksFolder
 from ..retrievers.words._terms import TermIndex
 from ..retrievers.words._titles import EntityIndex, TitleMatcher
-from ._segment_views import SegmentedDense, SegmentedLate, SegmentedStore, SegmentedTerms
+from ._segment_views import SegmentedDense, SegmentedPieces, SegmentedStore, SegmentedTerms
 from ._segmented_graph import SegmentedGraph
-from ._segments import Parts, Segment, WordPieces, open_segment, parts_of
+from ._segments import Parts, Segment, open_segment, parts_of
 from ._writing import State
 
 T = TypeVar("T")
@@ -104,9 +104,9 @@ class OpenFolder:
         while True:
             watched = _watch(self.path)
             manifest = read_manifest(self.path)
-            pieces = self._accept(manifest)
+            self._accept(manifest)
             try:
-                parts = self._parts(manifest, pieces, before)
+                parts = self._parts(manifest, before)
             except IndexFolderError:
                 if read_manifest(self.path) == manifest:
                     raise
@@ -114,24 +114,20 @@ class OpenFolder:
             self._adopt(manifest)
             return watched, State(manifest, parts)
 
-    def _parts(self, manifest: Mapping[str, Any], pieces: WordPieces | None, before: State | None) -> Parts:
+    def _parts(self, manifest: Mapping[str, Any], before: State | None) -> Parts:
         known = {} if before is None else {one.entry.sha256: one for one in before.parts.segments}
-        # A base that is the same opens nothing anew; additions are of its codec, so another base opens everything.
-        listed = entries(manifest)
-        known = known if listed[0].sha256 in known else {}
         segments: list[Segment] = []
         deleted = []
-        for entry in listed:
-            base = segments[0] if segments else None
-            segment = known.get(entry.sha256) or open_segment(self.path, entry, self._verify, pieces, base)
+        for entry in entries(manifest):
+            segment = known.get(entry.sha256) or open_segment(self.path, entry, self._verify, not segments)
             segments.append(_with_entry(segment, entry))
             gone = None if before is None else _deleted_before(before.parts, entry)
             gone = read_deletions(self.path, entry, len(segment.document_ids)) if gone is None else gone
             deleted.append(gone)
         return parts_of(segments, deleted, self._links, None if before is None else before.parts)
 
-    def _accept(self, manifest: Mapping[str, Any]) -> WordPieces | None:
-        """Refuse a manifest that cannot be; returns what encodes late interaction's word pieces."""
+    def _accept(self, manifest: Mapping[str, Any]) -> None:
+        """Refuse a manifest that cannot be."""
         raise NotImplementedError
 
     def _adopt(self, manifest: Mapping[str, Any]) -> None:
@@ -146,7 +142,7 @@ class OpenFolder:
     titles = Part[TitleMatcher]()
     graph = Part[KnowledgeGraph | SegmentedGraph]()
     facts = Part[Facts | None]()
-    late = Part[LateInteractionIndex | SegmentedLate | None]()
+    pieces = Part[PieceIndex | SegmentedPieces | None]()
     sub_indexes = Part[dict[str, SubIndex]]()
 
     @property

@@ -17,7 +17,6 @@ from ..retrievers.router._clues import Corpus
 from ..retrievers.router._ensemble import Member, RouterEnsemble, local_corpus
 from ..retrievers.router._router import SETTINGS, Router, explained, load_router, read_about
 from ..retrievers.router._shards import LexicalShard, WithinShards, best, dense_shards, open_lexical_shards
-from ..retrievers.vectors._late_interaction import LATE
 from ._segments import Parts, PassageParts
 
 BASE = "base"
@@ -60,15 +59,13 @@ class Routing:
         self._parts: dict[str, Sequence[SubIndex]] = {"dense": dense, "lexical": lexical}
 
     def sub_indexes(self, question: Query, parts: Parts) -> dict[str, SubIndex]:
-        """Return the sub-indexes of the index as it is now, by name: lexical, dense, late in its shards, and docids."""
+        """Return the sub-indexes of the index as it is now, by name: lexical and dense in its shards, and docids."""
         clues: Any = self.router.clues(question)
         chosen = self.router.shards(clues, self.mass).numbers
         routed: dict[str, SubIndex] = dict(parts.sub_indexes)
         for name, shards in self._parts.items():
             routed[name] = WithinShards([shards[number] for number in chosen.tolist()])
         routed["docid"] = _RoutedDocids(self.router, clues)
-        if LATE in routed:
-            routed[LATE] = _Filtered(routed[LATE], np.isin(self.router.partition.shard, chosen))
         if parts.changed:
             for name in (*self._parts, "docid"):
                 routed[name] = _Current(routed[name], parts)
@@ -104,27 +101,6 @@ def _open_router(folder: Path, corpus: Corpus, base_hash: str) -> tuple[Router, 
         )
     router = load_router(folder, corpus)
     return router, open_lexical_shards(folder / LEXICAL_SHARDS, router.partition)
-
-
-class _Filtered:
-    """A sub-index over all shards, of which only what lies in some, bool [rows of the base], is kept.
-
-    Late interaction keeps its word pieces in lists over the whole corpus: it finds what a search of the shards would,
-    and its cost stays that of all of them. What came into the index since is in no shard, and is kept.
-    """
-
-    def __init__(self, whole: SubIndex, inside: NDArray[np.bool_]) -> None:
-        self.name, self._whole, self._inside = whole.name, whole, inside
-
-    def search(self, query: Query, limit: int) -> Hits:
-        wanted = limit * (2 + len(self._inside) // max(int(self._inside.sum()), 1))
-        while True:
-            found = self._whole.search(query, wanted)
-            kept = found.rows >= len(self._inside)
-            kept[~kept] = self._inside[found.rows[~kept]]
-            if int(kept.sum()) >= limit or len(found) < wanted:
-                return Hits(found.rows[kept][:limit], found.scores[kept][:limit])
-            wanted *= 4
 
 
 class _RoutedDocids:

@@ -1,4 +1,4 @@
-"""Store, terms, dense and late sub-index of several segments read as one, without deleted passages."""
+"""Store, terms, dense sub-index and word pieces of several segments read as one, without deleted passages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..retrievers._store import EvidenceStore, Origin
 from ..retrievers.records import Document, Hits, Passage, Query, Rows, Vectors
 from ..retrievers.vectors._dense import DenseIndex
-from ..retrievers.vectors._late_interaction import NOTHING, LateInteractionIndex
+from ..retrievers.vectors._late_interaction import PieceIndex
 from ..retrievers.words._terms import TermHashes, TermIndex
 
 _MORE = 16
@@ -310,32 +310,29 @@ class SegmentedDense:
         return _best(searches, self._offsets, self._alive, self._whole, limit)
 
 
-class SegmentedLate:
-    """The late-interaction indexes of several segments, all of the base's codec; fulfils ``SubIndex``.
+class SegmentedPieces:
+    """The word pieces of several segments; offers what :class:`PieceIndex` offers. Threads may share one.
 
     Args:
         parts: of each segment.
-        alive: bool [N], which rows are not deleted.
     """
 
-    def __init__(self, parts: Sequence[LateInteractionIndex], alive: NDArray[np.bool_]) -> None:
-        self.name = parts[0].name
+    def __init__(self, parts: Sequence[PieceIndex]) -> None:
         self._parts = parts
         self._offsets = np.cumsum([0, *map(len, parts)])
-        self._alive = alive
-        self._whole = [bool(alive[a:b].all()) for a, b in zip(self._offsets, self._offsets[1:], strict=False)]
 
     def __len__(self) -> int:
         """Return the number of rows, deleted ones among them."""
-        return len(self._alive)
+        return int(self._offsets[-1])
 
-    def search(self, query: Query, limit: int) -> Hits:
-        """Return at most ``limit`` passages that fit the query's word pieces best, best first, ties by row."""
-        asked = self._parts[0].asked(query) if limit > 0 else None
-        if asked is None:
-            return NOTHING
-        searches = [lambda wanted, part=part: part.best(asked, wanted) for part in self._parts]
-        return _best(searches, self._offsets, self._alive, self._whole, limit)
+    def score(self, pieces: Vectors, rows: Rows) -> NDArray[np.float32]:
+        """Return how well passages fit a question's word pieces: see :meth:`PieceIndex.score`."""
+        scores = np.zeros(len(rows), np.float32)
+        numbers = np.searchsorted(self._offsets, rows, side="right") - 1
+        for number in np.unique(numbers).tolist():
+            mine = numbers == number
+            scores[mine] = self._parts[number].score(pieces, rows[mine] - self._offsets[number])
+        return scores
 
 
 def _best(

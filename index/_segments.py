@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,12 +23,12 @@ from ..retrievers.knowledge._facts import Facts
 from ..retrievers.protocols import SubIndex
 from ..retrievers.vectors._dense import KINDS, DenseIndex
 from ..retrievers.vectors._encoder import PROJECTION
-from ..retrievers.vectors._late_interaction import LATE, LateInteractionIndex
+from ..retrievers.vectors._late_interaction import CODES, PIECES, PieceIndex
 from ..retrievers.vectors._vector_cache import DENSE
 from ..retrievers.words._lexical import LexicalIndex, LinksFolder
 from ..retrievers.words._terms import TermIndex
 from ..retrievers.words._titles import EntityIndex, TitleMatcher
-from ._segment_views import Column, SegmentedDense, SegmentedLate, SegmentedStore, SegmentedTerms
+from ._segment_views import Column, SegmentedDense, SegmentedPieces, SegmentedStore, SegmentedTerms
 from ._segmented_graph import SegmentedGraph, SegmentGraph
 
 LEXICAL = "lexical"
@@ -37,16 +37,14 @@ GRAPH = "graph"
 FACTS = "facts"
 LINES = "lines.json"
 
-WordPieces = Callable[[str], NDArray[np.float16]]
-"""Returns the vectors of a text's word pieces, float16 [l, d]."""
-
 
 @dataclass(frozen=True)
 class PassageParts:
     """What a segment holds of its passages, in the order of their rows.
 
     Attributes:
-        store, dense, terms, titles, late: over these passages.
+        store, dense, terms, titles: over these passages.
+        pieces: their word pieces, where the index keeps them.
         lexical: folder of the lexical index.
         title_of, document_of: title and document id of each.
         document_numbers: place of each passage's document in the store, int32 [n].
@@ -58,7 +56,7 @@ class PassageParts:
     dense: DenseIndex
     terms: TermIndex
     titles: TitleMatcher
-    late: LateInteractionIndex | None
+    pieces: PieceIndex | None
     title_of: Sequence[str]
     document_of: Sequence[str]
     document_numbers: NDArray[np.int32]
@@ -115,7 +113,8 @@ class Parts:
         segments: in the order of their rows; the first is the base.
         deleted: for each segment which of its documents are deleted, bool [documents].
         alive: bool [N], which rows are not deleted.
-        store, lexical, dense, entity, terms, titles, graph, late: over all segments.
+        store, lexical, dense, entity, terms, titles, graph: over all segments.
+        pieces: the word pieces of all passages; None where the index keeps none.
         title_of, document_of: title and document id of every row.
         dropped: passages that were left out because they repeat another.
     """
@@ -130,7 +129,7 @@ class Parts:
     terms: TermIndex | SegmentedTerms
     titles: TitleMatcher
     graph: KnowledgeGraph | SegmentedGraph
-    late: LateInteractionIndex | SegmentedLate | None
+    pieces: PieceIndex | SegmentedPieces | None
     title_of: Sequence[str]
     document_of: Sequence[str]
     dropped: Sequence[Entry]
@@ -153,8 +152,7 @@ class Parts:
     @cached_property
     def sub_indexes(self) -> dict[str, SubIndex]:
         """The sub-indexes by name."""
-        late = () if self.late is None else (self.late,)
-        return {index.name: index for index in (self.lexical, self.dense, self.entity, *late)}
+        return {index.name: index for index in (self.lexical, self.dense, self.entity)}
 
 
 def base_of(segments: Sequence[Segment]) -> PassageParts:
@@ -164,26 +162,23 @@ def base_of(segments: Sequence[Segment]) -> PassageParts:
     return segments[0].passages
 
 
-def open_segment(
-    place: Path, entry: SegmentEntry, verify: bool, pieces: WordPieces | None, base: Segment | None
-) -> Segment:
+def open_segment(place: Path, entry: SegmentEntry, verify: bool, first: bool) -> Segment:
     """Open a segment that the manifest names.
 
     Args:
         place: the index.
         entry: the segment.
         verify: read every file and compare its hash first.
-        pieces: encodes what a late-interaction sub-index is asked, where there is one.
-        base: the first segment; None when this is the first.
+        first: whether it is the base, whose edges are of its own passages alone.
 
     Raises:
         DamagedIndexError: when a part cannot be read, or they differ in length.
     """
     about = check_segment(place, entry, verify)
     folder = place / SEGMENTS / entry.name
-    segment = open_parts(folder, entry, about, pieces, base)
+    segment = open_parts(folder, entry, about)
     graph = SegmentGraph.load(folder / GRAPH, len(segment))
-    if len(segment) != entry.passages or graph.passages != len(segment) or (base is None and graph.own is not None):
+    if len(segment) != entry.passages or graph.passages != len(segment) or (first and graph.own is not None):
         raise DamagedIndexError(f"the parts of {folder} differ in length: build the index again")
     return replace(segment, graph=graph)
 
@@ -192,8 +187,6 @@ def open_parts(
     folder: Path,
     entry: SegmentEntry,
     about: Mapping[str, Any],
-    pieces: WordPieces | None,
-    base: Segment | None,
     graph: SegmentGraph | None = None,
 ) -> Segment:
     """Open all of a segment but its graph; ``about`` is what its list of files says."""
@@ -215,19 +208,14 @@ def open_parts(
     except (OSError, ValueError, EOFError) as error:
         raise DamagedIndexError(f"{folder} cannot be read ({error}): build the index again") from error
     titles, documents = store.columns()
-    late = None
-    if pieces is not None:
-        codec = (
-            None if base is None or base.passages is None or base.passages.late is None else base.passages.late.codec
-        )
-        late = LateInteractionIndex(folder / LATE, pieces, codec)
+    pieces = PieceIndex(folder / PIECES) if f"{PIECES}/{CODES}" in files else None
     passages = PassageParts(
         store,
         folder / LEXICAL,
         DenseIndex(folder / DENSE, kind),
         TermIndex.load(folder / TERMS),
         TitleMatcher(titles, documents),
-        late,
+        pieces,
         titles,
         documents,
         store.document_numbers(),
@@ -264,12 +252,12 @@ def parts_of(
         only = segments[0]
         entity = EntityIndex((), None, base.titles, lexical)
         return Parts(
-            *common, base.store, lexical, base.dense, entity, base.terms, base.titles, only.graph.graph, base.late,
+            *common, base.store, lexical, base.dense, entity, base.terms, base.titles, only.graph.graph, base.pieces,
             base.title_of, base.document_of, only.dropped,
         )  # fmt: skip
     offsets = np.cumsum([0, *map(len, full)])
     titles = TitleMatcher.over([passages.titles for passages in full], offsets[:-1].tolist(), alive)
-    late = [passages.late for passages in full if passages.late is not None]
+    pieces = [passages.pieces for passages in full if passages.pieces is not None]
     title_of, document_of = (
         Column([getattr(passages, name) for passages in full], offsets.tolist()) for name in ("title_of", "document_of")
     )
@@ -289,7 +277,7 @@ def parts_of(
         SegmentedTerms([passages.terms for passages in full], alive),
         titles,
         SegmentedGraph([segment.graph for segment in segments], alive),
-        SegmentedLate(late, alive) if late else None,
+        SegmentedPieces(pieces) if pieces else None,
         title_of,
         document_of,
         dropped,
@@ -318,7 +306,7 @@ def _of_living(segment: Segment, deleted: NDArray[np.bool_]) -> list[Entry]:
 def _check_lengths(folder: Path, passages: PassageParts, lines: object, facts: Facts | None) -> None:
     """Refuse parts that differ in length."""
     sizes = {len(part) for part in (passages.store, passages.dense, passages.terms)}
-    sizes |= {len(part) for part in (passages.late, passages.marks) if part is not None}
+    sizes |= {len(part) for part in (passages.pieces, passages.marks) if part is not None}
     sizes |= {len(facts.entities)} if facts is not None else set()
     if lines is not None:
         right = isinstance(lines, list) and all(isinstance(line, str) for line in lines)

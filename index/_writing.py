@@ -22,14 +22,14 @@ from ..retrievers.compiling._window import text_with_lead
 from ..retrievers.protocols import Progress
 from ..retrievers.records import Rows, Vectors
 from ..retrievers.vectors._dense import COMPRESSED, DenseIndex, DenseKind
-from ..retrievers.vectors._late_interaction import LATE, LateInteractionIndex
-from ..retrievers.vectors._residual_codes import Coded, CodedTexts
+from ..retrievers.vectors._late_interaction import PIECES, PieceIndex
+from ..retrievers.vectors._piece_codes import CodedPieces
 from ..retrievers.vectors._vector_cache import DENSE, KEYS
 from ..retrievers.words._lexical import LexicalIndex, LinksFolder
 from ..retrievers.words._terms import TermIndex
 from ._relinking import new_edges
 from ._segmented_graph import SegmentedGraph, SegmentGraph
-from ._segments import GRAPH, LEXICAL, LINES, TERMS, Parts, Segment, WordPieces, open_parts, parts_of
+from ._segments import GRAPH, LEXICAL, LINES, TERMS, Parts, Segment, open_parts, parts_of
 
 MERGED_AT_ONCE = 8
 """Neighbouring segments of one size that are merged into one; each passage is so merged log8(N) times."""
@@ -55,7 +55,7 @@ class SegmentContent:
         lines: what stands before each passage to find it by; empty for an index without context.
         vectors: float32 [n, d].
         keys: of the texts that the vectors are of, uint8 [n, 16].
-        pieces: codes of the word pieces, where the index has late interaction.
+        pieces: of the passages' word pieces, where the index keeps them.
         terms: of every passage; analysed when None.
         dropped, marks: what was left out, and by what duplicates are found, where the index leaves them out.
     """
@@ -64,7 +64,7 @@ class SegmentContent:
     lines: Sequence[str]
     vectors: Vectors
     keys: NDArray[np.uint8]
-    pieces: CodedTexts | None = None
+    pieces: CodedPieces | None = None
     terms: TermIndex | None = None
     dropped: Sequence[Entry] = ()
     marks: NDArray[np.uint64] | None = None
@@ -78,7 +78,6 @@ class Writer:
         place: the index.
         dense: the dense kind of its settings.
         in_context: whether it puts lines before passages.
-        pieces: encodes what a late-interaction sub-index is asked.
         links: folder for links to lexical files.
         progress: called with (stage, done, total).
     """
@@ -86,7 +85,6 @@ class Writer:
     place: Path
     dense: DenseKind
     in_context: bool
-    pieces: WordPieces | None
     links: LinksFolder
     progress: Progress | None = None
 
@@ -103,7 +101,7 @@ class Writer:
             about = {} if content is None else self._write(folder, content)
             count = 0 if content is None else len(content.vectors)
             own = np.arange(serials, serials + count, dtype=np.int64)
-            new = self._opened(folder, about, count, SegmentGraph.without_edges(own), parts)
+            new = self._opened(folder, about, count, SegmentGraph.without_edges(own))
             gone = np.flatnonzero(parts.alive & ~self._alive(parts, deleted))
             unlinked = self._parts([*parts.segments, new], [*deleted, _none_of(new)], parts)
             new = replace(new, graph=new_edges(parts, unlinked, gone, self.in_context, self.progress))
@@ -144,7 +142,7 @@ class Writer:
             content, rows = _living_content(self.place, parts, first, last)
             about = {} if content is None else self._write(folder, content)
             edges = graph.merged(first, last, rows)
-            new = self._opened(folder, about, len(rows), edges, parts)
+            new = self._opened(folder, about, len(rows), edges)
             segments, deleted = list(parts.segments), list(parts.deleted)
             kept = content is not None or len(edges.graph.edges) or len(edges.replaced)
             segments[first:last] = [self._sealed(folder, about, new)] if kept else []
@@ -178,7 +176,7 @@ class Writer:
         DenseIndex.build(folder / DENSE, content.vectors, kind)
         np.save(folder / DENSE / KEYS, content.keys, allow_pickle=False)
         if content.pieces is not None:
-            LateInteractionIndex.write(folder / LATE, content.pieces)
+            PieceIndex.write(folder / PIECES, content.pieces)
         if content.lines:
             (folder / LINES).write_text(json.dumps(list(content.lines), ensure_ascii=False), "utf-8")
         return {"dense": kind}
@@ -195,10 +193,10 @@ class Writer:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
 
-    def _opened(self, folder: Path, about: Mapping[str, Any], count: int, graph: SegmentGraph, parts: Parts) -> Segment:
+    def _opened(self, folder: Path, about: Mapping[str, Any], count: int, graph: SegmentGraph) -> Segment:
         files = {path.relative_to(folder).as_posix(): None for path in folder.rglob("*") if path.is_file()}
         entry = SegmentEntry(folder.name, "", count)
-        return open_parts(folder, entry, {**about, "files": files}, self.pieces, parts.segments[0], graph)
+        return open_parts(folder, entry, {**about, "files": files}, graph)
 
     def _sealed(self, folder: Path, about: Mapping[str, Any], segment: Segment) -> Segment:
         """Write the edges, bring the segment to the disk, and return it with its hash."""
@@ -298,7 +296,7 @@ def _living_content(place: Path, parts: Parts, first: int, last: int) -> tuple[S
     lines: list[str] = []
     rows: list[Rows] = [np.zeros(0, np.int64)]
     keys: list[NDArray[np.uint8]] = []
-    pieces: list[CodedTexts] = []
+    pieces: list[CodedPieces] = []
     marks: list[NDArray[np.uint64]] = []
     dropped: list[Entry] = []
     for segment, deleted in zip(parts.segments[first:last], parts.deleted[first:last], strict=True):
@@ -313,17 +311,14 @@ def _living_content(place: Path, parts: Parts, first: int, last: int) -> tuple[S
             rows.append(mine + offset)
             keys.append(map_array(place / SEGMENTS / segment.entry.name / DENSE / KEYS)[mine])
             lines += [segment.lines[row] for row in mine.tolist()] if segment.lines is not None else []
-            pieces += [passages.late.codes_of(mine)] if passages.late is not None else []
+            pieces += [passages.pieces.coded.take(mine)] if passages.pieces is not None else []
             marks += [passages.marks.marks[mine]] if passages.marks is not None else []
             offset += len(passages)
     every = np.concatenate(rows)
     if not chunked:
         return None, every
     terms = TermIndex.of(*parts.terms.terms_of(every), len(every))
-    coded = None
-    if pieces:
-        counts = np.concatenate([some.counts for some in pieces])
-        coded = CodedTexts(counts, Coded.concatenate([some.coded for some in pieces]))
+    coded = CodedPieces.joined(pieces) if pieces else None
     joined = None if parts.base.marks is None else np.concatenate([parts.base.marks.marks[:0], *marks])
     vectors = parts.dense.reconstruct(every)
     return SegmentContent(chunked, lines, vectors, np.concatenate(keys), coded, terms, dropped, joined), every

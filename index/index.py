@@ -8,21 +8,17 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..errors import EncoderError
 from ..retrievers._folder import LOCK_TIMEOUT, base_hash, building
 from ..retrievers.compiling._context import ContextFunction
 from ..retrievers.compiling._masking import Masker
 from ..retrievers.knowledge._fact_encoder import FactEncoder
-from ..retrievers.protocols import Encoder, Progress, SubIndex, query_vectors
+from ..retrievers.protocols import Encoder, Progress, SubIndex
 from ..retrievers.records import Document, Query
 from ..retrievers.vectors._encoder import ProjectedEncoder
-from ..retrievers.vectors._late_interaction import check_tokens
+from ..retrievers.vectors._piece_codes import query_of
 from ._build import BuildPlan, documents_of, graph_of
 from ._changeable_folder import ChangeableFolder
-from ._segments import WordPieces
 from .settings import IndexSettings, with_function
 
 if TYPE_CHECKING:
@@ -45,7 +41,7 @@ class Index(ChangeableFolder):
     Attributes:
         store: the evidence store.
         lexical, dense, entity: the sub-indexes, also by name in ``sub_indexes``.
-        late: the late-interaction sub-index, where the settings ask for one; also in ``sub_indexes``.
+        pieces: scores passages by their word pieces; None where the settings or the encoder give none.
         terms: analysed terms of every passage.
         titles: finds the passages' titles in texts.
         graph: the knowledge graph.
@@ -79,14 +75,13 @@ class Index(ChangeableFolder):
         if self._given is not None:
             self._checked(self._given)
 
-    def _accept(self, manifest: Mapping[str, Any]) -> WordPieces | None:
-        settings = IndexSettings.from_json(manifest["settings"])
+    def _accept(self, manifest: Mapping[str, Any]) -> None:
+        IndexSettings.from_json(manifest["settings"])
         if self.encoder_name not in ("", manifest["encoder"]):
             raise EncoderError(
                 f"{self.path} was built anew with the encoder {manifest['encoder']!r} instead of"
                 f" {self.encoder_name!r}: open it again"
             )
-        return self._word_pieces if settings.late_interaction else None
 
     def _adopt(self, manifest: Mapping[str, Any]) -> None:
         self.settings, self.encoder_name = IndexSettings.from_json(manifest["settings"]), str(manifest["encoder"])
@@ -228,12 +223,8 @@ class Index(ChangeableFolder):
         return self.sub_indexes if routing is None else routing.sub_indexes(question, self.parts)
 
     def query(self, text: str) -> Query:
-        """Return ``text`` with its vector."""
-        return Query(text, query_vectors(self.encoder, [text])[0])
-
-    def _word_pieces(self, text: str) -> NDArray[np.float16]:
-        """Return the vectors of a query's word pieces, float16 [l, d]."""
-        return check_tokens(self.encoder, self.settings.late_interaction).encode_tokens([text]).vectors
+        """Return ``text`` with its vector, and with its word pieces where the encoder gives them."""
+        return query_of(self.encoder, text)
 
     def _checked(self, encoder: Encoder) -> Encoder:
         """Return the encoder of the index's vectors, made of one of texts; it must be the one it was built with."""

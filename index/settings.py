@@ -12,7 +12,6 @@ from ..retrievers.protocols import Encoder
 from ..retrievers.vectors._conventions import Chosen
 from ..retrievers.vectors._dense import KINDS, DenseKind
 from ..retrievers.vectors._encoder import load_encoder
-from ..retrievers.vectors._residual_codes import BITS
 
 _CHUNK_TOKENS = 208
 
@@ -32,7 +31,8 @@ class IndexSettings:
         context: what is put before a passage's text for embedding and lexical indexing: ``none`` or
             ``corpus``; ``function`` where :meth:`Index.build` was given one.
         mask: kinds of private data that are masked before anything is stored, ``all`` for every kind.
-        late_interaction: bits to a number of the word pieces' codes (1, 2 or 4); 0 for no late-interaction sub-index.
+        late_interaction: keep every word piece, where the encoder gives them, so that found passages can be ordered by
+            them.
         dimension: numbers to a vector, fewer than the encoder's: a map is learned from the corpus; 0 for the encoder's.
         drop_duplicates: leave out passages that repeat another (:class:`DuplicateFilter`); ``duplicates.json`` of the
             index says which, and what is found instead.
@@ -45,7 +45,7 @@ class IndexSettings:
     chunk_tokens: int = _CHUNK_TOKENS
     context: ContextName = "none"
     mask: tuple[str, ...] = ()
-    late_interaction: int = 0
+    late_interaction: bool = True
     dimension: int = 0
     drop_duplicates: bool = False
     query_prompt: str = ""
@@ -62,10 +62,6 @@ class IndexSettings:
             raise IndexFolderError(f"there is no context {self.context!r}: choose one of {', '.join(CONTEXTS)}")
         if self.dimension < 0:
             raise IndexFolderError(f"dimension is 1 or more, or 0 for the encoder's own, not {self.dimension}")
-        if self.late_interaction not in (0, *BITS):
-            raise IndexFolderError(
-                f"late_interaction is {', '.join(map(str, BITS))} bits, or 0 for none, not {self.late_interaction}"
-            )
         self._chosen()
         object.__setattr__(self, "mask", kinds_of(self.mask))  # a manifest has a list, and "all" is every kind
 
@@ -92,6 +88,8 @@ class IndexSettings:
             DamagedIndexError: when one is missing, unknown, of another type, or cannot be.
         """
         values = {**_EARLIER, **values}
+        if values.get("late_interaction") == 0:  # the manifests of earlier indexes say how many bits
+            values["late_interaction"] = False
         for field in fields(cls):
             if field.name not in values or not _is_of(values[field.name], str(field.type)):
                 raise DamagedIndexError(

@@ -104,7 +104,7 @@ class TokenVectors:
 
     Attributes:
         offsets: int64 [n+1]: those of text ``i`` are ``[offsets[i], offsets[i+1])``.
-        vectors: float16 [t, d], rows of length 1 (three digits: more than late interaction can tell apart).
+        vectors: float16 [t, d], rows of length 1 (three digits: more than codes of them keep).
     """
 
     offsets: NDArray[np.int64]
@@ -117,14 +117,3 @@ class TokenVectors:
     def of(self, text: int) -> NDArray[np.float16]:
         """Return the vectors of one text, float16 [l, d]."""
         return self.vectors[self.offsets[text] : self.offsets[text + 1]]
-
-
-@runtime_checkable
-class TokenEncoder(Protocol):
-    """Turns texts into unit vectors of their word pieces."""
-
-    name: str
-
-    def encode_tokens(self, texts: Sequence[str], progress: Progress | None = None) -> TokenVectors:
-        """Encode ``texts``; a text's vectors do not depend on what it is encoded together with."""
-        ...

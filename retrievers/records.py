@@ -91,10 +91,17 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a sub-index is asked: a text, and its vector [d] for those that compare vectors."""
+    """What a sub-index is asked.
+
+    Attributes:
+        text: the question.
+        vector: float32 [d], for those that compare vectors.
+        pieces: vectors of its word pieces, float32 [l, d], for late interaction; None where the encoder gives none.
+    """
 
     text: str
     vector: Vectors | None = None
+    pieces: Vectors | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from trailhound.demo._encyclopedia import Encyclopedia, generate, write_beir
 from trailhound.index.index import Index
-from trailhound.index.settings import IndexSettings
 from trailhound.retrievers.protocols import Progress, TokenVectors
 from trailhound.retrievers.records import Vectors
 from trailhound.retrievers.words._terms import analyse
@@ -57,14 +56,16 @@ class HashingEncoder:
 class HashingTokens(HashingEncoder):
     """The stand-in encoder, with a vector for every word: that of the word alone."""
 
-    def encode_tokens(self, texts: Sequence[str], progress: Progress | None = None) -> TokenVectors:
+    def encode_with_pieces(
+        self, texts: Sequence[str], progress: Progress | None = None
+    ) -> tuple[Vectors, TokenVectors]:
         words = [analyse(text) for text in texts]
         offsets = np.cumsum([0, *map(len, words)]).astype(np.int64)
         codes = [zlib.crc32(stem.encode()) for stems in words for stem in stems]
         vectors = np.zeros((len(codes), self.dimension), np.float16)
         for row, code in enumerate(codes):
             vectors[row, code % self.dimension] = 1 if code >> 31 else -1
-        return TokenVectors(offsets, vectors)
+        return self.encode(texts, progress), TokenVectors(offsets, vectors)
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +97,6 @@ def small_index(
 
 @pytest.fixture(scope="session")
 def late_index(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Index:
-    """The same index with late interaction; never changed by a test."""
+    """The same index with word pieces; never changed by a test."""
     place = tmp_path_factory.mktemp("index") / "late.index"
-    return Index.build([corpus_folder], place, encoder=HashingTokens(), settings=IndexSettings(late_interaction=2))
+    return Index.build([corpus_folder], place, encoder=HashingTokens())

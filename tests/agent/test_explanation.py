@@ -12,7 +12,7 @@ from trailhound.agent._explanation import explain
 from trailhound.envs._batch import SearchBatch
 from trailhound.envs._question_view import QuestionView
 from trailhound.envs._world import QuestionWorld
-from trailhound.envs.settings import FOUND_BY, STATIC, SUB_INDEXES
+from trailhound.envs.settings import SUB_INDEXES
 from trailhound.graph._knowledge_graph import GROUPS
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.questions._labelled import load_questions
@@ -92,17 +92,6 @@ def do(batch: SearchBatch, *actions: Action) -> None:
 
 def words_for(batch: SearchBatch, action: Action) -> tuple[str, str]:
     return explain(batch, 0, action(batch))
-
-
-def test_asking_for_late_interaction(late_index: Index) -> None:
-    batch = SearchBatch(SETTINGS, 1, 64)
-    batch.start(0, QuestionWorld(late_index, QuestionView.of(late_index, "a harbour town"), SETTINGS))
-    assert words_for(batch, expand("late"))[0] == "ask the late-interaction index"
-    do(batch, expand("late"))
-    assert words_for(batch, expand("late"))[0] == "ask the late-interaction index, page 2"
-    seen = batch.observation["candidates"][0, 0]
-    assert seen[len(STATIC) + FOUND_BY.index("late")] == 1
-    assert explain(batch, 0, batch.layout.take)[1].startswith("late-interaction rank 1, cosine ")
 
 
 @pytest.mark.parametrize("name", ["lexical", "dense", "entity"])

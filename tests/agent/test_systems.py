@@ -64,18 +64,21 @@ def test_lexical_and_dense_are_the_sub_indexes_alone(small_index: Index, asked: 
         assert lexical.scores.tolist() == [1 / rank for rank in range(1, 11)]
 
 
-def test_late_interaction_answers_alone_where_the_index_has_it(
+def test_late_interaction_orders_what_lexical_and_dense_find(
     late_index: Index, small_index: Index, asked: list[str]
 ) -> None:
-    assert late_index.late is not None
+    assert late_index.pieces is not None
     for question in asked:
+        query = late_index.query(question)
+        assert query.pieces is not None
+        found = [index.search(query, 200).rows for index in (late_index.lexical, late_index.dense)]
+        scores = {row: late_index.pieces.score(query.pieces, np.array([row]))[0] for row in np.concatenate(found)}
         ranked = FixedSystem(late_index, "late").rank(question, 10)
-        assert ranked.rows.tolist() == late_index.late.search(Query(question), 10).rows.tolist()
-        assert [decision.detail for decision in ranked.decisions] == ["ask the late-interaction index"]
-        assert ranked.calls == 1
-    with pytest.raises(
-        PolicyError, match=r"built without late interaction: build it again with `--late-interaction 2`"
-    ):
+        best = sorted(scores, key=lambda row: (-scores[row], row))[:10]
+        assert [scores[row] for row in ranked.rows.tolist()] == pytest.approx([scores[row] for row in best], abs=1e-6)
+        assert (ranked.actions, ranked.calls) == (3, 2)
+        assert ranked.decisions[-1].detail == "compare the word pieces of what was found"
+    with pytest.raises(PolicyError, match=r"keeps no word pieces.*`--late-interaction on`"):
         open_system(small_index, "late")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from trailhound import Index, IndexSettings
+from trailhound.agent._systems import open_system
 from trailhound.cli import main
 from trailhound.commands.indexing import add_index
 from trailhound.retrievers.vectors._dense import KINDS
@@ -34,24 +35,20 @@ def test_every_kind_of_memory_can_be_asked_for() -> None:
         parser.parse_args(["index", "docs", "--out", "i", "--dense", "flat"])
 
 
-def test_short_codes_and_late_interaction_by_the_built_in_encoder(docs: Path, tmp_path: Path) -> None:
-    arguments = ["--dense", "opq", "--late-interaction", "2", "--threads", "1", "--quiet"]
+def test_short_codes_and_word_pieces_by_the_built_in_encoder(docs: Path, tmp_path: Path) -> None:
+    arguments = ["--dense", "opq", "--threads", "1", "--quiet"]
     assert main(["index", str(docs), "--out", str(tmp_path / "i"), *arguments]) == 0
     index = Index.open(tmp_path / "i", threads=1)
-    assert index.settings == IndexSettings(dense="opq", late_interaction=2)
+    assert index.settings == IndexSettings(dense="opq")
     assert [path.name for path in (tmp_path / "i").rglob("dense/*.index")] == ["faiss.index"]
-    assert index.late is not None
     for text, title in (("Who baked bread?", "Bread"), ("an engineer from Vellmark", "Brun Oller")):
-        for name in ("dense", "late"):
-            best = index.sub_indexes[name].search(index.query(text), 1).rows[0]
+        for system in ("dense", "late"):
+            best = open_system(index, system).rank(text, 1).rows[0]
             assert index.store.passage(int(best)).title == title
-
-
-def test_a_knowledge_graph_has_no_word_pieces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "graph.txt").write_text("a\tknows\tb\nb\tknows\tc\n")
-    assert main(["index", str(tmp_path), "--out", str(tmp_path / "i"), "--late-interaction", "2", "--quiet"]) == 1
-    assert "no late interaction" in capsys.readouterr().err
-    assert not (tmp_path / "i").exists()
+    without = ["index", str(docs), "--out", str(tmp_path / "i"), "--late-interaction", "off", "--quiet"]
+    assert main(without) == 0
+    assert Index.open(tmp_path / "i").pieces is None
+    assert list((tmp_path / "i").rglob("pieces")) == []
 
 
 def test_duplicates_are_dropped_counted_and_named(

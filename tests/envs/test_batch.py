@@ -18,7 +18,6 @@ from trailhound.envs._search_env import observation_space
 from trailhound.envs._world import QuestionWorld
 from trailhound.envs.settings import DYNAMIC, FOUND_BY, STATIC, SUB_INDEXES
 from trailhound.graph._knowledge_graph import GROUPS
-from trailhound.retrievers.records import Query
 
 FEATURE = {name: k for k, name in enumerate((*STATIC, *DYNAMIC))}
 SETTINGS = [
@@ -434,35 +433,6 @@ def test_a_lane_that_was_not_started(worlds: Worlds) -> None:
 def test_names_of_operators_fit_their_columns() -> None:
     assert FOUND_BY[: len(SUB_INDEXES)] == SUB_INDEXES
     assert FOUND_BY[len(SUB_INDEXES) : len(SUB_INDEXES) + len(GROUPS)] == GROUPS
-
-
-@pytest.mark.parametrize("there", [True, False])
-def test_late_interaction_is_asked_where_the_index_has_it(
-    there: bool, late_index: Index, small_index: Index, corpus_folder: Path
-) -> None:
-    index = late_index if there else small_index
-    chosen = EnvironmentSettings(expand_late_ms=7, price_per_ms=0.01)
-    world = QuestionSet.load(index, corpus_folder, "dev", chosen).world(0)
-    batch = started(chosen, world)
-    action = batch.layout.expand + SUB_INDEXES.index("late")
-    assert world.offers == (True, True, True, False, there)
-    assert batch.mask[0, action] == there
-    if not there:
-        return
-    assert late_index.late is not None
-    expected = late_index.late.search(Query(world.view.text), 10).rows.tolist()
-    batch.act(0, action)
-    assert batch.observation["candidate_rows"][0, :5].tolist() == expected[:5]
-    found = batch.observation["candidates"][0, :5, FEATURE["found_by_late"]]
-    np.testing.assert_allclose(found, 1 / np.arange(1, 6))
-    batch.act(0, action)
-    assert batch.observation["candidate_rows"][0, :10].tolist() == expected
-    assert batch.lane(0).spent == pytest.approx(2 * 0.07)
-    assert not batch.mask[0, action], "there are two pages"
-    batch.act(0, batch.layout.take)
-    assert batch.lane(0).asked == {**dict.fromkeys(SUB_INDEXES, 0), "late": 2, "hop": 0}
-    assert not batch.mask[0, action], "late interaction reads the question alone"
-    check_state(chosen, batch, 0, batch.lane(0))
 
 
 def test_prices_stand_in_the_order_of_their_sub_indexes() -> None:

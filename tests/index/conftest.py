@@ -34,11 +34,14 @@ class WordEncoder:
                 vectors[row] += direction(stem, self.dimension)
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
 
-    def encode_tokens(self, texts: Sequence[str], progress: Progress | None = None) -> TokenVectors:
+    def encode_with_pieces(
+        self, texts: Sequence[str], progress: Progress | None = None
+    ) -> tuple[Vectors, TokenVectors]:
         stems = [analyse(text) for text in texts]
         offsets = np.cumsum([0, *map(len, stems)]).astype(np.int64)
         rows = [direction(stem, self.dimension) for part in stems for stem in part]
-        return TokenVectors(offsets, np.array(rows, np.float16).reshape(int(offsets[-1]), self.dimension))
+        pieces = np.array(rows, np.float16).reshape(int(offsets[-1]), self.dimension)
+        return self.encode(texts, progress), TokenVectors(offsets, pieces)
 
     def count_tokens(self, text: str) -> int:
         return len(text.split())

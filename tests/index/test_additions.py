@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from trailhound import Document, Index, IndexSettings, Passage
 from trailhound.errors import MaskingError, UpdateError
+from trailhound.index import _writing as writing
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.records import Query
 from trailhound.retrievers.vectors._encoder import embedding_text
@@ -29,10 +30,9 @@ SHIP = Document("s", "Ship", "The ship lay at the quay. It was Jana Novak who na
 CHUNKED: dict[str, Any] = {"chunk_tokens": 8}
 KINDS = {
     "corpus": IndexSettings(context="corpus", **CHUNKED),
-    "late": IndexSettings(late_interaction=2, **CHUNKED),
+    "no word pieces": IndexSettings(late_interaction=False, **CHUNKED),
     "tokens": IndexSettings(chunk_tokens=8),
-    "late in context": IndexSettings(late_interaction=4, context="corpus", chunk_tokens=8),
-    "compressed late": IndexSettings(late_interaction=1, dense="sq8"),
+    "compressed": IndexSettings(dense="sq8"),
     "masked": IndexSettings(mask=("email",), context="corpus"),
 }
 
@@ -79,22 +79,30 @@ def test_compacted_it_is_the_index_that_is_built_from_all_documents(
     assert found(index, "quay in winter")["lexical"][0].startswith("c#")
 
 
-@pytest.mark.parametrize("bits", [1, 2, 4])
-def test_word_pieces_of_additions_are_found_beside_those_of_the_base(
-    bits: int, tmp_path: Path, word_encoder: Encoder
+@pytest.mark.parametrize("dense", ["exact", "sq8"])
+def test_word_pieces_of_additions_are_scored_as_those_of_an_index_built_anew(
+    dense: Any, tmp_path: Path, word_encoder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = [Document(f"{k}", f"Note {k}", f"gate {k} of town {k * 7 % 40} and river {k % 11}") for k in range(40)]
-    settings = IndexSettings(late_interaction=bits)
-    index = Index.build(base[:30], tmp_path / "x", settings=settings, encoder=word_encoder)
-    index.add(base[30:])
+    monkeypatch.setattr(writing, "MERGED_AT_ONCE", 3)
+    notes = [Document(f"{k}", f"Note {k}", f"gate {k} of town {k * 7 % 40} and river {k % 11}") for k in range(40)]
+    index = Index.build(notes[:30], tmp_path / "x", settings=IndexSettings(dense=dense), encoder=word_encoder)
+    word_encoder.asked.clear()
+    for note in notes[30:]:
+        index.add([note])
+    assert len(word_encoder.asked) == 10, "one pass gives vector and word pieces, and merging needs none"
     index.delete(["3", "33"])
-    anew = Index.build(
-        [d for d in base if d.id not in ("3", "33")], tmp_path / "y", settings=settings, encoder=word_encoder
-    )
-    for k in (2, 12, 31, 38):
-        text = base[k].text
-        assert found(index, text)["late"][0] == found(anew, text)["late"][0] == f"{k}#0"
-        assert not {"3#0", "33#0"} & set(found(index, text)["late"])
+    assert 1 < len(index.parts.segments) < 11
+    anew = Index.build([note for note in notes if note.id not in ("3", "33")], tmp_path / "y", encoder=word_encoder)
+    for some in (index, Index.open(tmp_path / "x", encoder=word_encoder)):
+        for text in ("gate 12 of a town", "the river", notes[38].text):
+            asked = some.query(text).pieces
+            assert some.pieces is not None
+            assert anew.pieces is not None
+            assert asked is not None
+            rows, expected = some.store.rows(), anew.store.rows()
+            assert [p.id for p in some.store.passages(rows.tolist())] == [p.id for p in anew.store]
+            found = some.pieces.score(asked, rows[::-1])[::-1]
+            np.testing.assert_allclose(found, anew.pieces.score(asked, expected), atol=1e-6)
 
 
 @pytest.mark.parametrize(("context", "question"), [("corpus", "mill")], ids=lambda text: text)
@@ -160,7 +168,7 @@ def test_additions_are_made_shorter_by_the_map_of_the_base(
 ) -> None:
     """Compaction keeps the map, and with it the encoder's name: policies that were trained for the index still fit."""
     notes = [*NOTES, *(Document(f"x{k}", f"Note {k}", f"gate {k} of town {k % 7}") for k in range(20))]
-    settings = IndexSettings(dimension=6, dense=dense, chunk_tokens=12, late_interaction=2)
+    settings = IndexSettings(dimension=6, dense=dense, chunk_tokens=12)
     index = Index.build(notes, tmp_path / "x", settings=settings, encoder=word_encoder)
     other = Index.open(tmp_path / "x", encoder=word_encoder)
     name = index.encoder_name

@@ -81,7 +81,7 @@ def test_searches_are_those_of_an_index_built_anew(
     kept = Document("kept", "Kept", "harbour gate of Ada Marl in 東京")
     with TemporaryDirectory() as folder:
         start = [kept, *(Document(*drawn) for drawn in base)]
-        how = IndexSettings(late_interaction=2 if late else 0)
+        how = IndexSettings(late_interaction=late)
         index = Index.build(start, Path(folder) / "x", settings=how, encoder=word_encoder)
         for kind, arguments in steps:
             if kind == "add":
@@ -107,6 +107,12 @@ def test_searches_are_those_of_an_index_built_anew(
                     np.testing.assert_allclose(hits.scores, expected.scores, rtol=1e-6, atol=1e-6)
                     if len(set(np.round(expected.scores, 5).tolist())) == len(expected):
                         assert hits.rows.tolist() == expected.rows.tolist()
+            assert (index.pieces is not None) == (anew.pieces is not None) == late
+            for some in (index, opened):
+                if some.pieces is not None and anew.pieces is not None and query.pieces is not None:
+                    expected = anew.pieces.score(query.pieces, anew.store.rows())
+                    found = some.pieces.score(query.pieces, some.store.rows())
+                    np.testing.assert_allclose(found, expected, atol=1e-6)
             terms = term_hashes(text)
             np.testing.assert_array_equal(index.terms.idf(terms), anew.terms.idf(terms))
         living = [index.store.document(identifier) for identifier in index.store.document_ids()]

@@ -225,7 +225,7 @@ def test_one_flipped_byte_in_any_file_is_noticed(place: Path, encoder: Encoder, 
         ({"chunk_tokens": "120"}, "setting chunk_tokens is '120'"),
         ({"mask": "email"}, "setting mask"),
         ({"colour": "red"}, "a setting 'colour'"),
-        ({"late_interaction": True}, "setting late_interaction is True"),
+        ({"late_interaction": 2}, "setting late_interaction is 2"),
         ({"encoder": None}, "setting encoder is None"),
     ],
 )
@@ -243,11 +243,14 @@ def test_settings_that_cannot_be_are_damage(
         Index.open(place)
 
 
-def test_late_interaction_needs_an_encoder_of_word_pieces(place: Path, encoder: Encoder) -> None:
-    with pytest.raises(EncoderError, match="gives no vectors of word pieces"):
-        Index.build(numbered(9), place, settings=IndexSettings(late_interaction=2), encoder=encoder)
-    with pytest.raises(IndexFolderError, match="1, 2, 4 bits, or 0 for none, not 3"):
-        IndexSettings(late_interaction=3)
+def test_an_index_has_no_word_pieces_where_the_encoder_gives_none(place: Path, encoder: Encoder) -> None:
+    index = Index.build(numbered(9), place, encoder=encoder)
+    assert index.settings.late_interaction
+    assert index.pieces is None
+    assert index.query("town").pieces is None
+    index.add([Document("new", "", "another town", atomic=True)])
+    assert index.compact()
+    assert index.pieces is None
 
 
 @pytest.mark.parametrize("dense", ["exact", "pq"])

@@ -34,9 +34,7 @@ def passages_of(index: Index) -> dict[str, Passage]:
     return {passage.id: passage for passage in index.store}
 
 
-@pytest.mark.parametrize(
-    "settings", [{}, {"context": "corpus"}, {"late_interaction": 2, "dimension": 8}, {"drop_duplicates": True}]
-)
+@pytest.mark.parametrize("settings", [{}, {"context": "corpus"}, {"dimension": 8}, {"drop_duplicates": True}])
 def test_nothing_is_embedded_that_the_encoder_does_not_read(
     encoder: Any, tmp_path: Path, settings: dict[str, Any]
 ) -> None:

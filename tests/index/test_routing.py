@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trailhound import Document, EnvironmentSettings, Index, IndexSettings
+from trailhound import Document, EnvironmentSettings, Index
 from trailhound.agent._policy_file import load_policy
 from trailhound.cli import main
 from trailhound.demo._encyclopedia import generate, write_beir
@@ -56,28 +56,6 @@ def test_lexical_and_dense_search_within_the_shards_of_the_question(house: Path)
     everywhere = index.dense.search(question, len(index))
     best_inside = [row for row in everywhere.rows.tolist() if row in inside][:5]
     assert index.sub_indexes_for(question)["dense"].search(question, 5).rows.tolist() == best_inside
-
-
-def test_late_interaction_finds_the_best_of_the_shards(house: Path) -> None:
-    place = house / "late.index"
-    Index.build(house / "corpus", place, threads=1, settings=IndexSettings(late_interaction=2))
-    arguments = ["tune-router", "--index", str(place), "--shards", "4", "--made", "60", "--quiet"]
-    assert main([*arguments, "--out", str(house / "late-router")]) == 0
-    index = Index.open(place, threads=1, router=house / "late-router", shard_mass=0.01)
-    question = index.query(first_question(house))
-    assert index.routing is not None
-    assert index.late is not None
-    inside = np.flatnonzero(index.routing.reachable(question, len(index))).tolist()
-    everywhere = index.late.search(question, len(index))
-    expected = [row for row in everywhere.rows.tolist() if row in inside]
-    late = index.sub_indexes_for(question)["late"]
-    assert late.name == "late"
-    for limit in (1, 7, len(index)):
-        assert late.search(question, limit).rows.tolist() == expected[:limit]
-    kept = dict(zip(everywhere.rows.tolist(), everywhere.scores.tolist(), strict=True))
-    assert late.search(question, 7).scores.tolist() == [kept[row] for row in expected[:7]]
-    index.add([Document("new", "", question.text)])
-    assert index.sub_indexes_for(question)["late"].search(question, 5).rows[0] == index.store.row_of("new#0")
 
 
 def test_all_shards_together_are_the_whole_dense_index(house: Path) -> None:

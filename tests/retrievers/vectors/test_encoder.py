@@ -8,7 +8,7 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 from trailhound.errors import EncoderError
-from trailhound.retrievers.protocols import Encoder, TokenCounter, TokenEncoder
+from trailhound.retrievers.protocols import Encoder, TokenCounter
 from trailhound.retrievers.records import Vectors
 from trailhound.retrievers.vectors._encoder import (
     MAX_TOKENS,
@@ -17,6 +17,7 @@ from trailhound.retrievers.vectors._encoder import (
     load_encoder,
 )
 from trailhound.retrievers.vectors._minilm import model_folder
+from trailhound.retrievers.vectors._piece_codes import PieceEncoder
 from trailhound.retrievers.vectors._transformers import TransformersEncoder
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
@@ -229,10 +230,11 @@ def test_a_sentence_transformers_folder_says_how_much_of_a_text_is_read(tiny_fol
 
 def test_word_pieces_are_the_states_that_the_vector_is_the_mean_of(minilm: MiniLMEncoder) -> None:
     """Without punctuation and the marks around a text; against the model itself, piece by piece."""
-    assert isinstance(minilm, TokenEncoder)
+    assert isinstance(minilm, PieceEncoder)
     tokenizer = AutoTokenizer.from_pretrained(model_folder())
     model = AutoModel.from_pretrained(model_folder()).eval()
-    pieces = minilm.encode_tokens(TEXTS)
+    vectors, pieces = minilm.encode_with_pieces(TEXTS)
+    assert_array_equal(vectors, minilm.encode(TEXTS))
     assert (len(pieces), pieces.vectors.dtype, pieces.vectors.shape[1]) == (len(TEXTS), np.float16, 384)
     for place, text in enumerate(TEXTS):
         inputs = tokenizer(text, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
@@ -248,8 +250,8 @@ def test_word_pieces_are_the_states_that_the_vector_is_the_mean_of(minilm: MiniL
 
 def test_word_pieces_do_not_depend_on_their_company(minilm: MiniLMEncoder) -> None:
     texts = [*TEXTS, *random_texts(30, 0)]
-    together = minilm.encode_tokens(texts)
+    together = minilm.encode_with_pieces(texts)[1]
     for place, text in enumerate(texts):
-        assert_array_equal(minilm.encode_tokens([text]).vectors, together.of(place))
+        assert_array_equal(minilm.encode_with_pieces([text])[1].vectors, together.of(place))
     with pytest.raises(EncoderError, match="lone surrogate"):
-        minilm.encode_tokens(["\ud800"])
+        minilm.encode_with_pieces(["\ud800"])

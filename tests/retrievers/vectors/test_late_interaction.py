@@ -1,130 +1,100 @@
-"""The late-interaction sub-index: MaxSim as it is defined, codes that come close, files that belong together."""
+"""Scores by word pieces: MaxSim as it is defined over what codes say, and files that belong together."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from trailhound.errors import DamagedIndexError, EncoderError
-from trailhound.retrievers.protocols import TokenEncoder
-from trailhound.retrievers.records import Query
-from trailhound.retrievers.vectors import _late_interaction as late_interaction
-from trailhound.retrievers.vectors._late_interaction import LateInteractionIndex, centres_for
-from trailhound.retrievers.vectors._residual_codes import ResidualCodec
+from trailhound.index.index import Index
+from trailhound.retrievers.protocols import TokenVectors
+from trailhound.retrievers.vectors._late_interaction import LOWEST, PieceIndex
+from trailhound.retrievers.vectors._piece_codes import decode, encode
 
-if TYPE_CHECKING:
-    from trailhound.index.index import Index
+D = 40
 
 
-def built(folder: Path, texts: list[str], encoder: TokenEncoder, bits: int = 4) -> LateInteractionIndex:
-    LateInteractionIndex.build(folder, texts, encoder, bits)
-    return LateInteractionIndex(folder, lambda text: encoder.encode_tokens([text]).vectors)
+def directions(rng: np.random.Generator, count: int) -> np.ndarray:
+    drawn = rng.normal(size=(count, D))
+    return np.asarray(drawn / np.linalg.norm(drawn, axis=1, keepdims=True), np.float32)
 
 
-def maxsim(query: str, text: str, encoder: TokenEncoder) -> float:
-    """The definition, over the vectors as they were encoded."""
-    asked, said = (encoder.encode_tokens([part]).vectors.astype(np.float64) for part in (query, text))
-    return float((asked @ said.T).max(axis=1).sum())
+def written(folder: Path, counts: list[int], seed: int) -> PieceIndex:
+    offsets = np.cumsum([0, *counts]).astype(np.int64)
+    vectors = directions(np.random.default_rng(seed), int(offsets[-1])).astype(np.float16)
+    PieceIndex.write(folder, encode(TokenVectors(offsets, vectors)))
+    return PieceIndex(folder)
 
 
-@pytest.fixture(scope="module")
-def texts(small_index: Index) -> list[str]:
-    return [passage.text for passage in small_index.store]
-
-
+@given(
+    st.lists(st.integers(0, 700), min_size=1, max_size=12),
+    st.lists(st.integers(0, 11), max_size=20),
+    st.integers(1, 6),
+    st.integers(0, 999),
+)
 def test_scores_are_maxsim_over_what_the_codes_say(
-    tmp_path: Path, texts: list[str], word_vectors: TokenEncoder
+    tmp_path_factory: pytest.TempPathFactory, counts: list[int], chosen: list[int], asked: int, seed: int
 ) -> None:
-    index = built(tmp_path / "late", texts, word_vectors, 2)
-    codec = ResidualCodec.load(tmp_path / "late" / "codec.safetensors")
-    pieces = word_vectors.encode_tokens(texts)
-    decoded = codec.decode(codec.encode(pieces.vectors.astype(np.float32)))
-    for query in (texts[3][:60], texts[77][20:90], "the harbour of an old town"):
-        asked = word_vectors.encode_tokens([query]).vectors.astype(np.float64)
-        hits = index.search(Query(query), len(texts))
-        assert len(hits) > 20
-        for row, score in zip(hits.rows.tolist(), hits.scores.tolist(), strict=True):
-            said = decoded[pieces.offsets[row] : pieces.offsets[row + 1]]
-            assert score == pytest.approx(float((asked @ said.T).max(axis=1).sum()), abs=1e-4)
+    index = written(tmp_path_factory.mktemp("late") / "pieces", counts, seed)
+    pieces = directions(np.random.default_rng(seed + 1), asked)
+    rows = np.array([row for row in chosen if row < len(counts)], np.int64)
+    expected = [
+        float((pieces @ decode(index.coded.of(row), D).T).max(axis=1).mean()) if counts[row] else LOWEST
+        for row in rows.tolist()
+    ]
+    np.testing.assert_allclose(index.score(pieces, rows), np.array(expected, np.float32), atol=1e-5)
+    assert (index.score(pieces[:0], rows) == LOWEST).all()
 
 
-@pytest.mark.parametrize("bits", [1, 2, 4])
-def test_codes_find_what_exact_vectors_find(
-    tmp_path: Path, texts: list[str], word_vectors: TokenEncoder, bits: int
-) -> None:
-    index = built(tmp_path / "late", texts, word_vectors, bits)
-    found = 0
-    for row in range(0, 150, 5):
-        query = texts[row][-70:]
-        exact = np.array([maxsim(query, text, word_vectors) for text in texts])
-        best = np.lexsort((np.arange(len(texts)), -exact))[:3]
-        found += len(set(best.tolist()) & set(index.search(Query(query), 5).rows.tolist()))
-    assert found / 90 > (0.8 if bits == 1 else 0.9)
-
-
-def test_centres_alone_keep_what_is_best(
-    tmp_path: Path, texts: list[str], word_vectors: TokenEncoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    index = built(tmp_path / "late", texts, word_vectors)
-    queries = [Query(text[:80]) for text in texts[::6]]
-    whole = [index.search(query, 1).rows[0] for query in queries]
-    monkeypatch.setattr(late_interaction, "COMPARED", 8)
-    assert sum(index.search(query, 1).rows[0] == row for query, row in zip(queries, whole, strict=True)) >= 24
-
-
-def test_texts_without_word_pieces_are_never_found(tmp_path: Path, word_vectors: TokenEncoder) -> None:
-    index = built(
-        tmp_path / "late", ["", "a baker sold bread", "?!", "the lighthouse of the harbour", "..."], word_vectors
+def test_passages_are_found_by_their_own_words(tmp_path: Path) -> None:
+    """As whole vectors find them: of those a word of the passage has a cosine of 1."""
+    rng = np.random.default_rng(0)
+    words = directions(rng, 300)
+    passages = [rng.permutation(300)[:20] for _ in range(60)]
+    offsets = np.arange(0, 61 * 20, 20)
+    PieceIndex.write(
+        tmp_path / "pieces", encode(TokenVectors(offsets, words[np.concatenate(passages)].astype(np.float16)))
     )
-    assert len(index) == 5
-    assert index.search(Query("bread in the harbour"), 5).rows.tolist() == [3, 1] or index.search(
-        Query("bread in the harbour"), 5
-    ).rows.tolist() == [1, 3]
-    assert index.search(Query("baker"), 5).rows[0] == 1
-    assert len(index.search(Query(""), 5)) == 0
-    with pytest.raises(EncoderError, match="no word piece"):
-        built(tmp_path / "none", ["", "?"], word_vectors)
+    index = PieceIndex(tmp_path / "pieces")
+    found = [int(index.score(words[some[::4]], np.arange(60)).argmax()) for some in passages]
+    assert sum(best == row for row, best in enumerate(found)) >= 57
 
 
-def test_blocks_and_samples_change_nothing(
-    tmp_path: Path, texts: list[str], word_vectors: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever is encoded together: the codec is learned from the same sample, and every text is encoded once."""
-    monkeypatch.setattr(late_interaction, "_SAMPLE", 40)
-    built(tmp_path / "whole", texts, word_vectors)
-    monkeypatch.setattr(late_interaction, "_BLOCK", 7)
-    before = word_vectors.encoded
-    built(tmp_path / "blocks", texts, word_vectors)
-    assert word_vectors.encoded - before == len(texts)
-    for path in (tmp_path / "whole").iterdir():
-        assert path.read_bytes() == (tmp_path / "blocks" / path.name).read_bytes()
+def test_threads_share_it(late_index: Index) -> None:
+    scorer, rows = late_index.pieces, late_index.store.rows()
+    assert scorer is not None
+    asked = [late_index.query(late_index.store.passage(row).text).pieces for row in range(0, 150, 10)]
+    alone = [scorer.score(pieces, rows) for pieces in asked if pieces is not None]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda pieces: scorer.score(pieces, rows), asked))
+    np.testing.assert_array_equal(alone, together)
 
 
-@pytest.mark.parametrize(("tokens", "centres"), [(0, 16), (1, 16), (100, 128), (65_536, 4096), (1_000_000, 8192)])
-def test_the_number_of_centres(tokens: int, centres: int) -> None:
-    assert centres_for(tokens) == centres
-
-
-def test_an_encoder_of_whole_texts_is_refused(tmp_path: Path, hashing_encoder: Any, word_vectors: TokenEncoder) -> None:
-    with pytest.raises(EncoderError, match="hashing-64 gives no vectors of word pieces"):
-        LateInteractionIndex.build(tmp_path / "late", ["a town"], hashing_encoder, 2)
-    with pytest.raises(EncoderError, match="1, 2, 4 bits a number, not 3"):
-        LateInteractionIndex.build(tmp_path / "late", ["a town"], word_vectors, 3)
+def test_pieces_of_another_length_are_refused(tmp_path: Path) -> None:
+    index = written(tmp_path / "pieces", [2, 3], 0)
+    with pytest.raises(EncoderError, match="have 64 numbers, and those of the index 40: ask with the encoder"):
+        index.score(np.ones((1, 64), np.float32), np.array([0]))
 
 
 @pytest.mark.parametrize(
-    "name", ["codec.safetensors", "offsets.npy", "cells.npy", "codes.npy", "lengths.npy", "begins.npy", "postings.npy"]
+    "damage",
+    [
+        lambda folder: (folder / "codes.npy").unlink(),
+        lambda folder: (folder / "counts.npy").write_bytes(b"no array"),
+        lambda folder: np.save(folder / "counts.npy", np.array([2, 4])),
+        lambda folder: np.save(folder / "counts.npy", np.array([2.0, 3.0])),
+        lambda folder: np.save(folder / "codes.npy", np.zeros((5, 5), np.int8)),
+        lambda folder: np.save(folder / "codes.npy", np.zeros(25, np.uint8)),
+    ],
+    ids=["none", "no array", "more", "numbers", "type", "flat"],
 )
-def test_files_that_do_not_belong_are_noticed(
-    tmp_path: Path, texts: list[str], word_vectors: TokenEncoder, name: str
-) -> None:
-    folder = tmp_path / "late"
-    built(folder, texts, word_vectors)
-    built(tmp_path / "other", texts[:40], word_vectors, 2)
-    path = folder / name
-    for content in ((tmp_path / "other" / name).read_bytes(), path.read_bytes()[:60], b"", None):
-        path.unlink() if content is None else path.write_bytes(content)
-        with pytest.raises(DamagedIndexError, match="build the index again"):
-            LateInteractionIndex(folder, lambda text: word_vectors.encode_tokens([text]).vectors)
+def test_files_that_do_not_belong_together_are_damage(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    written(tmp_path / "pieces", [2, 3], 0)
+    damage(tmp_path / "pieces")
+    with pytest.raises(DamagedIndexError, match="build the index again"):
+        PieceIndex(tmp_path / "pieces")

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from trailhound.errors import DamagedIndexError, EncoderError
-from trailhound.retrievers.protocols import Encoder, TokenCounter, TokenEncoder
+from trailhound.index.index import Index
+from trailhound.retrievers.protocols import Encoder, TokenCounter
 from trailhound.retrievers.records import Vectors
 from trailhound.retrievers.vectors._encoder import PROJECTION, ProjectedEncoder, learn_projection
+from trailhound.retrievers.vectors._piece_codes import PieceEncoder
 
 TEXTS = [f"the {thing} of town {n}" for n in range(40) for thing in ("harbour", "baker", "bridge", "old gate")]
 
@@ -60,18 +62,18 @@ def test_it_is_an_encoder_of_short_unit_vectors(hashing_encoder: Encoder, tmp_pa
     np.testing.assert_array_equal(again.encode(TEXTS[:3]), found[:3])
     other = ProjectedEncoder(hashing_encoder, learn_projection(vectors[:9], 16))
     assert other.name != short.name
-    assert not isinstance(short, TokenEncoder)
+    assert not isinstance(short, PieceEncoder)
     assert isinstance(short, TokenCounter)
 
 
-def test_word_pieces_stay_as_they_are(hashing_encoder: Any, word_vectors: Any) -> None:
-    class Both:
-        name, dimension = "both", hashing_encoder.dimension
-        encode, encode_tokens = hashing_encoder.encode, word_vectors.encode_tokens
-
-    short = ProjectedEncoder(Both(), learn_projection(hashing_encoder.encode(TEXTS), 8))
-    assert isinstance(short, TokenEncoder)
-    np.testing.assert_array_equal(short.encode_tokens(TEXTS[:4]).vectors, word_vectors.encode_tokens(TEXTS[:4]).vectors)
+def test_word_pieces_stay_as_they_are(late_index: Index) -> None:
+    encoder = late_index.encoder
+    assert isinstance(encoder, PieceEncoder)
+    short = ProjectedEncoder(encoder, learn_projection(encoder.encode(TEXTS), 8))
+    assert isinstance(short, PieceEncoder)
+    vectors, pieces = short.encode_with_pieces(TEXTS[:4])
+    np.testing.assert_array_equal(vectors, short.encode(TEXTS[:4]))
+    np.testing.assert_array_equal(pieces.vectors, encoder.encode_with_pieces(TEXTS[:4])[1].vectors)
 
 
 def test_tokens_are_counted_as_the_encoder_counts_them(hashing_encoder: Any) -> None:

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from trailhound.errors import EncoderError
 from trailhound.retrievers._folder import SEGMENTS, SegmentEntry, commit, seal
-from trailhound.retrievers.protocols import Progress
+from trailhound.retrievers.protocols import Progress, TokenVectors
 from trailhound.retrievers.records import Vectors
 from trailhound.retrievers.vectors import _vector_cache as vector_cache
 from trailhound.retrievers.vectors._dense import VECTORS
+from trailhound.retrievers.vectors._late_interaction import PIECES, PieceIndex
+from trailhound.retrievers.vectors._piece_codes import CodedPieces, encode
 from trailhound.retrievers.vectors._vector_cache import DENSE, KEYS, VectorCache, clear_vectors
-from trailhound.retrievers.vectors._vector_log import VectorLog
+from trailhound.retrievers.vectors._vector_log import Record, VectorLog
 
 TEXTS = [f"text number {n}" for n in range(25)]
 
@@ -61,7 +63,7 @@ def encoded(place: Path) -> list[str]:
     """Encode all texts, forget them again, and return those that the encoder was asked for."""
     encoder = LetterEncoder()
     cache = VectorCache(place, encoder)
-    _, vectors = cache.encode(TEXTS)
+    _, vectors, _ = cache.encode(TEXTS)
     np.testing.assert_array_equal(vectors, LetterEncoder().encode(TEXTS))
     clear_vectors(place)
     return encoder.encoded
@@ -71,7 +73,9 @@ def log_of(place: Path) -> Path:
     return place.parent / ".x.index.vectors" / "vectors.log"
 
 
-def put_index(place: Path, encoder: str, keys: object, vectors: object, kept: str = VECTORS) -> None:
+def put_index(
+    place: Path, encoder: str, keys: object, vectors: object, kept: str = VECTORS, pieces: CodedPieces | None = None
+) -> None:
     """Write what the cache reads of an index of two segments; the vectors are in the second."""
     shutil.rmtree(place, ignore_errors=True)
     segments = []
@@ -81,6 +85,8 @@ def put_index(place: Path, encoder: str, keys: object, vectors: object, kept: st
         if name == "s000002":
             np.save(folder / KEYS, keys)
             np.save(folder / kept, vectors)
+            if pieces is not None:
+                PieceIndex.write(folder.parent / PIECES, pieces)
         segments.append(SegmentEntry(name, seal(folder.parent, {}), 25))
     numbers = dict.fromkeys(("generation", "dimension", "documents", "passages", "serials"), 1)
     commit(place, {"encoder": encoder, "settings": {}, "compiler": [], **numbers}, segments)
@@ -89,7 +95,7 @@ def put_index(place: Path, encoder: str, keys: object, vectors: object, kept: st
 def test_equal_texts_are_encoded_once_and_stand_in_order(place: Path) -> None:
     encoder = LetterEncoder()
     texts = ["b", "a", "b", "", "a"]
-    keys, vectors = VectorCache(place, encoder).encode(texts)
+    keys, vectors, _ = VectorCache(place, encoder).encode(texts)
     assert sorted(encoder.encoded) == ["", "a", "b"]
     np.testing.assert_array_equal(vectors, LetterEncoder().encode(texts))
     assert keys.shape == (5, 16)
@@ -101,7 +107,7 @@ def test_an_interrupted_encoding_goes_on_where_it_was(place: Path) -> None:
     before = interrupt(place, 17)
     encoder = LetterEncoder()
     cache = VectorCache(place, encoder)
-    _, vectors = cache.encode(TEXTS)
+    _, vectors, _ = cache.encode(TEXTS)
     assert len(before) == 15
     assert sorted(encoder.encoded + before) == sorted(TEXTS)
     np.testing.assert_array_equal(vectors, LetterEncoder().encode(TEXTS))
@@ -143,7 +149,7 @@ def test_progress_speaks_of_what_is_new(place: Path) -> None:
     assert heard == [("encoding passages", done, 15) for done in (5, 10, 15)]
 
 
-RECORD = 32 + 5 * (16 + 4 * 26)
+RECORD = 40 + 5 * (16 + 4 * 26)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +163,7 @@ RECORD = 32 + 5 * (16 + 4 * 26)
         (lambda content: content[:40] + bytes([content[40] ^ 1]) + content[41:], 10),
         (lambda content: content + content[:50], 15),
         (lambda content: content + b"\0" * 500, 15),
-        (lambda content: content[: 2 * RECORD] + b"thv1" + b"\xff" * 60, 10),
+        (lambda content: content[: 2 * RECORD] + b"thv2" + b"\xff" * 60, 10),
     ],
     ids=["torn", "torn head", "torn first", "empty", "nonsense", "flipped", "half behind", "zeros", "huge"],
 )
@@ -175,7 +181,7 @@ def test_what_a_kill_or_a_disk_damages_is_encoded_again(
             cache.encode(TEXTS)
         kept += len(encoder.encoded)
     encoder = LetterEncoder()
-    _, vectors = VectorCache(place, encoder).encode(TEXTS)
+    _, vectors, _ = VectorCache(place, encoder).encode(TEXTS)
     assert len(encoder.encoded) == len(TEXTS) - kept
     np.testing.assert_array_equal(vectors, LetterEncoder().encode(TEXTS))
 
@@ -189,14 +195,14 @@ def test_every_flipped_byte_of_the_log_is_harmless(place: Path) -> None:
         damaged[at] ^= 0x10
         path.write_bytes(damaged)
         encoder = LetterEncoder()
-        _, vectors = VectorCache(place, encoder).encode(known)
+        _, vectors, _ = VectorCache(place, encoder).encode(known)
         assert encoder.encoded
         np.testing.assert_array_equal(vectors, expected)
 
 
 def test_vectors_of_another_length_are_ignored(place: Path) -> None:
     keys = VectorCache(place, LetterEncoder()).encode(TEXTS[:5])[0]
-    VectorLog(place).append(keys, np.ones((5, 25), np.float32))
+    VectorLog(place).append(Record(keys, np.ones((5, 25), np.float32)))
     assert sorted(encoded(place)) == sorted(TEXTS)
 
 
@@ -208,16 +214,16 @@ def test_vectors_of_another_encoder_are_not_taken(place: Path) -> None:
 
 
 def test_the_index_that_is_replaced_gives_its_vectors(place: Path) -> None:
-    keys, vectors = VectorCache(place, LetterEncoder()).encode(TEXTS[:9])
+    keys, vectors, _ = VectorCache(place, LetterEncoder()).encode(TEXTS[:9])
     put_index(place, "letters", keys, vectors)
     encoder = LetterEncoder()
-    _, again = VectorCache(place, encoder).encode([*TEXTS[5:12], "new"])
+    _, again, _ = VectorCache(place, encoder).encode([*TEXTS[5:12], "new"])
     assert sorted(encoder.encoded) == sorted([*TEXTS[9:12], "new"])
     np.testing.assert_array_equal(again, LetterEncoder().encode([*TEXTS[5:12], "new"]))
 
 
 def test_codes_give_none_and_neither_do_another_encoder_or_damage(place: Path) -> None:
-    keys, vectors = VectorCache(place, LetterEncoder()).encode(TEXTS)
+    keys, vectors, _ = VectorCache(place, LetterEncoder()).encode(TEXTS)
     clear_vectors(place)
     put_index(place, "letters", keys, vectors, "codes.npy")
     assert sorted(encoded(place)) == sorted(TEXTS)
@@ -254,5 +260,58 @@ def test_another_build_may_clear_the_cache_meanwhile(place: Path) -> None:
             clear_vectors(place)
             return super().encode(texts, progress)
 
-    _, vectors = VectorCache(place, ClearingEncoder()).encode(TEXTS)
+    _, vectors, _ = VectorCache(place, ClearingEncoder()).encode(TEXTS)
     np.testing.assert_array_equal(vectors, LetterEncoder().encode(TEXTS))
+
+
+class WordEncoder(LetterEncoder):
+    """Also gives the letters of every word."""
+
+    def encode_with_pieces(
+        self, texts: Sequence[str], progress: Progress | None = None
+    ) -> tuple[Vectors, TokenVectors]:
+        words = [text.split() for text in texts]
+        flat = [word for some in words for word in some]
+        offsets = np.cumsum([0, *map(len, words)]).astype(np.int64)
+        pieces = np.array([[word.count(chr(97 + k)) + k / 26 for k in range(26)] for word in flat]).reshape(-1, 26)
+        lengths = np.linalg.norm(pieces, axis=1, keepdims=True)
+        return self.encode(texts, progress), TokenVectors(offsets, (pieces / lengths).astype(np.float16))
+
+
+def test_word_pieces_come_with_the_vectors_and_neither_is_encoded_twice(place: Path) -> None:
+    texts = ["one", "", "two words", "one", *TEXTS]
+    expected = encode(WordEncoder().encode_with_pieces(texts)[1])
+    before = WordEncoder(patience=17)
+    with pytest.raises(KeyboardInterrupt):
+        VectorCache(place, before, pieces=True).encode(texts)
+    encoder = WordEncoder()
+    keys, vectors, pieces = VectorCache(place, encoder, pieces=True).encode(texts)
+    assert sorted(encoder.encoded + before.encoded) == sorted(set(texts))
+    assert pieces is not None
+    np.testing.assert_array_equal(pieces.counts, expected.counts)
+    np.testing.assert_array_equal(pieces.codes, expected.codes)
+    np.testing.assert_array_equal(vectors, LetterEncoder().encode(texts))
+    clear_vectors(place)
+    put_index(place, "letters", keys, vectors)
+    again = WordEncoder()
+    VectorCache(place, again).encode(texts)
+    assert again.encoded == [], "vectors are there, and nobody asks for more"
+    VectorCache(place, again, pieces=True).encode(texts[:3])
+    assert sorted(again.encoded) == ["", "one", "two words"], "an index without word pieces has none to give"
+
+
+def test_the_index_that_is_replaced_gives_its_word_pieces(place: Path) -> None:
+    keys, vectors, pieces = VectorCache(place, WordEncoder(), pieces=True).encode(TEXTS)
+    assert pieces is not None
+    clear_vectors(place)
+    put_index(place, "letters", keys, vectors, pieces=pieces)
+    encoder = WordEncoder()
+    _, _, again = VectorCache(place, encoder, pieces=True).encode(TEXTS[::-1])
+    assert encoder.encoded == []
+    assert again is not None
+    np.testing.assert_array_equal(again.codes, pieces.take(np.arange(25)[::-1]).codes)
+
+
+def test_an_encoder_without_word_pieces_cannot_keep_them(place: Path) -> None:
+    with pytest.raises(EncoderError, match="letters gives no word pieces"):
+        VectorCache(place, LetterEncoder(), pieces=True)
