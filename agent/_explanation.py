@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..envs._batch import Lane, SearchBatch
+from ..envs._question_view import similarity
 from ..envs._world import QuestionWorld
 from ..envs.settings import FOUND_BY, PAIR, STATIC, SUB_INDEXES
 from ..graph._knowledge_graph import GROUPS
@@ -103,7 +104,8 @@ def _why_take(batch: SearchBatch, lane: int, state: Lane, slot: int) -> str:
             return f"it shares a name or phrase with {_title(state, taken)}"
     found = features[_FOUND : _FOUND + len(FOUND_BY)]
     best = int(np.argmax(found))
-    cosine = float(features[_STATIC["dense"]])
+    row = state.world.rows[state.places[slot : slot + 1]]
+    cosine = float(similarity(state.world.index, row, state.world.view.vector)[0])
     rank = round(1 / max(float(found[best]), 1e-3))
     return f"{called(FOUND_BY[best])} rank {rank}, cosine {cosine:.2f} with the question"
 

@@ -20,7 +20,7 @@ class NetworkSettings:
     """Architecture of the policy network.
 
     Attributes:
-        question_dimension: of the encoder's vectors.
+        question_dimension: of what is seen of a question: its form, over facts its vector.
         question_width: the question is projected to so many numbers.
         width: of candidate and search states, d.
         rounds: of message passing; 0 leaves the graph neural network out (the ablation).

@@ -88,7 +88,7 @@ class SearchBatch:
     Args:
         settings: sizes, budget and prices.
         lanes: episodes side by side.
-        dimension: of the question vectors.
+        dimension: of what is seen of a question, see :func:`question_dimension`.
         judged: ask the questions' judges what a TAKE is worth; without, rewards count labels only, for those who do not
             look at rewards.
         withheld: numbers of sub-indexes that are not to be asked, even where they are there.
@@ -128,10 +128,13 @@ class SearchBatch:
         return state
 
     def start(self, lane: int, world: QuestionWorld, everything: bool = False) -> None:
-        """Begin a new episode in ``lane``; with ``everything`` as if ``expand_everything`` were set for it alone."""
+        """Begin a new episode in ``lane``: what its world begins with is asked.
+
+        With ``everything`` it goes on as if ``expand_everything`` were set for it alone.
+        """
         for array in self.observation.values():
             array[lane] = 0
-        self.observation["question"][lane] = world.view.vector
+        self.observation["question"][lane] = world.form
         self.observation["candidate_rows"][lane] = -1
         self.observation["evidence"][lane] = -1
         state = Lane(world, np.full(self._k, -1, np.int64), np.full(max(64, len(world)), -1, np.int16))
@@ -141,6 +144,9 @@ class SearchBatch:
         self.mask[lane] = False
         self.mask[lane, 0] = True
         self._refresh_expands(lane, state)
+        for sub_index in world.begins_with:
+            if self.mask[lane, self.layout.expand + sub_index]:
+                self._ask(lane, state, "expand", sub_index, -1)
         if state.everything:
             self._expand_everything(lane, state)
         self._refresh_budget(lane, state)
@@ -171,7 +177,7 @@ class SearchBatch:
         """Take one action in one lane; returns its reward and whether the episode ended.
 
         The reward is the gain in recall (or in the value that the question's judge sees) minus the price of all that
-        was done since the last one: what ``expand_everything`` asks at the start is charged to the first action.
+        was done since the last one: what is asked at the start is charged to the first action.
         """
         state = self.lane(lane)
         state.steps += 1

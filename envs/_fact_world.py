@@ -9,7 +9,7 @@ from ..errors import QuestionsError
 from ..graph._knowledge_graph import GROUPS, Relation
 from ..index.index import Index
 from ..retrievers.knowledge._facts import FactQuery, Facts
-from ..retrievers.records import Query, Rows
+from ..retrievers.records import Hits, Query, Rows
 from ._question_view import QuestionView, similarity
 from ._world import QuestionWorld
 from .settings import PAIR, STATIC, SUB_INDEXES, EnvironmentSettings
@@ -49,6 +49,7 @@ class FactWorld(QuestionWorld):
     ) -> None:
         gold = frozenset() if answer is None else frozenset((query.head, answer))
         super().__init__(index, view, settings, gold)
+        self.offers = tuple(name in self._sub_indexes for name in SUB_INDEXES)
         self.asked = query
         self.answer_row = answer
         self.facts = facts
@@ -67,6 +68,16 @@ class FactWorld(QuestionWorld):
         features[:, STATIC.index("titled")] = 1
         features[self.asked.head, _NAMED] = 1
         return features
+
+    @property
+    def begins_with(self) -> tuple[int, ...]:
+        """Nothing: a walk sets out from the head."""
+        return ()
+
+    @property
+    def form(self) -> NDArray[np.float32]:
+        """The vector of the query, float32 [d]."""
+        return np.asarray(self.view.vector, np.float32)
 
     @property
     def hits(self) -> NDArray[np.float32]:
@@ -113,9 +124,9 @@ class FactWorld(QuestionWorld):
         if (sub_index, ()) not in self._asked:
             closeness = similarity(self.index, self.rows, self.view.vector)
             best = np.argsort(-closeness, kind="stable")[: self.settings.pages * self.settings.expand_size]
-            self._asked[sub_index, ()] = best.astype(np.int64)
+            self._asked[sub_index, ()] = Hits(best.astype(np.int64), closeness[best])
         size = self.settings.expand_size
-        return self._asked[sub_index, ()][page * size : (page + 1) * size]
+        return self._asked[sub_index, ()].rows[page * size : (page + 1) * size]
 
     def hop(self, evidence: int, group: int) -> Rows:
         """Follow up to ``hop_depth`` facts from an entity, the first one as ``group`` says; nearest first.
@@ -211,5 +222,5 @@ def fact_world(index: Index, text: str, answer: str | None, settings: Environmen
         hidden = facts.number(query, row)
     nothing = np.zeros(0, np.float32)
     vector = encoder.query_vector(query, hidden)
-    view = QuestionView(text, vector, vector, nothing.astype(np.uint32), nothing, {})
+    view = QuestionView(text, vector, vector, nothing.astype(np.uint32), nothing, {}, nothing)
     return FactWorld(index, view, settings, facts, query, row, hidden)

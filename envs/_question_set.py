@@ -17,7 +17,7 @@ from ..retrievers.records import Qrels, Question, Vectors
 from ._fact_world import fact_world
 from ._question_view import QuestionView, similarity
 from ._world import QuestionWorld
-from .settings import EnvironmentSettings
+from .settings import QUESTION, EnvironmentSettings
 
 Encode = Callable[[Encoder, Sequence[str]], Vectors]
 """Encodes texts with an encoder."""
@@ -38,6 +38,11 @@ class LabelledQuestion:
     meets: Mapping[int, int]
 
 
+def question_dimension(index: Index) -> int:
+    """Return how many numbers a policy sees of a question over an index: its form, or over facts its vector."""
+    return len(QUESTION) if index.facts is None else int(index.encoder.dimension)
+
+
 class QuestionSet:
     """Questions over one index; worlds are made when first asked for, and kept.
 
@@ -46,6 +51,7 @@ class QuestionSet:
         questions, qrels: with their labels, which name passages or documents; what is above 0 is supporting. A document
             is found with any of its passages.
         encode: encodes the questions' texts with an encoder; by itself the encoder does.
+        plain_every: every so many-th world does without the hop encoder, as over vectors of another encoder; 0 for none.
 
     Raises:
         QuestionsError: when there is no question, or a label names what the index does not have.
@@ -59,6 +65,7 @@ class QuestionSet:
         settings: EnvironmentSettings,
         hop_encoder: Encoder | None = None,
         encode: Encode | None = None,
+        plain_every: int = 0,
     ) -> None:
         if not questions:
             raise QuestionsError("there is no question: queries.jsonl or the split is empty")
@@ -68,6 +75,7 @@ class QuestionSet:
         _check(index, questions, labels)
         self._worlds: dict[int, QuestionWorld] = {}
         self._hop_encoder = hop_encoder
+        self._plain_every = plain_every
         self._vectors = self._hop_vectors = None
         if index.facts is None:  # else a world encodes its own question, without the fact that it asks for
             texts = [question.text for question in questions]
@@ -91,13 +99,14 @@ class QuestionSet:
         hop_encoder: Encoder | None = None,
         labels: bool = True,
         encode: Encode | None = None,
+        plain_every: int = 0,
     ) -> QuestionSet:
         """Load ``folder``'s ``split``, see :func:`trailhound.retrievers.questions._labelled.load_questions`.
 
         Without ``labels`` the qrels say which questions belong to the split, and nothing else of them is kept.
         """
         questions, qrels = load_questions(folder, split, warn)
-        return cls(index, questions, qrels if labels else {}, settings, hop_encoder, encode)
+        return cls(index, questions, qrels if labels else {}, settings, hop_encoder, encode, plain_every)
 
     def __len__(self) -> int:
         """Return the number of questions."""
@@ -110,9 +119,11 @@ class QuestionSet:
             if self._vectors is None or self._hop_vectors is None:
                 self._worlds[number] = fact_world(self.index, item.question.text, item.question.answer, self.settings)
                 return self._worlds[number]
-            view = QuestionView.of(self.index, item.question.text, self._vectors[number], self._hop_vectors[number])
+            plain = self._plain_every > 0 and number % self._plain_every == 0
+            hop_encoder, hop_vectors = (None, self._vectors) if plain else (self._hop_encoder, self._hop_vectors)
+            view = QuestionView.of(self.index, item.question.text, self._vectors[number], hop_vectors[number])
             self._worlds[number] = QuestionWorld(
-                self.index, view, self.settings, item.gold, self._hop_encoder, item.question.answer, item.meets
+                self.index, view, self.settings, item.gold, hop_encoder, item.question.answer, item.meets
             )
         return self._worlds[number]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from ..index.index import Index
 from ..retrievers.protocols import query_vectors
 from ..retrievers.records import Rows, Vectors
 from ..retrievers.words._terms import among, term_hashes, title_hashes
-from .settings import PAIR, STATIC
+from .settings import PAIR, QUESTION_WORDS, STATIC
 
 
 def similarity(index: Index, rows: Rows, vector: Vectors) -> NDArray[np.float32]:
@@ -23,6 +24,45 @@ def similarity(index: Index, rows: Rows, vector: Vectors) -> NDArray[np.float32]
     is what makes a resumed training equal to one that was not interrupted.
     """
     return np.asarray(np.einsum("nd,d->n", index.dense.reconstruct(rows), vector), np.float32)
+
+
+_SAMPLE = 256
+"""Passages that tell how near to a vector any passage of the corpus is."""
+
+_SCALE = 4.0
+
+
+def standardised(index: Index, rows: Rows, vector: Vectors) -> NDArray[np.float32]:
+    """Return how far each row's cosine with ``vector`` [d] stands above those of the corpus, float32 [n].
+
+    In standard deviations over an even sample of the corpus, divided by 4. So encoders whose cosines lie close
+    together say the same as those that spread them.
+    """
+    sample = np.unique(np.linspace(0, len(index.dense) - 1, _SAMPLE).astype(np.int64))
+    usual = similarity(index, sample, vector)
+    return (similarity(index, rows, vector) - usual.mean()) / (_SCALE * max(float(usual.std()), 1e-3))
+
+
+_ASKING = QUESTION_WORDS[:9]
+_CODE = re.compile(r"\w[_./:\\()=<>-]+\w|\w\(|[A-Za-z]\d|\d[A-Za-z]|[a-z][A-Z]")
+
+
+def question_form(text: str, named: int) -> NDArray[np.float32]:
+    """Return what kind of question ``text`` is, which names so many passages: float32 [len(QUESTION)]."""
+    said = text.split()
+    plain = [word.strip(".,;:!?()[]\"'").lower() for word in said]
+    words = set(plain)
+    form = [float(word in words) for word in QUESTION_WORDS]
+    form += [
+        float(bool(plain) and plain[0] in _ASKING),
+        float("?" in text),
+        np.log1p(len(said)) / 4,
+        np.log1p(sum(word[:1].isupper() for word in said[1:])) / 3,
+        np.log1p(sum(any(map(str.isdigit, word)) for word in said)) / 3,
+        float(_CODE.search(text) is not None),
+        np.log1p(named) / 3,
+    ]
+    return np.array(form, np.float32).clip(max=1)
 
 
 _NAMED = slice(STATIC.index("named_exactly"), STATIC.index("named_position") + 1)
@@ -39,6 +79,7 @@ class QuestionView:
         terms: uint32 [t], its analysed terms, sorted.
         weights: float32 [t], their idf, scaled to sum to 1.
         named: row -> the features ``named_exactly .. named_position``, float32 [5], of the titles it names.
+        form: float32 [len(QUESTION)], what kind of question it is.
     """
 
     text: str
@@ -47,6 +88,7 @@ class QuestionView:
     terms: NDArray[np.uint32]
     weights: NDArray[np.float32]
     named: dict[int, NDArray[np.float32]]
+    form: NDArray[np.float32]
 
     @classmethod
     def of(
@@ -59,7 +101,9 @@ class QuestionView:
             hop_vector = vector
         terms = term_hashes(text)
         idf = index.terms.idf(terms)
-        return cls(text, vector, hop_vector, terms, idf / max(float(idf.sum()), 1e-9), _named_titles(index, text))
+        named = _named_titles(index, text)
+        weights = idf / max(float(idf.sum()), 1e-9)
+        return cls(text, vector, hop_vector, terms, weights, named, question_form(text, len(named)))
 
     def agreement(self, terms: NDArray[np.uint32]) -> float:
         """Return the weighted share of the question's terms that are among ``terms``, sorted."""
@@ -73,8 +117,8 @@ class QuestionView:
         passages = index.store.passages(rows.tolist())
         features = np.zeros((len(rows), len(STATIC)), np.float32)
         hits = np.zeros((len(rows), len(self.terms)), np.float32)
-        features[:, 0] = similarity(index, rows, self.vector)
-        features[:, 13] = similarity(index, rows, self.hop_vector)
+        features[:, 0] = standardised(index, rows, self.vector)
+        features[:, 13] = standardised(index, rows, self.hop_vector)
         features[:, 9] = np.log1p(index.graph.in_degree[rows]) / 4
         features[:, 10] = np.log1p(index.graph.out_degree[rows]) / 4
         terms, owner = index.terms.terms_of(rows)
@@ -178,7 +222,7 @@ class PairFeatures:
         """Compute the features of those rows ``in_view`` that are new beside evidence ``row`` into ``values``."""
         index = self._index
         rows, out = in_view[known.done :], values[known.done : len(in_view)]
-        out[:, _AT["dense"]] = similarity(index, rows, index.dense.reconstruct(np.array([row]))[0])
+        out[:, _AT["dense"]] = standardised(index, rows, index.dense.reconstruct(np.array([row]))[0])
         out[:, _AT["overlap"]] = self._overlap(known, in_view)
         *titles, title = (passage.title for passage in index.store.passages([*rows.tolist(), row]))
         if title:

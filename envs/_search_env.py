@@ -16,7 +16,7 @@ from ..graph._knowledge_graph import GROUPS
 from ..index.index import Index
 from ..retrievers.records import Qrels, Question
 from ._batch import Observation, SearchBatch, observation_shapes
-from ._question_set import QuestionSet
+from ._question_set import QuestionSet, question_dimension
 from .settings import ActionLayout, EnvironmentSettings
 
 
@@ -55,8 +55,9 @@ class SearchEnv(gymnasium.Env[Observation, np.int64]):
             raise QuestionsError("questions given as objects need qrels: their labels")
         else:
             self.questions = QuestionSet(opened, questions, qrels, self.settings)
-        self._batch = SearchBatch(self.settings, 1, opened.encoder.dimension)
-        self.observation_space = observation_space(self.settings, opened.encoder.dimension, len(opened))  # type: ignore[assignment]
+        dimension = question_dimension(opened)
+        self._batch = SearchBatch(self.settings, 1, dimension)
+        self.observation_space = observation_space(self.settings, dimension, len(opened))  # type: ignore[assignment]
         self.action_space = spaces.Discrete(ActionLayout(self.settings.max_evidence, self.settings.max_candidates).size)
 
     def reset(

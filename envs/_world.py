@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from ..graph._knowledge_graph import GROUPS
 from ..index.index import Index
 from ..retrievers.protocols import Encoder, SubIndex, query_vectors
-from ..retrievers.records import Passage, Query, Rows
+from ..retrievers.records import Hits, Passage, Query, Rows
 from ..retrievers.words._terms import term_hashes
-from ._question_view import PairFeatures, QuestionView, similarity
-from .settings import STATIC, SUB_INDEXES, EnvironmentSettings
+from ._question_view import PairFeatures, QuestionView, similarity, standardised
+from .settings import SEEN, STATIC, SUB_INDEXES, EnvironmentSettings
 
 
 class Judge(Protocol):
@@ -71,7 +71,7 @@ def _bridge(view: QuestionView, evidence: Passage) -> str:
     return f"{evidence.title}. {bridge}" if evidence.title else bridge
 
 
-_DENSE = SUB_INDEXES.index("dense")
+_LEXICAL, _DENSE = SUB_INDEXES.index("lexical"), SUB_INDEXES.index("dense")
 
 
 class QuestionWorld:
@@ -114,14 +114,16 @@ class QuestionWorld:
         self._hits = np.zeros((64, len(view.terms)), np.float32)
         self._met = np.full(64, -1, np.int64)
         self._adjacency = np.zeros((64, 64), np.uint8)
-        self._asked: dict[tuple[int, tuple[int, ...]], Rows] = {}
+        self._asked: dict[tuple[int, tuple[int, ...]], Hits] = {}
         self._pages: dict[tuple[int, tuple[int, ...], int], Rows] = {}
         self._hops: dict[tuple[int, int], Rows] = {}
-        self._queries: dict[tuple[int, ...], Query] = {(): Query(view.text, view.hop_vector)}
+        self._queries: dict[tuple[int, ...], Query] = {(): Query(view.text, view.vector)}
         self._texts: dict[tuple[int, ...], str] = {(): view.text}
         self._pairs = PairFeatures(index, view)
-        self.offers = tuple(name in self._sub_indexes for name in SUB_INDEXES)
-        """Whether each sub-index is there to be asked."""
+        self.offers = tuple(
+            name in self._sub_indexes and (name != "entity" or bool(view.named)) for name in SUB_INDEXES
+        )
+        """Whether each sub-index is there to be asked; that of entities, where the question names any."""
 
     @cached_property
     def _sub_indexes(self) -> Mapping[str, SubIndex]:
@@ -191,10 +193,20 @@ class QuestionWorld:
         """
         key = (sub_index, self._read(sub_index, held), page)
         if key not in self._pages:
-            rows = self._ask(*key[:2])
+            rows = self.seen(*key[:2]).rows
             size = self.settings.expand_size
             self._pages[key] = self.bring(rows[page * size : (page + 1) * size])
         return self._pages[key]
+
+    @property
+    def begins_with(self) -> tuple[int, ...]:
+        """The sub-indexes that every search asks first, with the question alone."""
+        return tuple(number for number in (_LEXICAL, _DENSE) if self.offers[number])
+
+    @property
+    def form(self) -> NDArray[np.float32]:
+        """What a policy sees of the question, float32 [q]."""
+        return self.view.form
 
     def hop(self, evidence: int, group: int) -> Rows:
         """Follow the edges of a relation group from the evidence at a place; returns places, int64 [m]."""
@@ -234,26 +246,32 @@ class QuestionWorld:
         return held[-MOST_EVIDENCE:] if tuned else held[-1:]
 
     def conditioned_similarity(self, held: tuple[int, ...], places: Rows) -> NDArray[np.float32]:
-        """Return the cosine of each passage with the query conditioned on the evidence ``held``, float32 [m]."""
+        """Return how near each passage is to the query conditioned on ``held``, standardised, float32 [m]."""
         vector = self.query(self._read(_DENSE, held)).vector
         assert vector is not None  # every query of a world carries its vector
-        return similarity(self.index, self._rows[places], vector)
+        return standardised(self.index, self._rows[places], vector)
 
     def pair(self, evidence: int) -> NDArray[np.float32]:
         """Return the features of every passage in view beside one evidence, float32 [n, len(PAIR)]."""
         return self._pairs.beside(evidence, self.rows)
 
-    def _ask(self, sub_index: int, held: tuple[int, ...]) -> Rows:
-        key = (sub_index, held)
+    def seen(self, sub_index: int, held: tuple[int, ...]) -> Hits:
+        """Return all that a sub-index says to the state of the evidence ``held``, best first, what is held left out.
+
+        With the question alone that is ``SEEN`` passages, of which the first pages come into view.
+        """
+        key = (sub_index, self._read(sub_index, held))
         if key not in self._asked:
-            name = SUB_INDEXES[sub_index]
+            held, name = key[1], SUB_INDEXES[sub_index]
             limit = self.settings.pages * self.settings.expand_size
+            wanted = limit + len(held) if held else max(limit, SEEN)
             # encoding is what costs most, and only the dense index compares vectors
             query = self.query(held) if name == "dense" else Query(self._text(held))
-            rows = self._sub_indexes[name].search(query, limit + len(held)).rows
+            hits = self._sub_indexes[name].search(query, wanted)
             if held:
-                rows = rows[~np.isin(rows, self._rows[list(held)])]
-            self._asked[key] = rows[:limit]
+                other = ~np.isin(hits.rows, self._rows[list(held)])
+                hits = Hits(hits.rows[other][:limit], hits.scores[other][:limit])
+            self._asked[key] = hits
         return self._asked[key]
 
     def bring(self, rows: Rows) -> Rows:

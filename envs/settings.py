@@ -103,8 +103,35 @@ class ActionLayout:
         return "take", action - self.take, -1
 
 
+SEEN = 100
+"""Passages of a sub-index that are seen when it is asked with the question alone: they are ranked in the end, and the
+first pages of them come into view."""
+
+QUESTION_WORDS = (
+    *("who", "whom", "whose", "what", "which", "when", "where", "why", "how"),
+    *("is", "are", "was", "were", "be", "been", "do", "does", "did", "can", "could", "should", "would", "will", "has"),
+    *("have", "had", "may", "must", "a", "an", "the", "this", "that", "these", "those", "it", "its", "their", "his"),
+    *("her", "he", "she", "they", "i", "you", "we", "my", "your", "of", "in", "on", "at", "by", "for", "from", "to"),
+    *("with", "as", "into", "about", "than", "between", "through", "during", "after", "before", "and", "or", "not"),
+    *("no", "but", "if", "both", "same", "other", "more", "most", "less", "least", "first", "last", "older", "younger"),
+    *("earlier", "later", "many", "much", "any", "all", "each", "also", "there", "name", "list", "born", "released"),
+)
+"""Words that say what kind of question one is, whatever it is about."""
+
+QUESTION = (
+    *QUESTION_WORDS,
+    "first word asks",  # one of who .. how begins it
+    "question mark",
+    "length",  # log(1 + words) / 4
+    "names",  # log(1 + words that begin with a capital, the first one apart) / 3
+    "digits",  # log(1 + words with a digit) / 3
+    "code",  # it has a word with a sign inside, as identifiers and paths have
+    "named",  # log(1 + passages whose title or identifier it names) / 3
+)
+"""What a policy sees of a question: no vector of an encoder, so that one policy serves every encoder and subject."""
+
 STATIC = (
-    "dense",  # cosine of question and passage
+    "dense",  # cosine of question and passage, standardised: see ``standardised``
     "lexical",  # idf-weighted share of the question's terms that the passage has
     "title_in_question",  # idf-weighted share of the title's terms that the question has
     "question_in_title",  # idf-weighted share of the question's terms that the title has
@@ -117,7 +144,7 @@ STATIC = (
     "out_degree",  # log(1 + mentions in it) / 4
     "length",  # log(1 + words) / 6
     "titled",  # it has a title at all
-    "hop_dense",  # cosine of the passage and the question as the tuned hop encoder sees it
+    "hop_dense",  # the same with the question as the tuned hop encoder sees it
 )
 """Features of a passage under a question; they never change."""
 
@@ -126,7 +153,7 @@ FOUND_BY = (*SUB_INDEXES, *GROUPS, "lexical given evidence", "dense given eviden
 
 DYNAMIC = (
     *(f"found_by_{name.replace(' ', '_')}" for name in FOUND_BY),
-    "conditioned_dense",  # best cosine with a query that was conditioned on evidence
+    "conditioned_dense",  # best cosine with a query that was conditioned on evidence, standardised
     "found_at",  # step at which it came into view / steps allowed
     "taken",
     "taken_order",  # place among the evidence / places
@@ -144,7 +171,7 @@ PAIR = (
     "mentions_agreement",
     "shares",  # a rare name or phrase in common
     "adjacent",  # the chunk before or after, in one document
-    "dense",  # cosine of evidence and candidate
+    "dense",  # cosine of evidence and candidate, standardised
     "overlap",  # idf-weighted share of the candidate's terms that the evidence has
     "same_title",
 )

@@ -37,8 +37,9 @@ def expert_actions(batch: SearchBatch, lane: int, thorough: bool = False) -> NDA
     found is taken where it alone leads on. STOP when nothing is left.
 
     An expert knows what an operator will bring, and a policy cannot. So with ``thorough`` a path first asks, in every
-    query state in which evidence is missing, each sub-index for a page and the latest evidence for its mentions, in any
-    order: what a policy that looks before it takes would do, and what PPO then learns to save on.
+    query state in which evidence is missing, what is cheap to ask: each sub-index for a page, where no query need be
+    encoded, and the latest evidence for its mentions, in any order. That is what a policy does that looks before it takes,
+    and PPO then learns to save on it.
     """
     good = np.zeros(batch.layout.size, np.bool_)
     state = batch.lane(lane)
@@ -112,7 +113,8 @@ def _unasked(batch: SearchBatch, lane: int, state: Lane) -> NDArray[np.bool_]:
     layout = batch.layout
     wanted = np.zeros(layout.size, np.bool_)
     for sub_index in range(len(SUB_INDEXES)):
-        wanted[layout.expand + sub_index] = not state.pages.get((sub_index, state.state), 0)
+        encodes = sub_index == _DENSE and bool(state.evidence)
+        wanted[layout.expand + sub_index] = not encodes and not state.pages.get((sub_index, state.state), 0)
     if state.evidence:
         wanted[layout.hop + (len(state.evidence) - 1) * len(GROUPS) + _MENTIONS] = True
     return np.asarray(wanted & batch.mask[lane])

@@ -251,6 +251,10 @@ class Supervision:
         save_reader(self._folder, reader, {**self._describe, "questions": len(examples), "seed": self._seed})
 
 
+PLAIN_EVERY = 4
+"""One question in so many is searched without the hop encoder: over vectors of another encoder a policy has none."""
+
+
 def load_worlds(
     sources: Sequence[TrainingSource],
     settings: EnvironmentSettings,
@@ -271,7 +275,7 @@ def load_worlds(
     worlds = []
     for source in sources:
         questions = QuestionSet.load(
-            source.index, source.questions, source.split, settings, warn, hop_encoder, supervision.labels, encode
+            source.index, source.questions, source.split, settings, warn, hop_encoder, supervision.labels, encode, PLAIN_EVERY
         )
         worlds += [questions.world(k) for k in range(len(questions))]
     return [world for world in worlds if supervision.teaches(world)]

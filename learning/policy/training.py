@@ -20,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from ...agent._network import PolicyNetwork
 from ...agent._policy_file import load_policy, save_confidence, save_policy
+from ...envs._question_set import question_dimension
 from ...envs._vector_env import SearchVecEnv
 from ...envs._world import QuestionWorld
 from ...errors import QuestionsError, RecipeError
@@ -338,7 +339,7 @@ def weight_average(network: PolicyNetwork, decay: float) -> AveragedModel:
 
 def network_for(index: Index, recipe: Recipe, device: torch.device | str = "cpu") -> PolicyNetwork:
     """Return an untrained network that fits an index, on a device; its weights are drawn on the CPU."""
-    settings = recipe.network(index.encoder.dimension)
+    settings = recipe.network(question_dimension(index))
     if index.facts is None:
         return PolicyNetwork(settings).to(device)
     scale = index.fact_encoder.scale
