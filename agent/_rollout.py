@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..envs._seen import Seen, seen_in
 from ..envs._batch import Lane, SearchBatch
 from ..envs._world import QuestionWorld
 from ..envs.settings import ActionLayout, EnvironmentSettings
 from ..retrievers._calibration import LogisticCurve, fit_curve
 from ..retrievers.records import Rows
+from ._ranker import Ranker
 from ._scorer import Scorer
 
 Explain = Callable[[SearchBatch, int, int], tuple[str, str]]
@@ -77,6 +79,8 @@ class Outcome:
     decisions: list[Decision] = field(default_factory=list)
     last_takes: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     signals: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(SIGNALS)))
+    taken_rows: frozenset[int] = frozenset()
+    seen: Seen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,8 @@ def search_worlds(
     done: Callable[[int], None] | None = None,
     explain: Explain | None = None,
     draw: np.random.Generator | None = None,
+    ranker: Ranker | None = None,
+    look: bool = False,
 ) -> list[Outcome]:
     """Search every world greedily, ``lanes`` at a time; the outcomes are in the order of the worlds.
 
@@ -154,6 +160,8 @@ def search_worlds(
         done: called with the number of finished episodes.
         explain: puts each action into words before it is done.
         draw: if given, actions are drawn by it from the policy instead of the likeliest.
+        ranker: puts what was seen in order; without, the evidence is followed by the rest of the frontier.
+        look: keep all that was seen in the outcomes.
     """
     withheld: frozenset[int] = frozenset() if settings.expand_everything else network.unlearned
     batch = SearchBatch(settings, lanes, network.settings.question_dimension, withheld=withheld)
@@ -175,6 +183,8 @@ def search_worlds(
         for lane, opinion in zip(active, _opinions(network, batch, active), strict=True):
             number, outcome = running[lane]
             if _advance(batch, lane, outcome, opinion, explain, draw):
+                if ranker is not None or look:
+                    _look(batch, lane, outcome, ranker)
                 del running[lane]
                 outcomes[number] = outcome
                 if done is not None:
@@ -262,6 +272,19 @@ def _rank(batch: SearchBatch, lane: int, outcome: Outcome) -> None:
     outcome.recall = state.found_gold / max(len(state.world.gold), 1)
     outcome.calls = state.calls
     outcome.asked = state.asked
+
+
+def _look(batch: SearchBatch, lane: int, outcome: Outcome, ranker: Ranker | None) -> None:
+    """Keep all that was seen, and let the ranker order it."""
+    candidates = np.asarray(batch.observation["candidates"][lane], np.float32)
+    seen = seen_in(batch.lane(lane), candidates, outcome.last_takes, outcome.signals)
+    if ranker is None:
+        outcome.seen = seen
+        return
+    scores = ranker.scores(seen).astype(np.float64)
+    order = np.argsort(-scores, kind="stable")
+    outcome.taken_rows = frozenset(outcome.ranking[: outcome.taken].tolist())
+    outcome.ranking, outcome.scores = seen.rows[order], strictly_decreasing(scores[order])
 
 
 def strictly_decreasing(scores: NDArray[np.float64]) -> NDArray[np.float64]:

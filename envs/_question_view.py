@@ -32,15 +32,21 @@ _SAMPLE = 256
 _SCALE = 4.0
 
 
+def spread(index: Index, vector: Vectors) -> tuple[float, float]:
+    """Return mean and standard deviation of the cosines of ``vector`` [d] with an even sample of the corpus."""
+    sample = np.unique(np.linspace(0, len(index.dense) - 1, _SAMPLE).astype(np.int64))
+    usual = similarity(index, sample, vector)
+    return float(usual.mean()), max(float(usual.std()), 1e-3)
+
+
 def standardised(index: Index, rows: Rows, vector: Vectors) -> NDArray[np.float32]:
     """Return how far each row's cosine with ``vector`` [d] stands above those of the corpus, float32 [n].
 
-    In standard deviations over an even sample of the corpus, divided by 4. So encoders whose cosines lie close
-    together say the same as those that spread them.
+    In standard deviations, divided by 4. So encoders whose cosines lie close together say the same as those that spread
+    them.
     """
-    sample = np.unique(np.linspace(0, len(index.dense) - 1, _SAMPLE).astype(np.int64))
-    usual = similarity(index, sample, vector)
-    return (similarity(index, rows, vector) - usual.mean()) / (_SCALE * max(float(usual.std()), 1e-3))
+    usual, deviation = spread(index, vector)
+    return (similarity(index, rows, vector) - usual) / (_SCALE * deviation)
 
 
 _ASKING = QUESTION_WORDS[:9]
@@ -80,6 +86,7 @@ class QuestionView:
         weights: float32 [t], their idf, scaled to sum to 1.
         named: row -> the features ``named_exactly .. named_position``, float32 [5], of the titles it names.
         form: float32 [len(QUESTION)], what kind of question it is.
+        pieces: its word pieces as the index keeps those of passages, float32 [l, p]; None where it keeps none.
     """
 
     text: str
@@ -89,6 +96,7 @@ class QuestionView:
     weights: NDArray[np.float32]
     named: dict[int, NDArray[np.float32]]
     form: NDArray[np.float32]
+    pieces: Vectors | None = None
 
     @classmethod
     def of(

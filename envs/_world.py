@@ -203,6 +203,11 @@ class QuestionWorld:
         """The sub-indexes that every search asks first, with the question alone."""
         return tuple(number for number in (_LEXICAL, _DENSE) if self.offers[number])
 
+    def late_scores(self, rows: Rows) -> NDArray[np.float32] | None:
+        """Return how well the question's word pieces fit each row, float32 [n]; None where no pieces are kept."""
+        pieces = getattr(self.index, "pieces", None)
+        return None if pieces is None or self.view.pieces is None else pieces.score(self.view.pieces, rows)
+
     @property
     def form(self) -> NDArray[np.float32]:
         """What a policy sees of the question, float32 [q]."""
