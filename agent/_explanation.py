@@ -14,8 +14,6 @@ from ..retrievers.records import Passage
 _PAIR = {name: k for k, name in enumerate(PAIR)}
 _STATIC = {name: k for k, name in enumerate(STATIC)}
 _FOUND = len(STATIC)
-_NAMES = {"late": "late-interaction"}
-"""What sub-indexes are called, where that is not their name."""
 _HOPS = {
     "mentions": "follow what {title} mentions",
     "mentioned_by": "follow what mentions {title}",
@@ -71,17 +69,12 @@ def expand_words(sub_index: int, given: str, page: int) -> str:
     """Say which page of a sub-index is asked for, and the title of the latest evidence, "" for none."""
     after = f", given {given}" if given else ""
     again = f", page {page + 1}" if page else ""
-    return f"ask the {called(SUB_INDEXES[sub_index])} index{after}{again}"
+    return f"ask the {SUB_INDEXES[sub_index]} index{after}{again}"
 
 
 def hop_words(group: int, title: str) -> str:
     """Say which edges are followed from the evidence of a title."""
     return _HOPS[GROUPS[group]].format(title=title)
-
-
-def called(name: str) -> str:
-    """Return what a sub-index is called in words."""
-    return _NAMES.get(name, name)
 
 
 def _why_take(batch: SearchBatch, lane: int, state: Lane, slot: int) -> str:
@@ -107,7 +100,7 @@ def _why_take(batch: SearchBatch, lane: int, state: Lane, slot: int) -> str:
     row = state.world.rows[state.places[slot : slot + 1]]
     cosine = float(similarity(state.world.index, row, state.world.view.vector)[0])
     rank = round(1 / max(float(found[best]), 1e-3))
-    return f"{called(FOUND_BY[best])} rank {rank}, cosine {cosine:.2f} with the question"
+    return f"{FOUND_BY[best]} rank {rank}, cosine {cosine:.2f} with the question"
 
 
 def _title(state: Lane, slot: int) -> str:

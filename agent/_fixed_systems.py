@@ -47,7 +47,7 @@ class Ranked:
     """What a system found: rows best first with strictly decreasing scores, and what it took to find them.
 
     Attributes:
-        taken: rows that the policy took as evidence (none for a fixed system); at the head, unless they were re-ranked.
+        taken: rows that the policy took as evidence (none for a fixed system), wherever they are ranked.
         decisions: the path; of a fixed system, its steps.
         actions: actions taken, or steps of the fixed pipeline.
         calls: sub-index calls and hops.

@@ -17,7 +17,6 @@ from ..graph._encoder import QuestionConditionedGNN, TypedLinks
 from ..graph._facts import FactTable
 from ..graph._knowledge_graph import GROUPS, Relation
 from ._network_settings import NetworkSettings
-from ._scorer import never_met
 
 PART = 64
 """States that :func:`in_parts` reads at a time."""
@@ -77,11 +76,6 @@ class PolicyNetwork(nn.Module):
     def device(self) -> torch.device:
         """Where it computes, and where observations must lie."""
         return self.stop_score.weight.device
-
-    @property
-    def unlearned(self) -> frozenset[int]:
-        """The sub-indexes of ``TO_BE_LEARNED`` that its training never met."""
-        return never_met(self.operator.weight.detach().cpu().numpy())
 
     @torch.inference_mode()
     def opinions(self, observation: Observation) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from ..envs.settings import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC, EnvironmentSettings
+from ..envs._seen import EDGES, SEEN_FEATURES
+from ..envs.settings import BUDGET, DYNAMIC, OPERATOR, PAIR, QUESTION, STATIC, EnvironmentSettings
 from ..errors import PolicyError
 from ..retrievers._atomic_file import write_atomically
 from ..retrievers._hashed_files import fingerprint, read_listed, read_sealed_json, write_sealed_json
@@ -22,6 +24,7 @@ from ..retrievers.protocols import Encoder
 from ..retrievers.vectors._encoder import MiniLMEncoder
 from ..retrievers.vectors._minilm import Adapter, load_adapter, save_adapter
 from ._network_settings import NetworkSettings
+from ._ranker import Ranker
 from ._rollout import Confidence
 from ._scorer import NumpyScorer
 
@@ -30,9 +33,19 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 WEIGHTS = "policy.safetensors"
+RANKER = "ranker.safetensors"
 DESCRIPTION = "policy.json"
 _REMEDY = "train it again, or go on with its training where that was interrupted"
-FEATURES = {"static": STATIC, "dynamic": DYNAMIC, "pair": PAIR, "operator": OPERATOR, "budget": BUDGET}
+FEATURES = {
+    "question": QUESTION,
+    "static": STATIC,
+    "dynamic": DYNAMIC,
+    "pair": PAIR,
+    "operator": OPERATOR,
+    "budget": BUDGET,
+    "seen": SEEN_FEATURES,
+    "edges": EDGES,
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,7 @@ class LoadedPolicy:
         training: what ``policy.json`` says of its training.
         confidence: how sure it is that its evidence is complete; None where training did not come to its end.
         adapter: what makes the built-in encoder its hop encoder.
+        ranker: puts what a search has seen in order; None where training did not come to its end, and over facts.
     """
 
     architecture: NetworkSettings
@@ -56,6 +70,17 @@ class LoadedPolicy:
     training: Mapping[str, Any]
     adapter: Adapter | None = None
     confidence: Confidence | None = None
+    ranker: Ranker | None = None
+
+    @property
+    def digest(self) -> str:
+        """A hash of the weights, of the ranker's too."""
+        ranker = {} if self.ranker is None else {f"ranker.{name}": array for name, array in self.ranker.weights.items()}
+        content = blake2b(digest_size=8)
+        for name, array in sorted({**self.weights, **ranker}.items()):
+            content.update(name.encode())
+            content.update(np.ascontiguousarray(array).tobytes())
+        return content.hexdigest()
 
     @cached_property
     def network(self) -> PolicyNetwork:
@@ -104,6 +129,18 @@ def save_policy(
     write_sealed_json(folder / DESCRIPTION, description)
 
 
+def save_ranker(folder: Path, ranker: Ranker) -> None:
+    """Add to a saved policy what puts the passages that it has seen in order.
+
+    Raises:
+        PolicyError: when the folder holds no policy.
+    """
+    description = _read_description(folder)
+    write_atomically(folder / RANKER, save(ranker.weights))
+    files = description["files"] | {RANKER: fingerprint(folder / RANKER)}
+    write_sealed_json(folder / DESCRIPTION, description | {"files": files})
+
+
 def save_confidence(folder: Path, confidence: Confidence) -> None:
     """Add to a saved policy how sure it is of its searches.
 
@@ -131,15 +168,18 @@ def load_policy(folder: Path) -> LoadedPolicy:
         confidence = None if fitted is None else Confidence.from_json(fitted)
         weights = load(read_listed(folder / WEIGHTS, description["files"][WEIGHTS], PolicyError, _REMEDY))
         architecture.check(weights)
+        listed = description["files"].get(RANKER)
+        ranker = None if listed is None else Ranker(load(read_listed(folder / RANKER, listed, PolicyError, _REMEDY)))
     except (SafetensorError, TypeError, ValueError, KeyError) as error:
         raise PolicyError(f"the policy in {folder} is damaged ({shorten(str(error), 200)}): {_REMEDY}") from error
-    if not all(np.isfinite(array).all() for array in weights.values()):
+    everything = (*weights.values(), *(() if ranker is None else ranker.weights.values()))
+    if not all(np.isfinite(array).all() for array in everything):
         raise PolicyError(f"the policy in {folder} has weights that are not finite: {_REMEDY}")
     wanted = description.get("hop_encoder")
     adapter = None if wanted is None else load_adapter(folder)
     if adapter is not None and adapter.digest != wanted:
         raise PolicyError(f"the hop encoder in {folder} is not the one that the policy was trained with: train again")
-    return LoadedPolicy(architecture, weights, settings, encoder, training, adapter, confidence)
+    return LoadedPolicy(architecture, weights, settings, encoder, training, adapter, confidence, ranker)
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..envs._seen import Seen, seen_in
 from ..envs._batch import Lane, SearchBatch
+from ..envs._seen import Seen, seen_in
 from ..envs._world import QuestionWorld
 from ..envs.settings import ActionLayout, EnvironmentSettings
 from ..retrievers._calibration import LogisticCurve, fit_curve
@@ -56,9 +56,10 @@ class Outcome:
     """A finished episode.
 
     Attributes:
-        ranking: rows, best first: the evidence in the order taken, then the rest of the frontier by the policy.
+        ranking: rows, best first: all that was seen as the ranker orders it; without one the evidence in the order taken,
+            then the rest of the frontier by the policy.
         scores: one strictly decreasing score per row of the ranking, float64.
-        taken: how many rows at the head of the ranking are evidence.
+        taken: the rows that are evidence.
         total_reward: the episode's return, recall gained minus price.
         recall: share of the supporting passages taken.
         calls: sub-index calls and hops.
@@ -67,11 +68,12 @@ class Outcome:
         last_takes: the policy's scores for taking each slot when it last could take one, float32 [slots]: what the
             rest of the frontier is ranked by. Of a state where nothing can be taken it never learned to score any.
         signals: of how sure the policy was in the end, by ``SIGNALS``, float64 [len(SIGNALS)].
+        seen: all that was seen, where it is kept.
     """
 
     ranking: Rows
     scores: NDArray[np.float64]
-    taken: int
+    taken: frozenset[int]
     total_reward: float
     recall: float
     calls: int
@@ -79,7 +81,6 @@ class Outcome:
     decisions: list[Decision] = field(default_factory=list)
     last_takes: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     signals: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(SIGNALS)))
-    taken_rows: frozenset[int] = frozenset()
     seen: Seen | None = None
 
 
@@ -150,8 +151,6 @@ def search_worlds(
 ) -> list[Outcome]:
     """Search every world greedily, ``lanes`` at a time; the outcomes are in the order of the worlds.
 
-    What the network never learned to ask and may not ask untaught is not offered to it, but where everything is asked.
-
     Args:
         network: in evaluation mode already, so that threads may share it.
         settings: of the environment.
@@ -163,8 +162,7 @@ def search_worlds(
         ranker: puts what was seen in order; without, the evidence is followed by the rest of the frontier.
         look: keep all that was seen in the outcomes.
     """
-    withheld: frozenset[int] = frozenset() if settings.expand_everything else network.unlearned
-    batch = SearchBatch(settings, lanes, network.settings.question_dimension, withheld=withheld)
+    batch = SearchBatch(settings, lanes, network.settings.question_dimension)
     waiting: Iterator[tuple[int, QuestionWorld]] = iter(enumerate(worlds))
     running: dict[int, tuple[int, Outcome]] = {}
     outcomes: dict[int, Outcome] = {}
@@ -174,7 +172,7 @@ def search_worlds(
         if following is not None:
             number, world = following
             batch.start(lane, world)
-            running[lane] = (number, Outcome(np.zeros(0, np.int64), np.zeros(0), 0, 0.0, 0.0, 0))
+            running[lane] = (number, Outcome(np.zeros(0, np.int64), np.zeros(0), frozenset(), 0.0, 0.0, 0))
 
     for lane in range(lanes):
         refill(lane)
@@ -265,7 +263,7 @@ def _rank(batch: SearchBatch, lane: int, outcome: Outcome) -> None:
     rest = [slot for slot in np.argsort(-takes, kind="stable").tolist() if slot not in state.evidence]
     order = [*state.evidence, *rest]
     outcome.ranking = state.world.rows[state.places[order]]
-    outcome.taken = len(state.evidence)
+    outcome.taken = frozenset(outcome.ranking[: len(state.evidence)].tolist())
     squashed = (1 + np.tanh(takes[rest] / 2)) / 2
     held = 2.0 - np.arange(len(state.evidence)) / (1 + len(state.evidence))
     outcome.scores = strictly_decreasing(np.concatenate((held, squashed)))
@@ -283,7 +281,6 @@ def _look(batch: SearchBatch, lane: int, outcome: Outcome, ranker: Ranker | None
         return
     scores = ranker.scores(seen).astype(np.float64)
     order = np.argsort(-scores, kind="stable")
-    outcome.taken_rows = frozenset(outcome.ranking[: outcome.taken].tolist())
     outcome.ranking, outcome.scores = seen.rows[order], strictly_decreasing(scores[order])
 
 

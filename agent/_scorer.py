@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..envs._batch import Observation
-from ..envs.settings import SUB_INDEXES, TO_BE_LEARNED
+from ..envs.settings import SUB_INDEXES
 from ..graph._inference import GraphInference
 from ._network_settings import NetworkSettings
 
@@ -25,20 +25,9 @@ class Scorer(Protocol):
 
     settings: NetworkSettings
 
-    @property
-    def unlearned(self) -> frozenset[int]:
-        """The sub-indexes of ``TO_BE_LEARNED`` that its training never met."""
-        ...
-
     def opinions(self, observation: Observation) -> tuple[Array, Array]:
         """Return unmasked logits [b, a] and values [b] of b states; see ``observation_shapes``."""
         ...
-
-
-def never_met(operators: Array) -> frozenset[int]:
-    """Return the sub-indexes of ``TO_BE_LEARNED`` whose weights, of ``operator.weight`` [o, d], are zero."""
-    numbers = [SUB_INDEXES.index(name) for name in TO_BE_LEARNED]
-    return frozenset(number for number in numbers if not operators[number].any())
 
 
 class NumpyScorer:
@@ -64,11 +53,6 @@ class NumpyScorer:
         self._expand = weights["operator.weight"][: len(SUB_INDEXES)]  # [s, d]
         self._hop = weights["operator.weight"][len(SUB_INDEXES) :]  # [r, d]
         self._graph = GraphInference(settings.width, settings.rounds, weights) if settings.rounds else None
-
-    @property
-    def unlearned(self) -> frozenset[int]:
-        """The sub-indexes of ``TO_BE_LEARNED`` that its training never met."""
-        return never_met(self._expand)
 
     def opinions(self, observation: Observation) -> tuple[Array, Array]:
         """Return unmasked logits [b, a] and values [b] of b states."""

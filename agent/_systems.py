@@ -40,19 +40,23 @@ class System(Protocol):
 class PolicySystem:
     """The learned policy; with ``exhaustive`` everything that can be asked is asked and it only chooses.
 
+    Over texts it serves the vectors of any encoder; its hop encoder, those that it was tuned for.
+
     Raises:
-        PolicyError: when the policy was trained for another encoder than the index's.
+        PolicyError: when the policy was trained for another knowledge graph, or for texts and the index is one of facts.
     """
 
     def __init__(self, index: Index, policy: LoadedPolicy, label: str, exhaustive: bool = False) -> None:
-        if policy.encoder != index.encoder_name:
+        alike = policy.encoder == index.encoder_name
+        if not alike and (index.facts is not None or policy.architecture.fact_kinds):
             raise PolicyError(
                 f"the policy {label} was trained with the encoder {policy.encoder!r}, the index {index.path} was built"
-                f" with {index.encoder_name!r}: train on this index, or build it with that encoder"
+                f" with {index.encoder_name!r}: train on this index"
             )
         self._index = index
         self._confidence = policy.confidence
-        self._hop_encoder = policy.hop_encoder(threads=1)
+        self._ranker = policy.ranker
+        self._hop_encoder = policy.hop_encoder(threads=1) if alike else None
         self._explain: Explain = explain
         self._scorer: Scorer
         if index.facts is None:
@@ -84,11 +88,12 @@ class PolicySystem:
 
     def rank_world(self, world: QuestionWorld, limit: int, words: Explain | None) -> Ranked:
         """Search a world; ``words`` explains each action."""
-        outcome = search_worlds(self._scorer, self._settings, [world], lanes=1, explain=words)[0]
+        how = (self._scorer, self._settings, [world], 1)
+        outcome = search_worlds(*how, explain=words, ranker=self._ranker)[0]
         return Ranked(
             outcome.ranking[:limit],
             outcome.scores[:limit],
-            frozenset(outcome.ranking[: outcome.taken].tolist()),
+            outcome.taken,
             tuple(outcome.decisions),
             len(outcome.decisions),
             outcome.calls,
@@ -178,7 +183,7 @@ def _open_system(index: Index, name: str | None, policy: Path | None) -> System:
     label = str(policy) if policy is not None else "that comes with the package"
     if folder is not None:
         loaded = load_policy(folder)
-        if name is not None or policy is not None or loaded.encoder == index.encoder_name:
+        if name is not None or policy is not None or index.facts is None:
             return PolicySystem(index, loaded, label, exhaustive=name == "exhaustive")
     elif name is not None:
         raise PolicyError(f"the system {name!r} needs a policy: train one, and give its folder")

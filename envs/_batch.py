@@ -24,9 +24,9 @@ _FOUND_AT = _FOUND + DYNAMIC.index("found_at")
 _TAKEN = _FOUND + DYNAMIC.index("taken")
 _ORDER = _FOUND + DYNAMIC.index("taken_order")
 _COVERAGE = _FOUND + DYNAMIC.index("new_coverage")
-AT_THE_START = tuple(SUB_INDEXES.index(name) for name in ("entity", "docid", "late"))
-"""Asked with the question alone: the names in the evidence are what HOP follows, docids follow from questions, and late
-interaction costs as much more as a query with evidence has more word pieces."""
+AT_THE_START = tuple(SUB_INDEXES.index(name) for name in ("entity", "docid", "feedback"))
+"""Asked with the question alone: the names in the evidence are what HOP follows, docids follow from questions, and
+feedback is for those who have no evidence yet."""
 ONE_PAGE = SUB_INDEXES.index("entity")
 _DENSE = SUB_INDEXES.index("dense")
 
@@ -91,7 +91,6 @@ class SearchBatch:
         dimension: of what is seen of a question, see :func:`question_dimension`.
         judged: ask the questions' judges what a TAKE is worth; without, rewards count labels only, for those who do not
             look at rewards.
-        withheld: numbers of sub-indexes that are not to be asked, even where they are there.
     """
 
     def __init__(
@@ -100,10 +99,8 @@ class SearchBatch:
         lanes: int,
         dimension: int,
         judged: bool = True,
-        withheld: frozenset[int] = frozenset(),
     ) -> None:
         self.settings = settings
-        self._withheld = withheld
         self._judged = judged
         self.layout = ActionLayout(settings.max_evidence, settings.max_candidates)
         k, e = settings.max_candidates, settings.max_evidence
@@ -313,7 +310,7 @@ class SearchBatch:
             asked = state.pages.get((sub_index, after), 0)
             pages = 1 if sub_index == ONE_PAGE else self.settings.pages
             legal = asked < pages and state.count < self._k and state.world.offers[sub_index]
-            if sub_index in self._withheld or (sub_index in AT_THE_START and after >= 0):
+            if sub_index in AT_THE_START and after >= 0:
                 legal = False
             self.mask[lane, 1 + sub_index] = legal
             values = self._operators[lane, sub_index]

@@ -16,6 +16,7 @@ from ..index.index import Index
 from ..retrievers.records import Hits, Rows, Vectors
 from ._batch import Lane
 from ._question_view import spread
+from ._world import QuestionWorld
 from .settings import DYNAMIC, FOUND_BY, SEEN, STATIC, SUB_INDEXES
 
 SEEN_FEATURES = (
@@ -33,7 +34,8 @@ SEEN_FEATURES = (
     "late_below",  # MaxSim of the word pieces: how far below the best
     "late_height",  # MaxSim, standardised over what was seen
     "late_rank",
-    "feedback",  # cosine with the mean vector of the first three, below the best, standardised over what was seen
+    "feedback_rank",  # 1 / (1 + rank / 5) where the policy asked with feedback
+    "likeness",  # cosine with the mean vector of the first three, below the best, standardised over what was seen
     "neighbourhood",  # mean fused rank of the passages most like it
     "adjacent",  # best fused rank of the chunks before and after it
     "named",  # the question names it, by title or identifier
@@ -58,12 +60,14 @@ EDGES = ("nearest", "adjacent", "mentions", "shares")
 LATE = slice(SEEN_FEATURES.index("late_below"), SEEN_FEATURES.index("late_rank") + 1)
 POLICY = slice(SEEN_FEATURES.index("in_view"), SEEN_FEATURES.index("evidence") + 1)
 
-_LEXICAL, _DENSE = SUB_INDEXES.index("lexical"), SUB_INDEXES.index("dense")
+_LEXICAL, _DENSE, _FEEDBACK = (SUB_INDEXES.index(name) for name in ("lexical", "dense", "feedback"))
 _FOUND = len(STATIC)
 _HOPS = slice(_FOUND + len(SUB_INDEXES), _FOUND + len(SUB_INDEXES) + len(GROUPS))
 _GIVEN = slice(_HOPS.stop, _FOUND + len(FOUND_BY))
 _CONDITIONED = _FOUND + DYNAMIC.index("conditioned_dense")
 _SIMILAR = 5
+_COMPARED = 64
+"""Passages whose word pieces are compared: what was taken, and then the first of the fusion."""
 _FIRST = 3
 _FUSION = 60
 
@@ -99,7 +103,8 @@ def seen_in(
     index, view = world.index, world.view
     lexical, dense = (world.seen(number, ()) if world.offers[number] else _NOTHING for number in (_LEXICAL, _DENSE))
     in_view = world.rows[state.places[: state.count]]
-    rows = np.unique(np.concatenate((lexical.rows, dense.rows, in_view)))
+    asked_again = world.seen(_FEEDBACK, ()) if state.pages.get((_FEEDBACK, -1)) else _NOTHING
+    rows = np.unique(np.concatenate((lexical.rows, dense.rows, asked_again.rows, in_view)))
     n = len(rows)
     features = np.zeros((n, len(SEEN_FEATURES)), np.float32)
     columns = dict(zip(SEEN_FEATURES, features.T, strict=True))
@@ -129,13 +134,15 @@ def seen_in(
     edges = _edges(index, rows, vectors)
     columns["neighbourhood"][:] = edges[0] @ near
     columns["adjacent"][:] = (np.minimum(edges[1] * n, 1) * near).max(axis=1)
-    late = world.late_scores(rows)
+    compared = np.argsort(-fused - np.isin(rows, world.rows[state.places[state.evidence]]), kind="stable")[:_COMPARED]
+    late = _late(world, rows, compared)
     if late is not None:
         columns["late_below"][:] = (late - late.max()) * 5
         columns["late_height"][:] = _standardised(late, late) / 3
         columns["late_rank"][np.argsort(-late, kind="stable")] = 1 / (1 + np.arange(n) / 5)
-    feedback = vectors @ vectors[order[:_FIRST]].mean(axis=0)
-    columns["feedback"][:] = _standardised(feedback, feedback) / 3
+    columns["feedback_rank"][:] = 1 / (1 + _ranks(rows, asked_again) / 5)
+    likeness = vectors @ vectors[order[:_FIRST]].mean(axis=0)
+    columns["likeness"][:] = _standardised(likeness, likeness) / 3
     if view.named:
         columns["named"][np.isin(rows, list(view.named))] = 1
     _policy(columns, np.searchsorted(rows, in_view), state, candidates, takes, signals)
@@ -158,6 +165,16 @@ def _ranks(rows: Rows, hits: Hits) -> NDArray[np.float64]:
 def _listed(columns: dict[str, NDArray[np.float32]], name: str, ranks: NDArray[np.float64]) -> None:
     columns[f"{name}_listed"][:] = np.isfinite(ranks)
     columns[f"{name}_rank"][:] = 1 / (1 + ranks / 5)
+
+
+def _late(world: QuestionWorld, rows: Rows, compared: NDArray[np.int64]) -> NDArray[np.float32] | None:
+    """Return how well the question's word pieces fit each row, float32 [n]; what is not compared, like the least."""
+    found = world.late_scores(rows[compared])
+    if found is None:
+        return None
+    late = np.full(len(rows), found.min(), np.float32)
+    late[compared] = found
+    return late
 
 
 def _standardised(values: NDArray[np.float32], among: NDArray[np.float32]) -> NDArray[np.float32]:

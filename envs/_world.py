@@ -8,6 +8,7 @@ A sub-index that is asked once evidence is there is asked the query state ``u_t 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
@@ -17,9 +18,11 @@ from numpy.typing import NDArray
 
 from ..graph._knowledge_graph import GROUPS
 from ..index.index import Index
+from ..retrievers._fusion import reciprocal_rank_fusion
 from ..retrievers.protocols import Encoder, SubIndex, query_vectors
+from ..retrievers.records import 
 from ..retrievers.records import Hits, Passage, Query, Rows
-from ..retrievers.words._terms import term_hashes
+from ..retrievers.words._terms import analyse, hashes_of, term_hashes
 from ._question_view import PairFeatures, QuestionView, similarity, standardised
 from .settings import SEEN, STATIC, SUB_INDEXES, EnvironmentSettings
 
@@ -47,6 +50,9 @@ class Judge(Protocol):
 
 SENTENCES = 1
 """Sentences of each evidence that join the question."""
+
+FEEDBACK_PASSAGES, FEEDBACK_TERMS = 3, 10
+"""Passages that feedback looks at, and terms that it adds to the question."""
 
 MOST_EVIDENCE = 3
 """Pieces of evidence, the latest, that join the question for an encoder tuned to read them."""
@@ -121,7 +127,8 @@ class QuestionWorld:
         self._texts: dict[tuple[int, ...], str] = {(): view.text}
         self._pairs = PairFeatures(index, view)
         self.offers = tuple(
-            name in self._sub_indexes and (name != "entity" or bool(view.named)) for name in SUB_INDEXES
+            name == "feedback" or (name in self._sub_indexes and (name != "entity" or bool(view.named)))
+            for name in SUB_INDEXES
         )
         """Whether each sub-index is there to be asked; that of entities, where the question names any."""
 
@@ -270,14 +277,43 @@ class QuestionWorld:
             held, name = key[1], SUB_INDEXES[sub_index]
             limit = self.settings.pages * self.settings.expand_size
             wanted = limit + len(held) if held else max(limit, SEEN)
-            # encoding is what costs most, and only the dense index compares vectors
-            query = self.query(held) if name == "dense" else Query(self._text(held))
-            hits = self._sub_indexes[name].search(query, wanted)
+            if name == "feedback":
+                hits = self._fed_back(wanted)
+            else:
+                # encoding is what costs most, and only the dense index compares vectors
+                query = self.query(held) if name == "dense" else Query(self._text(held))
+                hits = self._sub_indexes[name].search(query, wanted)
             if held:
                 other = ~np.isin(hits.rows, self._rows[list(held)])
                 hits = Hits(hits.rows[other][:limit], hits.scores[other][:limit])
             self._asked[key] = hits
         return self._asked[key]
+
+    def _fed_back(self, limit: int) -> Hits:
+        """Ask lexical and dense again, with what the first passages that both found add to the question.
+
+        The vector moves towards their mean (Rocchio 1971). The question gets the terms that are most of theirs, as in
+        RM3 (Abdul-Jaleel et al. 2004, "UMass at TREC 2004").
+        """
+        found = [self.seen(number, ()) for number in self.begins_with]
+        first = reciprocal_rank_fusion(found, FEEDBACK_PASSAGES).rows
+        if not len(first):
+            return Hits(first, np.zeros(0, np.float32))
+        vector = self.view.vector + self.index.dense.reconstruct(first).mean(axis=0)
+        text = f"{self.view.text} {' '.join(self._added_terms(first))}"
+        query = Query(text, np.asarray(vector / np.linalg.norm(vector), np.float32))
+        again = [self._sub_indexes[SUB_INDEXES[number]].search(query, limit) for number in self.begins_with]
+        return reciprocal_rank_fusion(again, limit)
+
+    def _added_terms(self, rows: Rows) -> list[str]:
+        """Return the words of some passages that say most: their number times the weight of their rarity."""
+        counts: Counter[str] = Counter()
+        for passage in self.index.store.passages(rows.tolist()):
+            counts.update(dict.fromkeys(analyse(f"{passage.title} {passage.text}"), 1))
+        words = sorted(set(counts) - set(analyse(self.view.text)))
+        rarity = self.index.terms.idf(hashes_of(words)).tolist()
+        weight = {word: counts[word] * rare for word, rare in zip(words, rarity, strict=True)}
+        return sorted(words, key=lambda word: -weight[word])[:FEEDBACK_TERMS]
 
     def bring(self, rows: Rows) -> Rows:
         """Bring rows into view and return their places."""

@@ -7,18 +7,15 @@ from math import inf
 
 from ..graph._knowledge_graph import GROUPS
 
-SUB_INDEXES = ("lexical", "dense", "entity", "docid", "late")
-"""The sub-indexes that EXPAND can ask, in the order of their actions.
+SUB_INDEXES = ("lexical", "dense", "entity", "docid", "feedback")
+"""What EXPAND can ask, in the order of its actions.
 
-``docid`` is there where the index was opened with a router, ``late`` where it was built with late interaction.
+``docid`` is there where the index was opened with a router. ``feedback`` asks lexical and dense again, with what the
+first passages of both add to the question.
 """
 
-OPTIONAL = ("docid", "late")
+OPTIONAL = ("docid",)
 """Sub-indexes that not every index has: a policy that was never trained with one has weights of zero for it."""
-
-TO_BE_LEARNED = ("late",)
-"""Sub-indexes that a search does not offer a policy that was never trained with them: they cost much, and such a policy
-asks them every time and gains nothing. Docids it gains by, untaught: they lead out of the shards that are searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +30,7 @@ class EnvironmentSettings:
         max_candidates: slots of the frontier, evidence included.
         max_evidence: passages that can be taken.
         max_steps: actions in an episode.
-        expand_lexical_ms, expand_dense_ms, expand_entity_ms, expand_docid_ms, expand_late_ms, hop_ms, take_ms: what an
+        expand_lexical_ms, expand_dense_ms, expand_entity_ms, expand_docid_ms, expand_feedback_ms, hop_ms, take_ms: what an
             action costs, in milliseconds-equivalent.
         invalid_ms: what an action that is not legal costs (it does nothing else).
         price_per_ms: recall that one millisecond is worth; 0 makes search free.
@@ -52,7 +49,7 @@ class EnvironmentSettings:
     expand_dense_ms: float = 2.0
     expand_entity_ms: float = 1.0
     expand_docid_ms: float = 3.0
-    expand_late_ms: float = 40.0
+    expand_feedback_ms: float = 2.0
     hop_ms: float = 1.0
     take_ms: float = 1.0
     invalid_ms: float = 2.0

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..agent._explanation import called, expand_words, explain, hop_words, title_of, titled
+from ..agent._explanation import expand_words, explain, hop_words, title_of, titled
 from ..agent.reader._protocol import Answer, exact_match, normalise_answer
 from ..envs._batch import AT_THE_START, ONE_PAGE, SearchBatch
 from ..envs._world import QuestionWorld
@@ -274,7 +274,7 @@ def _out_of_reach(searched: Searched, row: int) -> Finding:
         return Finding("retrieval", "out of reach", happened)
     name = min(ranks, key=ranks.__getitem__)
     pages = world.settings.pages * world.settings.expand_size
-    happened = f"the {called(name)} index has it at place {ranks[name]} for the question; its pages hold {pages}"
+    happened = f"the {name} index has it at place {ranks[name]} for the question; its pages hold {pages}"
     return Finding("retrieval", "beyond the pages", happened)
 
 

@@ -25,6 +25,7 @@ from ._workers import ALONE, Team
 
 _DENSE = SUB_INDEXES.index("dense")
 _COSINE = STATIC.index("dense")
+_FEEDBACK = SUB_INDEXES.index("feedback")
 _ENTITY = SUB_INDEXES.index("entity")
 _MENTIONS = GROUPS.index("mentions")
 
@@ -37,8 +38,8 @@ def expert_actions(batch: SearchBatch, lane: int, thorough: bool = False) -> NDA
     found is taken where it alone leads on. STOP when nothing is left.
 
     An expert knows what an operator will bring, and a policy cannot. So with ``thorough`` a path first asks, in every
-    query state in which evidence is missing, what is cheap to ask: each sub-index for a page, where no query need be
-    encoded, and the latest evidence for its mentions, in any order. That is what a policy does that looks before it takes,
+    query state in which evidence is missing, what is cheap to ask: each sub-index for a page but where a query must be
+    encoded or made, and the latest evidence for its mentions, in any order. That is what a policy does that looks before it takes,
     and PPO then learns to save on it.
     """
     good = np.zeros(batch.layout.size, np.bool_)
@@ -113,8 +114,8 @@ def _unasked(batch: SearchBatch, lane: int, state: Lane) -> NDArray[np.bool_]:
     layout = batch.layout
     wanted = np.zeros(layout.size, np.bool_)
     for sub_index in range(len(SUB_INDEXES)):
-        encodes = sub_index == _DENSE and bool(state.evidence)
-        wanted[layout.expand + sub_index] = not encodes and not state.pages.get((sub_index, state.state), 0)
+        dear = sub_index == _FEEDBACK or (sub_index == _DENSE and bool(state.evidence))
+        wanted[layout.expand + sub_index] = not dear and not state.pages.get((sub_index, state.state), 0)
     if state.evidence:
         wanted[layout.hop + (len(state.evidence) - 1) * len(GROUPS) + _MENTIONS] = True
     return np.asarray(wanted & batch.mask[lane])

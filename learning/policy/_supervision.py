@@ -30,7 +30,7 @@ from ...retrievers._hashed_files import read_sealed_json, write_sealed_json
 from ...retrievers.protocols import Encoder, Progress, query_vectors
 from ...retrievers.records import Vectors
 from .._reader import ReaderJudge, ReadingExample, calibrate, reading_example, train_reader
-from ..made_questions._making import LEAST_NAMING, TRAIN, VALIDATION, make_questions
+from ..made_questions._making import TRAIN, VALIDATION, make_questions
 from ..queries._evidence_sets import EvidenceSet, evidence_sets, shared_posteriors
 from ..training_questions import TrainingSource
 from ._workers import Team
@@ -274,9 +274,8 @@ def load_worlds(
 
     worlds = []
     for source in sources:
-        questions = QuestionSet.load(
-            source.index, source.questions, source.split, settings, warn, hop_encoder, supervision.labels, encode, PLAIN_EVERY
-        )
+        where = (source.index, source.questions, source.split, settings, warn)
+        questions = QuestionSet.load(*where, hop_encoder, supervision.labels, encode, PLAIN_EVERY)
         worlds += [questions.world(k) for k in range(len(questions))]
     return [world for world in worlds if supervision.teaches(world)]
 
@@ -317,12 +316,11 @@ def sources_beside(
 ) -> list[TrainingSource]:
     """Make ``recipe.made_beside`` questions over each index of labelled questions, and return them for training.
 
-    They are written to ``out/made-0`` and so on. Indexes whose passages do not name one another are left alone: what
-    can be made there has no shape that labelled questions lack.
+    They are written to ``out/made-0`` and so on.
     """
     made = []
     for number, index in enumerate({id(source.index): source.index for source in sources}.values()):
-        if index.facts is None and np.count_nonzero(index.graph.out_degree) / len(index) >= LEAST_NAMING:
+        if index.facts is None:
             folder = out / f"made-{number}"
             _make(index, folder, recipe.made_beside, recipe.held_out, [seed, _STREAM + 1, number], progress)
             made.append(TrainingSource(index, folder, TRAIN))

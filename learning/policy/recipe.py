@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...agent._network_settings import NetworkSettings
+from ...agent._policy_file import LoadedPolicy
 from ...envs.settings import EnvironmentSettings
 from ...errors import RecipeError
 
@@ -47,7 +48,7 @@ class Recipe(BaseModel):
     expand_dense_ms: float = Field(2.0, ge=0)
     expand_entity_ms: float = Field(1.0, ge=0)
     expand_docid_ms: float = Field(3.0, ge=0)
-    expand_late_ms: float = Field(40.0, ge=0)
+    expand_feedback_ms: float = Field(2.0, ge=0)
     hop_ms: float = Field(1.0, ge=0)
     take_ms: float = Field(1.0, ge=0)
     invalid_ms: float = Field(2.0, ge=0)
@@ -117,15 +118,23 @@ class Recipe(BaseModel):
         return NetworkSettings(question_dimension, **{name: getattr(self, name) for name in names})
 
 
-def load_recipe(name_or_path: str | None = None, overrides: Mapping[str, str] | None = None) -> Recipe:
+def load_recipe(
+    name_or_path: str | None = None, overrides: Mapping[str, str] | None = None, start: LoadedPolicy | None = None
+) -> Recipe:
     """Load a recipe by name (of ``runs/recipes``) or path; ``overrides`` are settings as text.
+
+    What goes on from the policy ``start`` has its environment and network, and no rounds, but as the recipe says.
 
     Raises:
         RecipeError: when there is no such recipe, or a setting is unknown or impossible.
     """
     settings: dict[str, Any] = {}
+    if start is not None:
+        described = {**asdict(start.settings), **asdict(start.architecture)}
+        settings = {name: value for name, value in described.items() if name in Recipe.model_fields}
+        settings |= {"imitation_epochs": 0, "ppo_iterations": 0, "reader_epochs": 0}
     if name_or_path is not None:
-        settings = _read(name_or_path)
+        settings |= _read(name_or_path)
     settings |= dict(overrides or {})
     try:
         return Recipe.model_validate(settings)

@@ -19,7 +19,9 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from ...agent._network import PolicyNetwork
-from ...agent._policy_file import load_policy, save_confidence, save_policy
+from ...agent._policy_file import LoadedPolicy, load_policy, save_confidence, save_policy, save_ranker
+from ...agent._rollout import search_worlds
+from ...envs._fact_world import FactWorld
 from ...envs._question_set import question_dimension
 from ...envs._vector_env import SearchVecEnv
 from ...envs._world import QuestionWorld
@@ -28,17 +30,21 @@ from ...graph._facts import FactTable
 from ...index.index import Index
 from ...retrievers._atomic_file import write_json
 from ...retrievers.protocols import Progress
-from ...retrievers.vectors._encoder import MiniLMEncoder
+from ...retrievers.vectors._encoder import BUILT_IN, MiniLMEncoder
 from ...retrievers.vectors._minilm import Adapter, load_adapter
 from .._epochs import device_called
 from .._run_folder import Progressed, RunLog, claim, load_checkpoint, save_checkpoint
 from ..training_questions import TrainingSource, balanced, drawn_out
 from ._imitation import imitate_epoch
 from ._ppo import ppo_of
+from ._ranking import RankedList, fit_ranker
 from ._supervision import Supervision, load_worlds, sources_beside
 from ._validation import calibrate, validate
 from ._workers import ALONE, Team
-from .recipe import AVERAGE_DECAY, MOST_REPEATS, OWN_SHARE, WEIGHT_DECAY, Recipe
+from .recipe import AVERAGE_DECAY, MOST_REPEATS, OWN_SHARE, WEIGHT_DECAY, Recipe, load_recipe
+
+_SEARCHED_TOGETHER = 64
+"""Questions whose searches are ranked between two signs of progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,7 @@ def train(
     out: Path,
     *,
     validation: Sequence[TrainingSource] = (),
+    start: Path | None = None,
     hop_encoder: Path | None = None,
     recipe: Recipe | None = None,
     seed: int = 0,
@@ -74,6 +81,8 @@ def train(
         sources: what to learn from; their indexes must share an encoder.
         out: folder of the run; a run of the same settings that was interrupted there goes on.
         validation: what decides which policy is kept, and when to stop.
+        start: folder of a policy to go on from. It stays as it is unless the recipe has rounds, and unless one of them
+            is better on the validation questions; its ranker is adapted as far as that pays.
         hop_encoder: folder of an encoder that ``tune`` made, for queries that hold evidence; copied into the policy.
         recipe: settings; the defaults when None.
         seed: of everything random.
@@ -94,16 +103,17 @@ def train(
             such supervision or device.
         WorkerError: when another worker of the team is gone.
     """
-    chosen = recipe or Recipe()
+    begun = None if start is None else load_policy(Path(start))
+    chosen = recipe or (Recipe() if begun is None else load_recipe(start=begun))
     where = device_called(device)
-    adapter = None if hop_encoder is None else load_adapter(Path(hop_encoder))
+    adapter = load_adapter(Path(hop_encoder)) if hop_encoder is not None else None if begun is None else begun.adapter
     supervised = Supervision(supervision, reader, Path(out), chosen.reader_epochs, seed)
     if chosen.made_beside and supervision == "passages":
         made = team.in_turn(lambda: sources_beside(sources, Path(out), chosen, seed, progress))
         sources = [*sources, *made]
     if team.rank:  # one of them says everything
         warn, progress = None if warn is None else lambda message: None, None
-    run = _Run(sources, Path(out), validation, adapter, chosen, seed, supervised, where, team, warn, progress)
+    run = _Run(sources, Path(out), validation, begun, adapter, chosen, seed, supervised, where, team, warn, progress)
     team.first(lambda: claim(run.out, run.describe, resume))
     return run.finish()
 
@@ -116,6 +126,7 @@ class _Run:
         sources: Sequence[TrainingSource],
         out: Path,
         validation: Sequence[TrainingSource],
+        start: LoadedPolicy | None,
         adapter: Adapter | None,
         recipe: Recipe,
         seed: int,
@@ -127,12 +138,16 @@ class _Run:
     ) -> None:
         if not 0 <= seed < 2**63:
             raise RecipeError(f"the seed must be 0 or more and fit in 63 bits, not {seed}")
-        if not recipe.imitation_epochs + recipe.ppo_iterations:
-            raise RecipeError("imitation_epochs = 0 and ppo_iterations = 0 train nothing: set at least one of them")
+        if start is None and not recipe.imitation_epochs + recipe.ppo_iterations:
+            raise RecipeError(
+                "imitation_epochs = 0 and ppo_iterations = 0 train nothing: set at least one of them, or go on from a"
+                " policy"
+            )
         encoders = sorted({source.index.encoder.name for source in (*sources, *validation)})
         if len(encoders) != 1:
             raise QuestionsError(f"training needs indexes of one encoder, not of {', '.join(encoders) or 'none'}")
         self.out = out
+        self.start = start
         self.recipe = recipe
         self.seed = seed
         self.settings = recipe.environment()
@@ -148,10 +163,11 @@ class _Run:
             "sources": [source.describe() for source in sources],
             "validation": [source.describe() for source in validation],
             "encoder": self.encoder,
+            "start": None if start is None else start.digest,
             "hop_encoder": None if adapter is None else adapter.digest,
             **supervision.describe(),
         }
-        hop_encoder = None if adapter is None else MiniLMEncoder(team.threads, adapter)
+        hop_encoder = None if adapter is None or self.encoder != BUILT_IN else MiniLMEncoder(team.threads, adapter)
         self.worlds, self.held_out = (
             load_worlds(part, self.settings, warn, hop_encoder, supervision, team) for part in (sources, validation)
         )
@@ -162,8 +178,11 @@ class _Run:
         if not self.worlds or not self.held_out:
             raise QuestionsError(f"there are too few questions with {supervision.wants} to train on")
         self.validated = team.share(self.held_out)
+        self.ranked = team.share([*self.worlds, *self.held_out])
         torch.manual_seed(seed)
         self.network = network_for(sources[0].index, recipe, device)
+        if start is not None:
+            self._take_over(start)
         self.average = weight_average(self.network, AVERAGE_DECAY)
         self.progressed = Progressed()
 
@@ -173,6 +192,10 @@ class _Run:
             self.progressed = load_checkpoint(self._checkpoint, self.network, average=self.average)
         self._divide(self.team.in_turn(lambda: self.supervision.prepare(self.worlds, self.held_out, self._progress)))
         log = RunLog(self.out, self.progressed.rounds) if self.team.rank == 0 else None
+        if self.start is not None and not self.progressed.rounds:
+            validated = validate(self._averaged, self.settings, self.validated, self.team)
+            self.progressed.peak_round, self.progressed.peak = 0, validated["score"]
+            self._keep("start", validated)
         try:
             self._imitate(log)
             self._reinforce(log)
@@ -180,10 +203,56 @@ class _Run:
             if log is not None:
                 log.close()
         metrics = {**self.progressed.kept, "kept_round": float(self.progressed.kept_round)}
+        metrics |= self._rank()
         self._calibrate()
         seconds = round(self.progressed.seconds, 1)
         self.team.first(lambda: write_json(self.out / "metrics.json", {**metrics, "seconds": seconds}))
         return TrainingReport(self.out, metrics, self.progressed.seconds)
+
+    def _take_over(self, start: LoadedPolicy) -> None:
+        """Begin with the weights of a policy.
+
+        Raises:
+            RecipeError: when the recipe wants another network.
+        """
+        if self.network.settings != start.architecture:
+            raise RecipeError(
+                "the recipe's network is another than that of the policy to go on from: leave its settings out, or train"
+                " --from none"
+            )
+        self.network.load_state_dict(start.network.state_dict())
+
+    def _rank(self) -> dict[str, float]:
+        """Fit the ranker to what searches of the kept policy see; returns its nDCG@10 over the questions it learned."""
+        worlds = [world for world in self.ranked if not isinstance(world, FactWorld) and world.gold]
+        if not self.supervision.labels or not self.team.joined([len(worlds)])[0]:
+            if self.start is not None and self.start.ranker is not None:
+                ranker = self.start.ranker
+                self.team.first(lambda: save_ranker(self.out, ranker))
+            return {}
+        policy = load_policy(self.out)
+        sources = {id(world.index): number for number, world in enumerate(worlds)}
+        lists = []
+        for first in range(0, len(worlds), _SEARCHED_TOGETHER):
+            part = worlds[first : first + _SEARCHED_TOGETHER]
+            for world, outcome in zip(
+                part, search_worlds(policy.scorer(), self.settings, part, look=True), strict=True
+            ):
+                assert outcome.seen is not None  # it was asked for
+                met = np.array([world.met_by(row) for row in outcome.seen.rows.tolist()], np.int64)
+                lists.append(RankedList(outcome.seen, met, len(world.gold), sources[id(world.index)]))
+            if self._progress is not None:
+                self._progress("looking at what was seen", len(lists), len(worlds))
+        lists = self.team.joined(lists)
+        begun = None if self.start is None else self.start.ranker
+        figures: dict[str, float] = {}
+
+        def fit() -> None:
+            ranker = fit_ranker(lists, self.seed, self.recipe.rounds > 0, begun)
+            save_ranker(self.out, ranker)
+
+        self.team.first(fit)
+        return figures
 
     def _divide(self, worlds: list[QuestionWorld]) -> None:
         """Keep this worker's share of the questions to learn from.
@@ -277,6 +346,14 @@ class _Run:
             statistics = model.iterate(seed, (last - number) / recipe.ppo_iterations)
             self._end_round("ppo", statistics, model.policy.optimizer, started, log)
 
+    def _keep(self, phase: str, validated: dict[str, float]) -> None:
+        """Let the policy as it is now be the one that the run gives."""
+        number = self.progressed.rounds
+        self.progressed.kept_round, self.progressed.kept = number, validated
+        training = {**self.describe, "round": number, "phase": phase, "validation_figures": validated}
+        kept = (self._averaged, self.settings, self.encoder, training, self.adapter)
+        self.team.first(lambda: save_policy(self.out, *kept))
+
     def _end_round(
         self,
         phase: str,
@@ -292,10 +369,7 @@ class _Run:
             self.progressed.peak_round, self.progressed.peak = number, validated["score"]
         # Less than half a passage of one question apart says nothing, and the later policy has learned more.
         if validated["score"] >= self.progressed.peak - 0.25 / len(self.held_out):
-            self.progressed.kept_round, self.progressed.kept = number, validated
-            training = {**self.describe, "round": number, "phase": phase, "validation_figures": validated}
-            kept = (self._averaged, self.settings, self.encoder, training, self.adapter)
-            self.team.first(lambda: save_policy(self.out, *kept))
+            self._keep(phase, validated)
         self.progressed.rounds += 1
         self.progressed.seconds += time.monotonic() - started
         if log is not None:

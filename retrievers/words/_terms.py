@@ -40,6 +40,11 @@ def title_hashes(title: str) -> TermHashes:
     return hashes
 
 
+def hashes_of(words: Iterable[str]) -> TermHashes:
+    """Return the hash of each analysed word, uint32 [k], in their order."""
+    return np.array([_hash(word) for word in words], np.uint32)
+
+
 def among(hashes: TermHashes, known: TermHashes) -> NDArray[np.bool_]:
     """Return whether each term is among the sorted terms ``known``, bool [k]."""
     if not len(known):
