@@ -56,8 +56,8 @@ class Outcome:
     """A finished episode.
 
     Attributes:
-        ranking: rows, best first: all that was seen as the ranker orders it; without one the evidence in the order taken,
-            then the rest of the frontier by the policy.
+        ranking: rows, best first: all that was seen as the ranker orders it; without one the evidence in the order
+            taken, then the rest of the frontier by the policy.
         scores: one strictly decreasing score per row of the ranking, float64.
         taken: the rows that are evidence.
         total_reward: the episode's return, recall gained minus price.

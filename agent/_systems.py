@@ -43,7 +43,7 @@ class PolicySystem:
     Over texts it serves the vectors of any encoder; its hop encoder, those that it was tuned for.
 
     Raises:
-        PolicyError: when the policy was trained for another knowledge graph, or for texts and the index is one of facts.
+        PolicyError: when either is for a knowledge graph, and the policy was not trained for this index.
     """
 
     def __init__(self, index: Index, policy: LoadedPolicy, label: str, exhaustive: bool = False) -> None:

@@ -58,6 +58,13 @@ def add_train(subcommands: Any) -> None:
         help="what is known: the supporting passages (default), the answers alone, or none: questions are made from"
         " the corpus itself",
     )
+    parser.add_argument(
+        "--from",
+        dest="start",
+        metavar="RUN|shipped|none",
+        help="the policy to go on from: the one that ships (default, but with answers alone), the folder of another, or"
+        " none. It is adapted as far as questions that are set aside say that it pays",
+    )
     about = "decides which policy is kept (default: a tenth of the questions)"
     parser.add_argument("--validation", action="append", default=[], metavar="DIR:SPLIT", help=about)
     add_path(
@@ -94,24 +101,29 @@ def _run(parsed: argparse.Namespace) -> None:
 
 def _train(team: Team, parsed: argparse.Namespace) -> TrainingReport:
     """Be a worker of a training, or the only one."""
+    from ..agent._policy_file import load_policy
     from ..learning.policy.recipe import load_recipe
     from ..learning.policy.training import train
 
     overrides = dict(_setting(text) for text in parsed.set)
     held_out = [_folder_and_split(text) for text in parsed.validation]
-    recipe = load_recipe(parsed.recipe, overrides)
+    start = _start(parsed)
+    begun = None if start is None else load_policy(start)
+    recipe = load_recipe(parsed.recipe, overrides, begun)
     set_threads(parsed.threads or 1)
     with ProgressBar(parsed.quiet or team.rank > 0) as bar:
         if parsed.supervision == "none":
             sources, validation = team.in_turn(lambda: _made_sources(parsed, recipe, bar, team))
         else:
             sources, validation = _labelled_sources(parsed, held_out, team)
-            if parsed.recipe is None and all(source.index.facts is not None for source in sources):
-                recipe = load_recipe("kg", overrides)
+            if all(source.index.facts is not None for source in sources):
+                start = start if parsed.start else None
+                recipe = load_recipe(parsed.recipe or "kg", overrides) if start is None else recipe
         return train(
             sources,
             parsed.out,
             validation=validation,
+            start=start,
             hop_encoder=_hop_encoder(parsed.hop_encoder),
             recipe=recipe,
             seed=parsed.seed,
@@ -122,6 +134,16 @@ def _train(team: Team, parsed: argparse.Namespace) -> TrainingReport:
             warn=bar.warn,
             progress=bar.report,
         )
+
+
+def _start(parsed: argparse.Namespace) -> Path | None:
+    """Return the folder of the policy to go on from; None to begin anew."""
+    from ..agent._systems import shipped_policy
+
+    chosen = parsed.start or ("none" if parsed.supervision == "answers" else "shipped")
+    if chosen == "shipped":
+        return shipped_policy()
+    return None if chosen == "none" else Path(chosen)
 
 
 def _hop_encoder(chosen: Path | None) -> Path | None:

@@ -51,7 +51,7 @@ class QuestionSet:
         questions, qrels: with their labels, which name passages or documents; what is above 0 is supporting. A document
             is found with any of its passages.
         encode: encodes the questions' texts with an encoder; by itself the encoder does.
-        plain_every: every so many-th world does without the hop encoder, as over vectors of another encoder; 0 for none.
+        plain_every: every so many-th world does without the hop encoder, as over vectors of another one; 0 for none.
 
     Raises:
         QuestionsError: when there is no question, or a label names what the index does not have.

@@ -20,7 +20,6 @@ from ..graph._knowledge_graph import GROUPS
 from ..index.index import Index
 from ..retrievers._fusion import reciprocal_rank_fusion
 from ..retrievers.protocols import Encoder, SubIndex, query_vectors
-from ..retrievers.records import 
 from ..retrievers.records import Hits, Passage, Query, Rows
 from ..retrievers.words._terms import analyse, hashes_of, term_hashes
 from ._question_view import PairFeatures, QuestionView, similarity, standardised

@@ -30,8 +30,8 @@ class EnvironmentSettings:
         max_candidates: slots of the frontier, evidence included.
         max_evidence: passages that can be taken.
         max_steps: actions in an episode.
-        expand_lexical_ms, expand_dense_ms, expand_entity_ms, expand_docid_ms, expand_feedback_ms, hop_ms, take_ms: what an
-            action costs, in milliseconds-equivalent.
+        expand_lexical_ms, expand_dense_ms, expand_entity_ms, expand_docid_ms, expand_feedback_ms, hop_ms, take_ms: what
+            an action costs, in milliseconds-equivalent.
         invalid_ms: what an action that is not legal costs (it does nothing else).
         price_per_ms: recall that one millisecond is worth; 0 makes search free.
         expand_everything: after every TAKE (and at the start) all that can be asked is asked, at its cost; the

@@ -217,8 +217,8 @@ class _Run:
         """
         if self.network.settings != start.architecture:
             raise RecipeError(
-                "the recipe's network is another than that of the policy to go on from: leave its settings out, or train"
-                " --from none"
+                "the recipe's network is another than that of the policy to go on from: leave its settings out, or"
+                " train --from none"
             )
         self.network.load_state_dict(start.network.state_dict())
 
