@@ -117,6 +117,13 @@ class QuestionView:
         """Return the weighted share of the question's terms that are among ``terms``, sorted."""
         return float(self.weights[among(self.terms, terms)].sum())
 
+    def coverage(self, index: Index, rows: Rows) -> NDArray[np.float32]:
+        """Return the weighted share of the question's terms that each row has, float32 [n]."""
+        terms, owner = index.terms.terms_of(rows)
+        asked = among(terms, self.terms)
+        place = np.searchsorted(self.terms, terms[asked])
+        return np.bincount(owner[asked], self.weights[place], len(rows)).astype(np.float32)
+
     def static_features(self, index: Index, rows: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the static features float32 [n, len(STATIC)] and the term hits float32 [n, t] of ``rows``.
 

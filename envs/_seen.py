@@ -24,6 +24,8 @@ SEEN_FEATURES = (
     "lexical_rank",  # 1 / (1 + rank / 5), 0 where it is not listed
     "lexical_score",  # share of the best score
     "lexical_height",  # the same with the last score of the list as 0
+    "coverage",  # idf-weighted share of the question's terms that it has, as a share of the most that one has
+    "coverage_height",  # the same share, standardised over what was seen
     "dense_listed",
     "dense_rank",
     "dense",  # cosine, standardised over the corpus
@@ -119,6 +121,9 @@ def seen_in(
         top, low = float(lexical.scores[0]), float(lexical.scores[-1])
         columns["lexical_score"][:] = scores / max(top, 1e-6)
         columns["lexical_height"][:] = np.maximum(scores - low, 0) / max(top - low, 1e-6)
+    coverage = view.coverage(index, rows)
+    columns["coverage"][:] = coverage / max(float(coverage.max()), 1e-6)
+    columns["coverage_height"][:] = _standardised(coverage, coverage) / 3
     vectors = index.dense.reconstruct(rows)
     cosines = vectors @ view.vector
     usual, deviation = spread(index, view.vector)

@@ -39,8 +39,8 @@ def expert_actions(batch: SearchBatch, lane: int, thorough: bool = False) -> NDA
 
     An expert knows what an operator will bring, and a policy cannot. So with ``thorough`` a path first asks, in every
     query state in which evidence is missing, what is cheap to ask: each sub-index for a page but where a query must be
-    encoded or made, and the latest evidence for its mentions, in any order. That is what a policy does that looks before
-    it takes, and PPO then learns to save on it.
+    encoded or made, and the latest evidence for its mentions, in any order. That is what a policy does that looks
+    before it takes, and PPO then learns to save on it.
     """
     good = np.zeros(batch.layout.size, np.bool_)
     state = batch.lane(lane)
