@@ -43,9 +43,8 @@ FEATURES = {
     "pair": PAIR,
     "operator": OPERATOR,
     "budget": BUDGET,
-    "seen": SEEN_FEATURES,
-    "edges": EDGES,
 }
+_RANKED_BY = {"features": list(SEEN_FEATURES), "edges": list(EDGES)}
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ def save_ranker(folder: Path, ranker: Ranker) -> None:
     description = _read_description(folder)
     write_atomically(folder / RANKER, save(ranker.weights))
     files = description["files"] | {RANKER: fingerprint(folder / RANKER)}
-    write_sealed_json(folder / DESCRIPTION, description | {"files": files})
+    write_sealed_json(folder / DESCRIPTION, description | {"files": files, "ranker": _RANKED_BY})
 
 
 def save_confidence(folder: Path, confidence: Confidence) -> None:
@@ -158,7 +157,8 @@ def load_policy(folder: Path) -> LoadedPolicy:
     """
     description = _read_description(folder)
     features = {name: list(names) for name, names in FEATURES.items()}
-    if description.get("format") != FORMAT or description.get("features") != features:
+    known = description.get("features") == features and description.get("ranker", _RANKED_BY) == _RANKED_BY
+    if description.get("format") != FORMAT or not known:
         raise PolicyError(f"{folder} was trained by another version of Trailhound: train it again")
     try:
         encoder, training = str(description["encoder"]), dict(description["training"])
