@@ -16,7 +16,7 @@ from table import write
 def main() -> None:
     """Train twice and compare the SHA-256 of the weights; exits with 1 when they differ."""
     parser = arguments(__doc__, "index", "questions", "set")
-    parser.add_argument("--recipe", default="2wiki")
+    parser.add_argument("--recipe", default="benchmarks/recipes/2wiki.toml")
     parser.add_argument("--seed", default="0")
     parsed = parse(parser)
     digests = []

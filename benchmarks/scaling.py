@@ -1,6 +1,6 @@
 """How training scales: the same command with one worker and with two (or more), one after the other.
 
-    python benchmarks/scaling.py --index w.index --questions data/w --split train --recipe 2wiki \
+    python benchmarks/scaling.py --index w.index --questions data/w --split train --recipe benchmarks/recipes/2wiki.toml \
         --set imitation_epochs=3 --set ppo_iterations=3 --set reader_epochs=0
 
 Prints the seconds of the whole command, of a round of the warm start and of a round of PPO (without the first, in which
@@ -57,7 +57,7 @@ def trained(command: list[object], workers: int) -> dict[str, float]:
 def main() -> None:
     """Train with each number of workers and print the table."""
     parser = arguments(__doc__, "index", "questions", "split", "set", split="train")
-    parser.add_argument("--recipe", default="2wiki")
+    parser.add_argument("--recipe", default="benchmarks/recipes/2wiki.toml")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parsed = parse(parser)
     command = ["--index", parsed.index, "--questions", parsed.questions, "--split", parsed.split]

@@ -39,7 +39,7 @@ def measure(parsed: argparse.Namespace, fold: int) -> dict[str, dict[str, float]
     learn = ["--index", index, "--questions", questions, "--split", "train", "--seed", seed]
     hop, policy = parsed.work / f"scifact-hop-{fold}-{seed}", parsed.work / f"scifact-policy-{fold}-{seed}"
     run(["tune", *learn, "--epochs", 3, "--out", hop])
-    run(["train", *learn, "--recipe", "scifact", "--hop-encoder", hop, "--out", policy])
+    run(["train", *learn, "--recipe", "benchmarks/recipes/scifact.toml", "--hop-encoder", hop, "--out", policy])
     results = {}
     for system in (*SYSTEMS, "policy"):
         chosen = ["--policy", policy] if system == "policy" else ["--system", system]

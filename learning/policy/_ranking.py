@@ -22,15 +22,15 @@ from ...envs._seen import EDGES, LATE, POLICY, SEEN_FEATURES, Seen
 
 WIDTH = 16
 DROPOUT = 0.1
-LEARNING_RATE = 3e-3
+LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 0.05
 LISTS_PER_STEP = 32
-EPOCHS = 10
+EPOCHS = 6
 LEAST_STEPS = 300
-HIDDEN = 0.3
+HIDDEN = 0.15
 """Share of the lists in which a group of features is hidden."""
 
-LONGEST = 256
+LONGEST = 160
 """Passages of a list that are learned from, the best of hybrid's fusion first."""
 
 FOLDS = 4

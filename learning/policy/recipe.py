@@ -37,22 +37,22 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     # the environment: see EnvironmentSettings
-    expand_size: int = Field(5, ge=1, le=100)
+    expand_size: int = Field(10, ge=1, le=100)
     pages: int = Field(2, ge=1, le=10)
     hop_size: int = Field(8, ge=1, le=1000)
     hop_depth: int = Field(1, ge=1, le=8)
-    max_candidates: int = Field(48, ge=2, le=1000)
+    max_candidates: int = Field(64, ge=2, le=1000)
     max_evidence: int = Field(5, ge=1, le=50)
-    max_steps: int = Field(20, ge=1, le=500)
-    expand_lexical_ms: float = Field(2.0, ge=0)
-    expand_dense_ms: float = Field(2.0, ge=0)
-    expand_entity_ms: float = Field(1.0, ge=0)
+    max_steps: int = Field(24, ge=1, le=500)
+    expand_lexical_ms: float = Field(1.0, ge=0)
+    expand_dense_ms: float = Field(4.0, ge=0)
+    expand_entity_ms: float = Field(0.5, ge=0)
     expand_docid_ms: float = Field(3.0, ge=0)
     expand_feedback_ms: float = Field(2.0, ge=0)
-    hop_ms: float = Field(1.0, ge=0)
+    hop_ms: float = Field(0.5, ge=0)
     take_ms: float = Field(1.0, ge=0)
     invalid_ms: float = Field(2.0, ge=0)
-    price_per_ms: float = Field(0.01, ge=0)
+    price_per_ms: float = Field(0.003, ge=0)
     expand_everything: bool = False
 
     # the network: see NetworkSettings
@@ -65,26 +65,26 @@ class Recipe(BaseModel):
     known_dropout: float = Field(0.5, ge=0, le=1)
 
     # warm start
-    imitation_epochs: int = Field(9, ge=0)
+    imitation_epochs: int = Field(5, ge=0)
     imitation_learning_rate: float = Field(2e-3, gt=0)
     imitation_lanes: int = Field(32, ge=1)
-    wide_share: float = Field(0.25, ge=0, le=1)
+    wide_share: float = Field(0.2, ge=0, le=1)
     wander: float = Field(0.2, ge=0, le=1)
-    thorough: bool = False
+    thorough: bool = True
 
     # PPO with marginal likelihood
     fresh_share: float = Field(0.4, ge=0, lt=1)
     """Share of the training questions that the warm start leaves to PPO: on questions that a policy has imitated for
     epochs it makes no mistakes, and PPO learns nothing from them about mistakes."""
     ppo_iterations: int = Field(12, ge=0)
-    ppo_learning_rate: float = Field(6e-4, gt=0)
+    ppo_learning_rate: float = Field(1e-3, gt=0)
     ppo_lanes: int = Field(64, ge=1)
     ppo_steps: int = Field(48, ge=2)
     ppo_passes: int = Field(3, ge=1)
     minibatch: int = Field(512, ge=8)
     paths_per_question: int = Field(4, ge=1)
-    entropy_weight: float = Field(0.003, ge=0)
-    target_kl: float = Field(0.05, gt=0)
+    entropy_weight: float = Field(0.01, ge=0)
+    target_kl: float = Field(0.1, gt=0)
     beta: float = Field(0.02, ge=0)
 
     # the reader
@@ -95,7 +95,7 @@ class Recipe(BaseModel):
     epoch_questions: int = Field(0, ge=0)
     """Questions to an epoch of imitation at least: fewer are repeated until there are so many."""
 
-    made_beside: int = Field(0, ge=0)
+    made_beside: int = Field(400, ge=0)
     """Questions to make from each corpus beside the labelled ones, where its passages name one another: a data set's
     questions seldom have all the shapes that others have."""
 
@@ -132,7 +132,7 @@ def load_recipe(
     if start is not None:
         described = {**asdict(start.settings), **asdict(start.architecture)}
         settings = {name: value for name, value in described.items() if name in Recipe.model_fields}
-        settings |= {"imitation_epochs": 0, "ppo_iterations": 0, "reader_epochs": 0}
+        settings |= {"imitation_epochs": 0, "ppo_iterations": 0, "reader_epochs": 0, "made_beside": 0}
     if name_or_path is not None:
         settings |= _read(name_or_path)
     settings |= dict(overrides or {})
