@@ -48,7 +48,8 @@ def trained(parsed: argparse.Namespace, kind: str, seed: int, extra: list[object
     """Train a policy on the train split, unless it is there; returns its folder."""
     place: Path = parsed.work / f"{kind}-{seed}"
     over = ["--index", parsed.index, "--questions", parsed.learn or parsed.questions, "--split", "train"]
-    recipe = ["--recipe", f"benchmarks/recipes/{parsed.train}.toml", "--hop-encoder", "shipped", "--set", "reader_epochs=0", "--seed", seed]
+    chosen = f"benchmarks/recipes/{parsed.train}.toml"
+    recipe = ["--recipe", chosen, "--hop-encoder", "shipped", "--set", "reader_epochs=0", "--seed", seed]
     if not (place / "metrics.json").exists():
         run(["train", *over, *recipe, *settings(parsed), *extra, "--out", place])
     return place

@@ -1,6 +1,7 @@
 """How training scales: the same command with one worker and with two (or more), one after the other.
 
-    python benchmarks/scaling.py --index w.index --questions data/w --split train --recipe benchmarks/recipes/2wiki.toml \
+    python benchmarks/scaling.py --index w.index --questions data/w --split train \
+        --recipe benchmarks/recipes/2wiki.toml \
         --set imitation_epochs=3 --set ppo_iterations=3 --set reader_epochs=0
 
 Prints the seconds of the whole command, of a round of the warm start and of a round of PPO (without the first, in which

@@ -1,6 +1,7 @@
 """Where the seconds of a training go: one run of ``trailhound train`` under cProfile, as a table.
 
-    python benchmarks/training_profile.py --index w.index --questions data/w --split train --recipe benchmarks/recipes/2wiki.toml \
+    python benchmarks/training_profile.py --index w.index --questions data/w --split train \
+        --recipe benchmarks/recipes/2wiki.toml \
         --set imitation_epochs=2 --set ppo_iterations=2 --set reader_epochs=0
 
 Columns are stages of the run, rows are kinds of work; every second is counted once. Paths are those of the marginal

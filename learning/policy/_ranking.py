@@ -112,7 +112,7 @@ class _Network(nn.Module):
             "out": self.out.weight[0],
             "prior": self.prior,
         }
-        return {name: np.ascontiguousarray(tensor.detach().numpy(), np.float32) for name, tensor in tensors.items()}
+        return {name: np.array(tensor.detach().numpy(), np.float32, order="C") for name, tensor in tensors.items()}
 
 
 def fit_ranker(lists: Sequence[RankedList], seed: int, messages: bool = True, start: Ranker | None = None) -> Ranker:
