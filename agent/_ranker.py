@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..envs._seen import EDGES, SEEN_FEATURES, Seen
+from ..envs._seen import EDGES, LATE, SEEN_FEATURES, Seen
 
 Array = NDArray[np.float32]
 
@@ -18,14 +18,25 @@ PRIOR = SEEN_FEATURES.index("fused")
 WEIGHTS = ("mean", "scale", "first", "first_bias", "second", "second_bias", "out", "prior")
 
 
+def without_pieces(features: Array, mean: Array) -> Array:
+    """Return the features of a list, float32 [n, f]; without word pieces, with what is usual."""
+    if features[:, LATE].any():
+        return features
+    filled = features.copy()
+    filled[:, LATE] = mean[LATE]
+    return filled
+
+
 class Ranker:
     """Scores every passage that was seen, beside all others: a small network over whole lists, computed with numpy.
 
     h = relu(W x + b) for each passage; h' = relu(V [h, mean h, A h for every kind of edge] + c) passes messages once
-    between neighbours; the score is u h' + p f, where f is the logarithm of hybrid's fusion.
+    between neighbours; the score is u h' + p f, where f is the logarithm of hybrid's fusion. Several networks that were
+    trained alike score together: the mean of a few is steadier than any.
 
     Args:
-        weights: by the names in ``WEIGHTS``; ``second`` has room for the messages, or not (the ablation).
+        weights: by the names in ``WEIGHTS``, each with a first axis for the networks; ``second`` has room for the
+            messages, or not (the ablation).
 
     Raises:
         ValueError: when they do not fit together.
@@ -33,10 +44,12 @@ class Ranker:
 
     def __init__(self, weights: Mapping[str, Array]) -> None:
         self.weights = {name: np.asarray(weights[name], np.float32) for name in WEIGHTS}
-        width = self.weights["first"].shape[-1]
-        inputs = self.weights["second"].shape[0]
+        if self.weights["first"].ndim != 3 or self.weights["second"].ndim != 3:
+            raise ValueError("the ranker's networks have another number of axes")
+        self.networks, _, width = self.weights["first"].shape
+        inputs = self.weights["second"].shape[1]
         self.passes_messages = inputs == (2 + len(EDGES)) * width
-        shapes = {
+        each = {
             "mean": (len(SEEN_FEATURES),),
             "scale": (len(SEEN_FEATURES),),
             "first": (len(SEEN_FEATURES), width),
@@ -46,16 +59,22 @@ class Ranker:
             "out": (width,),
             "prior": (),
         }
+        shapes = {name: (self.networks, *shape) for name, shape in each.items()}
         found = {name: array.shape for name, array in self.weights.items()}
         if found != shapes:
             raise ValueError(f"the ranker's arrays {found} do not fit together")
 
     def scores(self, seen: Seen) -> Array:
         """Return a score for every passage, float32 [n]; higher is better."""
-        w = self.weights
-        if not len(seen.rows):
-            return np.zeros(0, np.float32)
-        first = np.maximum((seen.features - w["mean"]) / w["scale"] @ w["first"] + w["first_bias"], 0)  # [n, w]
+        total = np.zeros(len(seen.rows), np.float32)
+        if len(total):
+            for number in range(self.networks):
+                total += self._scores(seen, {name: array[number] for name, array in self.weights.items()})
+        return total / self.networks
+
+    def _scores(self, seen: Seen, w: Mapping[str, Array]) -> Array:
+        features = without_pieces(seen.features, w["mean"])
+        first = np.maximum((features - w["mean"]) / w["scale"] @ w["first"] + w["first_bias"], 0)  # [n, w]
         parts: list[Any] = [first, np.broadcast_to(first.mean(axis=0), first.shape)]
         if self.passes_messages:
             parts += list(seen.edges @ first)

@@ -53,6 +53,7 @@ SEEN_FEATURES = (
     "evidence",  # passages taken / most that can be taken
     "agreement",  # share of the first ten passages that both lists have
     "nearest",  # how near the nearest passage is, standardised over the corpus
+    "covered",  # the most of the question's terms that one passage has
 )
 """What is known of a passage when a search ends."""
 
@@ -154,6 +155,7 @@ def seen_in(
     both = len(np.intersect1d(lexical.rows[:10], dense.rows[:10]))
     columns["agreement"][:] = both / 10
     columns["nearest"][:] = columns["dense"].max()
+    columns["covered"][:] = coverage.max()
     return Seen(rows, features, edges)
 
 

@@ -17,9 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...agent._ranker import PRIOR, Ranker
+from ...agent._ranker import PRIOR, Ranker, without_pieces
 from ...envs._seen import EDGES, LATE, POLICY, SEEN_FEATURES, Seen
 
+NETWORKS = 3
 WIDTH = 16
 DROPOUT = 0.1
 LEARNING_RATE = 2e-3
@@ -90,9 +91,9 @@ class _Network(nn.Module):
         scores: Tensor = self.out(second).squeeze(2) + self.prior * features[:, :, PRIOR]
         return scores
 
-    def load(self, ranker: Ranker) -> None:
-        """Take over the weights of a ranker."""
-        weights = {name: torch.from_numpy(array.copy()) for name, array in ranker.weights.items()}
+    def load(self, ranker: Ranker, number: int) -> None:
+        """Take over the weights of one of a ranker's networks."""
+        weights = {name: torch.from_numpy(array[number].copy()) for name, array in ranker.weights.items()}
         with torch.no_grad():
             for linear, name in ((self.first, "first"), (self.second, "second")):
                 linear.weight.copy_(weights[name].T)
@@ -166,17 +167,30 @@ def _between(start: Ranker, end: Ranker, strength: float) -> Ranker:
 
 
 def _fitted(lists: Sequence[RankedList], seed: int, messages: bool, start: Ranker | None) -> Ranker:
-    generator = np.random.default_rng([seed, 4])
+    """Fit as many networks as ``start`` has, or ``NETWORKS``, each with random numbers of its own."""
+    networks = NETWORKS if start is None else start.networks
+    each = [_fitted_network(lists, [seed, 4, number], messages, start) for number in range(networks)]
+    return Ranker({name: np.stack([weights[name] for weights in each]) for name in each[0]})
+
+
+def _fitted_network(
+    lists: Sequence[RankedList], seed: Sequence[int], messages: bool, start: Ranker | None
+) -> dict[str, NDArray[np.float32]]:
+    generator = np.random.default_rng(seed)
     torch.manual_seed(int(generator.integers(2**31)))
     if start is None:
+        compared = [one.seen.features for one in lists if one.seen.features[:, LATE].any()]
         everything = np.concatenate([one.seen.features for one in lists])
         mean = torch.from_numpy(everything.mean(axis=0))
         scale = torch.from_numpy(np.maximum(everything.std(axis=0), 0.05))
+        if compared:
+            pieces = np.concatenate(compared)[:, LATE]
+            mean[LATE], scale[LATE] = torch.from_numpy(pieces.mean(axis=0)), torch.from_numpy(pieces.std(axis=0))
     else:
-        mean, scale = (torch.from_numpy(start.weights[name].copy()) for name in ("mean", "scale"))
+        mean, scale = (torch.from_numpy(start.weights[name][seed[-1]].copy()) for name in ("mean", "scale"))
     network = _Network(mean, scale, messages)
     if start is not None:
-        network.load(start)
+        network.load(start, seed[-1])
     share = 1.0 if start is None else 0.3
     optimizer = torch.optim.AdamW(network.parameters(), lr=share * LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     sizes = Counter(one.source for one in lists)
@@ -188,7 +202,7 @@ def _fitted(lists: Sequence[RankedList], seed: int, messages: bool, start: Ranke
         for group in optimizer.param_groups:
             group["lr"] = share * LEARNING_RATE * (1 - step / steps)
         chosen = generator.choice(len(lists), LISTS_PER_STEP, p=chances)
-        features, present, edges, right = _batch([lists[k] for k in chosen], messages)
+        features, present, edges, right = _batch([lists[k] for k in chosen], mean.numpy(), messages)
         for hidden in (LATE, POLICY):
             gone = torch.from_numpy(generator.random(len(features)) < HIDDEN)
             features[gone, :, hidden] = mean[hidden]
@@ -199,10 +213,12 @@ def _fitted(lists: Sequence[RankedList], seed: int, messages: bool, start: Ranke
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    return Ranker(network.eval().weights())
+    return network.eval().weights()
 
 
-def _batch(lists: Sequence[RankedList], messages: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _batch(
+    lists: Sequence[RankedList], mean: NDArray[np.float32], messages: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return features [b, n, f], what is there [b, n], edges [b, kinds, n, n] and what meets a label [b, n]."""
     kept = [_longest(one) for one in lists]
     b, n = len(lists), max(len(rows) for rows in kept)
@@ -210,7 +226,7 @@ def _batch(lists: Sequence[RankedList], messages: bool) -> tuple[Tensor, Tensor,
     present, right = np.zeros((b, n), np.float32), np.zeros((b, n), np.float32)
     edges = np.zeros((b, len(EDGES), n, n) if messages else (b, 0, 0, 0), np.float32)
     for k, (one, rows) in enumerate(zip(lists, kept, strict=True)):
-        features[k, : len(rows)] = one.seen.features[rows]
+        features[k, : len(rows)] = without_pieces(one.seen.features, mean)[rows]
         present[k, : len(rows)] = 1
         right[k, : len(rows)] = one.met[rows] >= 0
         if messages:
