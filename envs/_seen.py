@@ -45,6 +45,7 @@ SEEN_FEATURES = (
     "taken",
     "taken_order",  # 1 / (1 + place among the evidence)
     "take",  # the policy's last score for taking it, squashed
+    "policy_rank",  # 1 / (1 + rank / 5) in the policy's own order: its evidence, then the rest by its last scores
     "found_by_hop",  # best 1 / (1 + rank) that following edges gave it
     "found_given_evidence",  # the same of queries with evidence
     "conditioned_dense",  # best cosine with a query with evidence, standardised
@@ -61,7 +62,6 @@ EDGES = ("nearest", "adjacent", "mentions", "shares")
 """Kinds of neighbours among what was seen."""
 
 LATE = slice(SEEN_FEATURES.index("late_below"), SEEN_FEATURES.index("late_rank") + 1)
-POLICY = slice(SEEN_FEATURES.index("in_view"), SEEN_FEATURES.index("evidence") + 1)
 
 _LEXICAL, _DENSE, _FEEDBACK = (SUB_INDEXES.index(name) for name in ("lexical", "dense", "feedback"))
 _FOUND = len(STATIC)
@@ -204,6 +204,11 @@ def _policy(
     columns["taken"][places[state.evidence]] = 1
     columns["taken_order"][places[state.evidence]] = 1 / (1 + np.arange(len(state.evidence)))
     columns["take"][places[: len(takes)]] = np.tanh(takes / 4)
+    scores = np.full(state.count, -np.inf)  # what came too late to be scored stands last
+    scores[: len(takes)] = takes
+    scores[state.evidence] = np.inf
+    rest = np.argsort(-scores, kind="stable")[len(state.evidence) :]
+    columns["policy_rank"][places[[*state.evidence, *rest.tolist()]]] = 1 / (1 + np.arange(state.count) / 5)
     columns["found_by_hop"][places] = frontier[:, _HOPS].max(axis=1)
     columns["found_given_evidence"][places] = frontier[:, _GIVEN].max(axis=1)
     columns["conditioned_dense"][places] = frontier[:, _CONDITIONED]

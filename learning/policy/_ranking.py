@@ -2,8 +2,7 @@
 
 The loss is listwise, with hybrid's fusion as the start: for each supporting passage, -log of its share against all
 passages that support nothing (the softmax of Cao et al. 2007, "Learning to Rank: From Pairwise Approach to Listwise
-Approach", once for each right passage). Groups of features are hidden at random, as an index without word pieces hides
-some of them.
+Approach", once for each right passage). What word pieces say is hidden at random, as an index without them hides it.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...agent._ranker import PRIOR, Ranker, without_pieces
-from ...envs._seen import EDGES, LATE, POLICY, SEEN_FEATURES, Seen
+from ...envs._seen import EDGES, LATE, SEEN_FEATURES, Seen
 
 NETWORKS = 3
-WIDTH = 16
+WIDTH = 24
 DROPOUT = 0.1
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 0.05
@@ -29,7 +28,7 @@ LISTS_PER_STEP = 32
 EPOCHS = 6
 LEAST_STEPS = 300
 HIDDEN = 0.15
-"""Share of the lists in which a group of features is hidden."""
+"""Share of the lists in which what word pieces say is hidden."""
 
 LONGEST = 160
 """Passages of a list that are learned from, the best of hybrid's fusion first."""
@@ -203,9 +202,8 @@ def _fitted_network(
             group["lr"] = share * LEARNING_RATE * (1 - step / steps)
         chosen = generator.choice(len(lists), LISTS_PER_STEP, p=chances)
         features, present, edges, right = _batch([lists[k] for k in chosen], mean.numpy(), messages)
-        for hidden in (LATE, POLICY):
-            gone = torch.from_numpy(generator.random(len(features)) < HIDDEN)
-            features[gone, :, hidden] = mean[hidden]
+        gone = torch.from_numpy(generator.random(len(features)) < HIDDEN)
+        features[gone, :, LATE] = mean[LATE]
         scores = network(features, present, edges).masked_fill(present == 0, -1e9)
         others = scores.masked_fill(right > 0, -1e9).logsumexp(dim=1, keepdim=True)
         losses = nn.functional.softplus(others - scores) * right
