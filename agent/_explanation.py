@@ -69,6 +69,8 @@ def expand_words(sub_index: int, given: str, page: int) -> str:
     """Say which page of a sub-index is asked for, and the title of the latest evidence, "" for none."""
     after = f", given {given}" if given else ""
     again = f", page {page + 1}" if page else ""
+    if SUB_INDEXES[sub_index] == "feedback":
+        return f"ask again with what the first passages add{again}"
     return f"ask the {SUB_INDEXES[sub_index]} index{after}{again}"
 
 

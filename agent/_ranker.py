@@ -70,7 +70,8 @@ class Ranker:
         if len(total):
             for number in range(self.networks):
                 total += self._scores(seen, {name: array[number] for name, array in self.weights.items()})
-        return total / self.networks
+        mean: Array = total / self.networks
+        return mean
 
     def _scores(self, seen: Seen, w: Mapping[str, Array]) -> Array:
         features = without_pieces(seen.features, w["mean"])

@@ -16,6 +16,7 @@ from ..envs._world import QuestionWorld
 from ..envs.settings import ActionLayout, EnvironmentSettings
 from ..retrievers._calibration import LogisticCurve, fit_curve
 from ..retrievers.records import Rows
+from ._explanation import expand_words
 from ._ranker import Ranker
 from ._scorer import Scorer
 
@@ -64,7 +65,7 @@ class Outcome:
         recall: share of the supporting passages taken.
         calls: sub-index calls and hops.
         asked: the calls by sub-index, and ``hop``.
-        decisions: the path.
+        decisions: the path, with what every search begins with.
         last_takes: the policy's scores for taking each slot when it last could take one, float32 [slots]: what the
             rest of the frontier is ranked by. Of a state where nothing can be taken it never learned to score any.
         signals: of how sure the policy was in the end, by ``SIGNALS``, float64 [len(SIGNALS)].
@@ -172,7 +173,9 @@ def search_worlds(
         if following is not None:
             number, world = following
             batch.start(lane, world)
-            running[lane] = (number, Outcome(np.zeros(0, np.int64), np.zeros(0), frozenset(), 0.0, 0.0, 0))
+            outcome = Outcome(np.zeros(0, np.int64), np.zeros(0), frozenset(), 0.0, 0.0, 0)
+            outcome.decisions = _begun(batch.lane(lane), explain is not None)
+            running[lane] = (number, outcome)
 
     for lane in range(lanes):
         refill(lane)
@@ -189,6 +192,20 @@ def search_worlds(
                     done(len(outcomes))
                 refill(lane)
     return [outcomes[number] for number in range(len(outcomes))]
+
+
+def _begun(state: Lane, in_words: bool) -> list[Decision]:
+    """Return what a search has asked at its start, as every search does; nothing where everything was asked."""
+    world = state.world
+    left = dict.fromkeys(world.rows[state.places[: state.count]].tolist())
+    decisions = []
+    for number in () if state.everything else world.begins_with:
+        if state.pages.get((number, state.state)):
+            page = world.rows[world.expand(number, (), 0)].tolist()
+            words = (expand_words(number, "", 0), "every search begins with it") if in_words else ()
+            decisions.append(Decision("expand", 1.0, tuple(row for row in page if row in left), *words))
+            left = {row: None for row in left if row not in page}
+    return decisions
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,8 @@ class Evidence:
         rank: from 1.
         passage: with its document, its span there, and its source.
         score: strictly decreasing with the rank.
-        taken: the policy chose it; the others are what else came into view, ranked behind.
-        how: what brought it into view, in words.
+        taken: the policy chose it; the others are what else was seen.
+        how: what brought it into view, in words; or that it was only listed, below what did.
         sentence: the one that supports the question best, by the re-ranker where there is one; None for a passage
             without sentences, and for entities. The sentences of a result are sought when the first is looked at.
         page: that this sentence stands on, counted from 1, where the document has pages.
@@ -278,6 +278,8 @@ class SearchAgent:
             if decision.kind != "take":
                 for row in decision.rows:
                     brought.setdefault(row, decision.detail)
+        listed = brought and self.index.facts is None
+        elsewhere = "listed below what came into view" if listed else "everything was asked"
         rows = ranked.rows.tolist()
         passages = self.index.store.passages(rows)
         sentences = self._sentences(question, passages)
@@ -287,7 +289,7 @@ class SearchAgent:
                 passage,
                 float(score),
                 row in ranked.taken,
-                brought.get(row, "everything was asked"),
+                brought.get(row, elsewhere),
                 sentence,
                 self._page(passage, sentence),
             )

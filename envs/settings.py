@@ -38,22 +38,22 @@ class EnvironmentSettings:
             agent only takes and stops. This is the fixed pipeline that a policy is compared with.
     """
 
-    expand_size: int = 5
+    expand_size: int = 10
     pages: int = 2
     hop_size: int = 8
     hop_depth: int = 1
-    max_candidates: int = 48
+    max_candidates: int = 64
     max_evidence: int = 5
-    max_steps: int = 20
-    expand_lexical_ms: float = 2.0
-    expand_dense_ms: float = 2.0
-    expand_entity_ms: float = 1.0
+    max_steps: int = 24
+    expand_lexical_ms: float = 1.0
+    expand_dense_ms: float = 4.0
+    expand_entity_ms: float = 0.5
     expand_docid_ms: float = 3.0
     expand_feedback_ms: float = 2.0
-    hop_ms: float = 1.0
+    hop_ms: float = 0.5
     take_ms: float = 1.0
     invalid_ms: float = 2.0
-    price_per_ms: float = 0.01
+    price_per_ms: float = 0.003
     expand_everything: bool = False
 
     def __post_init__(self) -> None:

@@ -88,7 +88,7 @@ def wiki(house: Path, corpus: Path) -> Path:
 def run(house: Path, corpus: Path, wiki: Path) -> Path:
     """A policy that the command line trained."""
     arguments = ["--index", wiki, "--questions", corpus, "--split", "train", "--validation", f"{corpus}:validation"]
-    assert code_of("train", *arguments, "--out", house / "runs" / "wiki", "--quiet", *SETTINGS) == 0
+    assert code_of("train", *arguments, "--out", house / "runs" / "wiki", "--quiet", *SETTINGS, "--from", "none") == 0
     return house / "runs" / "wiki"
 
 

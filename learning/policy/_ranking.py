@@ -8,7 +8,7 @@ Approach", once for each right passage). What word pieces say is hidden at rando
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ...agent._policy_file import LoadedPolicy
 from ...agent._ranker import PRIOR, Ranker, without_pieces
+from ...agent._rollout import search_worlds
 from ...envs._seen import EDGES, LATE, SEEN_FEATURES, Seen
+from ...envs._world import QuestionWorld
+from ...retrievers.protocols import Progress
 
 NETWORKS = 3
 WIDTH = 24
@@ -32,6 +36,9 @@ HIDDEN = 0.15
 
 LONGEST = 160
 """Passages of a list that are learned from, the best of hybrid's fusion first."""
+
+_SEARCHED_TOGETHER = 64
+"""Questions whose searches are looked at between two signs of progress."""
 
 FOLDS = 4
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -61,6 +68,33 @@ class RankedList:
         places = np.sort([place for label, place in zip(*first, strict=True) if label >= 0 and place < 10])
         best = (1 / np.log2(np.arange(min(self.labels, 10)) + 2)).sum()
         return float((1 / np.log2(places + 2)).sum() / max(best, 1e-9))
+
+
+def looked_at(
+    policy: LoadedPolicy,
+    worlds: Sequence[QuestionWorld],
+    sources: Mapping[int, int],
+    progress: Progress | None = None,
+) -> list[RankedList]:
+    """Return what searches of a policy see of those questions over texts that have labels.
+
+    Args:
+        policy: what searches.
+        worlds: the questions.
+        sources: the number of each source, by the id of its index.
+        progress: hears how many are looked at.
+    """
+    labelled = [world for world in worlds if world.gold and world.index.facts is None]
+    lists = []
+    for first in range(0, len(labelled), _SEARCHED_TOGETHER):
+        part = labelled[first : first + _SEARCHED_TOGETHER]
+        for world, outcome in zip(part, search_worlds(policy.scorer(), policy.settings, part, look=True), strict=True):
+            assert outcome.seen is not None  # it was asked for
+            met = np.array([world.met_by(row) for row in outcome.seen.rows.tolist()], np.int64)
+            lists.append(RankedList(outcome.seen, met, len(world.gold), sources[id(world.index)]))
+        if progress is not None:
+            progress("looking at what was seen", len(lists), len(labelled))
+    return lists
 
 
 class _Network(nn.Module):

@@ -20,8 +20,6 @@ from torch.optim.swa_utils import AveragedModel
 
 from ...agent._network import PolicyNetwork
 from ...agent._policy_file import LoadedPolicy, load_policy, save_confidence, save_policy, save_ranker
-from ...agent._rollout import search_worlds
-from ...envs._fact_world import FactWorld
 from ...envs._question_set import question_dimension
 from ...envs._vector_env import SearchVecEnv
 from ...envs._world import QuestionWorld
@@ -37,14 +35,11 @@ from .._run_folder import Progressed, RunLog, claim, load_checkpoint, save_check
 from ..training_questions import TrainingSource, balanced, drawn_out
 from ._imitation import imitate_epoch
 from ._ppo import ppo_of
-from ._ranking import RankedList, fit_ranker
+from ._ranking import fit_ranker, looked_at
 from ._supervision import Supervision, load_worlds, sources_beside
 from ._validation import calibrate, validate
 from ._workers import ALONE, Team
 from .recipe import AVERAGE_DECAY, MOST_REPEATS, OWN_SHARE, WEIGHT_DECAY, Recipe, load_recipe
-
-_SEARCHED_TOGETHER = 64
-"""Questions whose searches are ranked between two signs of progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +174,7 @@ class _Run:
             raise QuestionsError(f"there are too few questions with {supervision.wants} to train on")
         self.validated = team.share(self.held_out)
         self.ranked = team.share([*self.worlds, *self.held_out])
+        self.number_of = {id(source.index): number for number, source in enumerate((*sources, *validation))}
         torch.manual_seed(seed)
         self.network = network_for(sources[0].index, recipe, device)
         if start is not None:
@@ -203,7 +199,7 @@ class _Run:
             if log is not None:
                 log.close()
         metrics = {**self.progressed.kept, "kept_round": float(self.progressed.kept_round)}
-        metrics |= self._rank()
+        self._rank()
         self._calibrate()
         seconds = round(self.progressed.seconds, 1)
         self.team.first(lambda: write_json(self.out / "metrics.json", {**metrics, "seconds": seconds}))
@@ -222,37 +218,19 @@ class _Run:
             )
         self.network.load_state_dict(start.network.state_dict())
 
-    def _rank(self) -> dict[str, float]:
-        """Fit the ranker to what searches of the kept policy see; returns its nDCG@10 over the questions it learned."""
-        worlds = [world for world in self.ranked if not isinstance(world, FactWorld) and world.gold]
-        if not self.supervision.labels or not self.team.joined([len(worlds)])[0]:
-            if self.start is not None and self.start.ranker is not None:
-                ranker = self.start.ranker
-                self.team.first(lambda: save_ranker(self.out, ranker))
-            return {}
-        policy = load_policy(self.out)
-        sources = {id(world.index): number for number, world in enumerate(worlds)}
-        lists = []
-        for first in range(0, len(worlds), _SEARCHED_TOGETHER):
-            part = worlds[first : first + _SEARCHED_TOGETHER]
-            for world, outcome in zip(
-                part, search_worlds(policy.scorer(), self.settings, part, look=True), strict=True
-            ):
-                assert outcome.seen is not None  # it was asked for
-                met = np.array([world.met_by(row) for row in outcome.seen.rows.tolist()], np.int64)
-                lists.append(RankedList(outcome.seen, met, len(world.gold), sources[id(world.index)]))
-            if self._progress is not None:
-                self._progress("looking at what was seen", len(lists), len(worlds))
-        lists = self.team.joined(lists)
+    def _rank(self) -> None:
+        """Fit the ranker to what searches of the kept policy see; without labels it is the one that it began with."""
+        labelled = self.ranked if self.supervision.labels else []
         begun = None if self.start is None else self.start.ranker
-        figures: dict[str, float] = {}
+        lists = self.team.joined(looked_at(load_policy(self.out), labelled, self.number_of, self._progress))
 
         def fit() -> None:
-            ranker = fit_ranker(lists, self.seed, self.recipe.rounds > 0, begun)
-            save_ranker(self.out, ranker)
+            seen = any((one.met >= 0).any() for one in lists)
+            ranker = fit_ranker(lists, self.seed, self.recipe.rounds > 0, begun) if seen else begun
+            if ranker is not None:
+                save_ranker(self.out, ranker)
 
         self.team.first(fit)
-        return figures
 
     def _divide(self, worlds: list[QuestionWorld]) -> None:
         """Keep this worker's share of the questions to learn from.

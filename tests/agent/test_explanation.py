@@ -12,7 +12,7 @@ from trailhound.agent._explanation import explain
 from trailhound.envs._batch import SearchBatch
 from trailhound.envs._question_view import QuestionView
 from trailhound.envs._world import QuestionWorld
-from trailhound.envs.settings import SUB_INDEXES
+from trailhound.envs.settings import QUESTION, SUB_INDEXES
 from trailhound.graph._knowledge_graph import GROUPS
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.questions._labelled import load_questions
@@ -42,7 +42,7 @@ Action = Callable[[SearchBatch], int]
 @pytest.fixture
 def start(index: Index) -> Start:
     def begin(question: str, settings: EnvironmentSettings = SETTINGS) -> SearchBatch:
-        batch = SearchBatch(settings, 1, 64)
+        batch = SearchBatch(settings, 1, len(QUESTION))
         batch.start(0, QuestionWorld(index, QuestionView.of(index, question), settings))
         return batch
 
@@ -74,9 +74,9 @@ def stop(batch: SearchBatch) -> int:
 
 def why_after(index: Index, taken: int, row: int, group: str) -> str:
     """Return why ``row`` may be taken after ``taken``, which led to it."""
-    batch = SearchBatch(SETTINGS, 1, 64)
+    batch = SearchBatch(SETTINGS, 1, len(QUESTION))
     batch.start(0, QuestionWorld(index, QuestionView.of(index, "river barley winters boats snow"), SETTINGS))
-    do(batch, expand("dense"), expand("dense"))
+    do(batch, expand("dense"))
     state = batch.lane(0)
     slots = {int(state.world.rows[state.places[slot]]): slot for slot in range(state.count)}
     do(batch, lambda batch: batch.layout.take + slots[taken], hop(0, group))
@@ -94,17 +94,33 @@ def words_for(batch: SearchBatch, action: Action) -> tuple[str, str]:
     return explain(batch, 0, action(batch))
 
 
-@pytest.mark.parametrize("name", ["lexical", "dense", "entity"])
-def test_asking_a_sub_index(name: str, start: Start) -> None:
-    batch = start("Where was the director of The Silver Gate born?")
-    assert words_for(batch, expand(name)) == (f"ask the {name} index", "nothing is in view yet")
+def test_asking_with_feedback(start: Start) -> None:
+    batch = start("a harbour town")
+    assert words_for(batch, expand("feedback"))[0] == "ask again with what the first passages add"
+    do(batch, expand("feedback"))
+    assert words_for(batch, expand("feedback"))[0] == "ask again with what the first passages add, page 2"
 
 
-def test_turning_the_page(start: Start) -> None:
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("lexical", "ask the lexical index, page 2"),
+        ("dense", "ask the dense index, page 2"),
+        ("entity", "ask the entity index"),
+    ],
+)
+def test_asking_a_sub_index_after_what_every_search_begins_with(name: str, words: str, start: Start) -> None:
     batch = start("Where was the director of The Silver Gate born?")
-    do(batch, expand("dense"))
-    words = words_for(batch, expand("dense"))
-    assert words == ("ask the dense index, page 2", "of 4 passages in view none is taken yet")
+    assert words_for(batch, expand(name)) == (words, "of 4 passages in view none is taken yet")
+
+
+def test_asking_where_nothing_was_found(index: Index) -> None:
+    batch = SearchBatch(SETTINGS, 1, len(QUESTION))
+    world = QuestionWorld(index, QuestionView.of(index, "What is The Silver Gate?"), SETTINGS)
+    world.offers = tuple(name == "entity" for name in SUB_INDEXES)
+    batch.start(0, world)
+    assert words_for(batch, expand("entity"))[1] == "nothing is in view yet"
+    assert words_for(batch, stop) == ("stop", "nothing came into view")
 
 
 def test_asking_again_with_evidence(start: Start) -> None:
@@ -144,7 +160,7 @@ def test_taking_what_the_question_names(start: Start) -> None:
 def test_taking_what_the_question_names_by_another_name(tmp_path: Path, hashing_encoder: Encoder) -> None:
     article = Document("a", "Ada Maria Brun", "A director of the north.", atomic=True)
     index = Index.build([article], tmp_path / "alias.index", encoder=hashing_encoder)
-    batch = SearchBatch(SETTINGS, 1, 64)
+    batch = SearchBatch(SETTINGS, 1, len(QUESTION))
     batch.start(0, QuestionWorld(index, QuestionView.of(index, "Where was Ada Brun born?"), SETTINGS))
     do(batch, expand("entity"))
     assert words_for(batch, take("Ada Maria Brun"))[1] == "the question names it by another name"
@@ -171,7 +187,6 @@ def test_the_latest_evidence_that_mentions_it_is_named(start: Start) -> None:
 
 def test_taking_what_only_a_sub_index_found(start: Start) -> None:
     batch = start("the price of fish in winter")
-    do(batch, expand("lexical"))
     what, why = words_for(batch, take(""))
     assert what == "take “An unsigned note about harbours, tides and the pri”"
     assert why.startswith("lexical rank 1, cosine 0.")
@@ -194,9 +209,7 @@ def test_taking_the_next_chunk_and_what_shares_a_name(tmp_path: Path, hashing_en
 
 def test_stopping(start: Start) -> None:
     batch = start("Where was the director of The Silver Gate born?", replace(SETTINGS, max_evidence=2))
-    assert words_for(batch, stop) == ("stop", "nothing came into view")
-    do(batch, expand("dense"))
-    assert words_for(batch, stop)[1] == "none of 4 passages in view was worth taking"
+    assert words_for(batch, stop) == ("stop", "none of 4 passages in view was worth taking")
     do(batch, expand("entity"), take("The Silver Gate (film)"))
     assert words_for(batch, stop)[1] == "1 passage taken; no further step promised more than its price"
     do(batch, hop(0, "mentions"), take("Ada Brun"))
@@ -248,7 +261,7 @@ def claim_holds(batch: SearchBatch, action: int) -> bool:
 def test_every_reason_is_true_of_the_search_it_is_given_for(small_index: Index, corpus_folder: Path, seed: int) -> None:
     generator = np.random.default_rng(seed)
     questions, _ = load_questions(corpus_folder, "dev")
-    batch = SearchBatch(SETTINGS, 1, 64)
+    batch = SearchBatch(SETTINGS, 1, len(QUESTION))
     text = questions[int(generator.integers(len(questions)))].text
     batch.start(0, QuestionWorld(small_index, QuestionView.of(small_index, text), SETTINGS))
     for _ in range(12):

@@ -14,15 +14,16 @@ from trailhound.agent._network import PolicyNetwork
 from trailhound.agent._network_settings import NetworkSettings
 from trailhound.envs._batch import SearchBatch
 from trailhound.envs._question_set import QuestionSet
+from trailhound.envs.settings import QUESTION
 
 SETTINGS = EnvironmentSettings(expand_size=4, hop_size=4, max_candidates=40, max_evidence=4)
-SMALL = NetworkSettings(question_dimension=64, width=16, question_width=8)
+SMALL = NetworkSettings(question_dimension=len(QUESTION), width=16, question_width=8)
 
 
 def walked(index: Index, folder: Path, settings: EnvironmentSettings, steps: int = 7, lanes: int = 12) -> SearchBatch:
     """Return lanes that have each gone some random legal steps (never STOP), from none to ``steps``."""
     questions = QuestionSet.load(index, folder, "train", settings)
-    batch = SearchBatch(settings, lanes, index.encoder.dimension)
+    batch = SearchBatch(settings, lanes, len(QUESTION))
     generator = np.random.default_rng(5)
     for lane in range(lanes):
         batch.start(lane, questions.world(lane % len(questions)))
@@ -209,7 +210,7 @@ def test_dropout_is_for_training_only(observation: dict[str, Tensor]) -> None:
 def test_messages_pass_both_ways_along_a_link_and_nowhere_else() -> None:
     """Three candidates, the first links to the second: whichever of them changes, the other hears of it."""
     torch.manual_seed(0)
-    network = PolicyNetwork(NetworkSettings(64, question_width=8, width=16, rounds=1)).eval()
+    network = PolicyNetwork(NetworkSettings(len(QUESTION), question_width=8, width=16, rounds=1)).eval()
     states, question = torch.randn(1, 3, 16), torch.randn(1, 8)
     adjacency = torch.zeros(1, 3, 3, dtype=torch.uint8)
     adjacency[0, 0, 1] = 1

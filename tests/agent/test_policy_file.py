@@ -23,6 +23,7 @@ from trailhound.agent._network import PolicyNetwork, as_tensors
 from trailhound.agent._network_settings import NetworkSettings
 from trailhound.agent._policy_file import load_policy, save_confidence, save_policy
 from trailhound.agent._rollout import Confidence
+from trailhound.envs.settings import QUESTION
 from trailhound.errors import PolicyError
 from trailhound.learning.policy._paths import Steps
 from trailhound.retrievers._atomic_file import write_atomically
@@ -38,7 +39,7 @@ PACKAGE = Path(trailhound.__file__).parent
 @pytest.fixture
 def network() -> PolicyNetwork:
     torch.manual_seed(1)
-    return PolicyNetwork(NetworkSettings(64, width=16, rounds=1, dropout=0.3))
+    return PolicyNetwork(NetworkSettings(len(QUESTION), width=16, rounds=1, dropout=0.3))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from trailhound.agent._rollout import SIGNALS, Outcome, best_action, search_worl
 from trailhound.envs._batch import SearchBatch
 from trailhound.envs._question_set import QuestionSet
 from trailhound.envs._world import QuestionWorld
-from trailhound.envs.settings import ActionLayout
+from trailhound.envs.settings import QUESTION, ActionLayout
 
 FEW = 20
 
@@ -87,7 +87,8 @@ def test_the_reward_is_recall_less_the_price_of_every_action(
 ) -> None:
     for outcome, world in zip(outcomes, asked, strict=True):
         kinds = [decision.kind for decision in outcome.decisions]
-        taken = outcome.ranking[: outcome.taken].tolist()
+        taken = [row for row in outcome.ranking.tolist() if row in outcome.taken]
+        assert len(taken) == kinds.count("take")
         assert outcome.recall == pytest.approx(len(world.gold.intersection(taken)) / len(world.gold))
         assert outcome.calls == kinds.count("expand") + kinds.count("hop")
         cheapest = settings.expand_entity_ms * outcome.calls + settings.take_ms * len(taken)
@@ -100,7 +101,8 @@ def test_the_ranking_is_the_evidence_as_taken_then_all_else_that_came_into_view_
     for outcome in outcomes:
         ranking = outcome.ranking.tolist()
         taken = [decision.rows[0] for decision in outcome.decisions if decision.kind == "take"]
-        assert ranking[: outcome.taken] == taken
+        assert ranking[: len(taken)] == taken
+        assert set(taken) == outcome.taken
         brought = [row for d in outcome.decisions if d.kind in {"expand", "hop"} for row in d.rows]
         assert sorted(ranking) == sorted(brought), "what a step brought is what was not in view before"
         assert len(set(ranking)) == len(ranking)
@@ -112,8 +114,8 @@ def test_every_decision_is_the_most_probable_one(outcomes: list[Outcome]) -> Non
     for outcome in outcomes:
         for decision in outcome.decisions:
             assert 0 < decision.probability <= 1
-        assert outcome.decisions[0].kind in {"expand", "stop"}, "nothing else is legal before a passage is in view"
-    assert any(outcome.taken >= 2 for outcome in outcomes), "the tiny policy has learned to take evidence"
+        assert [(begun.kind, begun.probability) for begun in outcome.decisions[:2]] == [("expand", 1.0)] * 2
+    assert any(len(outcome.taken) >= 2 for outcome in outcomes), "the tiny policy has learned to take evidence"
 
 
 def test_finished_episodes_are_counted_one_by_one(
@@ -125,14 +127,16 @@ def test_finished_episodes_are_counted_one_by_one(
 
 
 def test_an_episode_out_of_steps_is_ranked_with_what_came_last_at_the_end(
-    network: PolicyNetwork, small_index: Index, corpus_folder: Path
+    small_index: Index, corpus_folder: Path
 ) -> None:
     hurried = EnvironmentSettings(max_steps=1, max_candidates=30)
     world = QuestionSet.load(small_index, corpus_folder, "train", hurried).world(0)
-    (outcome,) = search_worlds(network, hurried, [world], lanes=1)
-    (decision,) = outcome.decisions
+    (outcome,) = search_worlds(biased("operator", hurried), hurried, [world], lanes=1)
+    lexical, dense, decision = outcome.decisions
     assert decision.kind == "expand"
-    assert outcome.ranking.tolist() == list(decision.rows), "nobody scored them: they stay as the sub-index ranked them"
+    assert len(decision.rows)
+    assert sorted(outcome.ranking[: -len(decision.rows)].tolist()) == sorted(lexical.rows + dense.rows)
+    assert outcome.ranking[-len(decision.rows) :].tolist() == list(decision.rows), "nobody scored them"
     assert (np.diff(outcome.scores.astype(np.float32)) < 0).all()
 
 
@@ -160,7 +164,7 @@ def test_ties_are_the_next_numbers_below() -> None:
 def biased(kind: str, settings: EnvironmentSettings) -> PolicyNetwork:
     """An untrained network that prefers one kind of action."""
     torch.manual_seed(0)
-    network = PolicyNetwork(NetworkSettings(64, question_width=8, width=16)).eval()
+    network = PolicyNetwork(NetworkSettings(len(QUESTION), question_width=8, width=16)).eval()
     head = {"stop": network.stop_score, "take": network.take_score, "operator": network.operator_score}[kind]
     with torch.no_grad():
         head.bias.fill_(50.0)
@@ -180,8 +184,9 @@ def test_whatever_the_policy_prefers_the_ranking_is_whole(
         assert len(outcome.ranking) == len(set(outcome.ranking.tolist())) == len(outcome.scores)
         assert (np.diff(outcome.scores.astype(np.float32)) < 0).all()
         taken = [decision.rows[0] for decision in outcome.decisions if decision.kind == "take"]
-        assert outcome.ranking[: outcome.taken].tolist() == taken
-        assert len(outcome.decisions) <= steps
+        assert outcome.ranking[: len(taken)].tolist() == taken
+        begun = 0 if everything else len(world.begins_with)
+        assert len(outcome.decisions) <= begun + steps
 
 
 def test_the_frontier_is_ranked_by_the_last_scores_and_what_came_too_late_stands_last(
@@ -195,11 +200,11 @@ def test_the_frontier_is_ranked_by_the_last_scores_and_what_came_too_late_stands
         world = QuestionWorld(world.index, world.view, settings, world.gold)
         outcome = search_worlds(network, settings, [world], 1)[0]
         brought = [decision.rows for decision in outcome.decisions]
-        assert len(brought) == 3
-        seen = [row for rows in brought[:2] for row in rows]
-        assert outcome.ranking[len(seen) :].tolist() == list(brought[2])
-        late += len(brought[2])
-        batch = SearchBatch(settings, 1, 64)
+        assert len(brought) == 2 + 3
+        seen = [row for rows in brought[:4] for row in rows]
+        assert outcome.ranking[len(seen) :].tolist() == list(brought[4])
+        late += len(brought[4])
+        batch = SearchBatch(settings, 1, len(QUESTION))
         batch.start(0, world)
         actions = [_action_of(network, batch) for _ in range(2)]
         assert all(1 <= action < batch.layout.take for action in actions)
@@ -222,10 +227,10 @@ def _action_of(network: PolicyNetwork, batch: SearchBatch) -> int:
 def test_drawn_searches_follow_the_policys_probabilities(
     network: PolicyNetwork, settings: EnvironmentSettings, asked: list[QuestionWorld], outcomes: list[Outcome]
 ) -> None:
-    first = outcomes[0].decisions[0]
+    first = outcomes[0].decisions[2]  # after what every search begins with
     times = 400
     drawn = search_worlds(network, settings, [asked[0]] * times, draw=np.random.default_rng(0))
-    kinds = [(outcome.decisions[0].kind, outcome.decisions[0].rows) for outcome in drawn]
+    kinds = [(outcome.decisions[2].kind, outcome.decisions[2].rows) for outcome in drawn]
     share = kinds.count((first.kind, first.rows)) / times
     assert share == pytest.approx(first.probability, abs=3 * (0.25 / times) ** 0.5)
     again = search_worlds(network, settings, [asked[0]] * times, draw=np.random.default_rng(0))
@@ -240,8 +245,8 @@ def test_signals_are_of_the_end_of_the_search(
         signals = outcome.signals
         last = outcome.decisions[-1]
         takes = [decision.probability for decision in outcome.decisions if decision.kind == "take"]
-        assert len(takes) == outcome.taken
-        assert signals[at["evidence"]] == pytest.approx(outcome.taken / settings.max_evidence)
+        assert len(takes) == len(outcome.taken)
+        assert signals[at["evidence"]] == pytest.approx(len(outcome.taken) / settings.max_evidence)
         assert signals[at["weakest_take"]] == pytest.approx(max(np.log(min(takes, default=1)), -6))
         if last.kind == "stop":
             assert 1 / (1 + np.exp(-signals[at["stop"]])) == pytest.approx(last.probability, abs=1e-3)

@@ -12,10 +12,8 @@ from trailhound.agent._network import PolicyNetwork
 from trailhound.agent._network_settings import NetworkSettings
 from trailhound.agent._scorer import NumpyScorer
 from trailhound.envs._batch import Observation, observation_shapes
-from trailhound.envs.settings import SUB_INDEXES
 from trailhound.graph._edges import Relation
 
-LATE = SUB_INDEXES.index("late")
 SMALL = NetworkSettings(question_dimension=40, question_width=6, width=24)
 
 
@@ -84,15 +82,6 @@ def test_a_state_does_not_depend_on_the_states_beside_it() -> None:
         alone, value = scorer.opinions({name: array[state : state + 1] for name, array in observation.items()})
         np.testing.assert_array_equal(alone[0], logits[state])
         assert value[0] == values[state]
-
-
-def test_both_know_what_they_never_learned_to_ask() -> None:
-    network, scorer = both(SMALL)
-    assert network.unlearned == scorer.unlearned == frozenset()
-    with torch.no_grad():
-        network.operator.weight[LATE] = 0
-    untaught = NumpyScorer(SMALL, {name: w.numpy() for name, w in network.state_dict().items()})
-    assert network.unlearned == untaught.unlearned == {LATE}
 
 
 @pytest.mark.parametrize(

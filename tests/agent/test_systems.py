@@ -1,5 +1,6 @@
 """Every way to answer, and which one is chosen when the user does not say."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ from trailhound.agent._fixed_systems import FIXED, FixedSystem
 from trailhound.agent._network import PolicyNetwork
 from trailhound.agent._policy_file import load_policy, save_policy
 from trailhound.agent._systems import SYSTEMS, PolicySystem, open_system, shipped_policy
+from trailhound.envs.settings import QUESTION
 from trailhound.errors import PolicyError
 from trailhound.graph._pagerank import PageRank
 from trailhound.retrievers._fusion import reciprocal_rank_fusion
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.records import Query
+from trailhound.retrievers.vectors._encoder import BUILT_IN
+from trailhound.retrievers.vectors._minilm import Adapter
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +31,18 @@ def asked(encyclopedia: Any) -> list[str]:
 def foreign_policy(tmp_path_factory: pytest.TempPathFactory, tiny_recipe: Recipe) -> Path:
     """A policy for an encoder that no index here was built with."""
     folder = tmp_path_factory.mktemp("foreign") / "policy"
-    save_policy(folder, PolicyNetwork(tiny_recipe.network(64)), tiny_recipe.environment(), "another-encoder", {})
+    save_policy(
+        folder, PolicyNetwork(tiny_recipe.network(len(QUESTION))), tiny_recipe.environment(), "another-encoder", {}
+    )
     return folder
+
+
+@pytest.fixture(scope="module")
+def walked_index(tmp_path_factory: pytest.TempPathFactory) -> Index:
+    """A knowledge graph of two facts."""
+    folder = tmp_path_factory.mktemp("family")
+    (folder / "graph.txt").write_text("anna\tmother_of\tbob\nbob\tfather_of\tdora\n")
+    return Index.build(folder, folder / "family.index")
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -137,7 +151,11 @@ def test_a_policy_trained_on_everything_says_what_it_is(
 ) -> None:
     recipe = tiny_recipe.model_copy(update={"expand_everything": True})
     save_policy(
-        tmp_path / "wide", PolicyNetwork(recipe.network(64)), recipe.environment(), small_index.encoder_name, {}
+        tmp_path / "wide",
+        PolicyNetwork(recipe.network(len(QUESTION))),
+        recipe.environment(),
+        small_index.encoder_name,
+        {},
     )
     assert open_system(small_index, "policy", tmp_path / "wide").name.startswith("exhaustive search, ranked by")
 
@@ -146,11 +164,12 @@ def test_a_given_policy_answers(small_index: Index, tiny_run: Path) -> None:
     assert isinstance(open_system(small_index, None, tiny_run), PolicySystem)
 
 
-def test_without_a_policy_the_hybrid_answers(small_index: Index) -> None:
+def test_without_a_policy_the_hybrid_answers(small_index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(systems, "shipped_policy", lambda: None)
     assert open_system(small_index).name == "fixed system: hybrid"
 
 
-def test_the_shipped_policy_answers_where_it_knows_the_encoder(
+def test_the_shipped_policy_answers_over_texts_whatever_the_encoder(
     small_index: Index, tiny_run: Path, foreign_policy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(systems, "shipped_policy", lambda: tiny_run)
@@ -158,9 +177,30 @@ def test_the_shipped_policy_answers_where_it_knows_the_encoder(
     exhaustive = open_system(small_index, "exhaustive")
     assert exhaustive.name == "exhaustive search, ranked by the policy that comes with the package"
     monkeypatch.setattr(systems, "shipped_policy", lambda: foreign_policy)
-    assert open_system(small_index).name == "fixed system: hybrid"
+    assert open_system(small_index).name == "policy that comes with the package"
+    assert len(open_system(small_index, "policy").rank("Who founded the harbour?", 5).rows) == 5
+
+
+def test_over_a_knowledge_graph_another_encoders_policy_is_of_no_use(
+    walked_index: Index, foreign_policy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systems, "shipped_policy", lambda: foreign_policy)
+    assert open_system(walked_index).name == "fixed system: hybrid"
     with pytest.raises(PolicyError, match="'another-encoder'"):
-        open_system(small_index, "policy")
+        open_system(walked_index, "policy")
+
+
+def test_a_hop_encoder_serves_the_vectors_that_it_was_tuned_for(
+    small_index: Index, tmp_path: Path, tiny_recipe: Recipe
+) -> None:
+    network, settings = PolicyNetwork(tiny_recipe.network(len(QUESTION))), tiny_recipe.environment()
+    down, up = np.ones((1, 384), np.float16), np.full((384, 1), 0.01, np.float16)
+    adapter = Adapter({"encoder.layer.0.attention.self.query": (down, up)}, {})
+    save_policy(tmp_path, network, settings, BUILT_IN, {}, adapter)
+    loaded = load_policy(tmp_path)
+    assert loaded.hop_encoder(threads=1) is not None
+    world = PolicySystem(small_index, loaded, "of another encoder").world("Who founded the harbour?")
+    assert world.view.hop_vector is world.view.vector
 
 
 def test_a_shipped_policy_is_one_that_loads() -> None:
@@ -176,11 +216,11 @@ def test_a_system_that_needs_a_policy_says_so(name: str, small_index: Index, mon
         open_system(small_index, name)
 
 
-def test_a_given_policy_for_another_encoder_is_refused_with_both_names(
-    small_index: Index, foreign_policy: Path
+def test_a_given_policy_for_another_knowledge_graph_is_refused_with_both_names(
+    walked_index: Index, foreign_policy: Path
 ) -> None:
-    with pytest.raises(PolicyError, match=r"'another-encoder'.*'hashing-64'"):
-        open_system(small_index, None, foreign_policy)
+    with pytest.raises(PolicyError, match=rf"'another-encoder'.*{re.escape(repr(walked_index.encoder_name))}"):
+        open_system(walked_index, None, foreign_policy)
 
 
 def test_contradictions_are_refused(small_index: Index, tiny_run: Path) -> None:

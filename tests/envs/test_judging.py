@@ -10,6 +10,7 @@ from trailhound import EnvironmentSettings, Index
 from trailhound.envs._batch import SearchBatch
 from trailhound.envs._question_set import QuestionSet
 from trailhound.envs._world import QuestionWorld
+from trailhound.envs.settings import QUESTION
 
 SETTINGS = EnvironmentSettings()
 
@@ -43,7 +44,7 @@ def take_all(batch: SearchBatch, lane: int, count: int) -> list[float]:
 
 def test_the_reward_is_the_gain_in_what_the_judge_holds_of_the_evidence(world: QuestionWorld) -> None:
     world.judge = judge = Thirds()
-    batch = SearchBatch(SETTINGS, 1, 64)
+    batch = SearchBatch(SETTINGS, 1, len(QUESTION))
     batch.start(0, world)
     assert take_all(batch, 0, 3) == pytest.approx([1 / 3, 0, 2 / 3])
     taken = batch.lane(0).taken_rows
@@ -53,7 +54,7 @@ def test_the_reward_is_the_gain_in_what_the_judge_holds_of_the_evidence(world: Q
 @pytest.mark.parametrize(("rewards", "judged"), [(False, True), (True, False)], ids=["paths alone", "not looked at"])
 def test_otherwise_the_labels_reward(world: QuestionWorld, rewards: bool, judged: bool) -> None:
     world.judge = judge = Thirds(rewards)
-    batch = SearchBatch(SETTINGS, 1, 64, judged=judged)
+    batch = SearchBatch(SETTINGS, 1, len(QUESTION), judged=judged)
     batch.start(0, world)
     gains = take_all(batch, 0, 3)
     expected = [(row in world.gold) / len(world.gold) for row in batch.lane(0).taken_rows]
@@ -62,7 +63,7 @@ def test_otherwise_the_labels_reward(world: QuestionWorld, rewards: bool, judged
 
 
 def test_other_gold_counts_from_now_on(world: QuestionWorld) -> None:
-    batch = SearchBatch(SETTINGS, 1, 64)
+    batch = SearchBatch(SETTINGS, 1, len(QUESTION))
     batch.start(0, world)
     batch.act(0, 1)
     chosen = world.rows[:2].tolist()
@@ -74,7 +75,7 @@ def test_other_gold_counts_from_now_on(world: QuestionWorld) -> None:
 
 
 def test_a_copied_lane_is_a_search_of_its_own(world: QuestionWorld) -> None:
-    batch = SearchBatch(SETTINGS, 3, 64)
+    batch = SearchBatch(SETTINGS, 3, len(QUESTION))
     for lane in (0, 2):
         batch.start(lane, world)
         take_all(batch, lane, 1)

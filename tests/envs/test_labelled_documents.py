@@ -45,11 +45,12 @@ def test_a_document_has_one_row_the_nearest(index: Index) -> None:
 
 def test_every_passage_covers_its_document_once(index: Index) -> None:
     """Whatever is taken, in whatever order: reward is the share of the labels that something taken meets."""
-    world = world_of(index, {"mill": 1, "inn": 1, index.store.passages(index.store.rows_of("bridge"))[0].id: 1})
+    bridge = index.store.rows_of("bridge")[0]
+    world = world_of(index, {"mill": 1, "inn": 1, index.store.passage(bridge).id: 1})
     assert len(world.gold) == 3
-    documents = {row: index.store.passage(row).document_id for row in range(len(index))}
+    label = {row: name for name in ("mill", "inn") for row in index.store.rows_of(name)} | {bridge: "a passage"}
     generator = np.random.default_rng(0)
-    batch = SearchBatch(world.settings, 1, 64)
+    batch = SearchBatch(world.settings, 1, len(world.form))
     for _ in range(20):
         batch.start(0, world)
         for sub_index in ("lexical", "dense"):
@@ -59,14 +60,14 @@ def test_every_passage_covers_its_document_once(index: Index) -> None:
         for _ in range(4):
             takes = np.flatnonzero(batch.mask[0, batch.layout.take :])
             total += batch.act(0, int(batch.layout.take + generator.choice(takes)))[0]
-            met = len({documents[row] for row in state.taken_rows})
+            met = len({label[row] for row in state.taken_rows if row in label})
             assert state.found_gold == met == world.labels_met(state.taken_rows)
             assert total == pytest.approx(met / 3)
 
 
 def test_the_expert_takes_one_passage_of_a_document_the_nearest_in_view(index: Index) -> None:
     world = world_of(index, {"mill": 1, "inn": 1})
-    batch = SearchBatch(world.settings, 1, 64)
+    batch = SearchBatch(world.settings, 1, len(world.form))
     batch.start(0, world)
     for sub_index in ("lexical", "dense"):
         batch.act(0, batch.layout.expand + SUB_INDEXES.index(sub_index))
@@ -106,7 +107,7 @@ def test_the_expert_reads_on_in_a_document_whose_further_passage_leads_to_the_ne
     world = QuestionWorld(
         index, view, few, frozenset({first, person}), meets={first: first, second: first, person: person}
     )
-    batch = SearchBatch(few, 1, 64)
+    batch = SearchBatch(few, 1, len(world.form))
     for _ in range(5):
         batch.start(0, world)
         while not batch.act(0, int(np.flatnonzero(expert_actions(batch, 0))[0]))[1]:

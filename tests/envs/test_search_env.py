@@ -12,7 +12,9 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.env_checker import data_equivalence as equivalent
 from trailhound import EnvironmentSettings, Index, Question
+from trailhound.envs._question_view import question_form
 from trailhound.envs._search_env import SearchEnv
+from trailhound.envs.settings import SUB_INDEXES
 from trailhound.errors import IndexFolderError, QuestionsError
 
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
@@ -100,33 +102,45 @@ def test_it_opens_an_index_by_its_path(tmp_path: Path, corpus_folder: Path) -> N
 
 
 def test_an_episode_by_hand(small_index: Index) -> None:
-    """Name a passage: the entity index brings it, taking it is worth all recall there is."""
+    """Name a passage: taking it is worth all recall there is. What the start asked is paid for by the first action."""
     row = 5
     passage = small_index.store.passage(row)
     question = Question("q", f"What is known of {passage.title}?")
-    settings = EnvironmentSettings(expand_entity_ms=3.0, take_ms=2.0, invalid_ms=7.0, price_per_ms=0.01, max_steps=9)
+    settings = EnvironmentSettings(
+        max_candidates=48,
+        expand_entity_ms=3.0,
+        expand_lexical_ms=4.0,
+        expand_dense_ms=1.0,
+        take_ms=2.0,
+        invalid_ms=7.0,
+        price_per_ms=0.01,
+        max_steps=9,
+    )
     env = SearchEnv(small_index, [question], {"q": {passage.id: 1}}, settings=settings)
     layout = env._batch.layout
     observation, info = env.reset()
     assert info == {"question": "q"}
-    assert env.action_masks().nonzero()[0].tolist() == [0, 1, 2, 3]
-    assert observation["budget"].tolist() == [1, 1, 1, 0]
-    np.testing.assert_array_equal(observation["question"], small_index.query(question.text).vector)
+    in_view = int((observation["candidate_rows"] >= 0).sum())
+    feedback = layout.expand + SUB_INDEXES.index("feedback")
+    assert env.action_masks()[: layout.take].nonzero()[0].tolist() == [0, 1, 2, 3, feedback]
+    assert env.action_masks()[layout.take :].nonzero()[0].tolist() == list(range(in_view))
+    assert observation["budget"] == pytest.approx([1, 1, 1 - in_view / 48, 0.05])
+    np.testing.assert_array_equal(observation["question"], question_form(question.text, 1))
 
     observation, reward, terminated, truncated, info = env.step(layout.expand + 2)
-    assert (reward, terminated, truncated) == (pytest.approx(-0.03), False, False)
+    assert (reward, terminated, truncated) == (pytest.approx(-0.08), False, False)
     slot = observation["candidate_rows"].tolist().index(row)
     assert not env.action_masks()[layout.expand + 2], "the names in the question were asked for"
 
     _, reward, *_, info = env.step(layout.take + 47)
     assert reward == pytest.approx(-0.07), "there is no such candidate"
-    assert info == {"evidence": [], "recall": 0.0, "calls": 1}
+    assert info == {"evidence": [], "recall": 0.0, "calls": 3}
 
     observation, reward, *_, info = env.step(layout.take + slot)
     assert reward == pytest.approx(1 - 0.02)
-    assert info == {"evidence": [row], "recall": 1.0, "calls": 1}
+    assert info == {"evidence": [row], "recall": 1.0, "calls": 3}
     assert observation["evidence"].tolist() == [slot, -1, -1, -1, -1]
-    assert observation["budget"] == pytest.approx([6 / 9, 4 / 5, 1 - (observation["candidate_rows"] >= 0).mean(), 0.12])
+    assert observation["budget"] == pytest.approx([6 / 9, 4 / 5, 1 - (observation["candidate_rows"] >= 0).mean(), 0.17])
 
     _, reward, terminated, *_ = env.step(0)
     assert (reward, terminated) == (0.0, True)

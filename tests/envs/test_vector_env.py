@@ -15,11 +15,12 @@ from trailhound import EnvironmentSettings
 from trailhound.envs._batch import SearchBatch
 from trailhound.envs._vector_env import SearchVecEnv, coverage_log_likelihood
 from trailhound.envs._world import QuestionWorld
+from trailhound.envs.settings import QUESTION
 
 
 @pytest.fixture
 def env(worlds: list[QuestionWorld], settings: EnvironmentSettings) -> SearchVecEnv:
-    return SearchVecEnv(worlds[:10], settings, 64, lanes=4, repeats=3)
+    return SearchVecEnv(worlds[:10], settings, len(QUESTION), lanes=4, repeats=3)
 
 
 def random_actions(env: SearchVecEnv, generator: np.random.Generator) -> NDArray[np.int64]:
@@ -63,7 +64,7 @@ def test_each_lane_is_an_episode_by_itself(env: SearchVecEnv, settings: Environm
     """Every lane sees what a lane of its own would, and begins a new question when one ends."""
     env.reset()
     generator = np.random.default_rng(0)
-    alone = [SearchBatch(settings, 1, 64) for _ in range(4)]
+    alone = [SearchBatch(settings, 1, len(QUESTION)) for _ in range(4)]
     for lane, batch in enumerate(alone):
         batch.start(0, env.worlds[env.numbers[lane]])
     totals, lengths = np.zeros(4), np.zeros(4, int)
@@ -144,7 +145,7 @@ def test_the_seed_decides_the_order(env: SearchVecEnv, worlds: list[QuestionWorl
 
     assert order(5) == order(5)
     assert order(5) != order(6)
-    other = SearchVecEnv(worlds[:10], env.batch.settings, 64, lanes=4, repeats=3)
+    other = SearchVecEnv(worlds[:10], env.batch.settings, len(QUESTION), lanes=4, repeats=3)
     other.reset()
     walk(other, 3, 30)
     assert order(5, other) == order(5), "whatever was done before"

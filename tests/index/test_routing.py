@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trailhound import Document, EnvironmentSettings, Index
+from fixtures.searches import FEATURE
+from trailhound import Document, EnvironmentSettings, Index, IndexSettings
 from trailhound.agent._policy_file import load_policy
 from trailhound.cli import main
 from trailhound.demo._encyclopedia import generate, write_beir
 from trailhound.envs._batch import SearchBatch
 from trailhound.envs._question_set import QuestionSet
-from trailhound.envs.settings import SUB_INDEXES
+from trailhound.envs.settings import QUESTION, SUB_INDEXES
 from trailhound.errors import RouterError
 from trailhound.measuring._miss_stages import Searched, SearchTrace, attribute
 
@@ -77,18 +78,19 @@ def test_the_environment_asks_for_docids_where_there_is_a_router(with_router: bo
     index = routed(house) if with_router else Index.open(house / "w.index", threads=1)
     settings = EnvironmentSettings()
     questions = QuestionSet.load(index, house / "corpus", "train", settings, lambda message: None)
-    batch = SearchBatch(settings, 1, index.encoder.dimension)
+    batch = SearchBatch(settings, 1, len(QUESTION))
     batch.start(0, questions.world(0))
     action = batch.layout.expand + DOCID
     assert batch.mask[0, action] == with_router
     if with_router:
+        spent = batch.lane(0).spent
         batch.act(0, action)
-        world = batch.lane(0).world
-        view = world.view
-        wanted = index.sub_indexes_for(index.query(view.text))["docid"].search(index.query(view.text), 5)
-        found = batch.observation["candidate_rows"][0, : batch.lane(0).count]
-        assert found.tolist() == wanted.rows.tolist()
-        assert batch.lane(0).spent == pytest.approx(settings.expand_docid_ms * settings.price_per_ms)
+        question = index.query(batch.lane(0).world.view.text)
+        wanted = index.sub_indexes_for(question)["docid"].search(question, settings.expand_size).rows.tolist()
+        rows = batch.observation["candidate_rows"][0].tolist()
+        found = batch.observation["candidates"][0, :, FEATURE["found_by_docid"]]
+        assert found[[rows.index(row) for row in wanted]] == pytest.approx(1 / np.arange(1, len(wanted) + 1))
+        assert batch.lane(0).spent - spent == pytest.approx(settings.expand_docid_ms * settings.price_per_ms)
         batch.act(0, batch.layout.take)
         assert not batch.mask[0, action], "docids follow from the question alone"
 
@@ -96,11 +98,12 @@ def test_the_environment_asks_for_docids_where_there_is_a_router(with_router: bo
 def test_a_policy_learns_to_ask_for_docids(house: Path, tmp_path: Path) -> None:
     """From the command line, within the shards: the expert of ``thorough`` asks everything that is there."""
     over = ["--index", str(house / "w.index"), "--questions", str(house / "corpus"), "--quiet"]
+    anew = ["train", "--from", "none", "--split", "train", "--out", str(tmp_path / "run")]
     router = ["--router", str(house / "router"), "--shard-mass", "0.9"]
     few = ["thorough=true", "imitation_epochs=6", "imitation_learning_rate=5e-3", "imitation_lanes=8", "width=24"]
-    few += ["ppo_iterations=0", "reader_epochs=0", "expand_docid_ms=1"]
+    few += ["ppo_iterations=0", "reader_epochs=0", "made_beside=0", "expand_docid_ms=1"]
     short = [part for setting in few for part in ("--set", setting)]
-    assert main(["train", *over, *router, *short, "--split", "train", "--out", str(tmp_path / "run")]) == 0
+    assert main([*anew, *over, *router, *short]) == 0
     assert load_policy(tmp_path / "run").network.operator.weight[DOCID].any()
     asked = ["evaluate", *over, "--policy", str(tmp_path / "run"), "--split", "dev", "--json"]
     assert main([*asked, str(tmp_path / "routed.json"), *router]) == 0
@@ -161,7 +164,7 @@ def test_what_no_page_of_a_routed_index_holds_is_beyond_the_pages(house: Path) -
     index = routed(house, mass=1)
     settings = EnvironmentSettings(expand_size=1, pages=1)
     world = QuestionSet.load(index, house / "corpus", "train", settings, lambda message: None).world(0)
-    batch, trace = SearchBatch(settings, 1, index.encoder.dimension), SearchTrace()
+    batch, trace = SearchBatch(settings, 1, len(QUESTION)), SearchTrace()
     batch.start(0, world)
     trace(batch, 0, 0)
     question = index.query(world.view.text)

@@ -15,6 +15,7 @@ from trailhound.agent._network_settings import NetworkSettings
 from trailhound.agent._rollout import search_worlds
 from trailhound.envs._fact_world import fact_world
 from trailhound.envs._world import QuestionWorld
+from trailhound.envs.settings import QUESTION
 from trailhound.errors import RecipeError
 from trailhound.learning._epochs import device_called
 from trailhound.learning.policy._paths import Path as RetrievalPath
@@ -46,7 +47,7 @@ def here(compute: Callable[[], Tensor]) -> Tensor:
 
 
 def test_over_texts(states: Steps, worlds: list[QuestionWorld], settings: EnvironmentSettings) -> None:
-    network = PolicyNetwork(NetworkSettings(64, question_width=8, width=16))
+    network = PolicyNetwork(NetworkSettings(len(QUESTION), question_width=8, width=16))
     ends = [RetrievalPath(k // 2, np.array([2 * k, 2 * k + 1]), -0.5 * (k % 2)) for k in range(6)]
     paths = {question: ends[2 * question : 2 * question + 2] for question in range(3)}
 

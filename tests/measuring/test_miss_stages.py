@@ -9,7 +9,7 @@ from trailhound import Document, EnvironmentSettings, Index
 from trailhound.envs._batch import SearchBatch
 from trailhound.envs._question_view import QuestionView
 from trailhound.envs._world import QuestionWorld
-from trailhound.envs.settings import SUB_INDEXES
+from trailhound.envs.settings import QUESTION, SUB_INDEXES
 from trailhound.graph._knowledge_graph import GROUPS
 from trailhound.measuring._miss_stages import Finding, Operator, Searched, SearchTrace, attribute, operators_along
 from trailhound.retrievers.protocols import Encoder
@@ -48,7 +48,7 @@ def search(index: Index) -> Search:
     def run(
         question: str, *actions: Action, settings: EnvironmentSettings = NARROW, outside: Sequence[int] = ()
     ) -> Searched:
-        batch, trace = SearchBatch(settings, 1, 64), SearchTrace()
+        batch, trace = SearchBatch(settings, 1, len(QUESTION)), SearchTrace()
         batch.start(0, QuestionWorld(index, QuestionView.of(index, question), settings))
         for choose in actions:
             action = choose(batch)
@@ -228,7 +228,7 @@ def test_a_trace_knows_what_was_asked(search: Search) -> None:
 
 def test_a_search_that_asks_everything_has_asked_everything(index: Index) -> None:
     settings = replace(NARROW, pages=2, max_candidates=100, expand_everything=True)
-    batch, trace = SearchBatch(settings, 1, 64), SearchTrace()
+    batch, trace = SearchBatch(settings, 1, len(QUESTION)), SearchTrace()
     batch.start(0, QuestionWorld(index, QuestionView.of(index, "Torl and Zorn"), settings))
     batch.act(0, batch.layout.take)
     trace(batch, 0, 0)
@@ -247,7 +247,7 @@ def test_what_nothing_along_the_path_brings_is_what_asking_everything_does_not_b
     generator = np.random.default_rng(5)
     judged = set()
     for world in worlds[:25]:
-        batch, trace = SearchBatch(settings, 1, 64), SearchTrace()
+        batch, trace = SearchBatch(settings, 1, len(QUESTION)), SearchTrace()
         batch.start(0, world)
         for kind in ("ask", "take", "ask", "take", "stop"):
             first, last = {"ask": (1, 4), "take": (batch.layout.take, batch.layout.size), "stop": (0, 1)}[kind]
@@ -256,7 +256,9 @@ def test_what_nothing_along_the_path_brings_is_what_asking_everything_does_not_b
             batch.act(0, action)
         state = batch.lane(0)
         seen = tuple(world.rows[state.places[: state.count]].tolist())
-        wide = SearchBatch(replace(settings, max_candidates=150, max_steps=50, expand_everything=True), 1, 64)
+        wide = SearchBatch(
+            replace(settings, max_candidates=150, max_steps=50, expand_everything=True), 1, len(QUESTION)
+        )
         wide.start(0, QuestionWorld(small_index, world.view, settings))
         for row in state.taken_rows:
             view = wide.lane(0)

@@ -10,10 +10,10 @@ from trailhound import EnvironmentSettings, Index, Question
 from trailhound.envs._batch import SearchBatch
 from trailhound.envs._question_set import QuestionSet
 from trailhound.envs._world import QuestionWorld
-from trailhound.envs.settings import SUB_INDEXES
+from trailhound.envs.settings import QUESTION, SUB_INDEXES
 from trailhound.learning.policy._imitation import expert_actions
 
-ENTITY = SUB_INDEXES.index("entity")
+ENTITY, DENSE = SUB_INDEXES.index("entity"), SUB_INDEXES.index("dense")
 
 
 def follow(batch: SearchBatch, world: QuestionWorld, generator: np.random.Generator) -> list[int]:
@@ -50,7 +50,7 @@ def test_it_takes_all_that_can_be_reached(
     worlds: list[QuestionWorld], settings: EnvironmentSettings, seed: int
 ) -> None:
     generator = np.random.default_rng(seed)
-    batch = SearchBatch(settings, 1, 64)
+    batch = SearchBatch(settings, 1, len(QUESTION))
     complete = 0
     for world in worlds:
         actions = follow(batch, world, generator)
@@ -73,9 +73,13 @@ def named_question(index: Index, rows: list[int], settings: EnvironmentSettings)
 def test_names_in_the_question_are_asked_for_and_taken_in_any_order(
     small_index: Index, settings: EnvironmentSettings
 ) -> None:
-    """Three supporting passages, all named: one call for all of them costs least, then three TAKEs, then STOP."""
+    """Three supporting passages, all named: one call for all of them costs least, then three TAKEs, then STOP.
+
+    Only the names can be asked for: else what every search begins with finds them.
+    """
     world = named_question(small_index, [3, 50, 90], settings)
-    batch = SearchBatch(settings, 1, 64)
+    world.offers = tuple(name == "entity" for name in SUB_INDEXES)
+    batch = SearchBatch(settings, 1, len(QUESTION))
     batch.start(0, world)
     layout = batch.layout
     assert np.flatnonzero(expert_actions(batch, 0)).tolist() == [layout.expand + ENTITY]
@@ -90,6 +94,13 @@ def test_names_in_the_question_are_asked_for_and_taken_in_any_order(
     assert len(orders) > 1
 
 
+def test_what_every_search_begins_with_need_not_be_asked_for(small_index: Index, settings: EnvironmentSettings) -> None:
+    world = named_question(small_index, [3, 50, 90], settings)
+    actions = follow(SearchBatch(settings, 1, len(QUESTION)), world, np.random.default_rng(0))
+    layout = SearchBatch(settings, 1, len(QUESTION)).layout
+    assert [layout.decode(action)[0] for action in actions] == ["take", "take", "take", "stop"]
+
+
 def test_what_is_found_stays_right_whatever_was_done_before(
     worlds: list[QuestionWorld], settings: EnvironmentSettings
 ) -> None:
@@ -97,7 +108,7 @@ def test_what_is_found_stays_right_whatever_was_done_before(
     generator = np.random.default_rng(3)
     small = EnvironmentSettings(max_candidates=9, max_evidence=2, max_steps=12)
     for setting in (settings, small):
-        batch = SearchBatch(setting, 1, 64)
+        batch = SearchBatch(setting, 1, len(QUESTION))
         for world in worlds[:12]:
             world = QuestionWorld(world.index, world.view, setting, world.gold)
             batch.start(0, world, everything=bool(generator.random() < 0.3))
@@ -115,7 +126,7 @@ def test_what_is_found_stays_right_whatever_was_done_before(
 
 def test_without_labels_there_is_nothing_to_do(worlds: list[QuestionWorld], settings: EnvironmentSettings) -> None:
     world = QuestionWorld(worlds[0].index, worlds[0].view, settings)
-    assert follow(SearchBatch(settings, 1, 64), world, np.random.default_rng(0)) == [0]
+    assert follow(SearchBatch(settings, 1, len(QUESTION)), world, np.random.default_rng(0)) == [0]
 
 
 def test_the_second_page_of_names_is_not_looked_for(small_index: Index) -> None:
@@ -130,18 +141,19 @@ def test_the_second_page_of_names_is_not_looked_for(small_index: Index) -> None:
             world = QuestionSet(small_index, [question], labels, settings).world(0)
             places = world.expand(ENTITY, (), 0)
             first = world.rows[places].tolist()
-            batch = SearchBatch(settings, 1, 64)
+            batch = SearchBatch(settings, 1, len(QUESTION))
             batch.start(0, world)
             wanted = bool(expert_actions(batch, 0)[batch.layout.expand + ENTITY])
             assert not wanted or row in first
 
 
-def test_a_thorough_expert_asks_everything_once_before_it_takes(
+def test_a_thorough_expert_asks_what_is_cheap_once_before_it_takes(
     worlds: list[QuestionWorld], settings: EnvironmentSettings
 ) -> None:
+    """All but feedback, and dense with evidence, whose query must be encoded."""
     generator = np.random.default_rng(0)
     for world in worlds[:10]:
-        batch = SearchBatch(settings, 1, 64)
+        batch = SearchBatch(settings, 1, len(QUESTION))
         batch.start(0, world)
         layout, state = batch.layout, batch.lane(0)
         asked: list[tuple[int, int]] = []  # pieces of evidence, and the operator
@@ -154,12 +166,14 @@ def test_a_thorough_expert_asks_everything_once_before_it_takes(
                 sub_indexes = {operator for held, operator in asked if held == len(state.evidence)}
                 legal = np.flatnonzero(batch.mask[0, 1:4]) + 1
                 unasked = [a for a in legal if not state.pages.get((int(a) - 1, state.state), 0)]
+                if state.evidence:
+                    unasked = [a for a in unasked if a - 1 != DENSE]
                 assert not (missing and unasked), f"{unasked} had not been asked, only {sub_indexes}"
                 assert world.is_gold[state.places[action - layout.take]]
             elif action:
                 asked.append((len(state.evidence), action))
             _, ended = batch.act(0, action)
         first = [operator for held, operator in asked if not held]
-        assert {1, 2, 3} <= set(first), "lexical, dense and entity are asked before anything is taken"
+        assert not world.view.named or 1 + ENTITY in first, "names are asked for before anything is taken"
         if state.found_gold == len(world.gold):
             assert asked[-1][0] < len(state.evidence), "nothing is asked once the evidence is complete"

@@ -13,13 +13,14 @@ from trailhound.agent._network import PolicyNetwork, as_tensors
 from trailhound.agent._network_settings import NetworkSettings
 from trailhound.envs._batch import SearchBatch
 from trailhound.envs._world import QuestionWorld
+from trailhound.envs.settings import QUESTION
 from trailhound.learning.policy._imitation import expert_actions, imitate_epoch
 from trailhound.learning.policy._validation import validate
 
 
 def made(seed: int = 0, dropout: float = 0.0) -> PolicyNetwork:
     torch.manual_seed(seed)
-    return PolicyNetwork(NetworkSettings(64, question_width=8, width=16, dropout=dropout))
+    return PolicyNetwork(NetworkSettings(len(QUESTION), question_width=8, width=16, dropout=dropout))
 
 
 @pytest.mark.parametrize("wide", [0.0, 1.0])
@@ -33,7 +34,7 @@ def test_the_loss_of_a_state_is_minus_the_log_of_the_chance_of_any_right_action(
     first = worlds[:4]
     loss = imitate_epoch(network, still, settings, first, 0.0, np.random.default_rng(0), 4, wide)
 
-    batch = SearchBatch(settings, 4, 64)
+    batch = SearchBatch(settings, 4, len(QUESTION))
     for lane, world in enumerate(first):
         batch.start(lane, world, everything=bool(wide))
     right = [expert_actions(batch, lane) for lane in range(4)]

@@ -9,6 +9,7 @@ from trailhound import EnvironmentSettings
 from trailhound.agent._network import PolicyNetwork
 from trailhound.agent._network_settings import NetworkSettings
 from trailhound.envs._world import QuestionWorld
+from trailhound.envs.settings import QUESTION
 from trailhound.learning.policy._imitation import _wander, imitate_epoch
 
 
@@ -41,7 +42,7 @@ def gradient_steps(worlds: list[QuestionWorld], wander: float, wide_share: float
     settings = EnvironmentSettings(max_steps=4)
     aimless = [QuestionWorld(world.index, world.view, settings) for world in worlds]
     torch.manual_seed(0)
-    network = PolicyNetwork(NetworkSettings(64, question_width=8, width=16))
+    network = PolicyNetwork(NetworkSettings(len(QUESTION), question_width=8, width=16))
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     generator = np.random.default_rng(0)
     loss = imitate_epoch(network, optimizer, settings, aimless, 0.0, generator, len(worlds), wide_share, wander)

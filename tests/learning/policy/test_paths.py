@@ -14,12 +14,13 @@ from trailhound.agent._network_settings import NetworkSettings
 from trailhound.envs._batch import Lane, SearchBatch
 from trailhound.envs._vector_env import coverage_log_likelihood
 from trailhound.envs._world import QuestionWorld
+from trailhound.envs.settings import QUESTION
 from trailhound.learning.policy._paths import Path, Steps, distinct, path_loss, paths_from_beam, paths_from_labels
 
 
 def network() -> PolicyNetwork:
     torch.manual_seed(0)
-    return PolicyNetwork(NetworkSettings(64, question_width=8, width=16)).eval()
+    return PolicyNetwork(NetworkSettings(len(QUESTION), question_width=8, width=16)).eval()
 
 
 def test_the_same_actions_twice_are_one_path() -> None:
@@ -62,7 +63,7 @@ def test_paths_from_labels_can_be_walked_again(worlds: list[QuestionWorld], sett
 
 def walked(path: Path, steps: Steps, world: QuestionWorld, settings: EnvironmentSettings) -> Lane:
     """Walk a path again: it sees the same states, and ends by taking what makes its evidence worth most."""
-    batch = SearchBatch(settings, 1, 64)
+    batch = SearchBatch(settings, 1, len(QUESTION))
     batch.start(0, world)
     for step in path.steps.tolist():
         for name, array in batch.observation.items():
@@ -83,7 +84,7 @@ def enumerated(
 ) -> dict[tuple[int, ...], tuple[float, int]]:
     """List every episode with its log-probability and the step of its last supporting passage."""
     found: dict[tuple[int, ...], tuple[float, int]] = {}
-    batch = SearchBatch(settings, 1, 64)
+    batch = SearchBatch(settings, 1, len(QUESTION))
 
     def follow(actions: tuple[int, ...]) -> None:
         batch.start(0, world)
@@ -168,7 +169,7 @@ def test_learning_lowers_the_loss_and_raises_the_probability_of_good_paths(
     """With a good path and one that hardly leads to the answer for every question, the good one wins."""
     questions = list(range(6))
     good, paths = paths_from_labels(network(), worlds, questions, settings, np.random.default_rng(0))
-    batch = SearchBatch(settings, len(questions), 64)
+    batch = SearchBatch(settings, len(questions), len(QUESTION))
     for lane, question in enumerate(questions):
         batch.start(lane, worlds[question])
     stops = Steps(batch.observation, batch.mask, np.zeros(len(questions), np.int64))

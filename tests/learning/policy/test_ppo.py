@@ -16,6 +16,7 @@ from trailhound.agent._network import PolicyNetwork, as_tensors
 from trailhound.agent._network_settings import NetworkSettings
 from trailhound.envs._vector_env import SearchVecEnv
 from trailhound.envs._world import QuestionWorld
+from trailhound.envs.settings import QUESTION
 from trailhound.learning.policy._paths import Steps, path_loss
 from trailhound.learning.policy._ppo import SearchPolicy, SearchPPO
 
@@ -24,12 +25,12 @@ Make = Callable[..., SearchPPO]
 
 
 def environment(worlds: list[QuestionWorld], settings: EnvironmentSettings) -> SearchVecEnv:
-    return SearchVecEnv(worlds[:8], settings, 64, lanes=4, repeats=2)
+    return SearchVecEnv(worlds[:8], settings, len(QUESTION), lanes=4, repeats=2)
 
 
 def network(dropout: float = 0.0) -> PolicyNetwork:
     torch.manual_seed(0)
-    return PolicyNetwork(NetworkSettings(64, question_width=8, width=16, dropout=dropout))
+    return PolicyNetwork(NetworkSettings(len(QUESTION), question_width=8, width=16, dropout=dropout))
 
 
 ARGUMENTS: dict[str, Any] = {

@@ -10,15 +10,16 @@ from trailhound.agent._network import PolicyNetwork, as_tensors
 from trailhound.agent._network_settings import NetworkSettings
 from trailhound.envs._vector_env import SearchVecEnv
 from trailhound.envs._world import QuestionWorld
+from trailhound.envs.settings import QUESTION
 from trailhound.learning.policy._paths import Steps
 from trailhound.learning.policy._ppo import SearchPolicy
 
 
 @pytest.fixture
 def policy(worlds: list[QuestionWorld], settings: EnvironmentSettings) -> SearchPolicy:
-    env = SearchVecEnv(worlds, settings, 64, 2, 1)
+    env = SearchVecEnv(worlds, settings, len(QUESTION), 2, 1)
     torch.manual_seed(0)
-    network = PolicyNetwork(NetworkSettings(64, question_width=8, width=16))
+    network = PolicyNetwork(NetworkSettings(len(QUESTION), question_width=8, width=16))
     made = SearchPolicy(env.observation_space, env.action_space, lambda _: 1e-3, network=network, weight_decay=0.1)
     made.set_training_mode(False)
     return made

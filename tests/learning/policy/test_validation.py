@@ -10,13 +10,14 @@ from trailhound.agent._network import PolicyNetwork
 from trailhound.agent._network_settings import NetworkSettings
 from trailhound.agent._rollout import search_worlds
 from trailhound.envs._world import QuestionWorld
+from trailhound.envs.settings import QUESTION
 from trailhound.learning.policy._validation import DRAWS, TOP, calibrate, validate
 
 
 @pytest.fixture(scope="module")
 def network() -> PolicyNetwork:
     torch.manual_seed(3)
-    return PolicyNetwork(NetworkSettings(64, question_width=8, width=16))
+    return PolicyNetwork(NetworkSettings(len(QUESTION), question_width=8, width=16))
 
 
 def stopping(network: PolicyNetwork) -> PolicyNetwork:

@@ -1,0 +1,154 @@
+"""The ranker learns from whole lists what tells the right passages, and leaves one that is good as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fixtures.seen import AT, by_fusion, mean_gain, planted, random_seen
+from trailhound.agent._policy_file import load_policy
+from trailhound.agent._ranker import Ranker
+from trailhound.envs._seen import EDGES, SEEN_FEATURES
+from trailhound.envs._world import QuestionWorld
+from trailhound.learning.policy import _ranking as ranking
+from trailhound.learning.policy._ranking import FOLDS, RankedList, fit_ranker, looked_at
+
+
+def lists_of(sign: str, count: int, seed: int) -> list[RankedList]:
+    generator = np.random.default_rng(seed)
+    return [planted(generator, sign) for _ in range(count)]
+
+
+@pytest.mark.parametrize("messages", [True, False])
+def test_numpy_gives_the_numbers_of_the_torch_network_whatever_is_beside_a_list(messages: bool) -> None:
+    generator = np.random.default_rng(0)
+    torch.manual_seed(0)
+    mean, scale = torch.randn(len(SEEN_FEATURES)), torch.rand(len(SEEN_FEATURES)) + 0.5
+    network = ranking._Network(mean, scale, messages).eval()
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(0.05 * torch.randn_like(weight))
+    ranker = Ranker(network.weights())
+    assert ranker.passes_messages is messages
+    lists = [RankedList(random_seen(generator, n), np.zeros(n, np.int64), 1, 0) for n in (1, 7, 40, 150)]
+    features, present, edges, _ = ranking._batch(lists, messages)
+    with torch.inference_mode():
+        scores = network(features, present, edges).numpy()
+    for k, one in enumerate(lists):
+        np.testing.assert_allclose(ranker.scores(one.seen), scores[k, : len(one.met)], rtol=1e-5, atol=1e-5)
+
+
+def test_a_ranker_goes_into_a_network_and_comes_out_the_same() -> None:
+    generator = np.random.default_rng(1)
+    plain = by_fusion(width=ranking.WIDTH).weights
+    ranker = Ranker({name: array + generator.random(array.shape).astype(np.float32) for name, array in plain.items()})
+    mean, scale = (torch.from_numpy(ranker.weights[name]) for name in ("mean", "scale"))
+    network = ranking._Network(mean, scale, messages=True)
+    network.load(ranker)
+    for name, array in network.weights().items():
+        np.testing.assert_array_equal(array, ranker.weights[name])
+
+
+def test_gain_by_hand() -> None:
+    """Three labels, of which two are found: one of them twice, which counts once."""
+    seen = random_seen(np.random.default_rng(2), 13)
+    met = np.full(13, -1)
+    met[[0, 2, 3, 12]] = [7, 7, 9, 4]
+    one = RankedList(seen, met, 3, 0)
+    best = 1 + 1 / np.log2(3) + 1 / np.log2(4)
+    assert one.gain(np.arange(13)) == pytest.approx((1 + 1 / np.log2(5)) / best), "the third stands behind ten"
+    assert one.gain(np.arange(13)[::-1]) == pytest.approx((1 + 1 / np.log2(11)) / best)
+    assert RankedList(seen, np.full(13, -1), 2, 0).gain(np.arange(13)) == 0
+
+
+@pytest.mark.parametrize("sign", ["named", "dense", "taken"])
+def test_it_learns_what_tells_the_right_passage(sign: str) -> None:
+    ranker = fit_ranker(lists_of(sign, 80, 0), seed=0)
+    unseen = lists_of(sign, 60, 1)
+    assert mean_gain(by_fusion(), unseen) < 0.7
+    assert mean_gain(ranker, unseen) > 0.95
+
+
+def test_it_learns_from_neighbours_by_messages_alone() -> None:
+    """What stands beside the named passage is right; every other feature is chance."""
+
+    def beside(count: int, seed: int) -> list[RankedList]:
+        generator = np.random.default_rng(seed)
+        lists = []
+        for _ in range(count):
+            one = planted(generator, "named")
+            named = int(np.flatnonzero(one.met >= 0)[0])
+            right = (named + 1) % len(one.met)
+            edges = np.zeros_like(one.seen.edges)
+            edges[EDGES.index("adjacent"), [right, named], [named, right]] = 1
+            one.seen.edges[:] = edges
+            lists.append(RankedList(one.seen, np.where(np.arange(len(one.met)) == right, 5, -1), 1, 0))
+        return lists
+
+    learned, unseen = beside(120, 0), beside(60, 1)
+    assert mean_gain(fit_ranker(learned, seed=0), unseen) > 0.9
+    assert mean_gain(fit_ranker(learned, seed=0, messages=False), unseen) < 0.75
+
+
+def test_the_same_seed_fits_the_same_ranker() -> None:
+    lists = lists_of("named", 20, 0)
+    first, second, other = (fit_ranker(lists, seed) for seed in (3, 3, 4))
+    for name, array in first.weights.items():
+        np.testing.assert_array_equal(array, second.weights[name])
+    assert not np.array_equal(first.weights["first"], other.weights["first"])
+
+
+def test_a_start_is_adapted_where_that_pays() -> None:
+    start = fit_ranker(lists_of("named", 6, 2), seed=0)
+    ranker = fit_ranker(lists_of("named", 100, 0), seed=0, start=start)
+    unseen = lists_of("named", 60, 1)
+    assert mean_gain(ranker, unseen) > mean_gain(start, unseen) + 0.05
+
+
+def test_a_start_that_cannot_be_bettered_stays() -> None:
+    start = fit_ranker(lists_of("named", 80, 0), seed=0)
+    again = lists_of("named", 40, 1)
+    assert mean_gain(start, again) > 0.99
+    assert fit_ranker(again, seed=0, start=start) is start
+
+
+def test_a_few_lists_say_too_little_to_leave_a_start() -> None:
+    start = by_fusion(ranking.WIDTH)
+    assert fit_ranker(lists_of("named", 2 * FOLDS - 1, 0), seed=0, start=start) is start
+    assert fit_ranker(lists_of("named", 2, 0), seed=0).weights["first"].any(), "without one, they are what there is"
+
+
+def test_lists_without_a_right_passage_teach_nothing() -> None:
+    seen = random_seen(np.random.default_rng(0), 5)
+    missed = RankedList(seen, np.full(5, -1), 1, 0)
+    with pytest.raises(ValueError, match="there is nothing to rank by"):
+        fit_ranker([missed], seed=0)
+    few = lists_of("named", 10, 0)
+    with_missed, without = fit_ranker([*few, missed], seed=0), fit_ranker(few, seed=0)
+    for name, array in without.weights.items():
+        np.testing.assert_array_equal(array, with_missed.weights[name])
+
+
+def test_of_a_long_list_the_best_of_fusion_and_what_is_right_are_learned_from() -> None:
+    seen = random_seen(np.random.default_rng(4), ranking.LONGEST + 50)
+    worst = int(seen.features[:, AT["fused"]].argmin())
+    met = np.full(len(seen.rows), -1)
+    met[worst] = 1
+    kept = ranking._longest(RankedList(seen, met, 1, 0))
+    best = np.argsort(-seen.features[:, AT["fused"]])[: ranking.LONGEST - 1]
+    assert kept.tolist() == sorted([*best.tolist(), worst])
+
+
+def test_what_searches_saw_is_labelled_as_the_questions_are(tiny_run: Path, worlds: list[QuestionWorld]) -> None:
+    policy = load_policy(tiny_run)
+    heard: list[int] = []
+    unlabelled = QuestionWorld(worlds[0].index, worlds[0].view, policy.settings)
+    asked = [unlabelled, *worlds[:6]]
+    lists = looked_at(policy, asked, {id(worlds[0].index): 3}, lambda stage, done, total: heard.append(done))
+    assert heard == [6]
+    for one, world in zip(lists, worlds[:6], strict=True):
+        right = one.seen.rows[one.met >= 0]
+        assert set(right.tolist()) == set(one.met[one.met >= 0].tolist()) <= world.gold
+        assert (one.labels, one.source) == (len(world.gold), 3)
