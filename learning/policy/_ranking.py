@@ -126,7 +126,7 @@ class _Network(nn.Module):
 
     def load(self, ranker: Ranker, number: int) -> None:
         """Take over the weights of one of a ranker's networks."""
-        weights = {name: torch.from_numpy(array[number].copy()) for name, array in ranker.weights.items()}
+        weights = {name: torch.tensor(array[number]) for name, array in ranker.weights.items()}
         with torch.no_grad():
             for linear, name in ((self.first, "first"), (self.second, "second")):
                 linear.weight.copy_(weights[name].T)
@@ -218,7 +218,8 @@ def _fitted_network(
         scale = torch.from_numpy(np.maximum(everything.std(axis=0), 0.05))
         if compared:
             pieces = np.concatenate(compared)[:, LATE]
-            mean[LATE], scale[LATE] = torch.from_numpy(pieces.mean(axis=0)), torch.from_numpy(pieces.std(axis=0))
+            mean[LATE] = torch.from_numpy(pieces.mean(axis=0))
+            scale[LATE] = torch.from_numpy(np.maximum(pieces.std(axis=0), 0.05))
     else:
         mean, scale = (torch.from_numpy(start.weights[name][seed[-1]].copy()) for name in ("mean", "scale"))
     network = _Network(mean, scale, messages)

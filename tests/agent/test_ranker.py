@@ -11,17 +11,19 @@ from trailhound import EnvironmentSettings, Index, SearchAgent
 from trailhound.agent._policy_file import load_policy
 from trailhound.agent._ranker import WEIGHTS, Ranker
 from trailhound.agent._rollout import search_worlds
-from trailhound.envs._seen import EDGES, SEEN_FEATURES, Seen
+from trailhound.envs._seen import EDGES, LATE, SEEN_FEATURES, Seen
 from trailhound.envs._world import QuestionWorld
 from trailhound.retrievers._fusion import reciprocal_rank_fusion
 
 FEATURES = len(SEEN_FEATURES)
 
 
-def drawn(generator: np.random.Generator, messages: bool = True, width: int = 5) -> dict[str, np.ndarray]:
+def drawn(
+    generator: np.random.Generator, messages: bool = True, width: int = 5, networks: int = 3
+) -> dict[str, np.ndarray]:
     inputs = (2 + len(EDGES) * messages) * width
     shapes = ((FEATURES,), (FEATURES,), (FEATURES, width), (width,), (inputs, width), (width,), (width,), ())
-    weights = {name: generator.normal(size=shape) for name, shape in zip(WEIGHTS, shapes, strict=True)}
+    weights = {name: generator.normal(size=(networks, *shape)) for name, shape in zip(WEIGHTS, shapes, strict=True)}
     return weights | {"scale": np.abs(weights["scale"]) + 0.5}
 
 
@@ -29,14 +31,32 @@ def test_scores_by_hand() -> None:
     """The question names the first passage, and the second stands beside it: the message makes the second best."""
     weights = {name: np.zeros_like(array) for name, array in by_fusion(width=1).weights.items()}
     weights["scale"] += 1
-    weights["first"][AT["named"], 0] = 1
-    weights["second"][2 + EDGES.index("adjacent"), 0] = 2
-    weights["out"][0], weights["prior"] = 3, np.float32(0.5)
+    weights["first"][0, AT["named"], 0] = 1
+    weights["second"][0, 2 + EDGES.index("adjacent"), 0] = 2
+    weights["out"][0, 0], weights["prior"][0] = 3, 0.5
     features = np.zeros((2, FEATURES), np.float32)
     features[:, AT["named"]], features[:, AT["fused"]] = [1, 0], [-1, -2]
     edges = np.zeros((len(EDGES), 2, 2), np.float32)
     edges[EDGES.index("adjacent"), 1, 0] = 1
     assert Ranker(weights).scores(Seen(np.arange(2), features, edges)).tolist() == [-0.5, 3 * 2 - 1]
+
+
+def test_several_networks_score_by_their_mean() -> None:
+    generator = np.random.default_rng(5)
+    weights, seen = drawn(generator), random_seen(generator, 20)
+    each = [Ranker({name: array[k : k + 1] for name, array in weights.items()}).scores(seen) for k in range(3)]
+    np.testing.assert_allclose(Ranker(weights).scores(seen), np.mean(each, axis=0), rtol=1e-4, atol=1e-4)
+
+
+def test_without_word_pieces_they_count_as_usual() -> None:
+    generator = np.random.default_rng(6)
+    ranker, seen = Ranker(drawn(generator, networks=1)), random_seen(generator, 20)
+    usual, none = seen.features.copy(), seen.features.copy()
+    usual[:, LATE], none[:, LATE] = ranker.weights["mean"][0, LATE], 0
+    scores = [ranker.scores(Seen(seen.rows, features, seen.edges)) for features in (usual, none)]
+    np.testing.assert_array_equal(*scores)
+    assert not np.allclose(scores[0], ranker.scores(seen))
+    assert not none[:, LATE].any(), "what was given is not changed"
 
 
 def test_where_nothing_was_seen_there_are_no_scores() -> None:
@@ -57,8 +77,8 @@ def test_scores_do_not_depend_on_the_order_of_the_passages(messages: bool) -> No
 def test_arrays_that_do_not_fit_together_are_refused(name: str) -> None:
     weights = drawn(np.random.default_rng(2))
     Ranker(weights)
-    with pytest.raises(ValueError, match="do not fit together"):
-        Ranker(weights | {name: np.zeros((3, 4, 2))})
+    with pytest.raises(ValueError, match=r"do not fit together|number of axes"):
+        Ranker(weights | {name: np.zeros((3, 4, 2, 6))})
     with pytest.raises(KeyError, match=name):
         Ranker({other: array for other, array in weights.items() if other != name})
 

@@ -61,7 +61,7 @@ def test_the_digest_is_of_both(folder: Path, ranker: Ranker) -> None:
     before = load_policy(folder).digest
     save_ranker(folder, ranker)
     assert load_policy(folder).digest == before
-    save_ranker(folder, Ranker(ranker.weights | {"prior": np.float32(9)}))
+    save_ranker(folder, Ranker(ranker.weights | {"prior": np.full(1, 9, np.float32)}))
     assert load_policy(folder).digest != before
 
 
@@ -93,10 +93,10 @@ def test_weights_that_cannot_be_are_refused(folder: Path) -> None:
     rewrite(folder, {name: array for name, array in weights.items() if name != "out"})
     with pytest.raises(PolicyError, match=r"is damaged .*out"):
         load_policy(folder)
-    rewrite(folder, weights | {"out": np.zeros(3, np.float32)})
+    rewrite(folder, weights | {"out": np.zeros((1, 3), np.float32)})
     with pytest.raises(PolicyError, match=r"is damaged .*do not fit together"):
         load_policy(folder)
-    rewrite(folder, weights | {"prior": np.full((), np.nan, np.float32)})
+    rewrite(folder, weights | {"prior": np.full(1, np.nan, np.float32)})
     with pytest.raises(PolicyError, match="not finite: train it again"):
         load_policy(folder)
 

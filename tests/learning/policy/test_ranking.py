@@ -30,10 +30,10 @@ def test_numpy_gives_the_numbers_of_the_torch_network_whatever_is_beside_a_list(
     with torch.no_grad():
         for weight in network.parameters():
             weight.add_(0.05 * torch.randn_like(weight))
-    ranker = Ranker(network.weights())
+    ranker = Ranker({name: array[None] for name, array in network.weights().items()})
     assert ranker.passes_messages is messages
     lists = [RankedList(random_seen(generator, n), np.zeros(n, np.int64), 1, 0) for n in (1, 7, 40, 150)]
-    features, present, edges, _ = ranking._batch(lists, messages)
+    features, present, edges, _ = ranking._batch(lists, mean.numpy(), messages)
     with torch.inference_mode():
         scores = network(features, present, edges).numpy()
     for k, one in enumerate(lists):
@@ -42,13 +42,13 @@ def test_numpy_gives_the_numbers_of_the_torch_network_whatever_is_beside_a_list(
 
 def test_a_ranker_goes_into_a_network_and_comes_out_the_same() -> None:
     generator = np.random.default_rng(1)
-    plain = by_fusion(width=ranking.WIDTH).weights
+    plain = by_fusion(ranking.WIDTH, networks=2).weights
     ranker = Ranker({name: array + generator.random(array.shape).astype(np.float32) for name, array in plain.items()})
-    mean, scale = (torch.from_numpy(ranker.weights[name]) for name in ("mean", "scale"))
+    mean, scale = (torch.from_numpy(ranker.weights[name][1]) for name in ("mean", "scale"))
     network = ranking._Network(mean, scale, messages=True)
-    network.load(ranker)
+    network.load(ranker, 1)
     for name, array in network.weights().items():
-        np.testing.assert_array_equal(array, ranker.weights[name])
+        np.testing.assert_array_equal(array, ranker.weights[name][1])
 
 
 def test_gain_by_hand() -> None:
