@@ -21,7 +21,7 @@ anna\tgrandmother_of\tdora
 anna\tgrandmother_of\temil
 fritz\tfriend_of\tdora
 """
-SETTINGS = EnvironmentSettings(hop_size=20, hop_depth=2, max_candidates=20, max_evidence=2)
+SETTINGS = EnvironmentSettings(expand_size=5, hop_size=20, hop_depth=2, max_candidates=20, max_evidence=2)
 MENTIONS, MENTIONED_BY = GROUPS.index("mentions"), GROUPS.index("mentioned_by")
 
 
@@ -152,7 +152,7 @@ def test_an_episode_walks_from_the_head_to_the_answer(index: Index) -> None:
     layout, lane = batch.layout, batch.lane(0)
     batch.act(0, 3)  # entity
     assert world.rows[lane.places[: lane.count]].tolist() == [row(index, "anna")]
-    assert batch.act(0, layout.take)[0] == pytest.approx(0.5 - 0.01)
+    assert batch.act(0, layout.take)[0] == pytest.approx(0.5 - SETTINGS.take_ms * SETTINGS.price_per_ms)
     batch.act(0, layout.hop + MENTIONS)
     seen = world.rows[lane.places[: lane.count]].tolist()
     assert set(seen) == {row(index, name) for name in ("anna", "bob", "carl", "dora", "emil")}

@@ -130,6 +130,7 @@ def test_beamed_paths_can_be_walked_again(worlds: list[QuestionWorld], settings:
     questions = list(range(8))
     policy = network()
     torch.nn.init.constant_(policy.stop_score.bias, -9.0)  # or it would stop before it has found anything
+    torch.nn.init.constant_(policy.take_score.bias, 2.0)  # and a path reaches as far as what it takes
     steps, paths = paths_from_beam(policy, worlds, questions, settings, width=3)
     for path in paths:
         walked(path, steps, worlds[path.question], settings)

@@ -78,6 +78,7 @@ class TestAFinishedRun:
             "checkpoint.safetensors",
             "policy.safetensors",
             "policy.json",
+            "ranker.safetensors",
             "metrics.json",
             "log.jsonl",
             "tensorboard",
@@ -156,7 +157,7 @@ def test_without_validation_some_questions_are_held_out(
     aside = round(0.25 * len(questions))
     learned = len(questions) - aside
     assert totals == {learned - round(0.5 * learned)}, "half of them are left to PPO"
-    assert {stage.split()[0].strip(",") for stage, _, _ in heard} == {"imitation", "PPO"}
+    assert {stage.split()[0].strip(",") for stage, _, _ in heard} == {"imitation", "PPO", "looking"}
     assert report.metrics.keys() >= FIGURES
     described = json.loads((tmp_path / "run" / "run.json").read_text())
     assert described["labelled_questions"] == [learned, aside]

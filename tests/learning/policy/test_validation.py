@@ -55,11 +55,14 @@ def test_the_figures_are_those_of_the_searches(
     assert np.mean(prices) > 0
 
 
-def test_a_policy_that_stops_at_once_finds_nothing_for_nothing(
+def test_a_policy_that_stops_at_once_has_what_every_search_begins_with_at_its_price(
     network: PolicyNetwork, worlds: list[QuestionWorld], settings: EnvironmentSettings
 ) -> None:
     figures = validate(stopping(network), settings, worlds[:5])
-    assert figures == {"recall@5": 0, "all_recall@5": 0, "return": 0, "calls": 0, "score": 0}
+    price = settings.price_per_ms * (settings.expand_lexical_ms + settings.expand_dense_ms)
+    assert figures["return"] == pytest.approx(-price), "it takes nothing"
+    assert figures["calls"] == 2
+    assert 0 < figures["recall@5"] < 1
 
 
 def test_what_is_in_view_counts_though_it_was_not_taken(network: PolicyNetwork, worlds: list[QuestionWorld]) -> None:
