@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ..graph._knowledge_graph import GROUPS, Relation
 from ..index.index import Index
-from ..retrievers.protocols import query_vectors
 from ..retrievers.records import Rows, Vectors
 from ..retrievers.words._terms import among, term_hashes, title_hashes
 from .settings import PAIR, QUESTION_WORDS, STATIC
@@ -86,7 +85,7 @@ class QuestionView:
         weights: float32 [t], their idf, scaled to sum to 1.
         named: row -> the features ``named_exactly .. named_position``, float32 [5], of the titles it names.
         form: float32 [len(QUESTION)], what kind of question it is.
-        pieces: its word pieces as the index keeps those of passages, float32 [l, p]; None where it keeps none.
+        pieces: vectors of its word pieces, float32 [l, d]; None where they were not encoded with it.
     """
 
     text: str
@@ -103,15 +102,18 @@ class QuestionView:
         cls, index: Index, text: str, vector: Vectors | None = None, hop_vector: Vectors | None = None
     ) -> QuestionView:
         """Analyse ``text`` over ``index``; encodes it unless its vector is given."""
+        pieces = None
         if vector is None:
-            vector = query_vectors(index.encoder, [text])[0]
+            query = index.query(text)
+            assert query.vector is not None  # an index's query has one
+            vector, pieces = query.vector, query.pieces
         if hop_vector is None:
             hop_vector = vector
         terms = term_hashes(text)
         idf = index.terms.idf(terms)
         named = _named_titles(index, text)
         weights = idf / max(float(idf.sum()), 1e-9)
-        return cls(text, vector, hop_vector, terms, weights, named, question_form(text, len(named)))
+        return cls(text, vector, hop_vector, terms, weights, named, question_form(text, len(named)), pieces)
 
     def agreement(self, terms: NDArray[np.uint32]) -> float:
         """Return the weighted share of the question's terms that are among ``terms``, sorted."""

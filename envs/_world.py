@@ -20,7 +20,7 @@ from ..graph._knowledge_graph import GROUPS
 from ..index.index import Index
 from ..retrievers._fusion import reciprocal_rank_fusion
 from ..retrievers.protocols import Encoder, SubIndex, query_vectors
-from ..retrievers.records import Hits, Passage, Query, Rows
+from ..retrievers.records import Hits, Passage, Query, Rows, Vectors
 from ..retrievers.words._terms import analyse, hashes_of, term_hashes
 from ._question_view import PairFeatures, QuestionView, similarity, standardised
 from .settings import SEEN, STATIC, SUB_INDEXES, EnvironmentSettings
@@ -211,8 +211,16 @@ class QuestionWorld:
 
     def late_scores(self, rows: Rows) -> NDArray[np.float32] | None:
         """Return how well the question's word pieces fit each row, float32 [n]; None where no pieces are kept."""
-        pieces = getattr(self.index, "pieces", None)
-        return None if pieces is None or self.view.pieces is None else pieces.score(self.view.pieces, rows)
+        if self.index.pieces is None or self._pieces is None:
+            return None
+        return self.index.pieces.score(self._pieces, rows)
+
+    @cached_property
+    def _pieces(self) -> Vectors | None:
+        """The question's word pieces; encoded where the question was without them, as in training."""
+        if self.view.pieces is not None:
+            return self.view.pieces
+        return self.index.query(self.view.text).pieces
 
     @property
     def form(self) -> NDArray[np.float32]:

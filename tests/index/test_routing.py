@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fixtures.searches import FEATURE
-from trailhound import Document, EnvironmentSettings, Index, IndexSettings
+from trailhound import Document, EnvironmentSettings, Index
 from trailhound.agent._policy_file import load_policy
 from trailhound.cli import main
 from trailhound.demo._encyclopedia import generate, write_beir
