@@ -18,6 +18,8 @@ from ..index._segmented_graph import SegmentedGraph
 from ..index.index import Index
 from ..retrievers._fusion import reciprocal_rank_fusion
 from ..retrievers.records import Hits, Query, Rows, Vectors
+from ..retrievers.words._terms import term_hashes
+from ._confidence import Asked, Confidence
 from ._rollout import Decision
 
 if TYPE_CHECKING:
@@ -52,7 +54,8 @@ class Ranked:
         actions: actions taken, or steps of the fixed pipeline.
         calls: sub-index calls and hops.
         asked: the policy's calls by sub-index, and ``hop``; empty for a fixed system.
-        confidence: that what was taken is all the evidence; None where the system does not say.
+        confidence: that the first five hold all the evidence; None where the system does not say.
+        unanswered: whether it is so low that the corpus probably does not answer.
         spent: what the policy paid for them, in recall (0 for a fixed system).
     """
 
@@ -64,6 +67,7 @@ class Ranked:
     calls: int = 0
     spent: float = 0.0
     confidence: float | None = None
+    unanswered: bool = False
     asked: Mapping[str, int] = field(default_factory=dict)
 
     def to_read(self, most: int) -> Rows:
@@ -80,13 +84,16 @@ class FixedSystem:
     """Lexical, dense; both ordered by late interaction; the fusion of both, and from it one hop or PageRank.
 
     With tuned queries those give the vectors instead of the index's own encoder, and the fusion has learned weights
-    where they have some; otherwise it is reciprocal rank fusion.
+    where they have some; otherwise it is reciprocal rank fusion. How sure a search is says ``confidence``, where it is
+    given.
 
     Raises:
         PolicyError: when late interaction is to answer, and the index keeps no word pieces.
     """
 
-    def __init__(self, index: Index, kind: str, queries: TunedQueries | None = None) -> None:
+    def __init__(
+        self, index: Index, kind: str, queries: TunedQueries | None = None, confidence: Confidence | None = None
+    ) -> None:
         if kind == LATE and index.pieces is None:
             raise PolicyError(
                 f"{index.path} keeps no word pieces, which late interaction compares: build it again with"
@@ -95,6 +102,7 @@ class FixedSystem:
         self._index = index
         self._kind = kind
         self._queries = queries
+        self._confidence = confidence
         self.name = f"fixed system: {kind}" + (f", queries tuned in {queries.name}" if queries else "")
         self._lock = Lock()
         self._walked: KnowledgeGraph | SegmentedGraph | None = None
@@ -103,18 +111,36 @@ class FixedSystem:
     def rank(self, question: str, limit: int) -> Ranked:
         """Return at most ``limit`` passages."""
         index = self._index
-        wide = max(limit, DEPTH)
+        wide = max(limit, COMPARED if self._kind == LATE else DEPTH)
         if self._kind == "lexical":
-            return _ranked([("ask the lexical index", index.lexical.search(Query(question), limit))])
+            by_words = index.lexical.search(Query(question), wide)
+            ranked = _ranked([("ask the lexical index", _first(by_words, limit))])
+            return self._sure(question, by_words, None, ranked)
         query = index.query(question) if self._queries is None else self._queries.query(question)
+        assert query.vector is not None
+        by_words, by_vector = index.lexical.search(query, wide), index.dense.search(query, wide)
         if self._kind == "dense":
-            return _ranked([("ask the dense index", index.dense.search(query, limit))])
-        if self._kind == LATE:
-            return self._compare(query, limit)
-        steps = [
-            ("ask the lexical index", index.lexical.search(query, wide)),
-            ("ask the dense index", index.dense.search(query, wide)),
-        ]
+            ranked = _ranked([("ask the dense index", _first(by_vector, limit))])
+        elif self._kind == LATE:
+            ranked = self._compare(query, by_words, by_vector, limit)
+        else:
+            ranked = self._combined(question, query, by_words, by_vector, limit)
+        return self._sure(question, by_words, (query.vector, by_vector), ranked)
+
+    def _sure(self, question: str, by_words: Hits, by_vector: tuple[Vectors, Hits] | None, ranked: Ranked) -> Ranked:
+        """Say how sure a search over texts is, by what the question's words and its vector found."""
+        index = self._index
+        if self._confidence is None or index.facts is not None:
+            return ranked
+        named = frozenset(row for mention in index.entity.mentions(question) for row in mention.rows)
+        asked = Asked(index, term_hashes(question), named, by_words, by_vector)
+        stated = self._confidence.of("words" if by_vector is None else "vectors", asked.signals(ranked.rows))
+        return replace(ranked, confidence=stated.confidence, unanswered=stated.unanswered)
+
+    def _combined(self, question: str, query: Query, by_words: Hits, by_vector: Hits, limit: int) -> Ranked:
+        """Fuse what words and vector found, and go on from there where the system does."""
+        index, wide = self._index, max(limit, DEPTH)
+        steps = [("ask the lexical index", by_words), ("ask the dense index", by_vector)]
         identified = _identified(index, question, steps[0][1].rows)
         if len(identified):
             steps.append(("look up the identifiers of the question", identified))
@@ -123,20 +149,17 @@ class FixedSystem:
             return self._follow(query, fused, steps, limit)
         if self._kind != "ppr":
             calls = len(steps)
-            steps.append(("fuse the rankings", Hits(fused.rows[:limit], fused.scores[:limit])))
+            steps.append(("fuse the rankings", _first(fused, limit)))
             return _ranked(steps, calls=calls)
         steps.append(("walk the graph from what was found and named", self._walk(question, fused, limit)))
         return _ranked(steps)
 
-    def _compare(self, query: Query, limit: int) -> Ranked:
+    def _compare(self, query: Query, by_words: Hits, by_vector: Hits, limit: int) -> Ranked:
         """Order what lexical and dense search find by late interaction."""
-        index, wide = self._index, max(limit, COMPARED)
+        index = self._index
         assert index.pieces is not None
         assert query.pieces is not None
-        steps = [
-            ("ask the lexical index", index.lexical.search(query, wide)),
-            ("ask the dense index", index.dense.search(query, wide)),
-        ]
+        steps = [("ask the lexical index", by_words), ("ask the dense index", by_vector)]
         rows = np.unique(np.concatenate([hits.rows for _, hits in steps]))
         scores = index.pieces.score(query.pieces, rows)
         order = np.lexsort((rows, -scores))[:limit]
@@ -179,6 +202,10 @@ class FixedSystem:
         scores = pagerank.personalised(seeds)
         order = np.argsort(-scores, kind="stable")[: min(limit, int((scores > 0).sum()))]
         return Hits(order.astype(np.int64), scores[order].astype(np.float32))
+
+
+def _first(hits: Hits, limit: int) -> Hits:
+    return Hits(hits.rows[:limit], hits.scores[:limit])
 
 
 def _identified(index: Index, question: str, lexical: Rows) -> Hits:

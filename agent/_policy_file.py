@@ -23,9 +23,9 @@ from ..retrievers._hashed_files import fingerprint, read_listed, read_sealed_jso
 from ..retrievers.protocols import Encoder
 from ..retrievers.vectors._encoder import MiniLMEncoder
 from ..retrievers.vectors._minilm import Adapter, load_adapter, save_adapter
+from ._confidence import Confidence
 from ._network_settings import NetworkSettings
 from ._ranker import Ranker
-from ._rollout import Confidence
 from ._scorer import NumpyScorer
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ class LoadedPolicy:
         settings: the environment it was trained in.
         encoder: name of the encoder whose vectors it knows.
         training: what ``policy.json`` says of its training.
-        confidence: how sure it is that its evidence is complete; None where training did not come to its end.
+        confidence: how sure searches are that their first passages hold all the evidence; None where training did not
+            come to its end.
         adapter: what makes the built-in encoder its hop encoder.
         ranker: puts what a search has seen in order; None where training did not come to its end, and over facts.
     """
@@ -149,6 +150,15 @@ def save_confidence(folder: Path, confidence: Confidence) -> None:
     write_sealed_json(folder / DESCRIPTION, _read_description(folder) | {"confidence": confidence.to_json()})
 
 
+def load_confidence(folder: Path) -> Confidence | None:
+    """Load from a policy how sure searches are, of fixed systems too; None where its training did not come to its end.
+
+    Raises:
+        PolicyError: when the folder holds no policy, or it is damaged.
+    """
+    return _confidence(folder, _read_description(folder))
+
+
 def load_policy(folder: Path) -> LoadedPolicy:
     """Load a policy; every file is held against its hash.
 
@@ -164,8 +174,6 @@ def load_policy(folder: Path) -> LoadedPolicy:
         encoder, training = str(description["encoder"]), dict(description["training"])
         architecture = NetworkSettings(**description["network"])
         settings = EnvironmentSettings(**description["environment"])
-        fitted = description.get("confidence")
-        confidence = None if fitted is None else Confidence.from_json(fitted)
         weights = load(read_listed(folder / WEIGHTS, description["files"][WEIGHTS], PolicyError, _REMEDY))
         architecture.check(weights)
         listed = description["files"].get(RANKER)
@@ -179,7 +187,16 @@ def load_policy(folder: Path) -> LoadedPolicy:
     adapter = None if wanted is None else load_adapter(folder)
     if adapter is not None and adapter.digest != wanted:
         raise PolicyError(f"the hop encoder in {folder} is not the one that the policy was trained with: train again")
+    confidence = _confidence(folder, description)
     return LoadedPolicy(architecture, weights, settings, encoder, training, adapter, confidence, ranker)
+
+
+def _confidence(folder: Path, description: Mapping[str, Any]) -> Confidence | None:
+    fitted = description.get("confidence")
+    try:
+        return None if fitted is None else Confidence.from_json(fitted)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise PolicyError(f"the policy in {folder} is damaged ({shorten(str(error), 200)}): {_REMEDY}") from error
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

@@ -1,11 +1,10 @@
-"""Runs the policy over questions, greedily: what it found, in order, and how sure it is that this is everything."""
+"""Runs the policy over questions, greedily: what it found, in order, and how its search ended."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,6 @@ from ..envs._batch import Lane, SearchBatch
 from ..envs._seen import Seen, seen_in
 from ..envs._world import QuestionWorld
 from ..envs.settings import ActionLayout, EnvironmentSettings
-from ..retrievers._calibration import LogisticCurve, fit_curve
 from ..retrievers.records import Rows
 from ._explanation import expand_words
 from ._ranker import Ranker
@@ -33,9 +31,6 @@ SIGNALS = (
     "uncovered",  # idf-weighted share of the question's terms that no evidence has
 )
 """What a search's end is judged by."""
-
-PRIOR_DEVIATION = 1.0
-"""Standard deviation of the prior on each weight of the confidence, over standardised signals."""
 
 
 @dataclass(slots=True)
@@ -83,60 +78,6 @@ class Outcome:
     last_takes: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     signals: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(SIGNALS)))
     seen: Seen | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Confidence:
-    """How sure the policy is that its evidence is complete: a logistic curve over ``SIGNALS``.
-
-    It is fitted at the end of training on searches for the validation questions, which the policy did not learn from:
-    by maximum likelihood with a normal prior (Platt 1999, "Probabilistic Outputs for Support Vector Machines", with
-    several scores instead of one). To see failures too, which a good policy seldom makes, questions are also searched
-    by drawing from the policy.
-
-    Attributes:
-        curve: from the signals of a search to the probability.
-        searches, complete: how many searches it was fitted on, and how many of them were complete.
-    """
-
-    curve: LogisticCurve
-    searches: int
-    complete: int
-
-    @classmethod
-    def fit(cls, signals: NDArray[np.float64], complete: NDArray[np.bool_]) -> Confidence:
-        """Fit it to signals [n, len(SIGNALS)] of n searches, at least one, and whether each was complete, [n]."""
-        # two searches more, one of either kind: all complete, or none, must not fit an infinite intercept
-        inputs = np.vstack((signals, np.repeat(signals.mean(axis=0, keepdims=True), 2, axis=0)))
-        targets = np.append(complete.astype(np.float64), [0.0, 1.0])
-        return cls(fit_curve(inputs, targets, 1 / PRIOR_DEVIATION**2), len(signals), int(complete.sum()))
-
-    def of(self, signals: NDArray[np.float64]) -> float:
-        """Return the probability that a search with these signals, float64 [len(SIGNALS)], took all evidence."""
-        return float(self.curve(signals))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as ``policy.json`` keeps it."""
-        curve = {name: list(numbers) for name, numbers in asdict(self.curve).items() if name != "bias"}
-        fitted = {"bias": self.curve.bias, "searches": self.searches, "complete": self.complete}
-        return {"signals": list(SIGNALS), **curve, **fitted}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Confidence:
-        """Read what :meth:`to_json` gave.
-
-        Raises:
-            ValueError, KeyError, TypeError: when it is something else.
-        """
-        if list(values["signals"]) != list(SIGNALS):
-            raise ValueError(f"the confidence is over the signals {values['signals']}, not {list(SIGNALS)}")
-        weights, means, scales = lists = [
-            tuple(float(number) for number in values[name]) for name in ("weights", "means", "scales")
-        ]
-        if any(len(numbers) != len(SIGNALS) for numbers in lists) or not np.isfinite(lists).all() or min(scales) <= 0:
-            raise ValueError("the confidence has numbers missing, or not finite")
-        curve = LogisticCurve(weights, means, scales, float(values["bias"]))
-        return cls(curve, int(values["searches"]), int(values["complete"]))
 
 
 def search_worlds(

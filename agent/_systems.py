@@ -16,9 +16,10 @@ from ..errors import PolicyError
 from ..graph._facts import FactTable
 from ..index.index import Index
 from ..retrievers.records import Passage, Query, SupportingSentence
+from ._confidence import Confidence, policy_signals
 from ._explanation import explain
 from ._fixed_systems import FIXED, LATE, FixedSystem, Ranked
-from ._policy_file import LoadedPolicy, load_policy
+from ._policy_file import LoadedPolicy, load_confidence, load_policy
 from ._reranking import CANDIDATES, new_order, open_reranker
 from ._rollout import Explain, search_worlds
 from ._scorer import Scorer
@@ -90,6 +91,9 @@ class PolicySystem:
         """Search a world; ``words`` explains each action."""
         how = (self._scorer, self._settings, [world], 1)
         outcome = search_worlds(*how, explain=words, ranker=self._ranker)[0]
+        stated = None
+        if self._confidence is not None:
+            stated = self._confidence.of("policy", policy_signals(world, outcome.ranking, outcome.signals))
         return Ranked(
             outcome.ranking[:limit],
             outcome.scores[:limit],
@@ -98,7 +102,8 @@ class PolicySystem:
             len(outcome.decisions),
             outcome.calls,
             outcome.recall - outcome.total_reward,
-            None if self._confidence is None else self._confidence.of(outcome.signals),
+            None if stated is None else stated.confidence,
+            stated is not None and stated.unanswered,
             outcome.asked,
         )
 
@@ -143,6 +148,12 @@ def shipped_policy() -> Path | None:
     return folder if (folder / "policy.json").is_file() else None
 
 
+def shipped_confidence() -> Confidence | None:
+    """Return how sure searches are by what comes with the package: a fixed system has no policy of its own."""
+    folder = shipped_policy()
+    return None if folder is None else load_confidence(folder)
+
+
 def open_system(
     index: Index,
     name: str | None = None,
@@ -166,7 +177,7 @@ def open_system(
             )
         from ._tuned_queries import TunedQueries  # which imports torch
 
-        fixed = FixedSystem(index, name, TunedQueries(query_encoder, index))
+        fixed = FixedSystem(index, name, TunedQueries(query_encoder, index), shipped_confidence())
         return fixed if reranker is None else RerankedSystem(index, fixed, reranker)
     system = _open_system(index, name, policy)
     return system if reranker is None else RerankedSystem(index, system, reranker)
@@ -178,7 +189,7 @@ def _open_system(index: Index, name: str | None, policy: Path | None) -> System:
     if name in FIXED:
         if policy is not None:
             raise PolicyError(f"the fixed system {name!r} has no use for the policy {policy}: leave one out")
-        return FixedSystem(index, name)
+        return FixedSystem(index, name, confidence=shipped_confidence())
     folder = policy or shipped_policy()
     label = str(policy) if policy is not None else "that comes with the package"
     if folder is not None:
@@ -187,4 +198,4 @@ def _open_system(index: Index, name: str | None, policy: Path | None) -> System:
             return PolicySystem(index, loaded, label, exhaustive=name == "exhaustive")
     elif name is not None:
         raise PolicyError(f"the system {name!r} needs a policy: train one, and give its folder")
-    return FixedSystem(index, "hybrid")
+    return FixedSystem(index, "hybrid", confidence=shipped_confidence())

@@ -90,8 +90,10 @@ class SearchResult:
         answered_by: which policy or fixed system this is from.
         milliseconds: that the search took.
         calls: sub-index calls and hops.
-        confidence: the probability that the passages taken are all the evidence there is; None for a fixed system, and
-            for a policy whose training did not come to its end.
+        confidence: the probability that the first five passages of the ranking hold all the evidence there is; None for
+            a policy whose training did not come to its end.
+        unanswered: whether the corpus probably does not answer the question: nineteen of twenty that were answered
+            looked better.
         answer: what the reader makes of the evidence, ``stated`` or a guess; None when there is no reader, or nothing
             to read. It is read when it is first looked at, which the milliseconds do not hold.
         written: what a language model answered from the evidence, its citations checked: ``[1]`` is the evidence of
@@ -107,6 +109,7 @@ class SearchResult:
     confidence: float | None = None
     answer: LaterField[Answer | None] = LaterField(None)  # noqa: RUF009 - a descriptor
     written: WrittenAnswer | None = None
+    unanswered: bool = False
 
     def context(self, token_budget: int, count_tokens: Callable[[str], int] | None = None) -> str:
         """Pack the evidence into a prompt: ``[rank] title (file, page)``, then its text, best passages first.
@@ -235,6 +238,7 @@ class SearchAgent:
             ranked.confidence,
             Later(lambda: self._answer(text, read)),
             written,
+            unanswered=ranked.unanswered,
         )
 
     def search_many(

@@ -34,6 +34,8 @@ def print_result(result: SearchResult, whole_path: bool) -> None:
 
 
 def _page(result: SearchResult, whole_path: bool) -> Iterator[str]:
+    if result.unanswered and result.evidence:
+        yield "Probably not answered here. What comes nearest:"
     if result.written is not None:
         yield from _written(result.written)
     else:
@@ -52,16 +54,16 @@ def _page(result: SearchResult, whole_path: bool) -> Iterator[str]:
     yield f"{'by' if whole_path else '      by'} the {printable(result.answered_by)}: {effort}"
     if result.confidence is not None:
         margin = "" if whole_path else "      "
-        yield f"{margin}that the evidence is complete has a probability of {result.confidence:.2f}"
+        yield f"{margin}that these hold all the evidence has a probability of {result.confidence:.2f}"
 
 
 def _headline(result: SearchResult) -> Iterator[str]:
-    """Say the answer where the reader is sure of it, else the sentence that agrees best with the question."""
+    """Say the answer where reader and search are sure of it, else the sentence that agrees best with the question."""
     answer = result.answer
     found = [evidence for evidence in result.evidence if answer is not None and evidence.passage.id == answer.passage]
     if not result.evidence:
         yield "Nothing was found."
-    elif answer is not None and answer.stated:
+    elif answer is not None and answer.stated and not result.unanswered:
         yield f"Answer: {_ON}{_plain(answer.text)}{_OFF} (probability {answer.probability:.2f})"
         if found:
             yield from _quoted(found[0], answer.start, answer.end)

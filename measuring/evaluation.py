@@ -48,8 +48,8 @@ class Evaluation:
         figures: metric -> value over all questions.
         by_type: type of question -> metric -> value; empty when the questions have no types.
         run: the rankings, of what is judged: documents where the labels name documents, else passages.
-        confidences, complete: of each question, in order: how sure the system was that it took all the evidence, and
-            whether it did; empty where the system does not say.
+        confidences, complete: of each question, in order: how sure the system was that its first five hold all the
+            evidence, and whether they do; empty where the system does not say.
         unmatched: supporting labels that name nothing in the index; they count as not found.
         notes: what else has to be known to read the figures, in words.
     """
@@ -206,7 +206,11 @@ def _passage_figures(
         taken = recall(one.taken, qrels.get(question.id, {}), len(one.taken))
         figures[question.id]["return"] = taken - found.spent
         if found.confidence is not None:
-            figures[question.id] |= {"confidence": found.confidence, "complete": float(taken > 1 - 1e-9)}
+            figures[question.id] |= {
+                "confidence": found.confidence,
+                "complete": figures[question.id]["all_recall@5"],
+                "unanswered": float(found.unanswered),
+            }
     return figures
 
 
@@ -268,6 +272,7 @@ def _summary(per_question: dict[str, dict[str, float]]) -> dict[str, float]:
             figures["answer_stated_precision"] = right / figures["answer_stated"]
     if "confidence" in figures:
         figures["confidence_mean"] = figures.pop("confidence")
+        figures["unanswered_mean"] = figures.pop("unanswered")
         figures["complete_mean"] = figures.pop("complete")
         sure = np.array([(values["confidence"], values["complete"]) for values in per_question.values()])
         figures["calibration_error"] = calibration_error(sure[:, 0], sure[:, 1] == 1)

@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ...agent._confidence import LOOKED_AT, SIGNALS, TOP, Asked, Confidence, Examples, policy_signals
 from ...agent._network import PolicyNetwork
-from ...agent._rollout import Confidence, search_worlds
+from ...agent._ranker import Ranker
+from ...agent._rollout import Outcome, search_worlds
+from ...agent._scorer import Scorer
 from ...envs._fact_world import FactWorld
 from ...envs._world import QuestionWorld
 from ...envs.settings import EnvironmentSettings
+from ...retrievers._fusion import reciprocal_rank_fusion
+from ...retrievers.protocols import Encoder
 from ...retrievers.records import Rows
+from ._unanswerable import unanswerable
 from ._workers import ALONE, Team
 
-TOP = 5
-
 DRAWS = 3
-"""Searches of each validation question by drawing from the policy, besides the greedy one."""
+"""Searches of each validation question over facts by drawing from the policy, besides the greedy one."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedSearch:
+    """What a search ended with, and what is known of its question.
+
+    Attributes:
+        system, kind: which system ranked, and which signals it has: see ``SIGNALS``.
+        signals: float64 [k].
+        complete: whether the first passages hold all the evidence.
+        answerable: whether there is any.
+    """
+
+    system: str
+    kind: str
+    signals: NDArray[np.float64]
+    complete: bool
+    answerable: bool
 
 
 def validate(
@@ -62,24 +86,61 @@ def reciprocal_rank(world: FactWorld, ranking: Rows) -> float:
 
 
 def calibrate(
-    network: PolicyNetwork,
+    network: Scorer,
     settings: EnvironmentSettings,
     worlds: Sequence[QuestionWorld],
     rng: np.random.Generator,
     team: Team = ALONE,
+    ranker: Ranker | None = None,
+    hop_encoder: Encoder | None = None,
 ) -> Confidence | None:
-    """Fit how sure the policy is that its evidence is complete, on searches of ``worlds`` (with supporting passages).
+    """Fit how sure searches are, on searches of ``worlds`` (with supporting passages) and of such as have no answer.
 
-    Each is searched greedily, and ``DRAWS`` times by drawing from the policy: its own failures are few. None where no
-    world has a supporting passage. In a team every worker searches its own worlds.
+    Beside the policy's ranking those of the fixed systems are judged. Over facts every question has its answer: to see
+    failures too, each is also searched ``DRAWS`` times by drawing from the policy. None where no world has a supporting
+    passage. In a team every worker searches its own worlds.
     """
-    network.eval()
     searched = [world for world in worlds if world.gold]
-    outcomes = search_worlds(network, settings, searched)
-    for _ in range(DRAWS):
-        outcomes += search_worlds(network, settings, searched, draw=rng)
-    ends = team.joined([(outcome.signals, outcome.recall) for outcome in outcomes])
-    if not ends:
-        return None
-    complete = np.array([recall > 1 - 1e-6 for _, recall in ends])
-    return Confidence.fit(np.array([signals for signals, _ in ends]), complete)
+    of_texts = [world for world in searched if not isinstance(world, FactWorld)]
+    asked = [*searched, *unanswerable(of_texts, rng, hop_encoder)]
+    ends = list(zip(asked, search_worlds(network, settings, asked, ranker=ranker), strict=True))
+    over_facts = [world for world in searched if isinstance(world, FactWorld)]
+    for _ in range(DRAWS if over_facts else 0):
+        ends += zip(over_facts, search_worlds(network, settings, over_facts, draw=rng), strict=True)
+    seen = [judged for world, outcome in ends for judged in judged_searches(world, outcome)]
+    examples = examples_of(team.joined(seen))
+    return Confidence.fit(examples) if examples else None
+
+
+def judged_searches(world: QuestionWorld, outcome: Outcome) -> Iterator[JudgedSearch]:
+    """Yield a policy's search, and those that fixed systems would make for the same question."""
+    yield _judged("policy", "policy", world, outcome.ranking, policy_signals(world, outcome.ranking, outcome.signals))
+    if isinstance(world, FactWorld):
+        return
+    asked = Asked.of(world)
+    assert asked.vector is not None
+    lexical, dense = asked.lexical, asked.vector[1]
+    hybrid = reciprocal_rank_fusion([lexical, dense], LOOKED_AT)
+    yield _judged("lexical", "words", world, lexical.rows, replace(asked, vector=None).signals(lexical.rows))
+    for system, hits in (("dense", dense), ("hybrid", hybrid)):
+        yield _judged(system, "vectors", world, hits.rows, asked.signals(hits.rows))
+
+
+def _judged(system: str, kind: str, world: QuestionWorld, rows: Rows, signals: NDArray[np.float64]) -> JudgedSearch:
+    answerable = bool(world.gold)
+    complete = answerable and world.labels_met(rows[:TOP].tolist()) == len(world.gold)
+    return JudgedSearch(system, kind, signals, complete, answerable)
+
+
+def examples_of(searches: Sequence[JudgedSearch]) -> dict[str, Examples]:
+    """Return searches by kind, as a confidence is fitted to them; kinds without any are left out."""
+    of_kind = {kind: [one for one in searches if one.kind == kind] for kind in SIGNALS}
+    return {
+        kind: Examples(
+            np.array([one.signals for one in ones]),
+            np.array([one.complete for one in ones]),
+            np.array([one.answerable for one in ones]),
+        )
+        for kind, ones in of_kind.items()
+        if ones
+    }

@@ -260,9 +260,9 @@ class _Run:
         """Fit how sure the kept policy is of its searches, on the validation questions."""
         policy = load_policy(self.out)
         policy.network.to(self.network.device).fact_table = self.network.fact_table
-        draws = self._seeded(2**31 + 2)
-        confidence = calibrate(policy.network, self.settings, self.validated, draws, self.team)
-        if confidence is not None:
+        hop_encoder = policy.hop_encoder(self.team.threads) if self.encoder == BUILT_IN else None
+        how = (self.settings, self.validated, self._seeded(2**31 + 2), self.team, policy.ranker, hop_encoder)
+        if (confidence := calibrate(policy.network.eval(), *how)) is not None:
             self.team.first(lambda: save_confidence(self.out, confidence))
 
     @property

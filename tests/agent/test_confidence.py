@@ -1,79 +1,106 @@
-"""A stated confidence is a probability: what it says of many searches is what happened to them."""
+"""A stated confidence is a probability, and low where the corpus does not answer."""
 
 from __future__ import annotations
 
 import json
-import math
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from trailhound.agent._rollout import PRIOR_DEVIATION, SIGNALS, Confidence
-from trailhound.retrievers._calibration import brier_score, calibration_error
+from trailhound.agent._confidence import KEPT, OF_VECTORS, OF_WORDS, SIGNALS, Asked, Confidence, Examples, _fitted
+from trailhound.index.index import Index
+from trailhound.retrievers._calibration import calibration_error
+from trailhound.retrievers.records import Hits
+from trailhound.retrievers.words._terms import term_hashes
 
-WIDTH = len(SIGNALS)
+Drawn = tuple[Examples, NDArray[np.float64]]
 
 
-def sampled(count: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-    """Return signals, truth drawn from a known logistic law of two of them, and the law's probabilities."""
+def drawn(count: int, seed: int, kind: str = "vectors") -> Drawn:
+    """Return searches by a known law, and the law's probabilities that all evidence stands first."""
     rng = np.random.default_rng(seed)
-    signals = rng.normal(size=(count, WIDTH)) * np.arange(1, WIDTH + 1) + 3
-    chances = 1 / (1 + np.exp(-(1.5 + 2.0 * (signals[:, 0] - 3) - 0.5 * (signals[:, 1] - 3))))
-    return signals, rng.random(count) < chances, chances
+    signals = rng.normal(size=(count, len(SIGNALS[kind])))
+    there = 1 / (1 + np.exp(-(1.0 + 3.0 * signals[:, 0])))
+    first = 1 / (1 + np.exp(-(0.5 - 2.0 * signals[:, 1])))
+    answerable = rng.random(count) < there
+    return Examples(signals, answerable & (rng.random(count) < first), answerable), there * first
 
 
 def test_a_known_law_is_found_again() -> None:
-    signals, truth, _ = sampled(4000, 0)
-    fitted = Confidence.fit(signals, truth)
-    new, happened, chances = sampled(2000, 1)
-    stated = np.array([fitted.of(one) for one in new])
+    confidence = Confidence.fit({"vectors": drawn(6000, 0)[0]})
+    new, chances = drawn(3000, 1)
+    stated = np.array([confidence.of("vectors", one).confidence for one in new.signals])
     assert np.abs(stated - chances).mean() < 0.02
-    assert calibration_error(stated, happened) < 0.03
-    assert brier_score(stated, happened) == pytest.approx(brier_score(chances, happened), abs=0.003)
+    assert calibration_error(stated, new.complete) < 0.03
 
 
-def test_the_fit_is_the_greatest_posterior() -> None:
-    signals, truth, _ = sampled(60, 2)
-    fitted = Confidence.fit(signals, truth)
-
-    def loss(weights: NDArray[np.float64]) -> float:
-        scores = weights[0] + ((signals - fitted.curve.means) / fitted.curve.scales) @ weights[1:]
-        own = np.where(truth, np.log1p(np.exp(-scores)), np.log1p(np.exp(scores))).sum()
-        both = math.log1p(math.exp(-weights[0])) + math.log1p(math.exp(weights[0]))  # the two searches of either kind
-        return float(own + both + (weights[1:] ** 2).sum() / 2 / PRIOR_DEVIATION**2)
-
-    best = np.array([fitted.curve.bias, *fitted.curve.weights])
-    for k in range(WIDTH + 1):
-        for step in (-0.01, 0.01):
-            moved = best.copy()
-            moved[k] += step
-            assert loss(moved) > loss(best)
+def test_one_in_twenty_answered_questions_is_refused_and_most_of_the_others() -> None:
+    examples, _ = drawn(3000, 2)
+    confidence = Confidence.fit({"vectors": examples})
+    refused = np.array([confidence.of("vectors", one).unanswered for one in examples.signals])
+    assert refused[examples.answerable].mean() == pytest.approx(1 - KEPT, abs=0.002)
+    assert refused[~examples.answerable].mean() > 0.4
 
 
-def test_the_mean_confidence_is_the_share_that_was_complete() -> None:
-    signals, truth, _ = sampled(500, 3)
-    fitted = Confidence.fit(signals, truth)
-    stated = np.mean([fitted.of(one) for one in signals])
-    assert stated == pytest.approx(truth.mean(), abs=0.005)
-    assert (fitted.searches, fitted.complete) == (500, int(truth.sum()))
+def test_the_mean_probability_is_the_share() -> None:
+    examples, _ = drawn(500, 3)
+    curve = _fitted(examples.signals, examples.answerable)
+    assert curve(examples.signals).mean() == pytest.approx(examples.answerable.mean(), abs=0.005)
 
 
 @pytest.mark.parametrize("happened", [True, False])
-def test_one_kind_of_search_alone_is_neither_certain_nor_an_error(happened: bool) -> None:
-    signals, _, _ = sampled(30, 4)
-    fitted = Confidence.fit(signals, np.full(30, happened))
-    for one in signals:
-        assert 0.001 < fitted.of(one) < 0.999
-        assert (fitted.of(one) > 0.5) == happened
+def test_searches_that_all_ended_alike_do_not_make_it_certain(happened: bool) -> None:
+    signals = np.random.default_rng(4).normal(size=(30, len(OF_WORDS)))
+    examples = Examples(signals, np.full(30, happened), np.ones(30, np.bool_))
+    confidence = Confidence.fit({"words": examples})
+    stated = [confidence.of("words", one) for one in signals]
+    assert all(0 < one.confidence < 1 and abs(one.confidence - happened) < 0.1 for one in stated)
+    assert not any(one.unanswered for one in stated), "nothing without an answer was seen"
 
 
-def test_signals_that_never_change_say_nothing() -> None:
-    fitted = Confidence.fit(np.ones((10, WIDTH)), np.arange(10) < 7)
-    assert fitted.of(np.ones(WIDTH)) == pytest.approx(8 / 12)
-    assert math.isfinite(fitted.of(np.zeros(WIDTH)))
+def test_it_survives_its_file() -> None:
+    confidence = Confidence.fit({kind: drawn(200, 5, kind)[0] for kind in SIGNALS})
+    assert Confidence.from_json(json.loads(json.dumps(confidence.to_json()))) == confidence
 
 
-def test_it_comes_back_from_json_equal() -> None:
-    signals, truth, _ = sampled(50, 5)
-    fitted = Confidence.fit(signals, truth)
-    assert Confidence.from_json(json.loads(json.dumps(fitted.to_json()))) == fitted
+def asked(index: Index, text: str) -> Asked:
+    query = index.query(text)
+    assert query.vector is not None
+    named = frozenset(row for mention in index.entity.mentions(text) for row in mention.rows)
+    lists = index.lexical.search(query, 50), index.dense.search(query, 50)
+    return Asked(index, term_hashes(text), named, lists[0], (query.vector, lists[1]))
+
+
+def test_the_words_that_are_missing_are_seen(small_index: Index) -> None:
+    passage = small_index.store.passage(0)
+    words = passage.text.split()[:8]
+    rows = np.array([0, 1, 2, 3, 4])
+    whole, strange = (
+        dict(zip(SIGNALS["vectors"], asked(small_index, text).signals(rows).tolist(), strict=True))
+        for text in (" ".join(words), f"{' '.join(words)} qwyxzzq")
+    )
+    assert whole["unknown"] == whole["unseen"] == 0
+    assert whole["covered_first"] == pytest.approx(1)
+    assert strange["unknown"] == pytest.approx(strange["unseen"])
+    assert strange["unknown"] > 0.1
+    assert strange["covered_first"] == pytest.approx(1 - strange["unknown"])
+    assert strange["rarest_known"] == strange["rarest_seen"] == 0
+
+
+def test_it_is_nearer_to_what_is_there(small_index: Index) -> None:
+    text = small_index.store.passage(7).text[:200]
+    near, far = (asked(small_index, one) for one in (text, "zzyx qqwv bbnm"))
+    signals = [one.signals(one.vector[1].rows) for one in (near, far) if one.vector is not None]
+    first, second = (dict(zip(SIGNALS["vectors"], one.tolist(), strict=True)) for one in signals)
+    for name in ("nearest", "near_first", "as_near", "matched"):
+        assert first[name] > second[name], name
+
+
+def test_nothing_found_is_no_error(small_index: Index) -> None:
+    nothing = Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
+    words = Asked(small_index, term_hashes(""), frozenset(), nothing)
+    assert words.signals(nothing.rows).shape == (len(OF_WORDS),)
+    vector = np.ones(small_index.encoder.dimension, np.float32)
+    both = Asked(small_index, term_hashes("tin"), frozenset(), nothing, (vector, nothing))
+    assert np.isfinite(both.signals(nothing.rows)).all()
+    assert len(both.signals(nothing.rows)) == len(OF_WORDS) + len(OF_VECTORS)

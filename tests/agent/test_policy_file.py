@@ -19,10 +19,10 @@ import torch
 import trailhound
 from safetensors.torch import load_file, save_file
 from trailhound import EnvironmentSettings
+from trailhound.agent._confidence import SIGNALS, Confidence
 from trailhound.agent._network import PolicyNetwork, as_tensors
 from trailhound.agent._network_settings import NetworkSettings
-from trailhound.agent._policy_file import load_policy, save_confidence, save_policy
-from trailhound.agent._rollout import Confidence
+from trailhound.agent._policy_file import load_confidence, load_policy, save_confidence, save_policy
 from trailhound.envs.settings import QUESTION
 from trailhound.errors import PolicyError
 from trailhound.learning.policy._paths import Steps
@@ -235,7 +235,8 @@ def test_a_copied_policy_folder_is_a_policy(folder: Path, tmp_path: Path) -> Non
     assert load_policy(tmp_path / "copy").encoder == "some-encoder"
 
 
-SURE = Confidence(LogisticCurve((0.5,) * 6, (0.0,) * 6, (1.0,) * 6, -1.0), 40, 30)
+WIDTH = len(SIGNALS["policy"])
+SURE = Confidence({}, {"policy": LogisticCurve((0.5,) * WIDTH, (0.0,) * WIDTH, (1.0,) * WIDTH, -1.0)}, {}, 40)
 
 
 def test_confidence_joins_what_was_saved(folder: Path) -> None:
@@ -243,7 +244,7 @@ def test_confidence_joins_what_was_saved(folder: Path) -> None:
     weights = (folder / "policy.safetensors").read_bytes()
     save_confidence(folder, SURE)
     loaded = load_policy(folder)
-    assert loaded.confidence == SURE
+    assert loaded.confidence == SURE == load_confidence(folder)
     assert loaded.training == {"seed": 7}
     assert (folder / "policy.safetensors").read_bytes() == weights
     with pytest.raises(PolicyError, match="holds no policy"):
@@ -253,16 +254,16 @@ def test_confidence_joins_what_was_saved(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("weights", [0.5] * 5),
-        ("scales", [1.0] * 5 + [0.0]),
-        ("means", ["x"] * 6),
+        ("weights", [0.5] * (WIDTH - 1)),
+        ("scales", [1.0] * (WIDTH - 1) + [0.0]),
+        ("means", ["x"] * WIDTH),
         ("bias", None),
         ("signals", ["stop"]),
     ],
 )
 def test_damaged_confidence_is_refused(name: str, value: object, folder: Path) -> None:
     save_confidence(folder, SURE)
-    change(folder, lambda description: description["confidence"].update({name: value}))
+    change(folder, lambda description: description["confidence"]["complete"]["policy"].update({name: value}))
     with pytest.raises(PolicyError, match="is damaged"):
         load_policy(folder)
 

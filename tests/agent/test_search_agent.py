@@ -261,16 +261,22 @@ def test_to_json_is_plain_and_comes_back_equal(results: list[SearchResult]) -> N
         assert value["question"] == result.question
         assert value["evidence"][0]["passage"]["id"] == result.evidence[0].passage.id
         assert value["path"][0]["action"] == result.path[0].action
-        told = {"answered_by", "milliseconds", "calls", "confidence", "answer", "written"}
+        told = {"answered_by", "milliseconds", "calls", "confidence", "answer", "written", "unanswered"}
         assert set(value) == {"question", "evidence", "path", *told}
 
 
-def test_a_policy_says_how_sure_it_is_and_a_fixed_system_does_not(
-    results: list[SearchResult], small_index: Index
+@pytest.mark.parametrize("system", [None, "lexical", "dense", "hybrid", "hops", "ppr"])
+def test_every_system_says_how_sure_it_is(
+    system: str | None, encyclopedia: Encyclopedia, small_index: Index, tiny_run: Path
 ) -> None:
-    assert all(result.confidence is not None and 0 < result.confidence < 1 for result in results)
-    assert len({result.confidence for result in results}) > 1
-    assert SearchAgent(small_index, system="hybrid").search("Who founded it?").confidence is None
+    agent = SearchAgent(small_index, tiny_run) if system is None else SearchAgent(small_index, system=system)
+    sure = [agent.search(question.text).confidence for question in encyclopedia.questions[:6]]
+    assert all(one is not None and 0 < one < 1 for one in sure)
+    assert len(set(sure)) > 1
+    nonsense = agent.search("SELECT zzyxq FROM qqwv WHERE bbnm = 1")
+    assert nonsense.unanswered
+    assert nonsense.confidence is not None
+    assert nonsense.confidence < min(one for one in sure if one is not None)
 
 
 def result_of(*passages: tuple[str, str]) -> SearchResult:

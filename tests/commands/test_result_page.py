@@ -74,6 +74,14 @@ def test_the_page_is_that_of_the_sentence(tmp_path: Path, hashing_encoder: Encod
     assert capsys.readouterr().out.count("m.pdf, page 3") == 2
 
 
+def test_what_is_probably_not_answered_is_said_so(capsys: Capture) -> None:
+    answer = Answer("half", 0.9, "f#0", 35, 39)
+    print_result(replace(result(passage(), answer=answer), unanswered=True, confidence=0.03), whole_path=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["Probably not answered here. What comes nearest:", "Best sentence:"]
+    assert lines[-1].strip() == "that these hold all the evidence has a probability of 0.03"
+
+
 def test_the_best_sentence_comes_first_then_the_passages(capsys: Capture) -> None:
     print_result(result(passage(line=3), passage("It sails to Veld.", "", page=2, source="a.pdf")), whole_path=False)
     assert capsys.readouterr().out.split("\n\n")[:3] == [

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from shutil import copytree
 from xml.etree import ElementTree
 
 import ir_measures
@@ -16,6 +17,7 @@ from trailhound.demo._encyclopedia import Encyclopedia
 from trailhound.envs.settings import SUB_INDEXES
 from trailhound.errors import PolicyError, QuestionsError
 from trailhound.measuring._metrics import read_run
+from trailhound.retrievers._hashed_files import write_sealed_json
 from trailhound.retrievers.questions._labelled import load_questions
 
 KEYS = {
@@ -38,7 +40,7 @@ KEYS = {
     "answer_stated_precision",
     "questions",
 }
-SURE = {"confidence_mean", "complete_mean", "calibration_error", "brier_score"}
+SURE = {"confidence_mean", "unanswered_mean", "complete_mean", "calibration_error", "brier_score"}
 """What is told of a system that says how sure it is."""
 ASKED = {f"calls_{name}_mean" for name in (*SUB_INDEXES, "hop")}
 """What is told of a system that chooses what to ask."""
@@ -125,7 +127,7 @@ def test_the_json_is_one_flat_object_with_every_figure(evaluations: dict[str, Ev
         assert written["system"] == evaluation.system
         words = {"system", "labels_unmatched", "notes"}
         assert all(isinstance(value, int | float) for name, value in written.items() if name not in words)
-        assert set(evaluation.figures) == KEYS | (SURE | ASKED if system in ("policy", "exhaustive") else set())
+        assert set(evaluation.figures) == KEYS | SURE | (ASKED if system in ("policy", "exhaustive") else set())
 
 
 def test_effort_and_latency(evaluations: dict[str, Evaluation], encyclopedia: Encyclopedia) -> None:
@@ -258,7 +260,7 @@ def test_a_run_file_that_cannot_hold_the_ids_leaves_the_figures(
     assert json.loads((tmp_path / "j.json").read_text())["questions"] == 1
 
 
-def test_confidence_is_held_against_what_was_taken(
+def test_confidence_is_held_against_the_first_five(
     evaluations: dict[str, Evaluation], encyclopedia: Encyclopedia, small_index: Index, tiny_run: Path
 ) -> None:
     agent = SearchAgent(small_index, tiny_run)
@@ -267,7 +269,7 @@ def test_confidence_is_held_against_what_was_taken(
         if question.id in encyclopedia.splits["dev"]:
             result = agent.search(question.text, 50)
             gold = {passage for passage, score in encyclopedia.splits["dev"][question.id].items() if score}
-            complete.append(gold <= {evidence.passage.id for evidence in result.evidence if evidence.taken})
+            complete.append(gold <= {evidence.passage.id for evidence in result.evidence[:5]})
             sure.append(result.confidence)
     evaluation = evaluations["policy"]
     assert evaluation.complete.tolist() == complete
@@ -277,7 +279,7 @@ def test_confidence_is_held_against_what_was_taken(
     assert figures["complete_mean"] == pytest.approx(sum(complete) / len(complete))
     brier = [(stated - true) ** 2 for stated, true in zip(sure, complete, strict=True)]
     assert figures["brier_score"] == pytest.approx(sum(brier) / len(brier))
-    assert len(evaluations["hybrid"].confidences) == len(evaluations["hybrid"].complete) == 0
+    assert len(evaluations["hybrid"].confidences) == len(evaluations["hybrid"].complete) == len(sure)
 
 
 def test_a_reliability_diagram_is_drawn_for_a_system_that_says_how_sure_it_is(
@@ -286,5 +288,11 @@ def test_a_reliability_diagram_is_drawn_for_a_system_that_says_how_sure_it_is(
     picture = tmp_path / "reliability.svg"
     evaluate(small_index, corpus_folder, "dev", policy=tiny_run, reliability_file=picture)
     assert ElementTree.parse(picture).getroot().tag.endswith("svg")
-    with pytest.raises(PolicyError, match="hybrid does not say how sure it is"):
-        evaluate(small_index, corpus_folder, "dev", system="hybrid", reliability_file=picture)
+    unfinished = tmp_path / "unfinished"
+    copytree(tiny_run, unfinished)
+    description = json.loads((unfinished / "policy.json").read_text())
+    write_sealed_json(
+        unfinished / "policy.json", {k: v for k, v in description.items() if k not in ("confidence", "file_sha256")}
+    )
+    with pytest.raises(PolicyError, match="does not say how sure it is"):
+        evaluate(small_index, corpus_folder, "dev", policy=unfinished, reliability_file=picture)

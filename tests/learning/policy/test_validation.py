@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 from trailhound import EnvironmentSettings
+from trailhound.agent._confidence import TOP
 from trailhound.agent._network import PolicyNetwork
 from trailhound.agent._network_settings import NetworkSettings
 from trailhound.agent._rollout import search_worlds
 from trailhound.envs._world import QuestionWorld
 from trailhound.envs.settings import QUESTION
-from trailhound.learning.policy._validation import DRAWS, TOP, calibrate, validate
+from trailhound.learning.policy._validation import calibrate, judged_searches, validate
 
 
 @pytest.fixture(scope="module")
@@ -95,16 +96,27 @@ def test_dropout_does_not_disturb_it(
     assert not network.training
 
 
-def test_calibration_is_fitted_on_greedy_and_drawn_searches_alike_for_one_seed(
+def test_calibration_is_fitted_on_questions_with_and_without_an_answer(
     network: PolicyNetwork, worlds: list[QuestionWorld], settings: EnvironmentSettings
 ) -> None:
+    network.eval()
     few = [*worlds[:6], QuestionWorld(worlds[0].index, worlds[0].view, settings)]
     fitted = calibrate(network, settings, few, np.random.default_rng(0))
     assert fitted is not None
     assert calibrate(network, settings, few[6:], np.random.default_rng(0)) is None
-    assert fitted.searches == 6 * (1 + DRAWS), "a question without labels teaches nothing"
+    assert fitted.searches == 4 * (6 + 6), "a question without labels teaches nothing"
+    assert set(fitted.answered) == {"words", "vectors"}
+    assert set(fitted.complete) == {"words", "vectors", "policy"}
     assert calibrate(network, settings, few, np.random.default_rng(0)) == fitted
     assert calibrate(network, settings, few, np.random.default_rng(1)) != fitted
-    outcomes = search_worlds(network.eval(), settings, few[:6])
-    greedy = sum(outcome.recall == 1 for outcome in outcomes)
-    assert greedy <= fitted.complete <= greedy + 6 * DRAWS
+
+
+def test_a_search_is_judged_by_its_first_five(
+    network: PolicyNetwork, worlds: list[QuestionWorld], settings: EnvironmentSettings
+) -> None:
+    for world, outcome in zip(worlds[:6], search_worlds(network.eval(), settings, worlds[:6]), strict=True):
+        judged = {one.system: one for one in judged_searches(world, outcome)}
+        assert set(judged) == {"policy", "lexical", "dense", "hybrid"}
+        assert judged["policy"].complete == (world.labels_met(outcome.ranking[:5].tolist()) == len(world.gold))
+        assert judged["dense"].complete == world.gold.issubset(world.seen(1, ()).rows[:5].tolist())
+        assert all(one.answerable for one in judged.values())
