@@ -49,7 +49,8 @@ class Ranked:
     """What a system found: rows best first with strictly decreasing scores, and what it took to find them.
 
     Attributes:
-        taken: rows that the policy took as evidence (none for a fixed system), wherever they are ranked.
+        taken: rows that the policy took as evidence, in the order of the ranking (none for a fixed system), also those
+            that a short ranking leaves out.
         decisions: the path; of a fixed system, its steps.
         actions: actions taken, or steps of the fixed pipeline.
         calls: sub-index calls and hops.
@@ -61,7 +62,7 @@ class Ranked:
 
     rows: Rows
     scores: NDArray[np.float64]
-    taken: frozenset[int] = frozenset()
+    taken: tuple[int, ...] = ()
     decisions: tuple[Decision, ...] = ()
     actions: int = 0
     calls: int = 0
@@ -72,8 +73,7 @@ class Ranked:
 
     def to_read(self, most: int) -> Rows:
         """Return the first ``most`` of what an answer is read from: the evidence, or all where none was taken."""
-        taken = self.rows[[row in self.taken for row in self.rows.tolist()]] if self.taken else self.rows[:0]
-        return (taken if len(taken) else self.rows)[:most]
+        return np.array(self.taken[:most], np.int64) if self.taken else self.rows[:most]
 
     def first(self, limit: int) -> Ranked:
         """Return the same, with the first ``limit`` passages alone."""
@@ -254,4 +254,4 @@ def _ranked(steps: list[tuple[str, Hits]], calls: int | None = None) -> Ranked:
     )
     # ranks as scores: strictly decreasing whatever the system's own scale and ties
     scores = 1 / np.arange(1, len(hits) + 1, dtype=np.float64)
-    return Ranked(hits.rows, scores, frozenset(), decisions, len(steps), len(steps) if calls is None else calls)
+    return Ranked(hits.rows, scores, (), decisions, len(steps), len(steps) if calls is None else calls)

@@ -97,7 +97,7 @@ class PolicySystem:
         return Ranked(
             outcome.ranking[:limit],
             outcome.scores[:limit],
-            outcome.taken,
+            tuple(row for row in outcome.ranking.tolist() if row in outcome.taken),
             tuple(outcome.decisions),
             len(outcome.decisions),
             outcome.calls,

@@ -113,51 +113,75 @@ def seen_in(
     columns = dict(zip(SEEN_FEATURES, features.T, strict=True))
     if not n:
         return Seen(rows, features, np.zeros((len(EDGES), 0, 0), np.float32))
-    by_words, by_vector = _ranks(rows, lexical), _ranks(rows, dense)
-    _listed(columns, "lexical", by_words)
-    _listed(columns, "dense", by_vector)
-    if len(lexical):
-        scores = np.zeros(n, np.float32)
-        scores[np.searchsorted(rows, lexical.rows)] = lexical.scores
-        top, low = float(lexical.scores[0]), float(lexical.scores[-1])
-        columns["lexical_score"][:] = scores / max(top, 1e-6)
-        columns["lexical_height"][:] = np.maximum(scores - low, 0) / max(top - low, 1e-6)
-    coverage = view.coverage(index, rows)
-    columns["coverage"][:] = coverage / max(float(coverage.max()), 1e-6)
-    columns["coverage_height"][:] = _standardised(coverage, coverage) / 3
     vectors = index.dense.reconstruct(rows)
-    cosines = vectors @ view.vector
-    usual, deviation = spread(index, view.vector)
-    columns["dense"][:] = (cosines - usual) / deviation / 4
-    columns["dense_below"][:] = (cosines - cosines.max()) / deviation
-    columns["dense_height"][:] = _standardised(cosines, cosines[by_vector < SEEN]) / 3
-    fused = (by_words < SEEN) / (_FUSION + 1 + by_words) + (by_vector < SEEN) / (_FUSION + 1 + by_vector)
-    columns["fused"][:] = np.log(fused * _FUSION + 1e-2)
-    order = np.argsort(-fused, kind="stable")
-    ranks = np.empty(n)
-    ranks[order] = np.arange(n)
-    columns["fused_rank"][:] = near = 10 / (10 + ranks)
+    near, order = _of_lists(columns, rows, lexical, dense)
+    _of_words(columns, view.coverage(index, rows), rows, lexical)
+    _of_vectors(columns, index, view.vector, vectors, np.isfinite(_ranks(rows, dense)))
     edges = _edges(index, rows, vectors)
     columns["neighbourhood"][:] = edges[0] @ near
     columns["adjacent"][:] = (np.minimum(edges[1] * n, 1) * near).max(axis=1)
-    compared = np.argsort(-fused - np.isin(rows, world.rows[state.places[state.evidence]]), kind="stable")[:_COMPARED]
-    late = _late(world, rows, compared)
-    if late is not None:
-        columns["late_below"][:] = (late - late.max()) * 5
-        columns["late_height"][:] = _standardised(late, late) / 3
-        columns["late_rank"][np.argsort(-late, kind="stable")] = 1 / (1 + np.arange(n) / 5)
+    first = np.isin(rows, world.rows[state.places[state.evidence]])
+    _of_pieces(columns, world, rows, np.argsort(-near - 1.0 * first, kind="stable")[:_COMPARED])
     columns["feedback_rank"][:] = 1 / (1 + _ranks(rows, asked_again) / 5)
     likeness = vectors @ vectors[order[:_FIRST]].mean(axis=0)
     columns["likeness"][:] = _standardised(likeness, likeness) / 3
     if view.named:
         columns["named"][np.isin(rows, list(view.named))] = 1
     _policy(columns, np.searchsorted(rows, in_view), state, candidates, takes, signals)
-    both = len(np.intersect1d(lexical.rows[:10], dense.rows[:10]))
-    columns["agreement"][:] = both / 10
-    columns["nearest"][:] = columns["dense"].max()
-    columns["covered"][:] = coverage.max()
     return Seen(rows, features, edges)
 
+
+def _of_lists(
+    columns: Columns, rows: Rows, lexical: Hits, dense: Hits
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Fill in what both lists say; returns 10 / (10 + rank) in their fusion, and its order, [n] each."""
+    by_words, by_vector = _ranks(rows, lexical), _ranks(rows, dense)
+    _listed(columns, "lexical", by_words)
+    _listed(columns, "dense", by_vector)
+    fused = (by_words < SEEN) / (_FUSION + 1 + by_words) + (by_vector < SEEN) / (_FUSION + 1 + by_vector)
+    columns["fused"][:] = np.log(fused * _FUSION + 1e-2)
+    order = np.argsort(-fused, kind="stable")
+    near = np.empty(len(rows))
+    near[order] = 10 / (10 + np.arange(len(rows)))
+    columns["fused_rank"][:] = near
+    columns["agreement"][:] = len(np.intersect1d(lexical.rows[:10], dense.rows[:10])) / 10
+    return near, order
+
+
+def _of_words(columns: Columns, coverage: NDArray[np.float32], rows: Rows, lexical: Hits) -> None:
+    """Fill in what the question's words say."""
+    if len(lexical):
+        scores = np.zeros(len(rows), np.float32)
+        scores[np.searchsorted(rows, lexical.rows)] = lexical.scores
+        top, low = float(lexical.scores[0]), float(lexical.scores[-1])
+        columns["lexical_score"][:] = scores / max(top, 1e-6)
+        columns["lexical_height"][:] = np.maximum(scores - low, 0) / max(top - low, 1e-6)
+    columns["coverage"][:] = coverage / max(float(coverage.max()), 1e-6)
+    columns["coverage_height"][:] = _standardised(coverage, coverage) / 3
+    columns["covered"][:] = coverage.max()
+
+
+def _of_vectors(columns: Columns, index: Index, asked: Vectors, vectors: Vectors, listed: NDArray[np.bool_]) -> None:
+    """Fill in what the question's vector says of the passages', float32 [n, d]."""
+    cosines = vectors @ asked
+    usual, deviation = spread(index, asked)
+    columns["dense"][:] = (cosines - usual) / deviation / 4
+    columns["dense_below"][:] = (cosines - cosines.max()) / deviation
+    columns["dense_height"][:] = _standardised(cosines, cosines[listed]) / 3
+    columns["nearest"][:] = columns["dense"].max()
+
+
+def _of_pieces(columns: Columns, world: QuestionWorld, rows: Rows, compared: NDArray[np.int64]) -> None:
+    """Fill in what the question's word pieces say of those that are compared, where the index keeps any."""
+    late = _late(world, rows, compared)
+    if late is not None:
+        columns["late_below"][:] = (late - late.max()) * 5
+        columns["late_height"][:] = _standardised(late, late) / 3
+        columns["late_rank"][np.argsort(-late, kind="stable")] = 1 / (1 + np.arange(len(rows)) / 5)
+
+
+Columns = dict[str, NDArray[np.float32]]
+"""A view of each feature, by its name."""
 
 _NOTHING = Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
 

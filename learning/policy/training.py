@@ -113,6 +113,16 @@ def train(
     return run.finish()
 
 
+def _check(recipe: Recipe, seed: int, start: LoadedPolicy | None) -> None:
+    """Refuse a seed that is none, and a recipe that trains nothing."""
+    if not 0 <= seed < 2**63:
+        raise RecipeError(f"the seed must be 0 or more and fit in 63 bits, not {seed}")
+    if start is None and not recipe.imitation_epochs + recipe.ppo_iterations:
+        raise RecipeError(
+            "imitation_epochs = 0 and ppo_iterations = 0 train nothing: set at least one of them, or go on from a policy"
+        )
+
+
 class _Run:
     """One training run in its folder."""
 
@@ -131,13 +141,7 @@ class _Run:
         warn: Callable[[str], None] | None,
         progress: Progress | None,
     ) -> None:
-        if not 0 <= seed < 2**63:
-            raise RecipeError(f"the seed must be 0 or more and fit in 63 bits, not {seed}")
-        if start is None and not recipe.imitation_epochs + recipe.ppo_iterations:
-            raise RecipeError(
-                "imitation_epochs = 0 and ppo_iterations = 0 train nothing: set at least one of them, or go on from a"
-                " policy"
-            )
+        _check(recipe, seed, start)
         encoders = sorted({source.index.encoder.name for source in (*sources, *validation)})
         if len(encoders) != 1:
             raise QuestionsError(f"training needs indexes of one encoder, not of {', '.join(encoders) or 'none'}")

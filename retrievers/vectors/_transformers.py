@@ -152,9 +152,7 @@ class _DenseLayer:
 
         try:
             config = json.loads((folder / "config.json").read_text("utf-8"))
-            weights = folder / "model.safetensors"
-            pickled = folder / "pytorch_model.bin"
-            tensors = load_file(weights) if weights.exists() else torch.load(pickled, "cpu", weights_only=True)
+            tensors = load_file(folder / "model.safetensors")  # pickled weights are never read
             name = str(config.get("activation_function") or "torch.nn.Identity")
             activation = getattr(torch.nn, name.rpartition(".")[2])() if name.startswith("torch.nn.") else None
             layer = cls(tensors["linear.weight"].float(), tensors.get("linear.bias"), activation)
