@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,6 +42,18 @@ def index(tmp_path_factory: pytest.TempPathFactory, hashing_encoder: Encoder) ->
     return Index.build(documents, tmp_path_factory.mktemp("missed") / "a.index", encoder=hashing_encoder)
 
 
+class Scripted(QuestionWorld):
+    """A world of three sub-indexes, all there to be asked, in which nothing is asked but what a script asks."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.offers = tuple(name in ("lexical", "dense", "entity") for name in SUB_INDEXES)
+
+    @property
+    def begins_with(self) -> tuple[int, ...]:
+        return ()
+
+
 @pytest.fixture
 def search(index: Index) -> Search:
     """Search by a script, then rank the evidence first and the rest of the frontier as it came."""
@@ -49,7 +62,7 @@ def search(index: Index) -> Search:
         question: str, *actions: Action, settings: EnvironmentSettings = NARROW, outside: Sequence[int] = ()
     ) -> Searched:
         batch, trace = SearchBatch(settings, 1, len(QUESTION)), SearchTrace()
-        batch.start(0, QuestionWorld(index, QuestionView.of(index, question), settings))
+        batch.start(0, Scripted(index, QuestionView.of(index, question), settings))
         for choose in actions:
             action = choose(batch)
             assert batch.mask[0, action], f"{batch.layout.decode(action)} is not legal"
