@@ -44,7 +44,7 @@ class Ranker:
 
     def __init__(self, weights: Mapping[str, Array]) -> None:
         self.weights = {name: np.asarray(weights[name], np.float32) for name in WEIGHTS}
-        if self.weights["first"].ndim != 3 or self.weights["second"].ndim != 3:
+        if self.weights["first"].ndim != 3 or self.weights["second"].ndim != 3 or not len(self.weights["first"]):
             raise ValueError("the ranker's networks have another number of axes")
         self.networks, _, width = self.weights["first"].shape
         inputs = self.weights["second"].shape[1]
