@@ -7,7 +7,7 @@ deviations over the corpus, ranks; and of a policy, how it ended.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,11 @@ SIGNALS = {
 
 LOOKED_AT = 50
 """Passages of each list that are looked at."""
+
+MOSTLY = 0.75
+"""Share of the questions asked that a corpus answers. Of those learned from it is about half, so that both kinds are
+known equally well; what the curve says is moved to this share (King and Zeng 2001, "Logistic Regression in Rare Events
+Data", section 4.1)."""
 
 KEPT = 0.95
 """Share of the questions with an answer in the corpus that lie above the threshold."""
@@ -164,30 +169,35 @@ def _vector_signals(asked: Asked, first: Rows, vector: Vectors, found: Rows) -> 
         return {}
     chance = float(np.sqrt(2 * np.log1p(len(index))))
     """About what the nearest of so many passages has by chance."""
-
-    def above(rows: Rows, of: Vectors) -> NDArray[np.float64]:
-        usual, deviation = spread(index, of)
-        return np.asarray((similarity(index, rows, of) - usual) / (deviation * chance), np.float64)
-
-    near, by_vector = above(first, vector), np.sort(above(found, vector))[::-1]
+    usual, deviation = spread(index, vector)
+    cosines = similarity(index, found, vector)
+    near = (similarity(index, first, vector) - usual) / (deviation * chance)
+    by_vector = np.sort((cosines - usual) / (deviation * chance))[::-1]
     by_words, both = asked.lexical.rows, np.intersect1d(asked.lexical.rows[:10], found[:10])
-    itself, neighbours, deviation = _own_nearness(index)
-    usual, _ = spread(index, vector)
-    best = float(similarity(index, found[:1], vector)[0])
+    itself, neighbours, own_deviation = _own_nearness(index)
     return {
-        "at_home": (usual - itself) / deviation,
-        "as_near": (best - neighbours) / deviation,
+        "at_home": (usual - itself) / own_deviation,
+        "as_near": (float(cosines.max()) - neighbours) / own_deviation,
         "nearest": float(by_vector[0]),
         "near_first": float(near[0]),
         "near": float(near.mean()),
         "tenth_nearest": float(by_vector[0] - by_vector[min(9, len(by_vector) - 1)]),
         "last_nearest": float(by_vector[0] - by_vector[-1]),
-        "alike": float(above(first[1:], index.dense.reconstruct(first[:1])[0]).mean()) if len(first) > 1 else 0.0,
+        "alike": _likeness(index, first) / chance,
         "agreement": len(both) / 10,
         "first_agreement": float(bool(len(by_words)) and by_words[0] == found[0]),
         "rank_by_words": _nearness_to_head(by_words, int(first[0])),
         "rank_by_vectors": _nearness_to_head(found, int(first[0])),
     }
+
+
+def _likeness(index: Index, first: Rows) -> float:
+    """Return how near the other first passages are to the first, in its deviations; 0 where there are none."""
+    if len(first) < 2:
+        return 0.0
+    vector = index.dense.reconstruct(first[:1])[0]
+    usual, deviation = spread(index, vector)
+    return float(similarity(index, first[1:], vector).mean() - usual) / deviation
 
 
 def _own_nearness(index: Index) -> tuple[float, float, float]:
@@ -262,13 +272,15 @@ class Confidence:
     def fit(cls, examples: Mapping[str, Examples]) -> Confidence:
         """Fit it to examples of each kind, at least one that is answerable."""
         answered, thresholds = {}, {}
-        for kind in _BASE.values():
+        for kind in dict.fromkeys(_BASE.values()):
             of_kind = [one for name, one in examples.items() if _BASE[name] == kind]
             if not of_kind or all(one.answerable.all() for one in of_kind):
                 continue
             signals = np.concatenate([one.signals[:, : len(SIGNALS[kind])] for one in of_kind])
             truth = np.concatenate([one.answerable for one in of_kind])
-            answered[kind] = _fitted(signals, truth)
+            curve = _fitted(signals, truth)
+            moved = curve.bias + np.log(MOSTLY / (1 - MOSTLY)) - np.log(truth.mean() / (1 - truth.mean()))
+            answered[kind] = replace(curve, bias=float(moved))
             thresholds[kind] = float(np.quantile(answered[kind](signals[truth]), 1 - KEPT))
         complete = {
             name: _fitted(one.signals[one.answerable], one.complete[one.answerable]) for name, one in examples.items()

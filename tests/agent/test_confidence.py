@@ -7,7 +7,17 @@ import json
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from trailhound.agent._confidence import KEPT, OF_VECTORS, OF_WORDS, SIGNALS, Asked, Confidence, Examples, _fitted
+from trailhound.agent._confidence import (
+    KEPT,
+    MOSTLY,
+    OF_VECTORS,
+    OF_WORDS,
+    SIGNALS,
+    Asked,
+    Confidence,
+    Examples,
+    _fitted,
+)
 from trailhound.index.index import Index
 from trailhound.retrievers._calibration import calibration_error
 from trailhound.retrievers.records import Hits
@@ -20,14 +30,19 @@ def drawn(count: int, seed: int, kind: str = "vectors") -> Drawn:
     """Return searches by a known law, and the law's probabilities that all evidence stands first."""
     rng = np.random.default_rng(seed)
     signals = rng.normal(size=(count, len(SIGNALS[kind])))
-    there = 1 / (1 + np.exp(-(1.0 + 3.0 * signals[:, 0])))
+    there = 1 / (1 + np.exp(-(2.35 + 3.0 * signals[:, 0])))  # of three in four, as MOSTLY says
     first = 1 / (1 + np.exp(-(0.5 - 2.0 * signals[:, 1])))
     answerable = rng.random(count) < there
     return Examples(signals, answerable & (rng.random(count) < first), answerable), there * first
 
 
-def test_a_known_law_is_found_again() -> None:
-    confidence = Confidence.fit({"vectors": drawn(6000, 0)[0]})
+def test_a_known_law_is_found_again_though_more_have_no_answer_among_those_learned_from() -> None:
+    asked_of, _ = drawn(30000, 0)
+    kept = ~asked_of.answerable | (np.arange(30000) % 3 == 0)
+    learned = Examples(asked_of.signals[kept], asked_of.complete[kept], asked_of.answerable[kept])
+    assert learned.answerable.mean() == pytest.approx(0.5, abs=0.03)
+    assert asked_of.answerable.mean() == pytest.approx(MOSTLY, abs=0.02)
+    confidence = Confidence.fit({"vectors": learned})
     new, chances = drawn(3000, 1)
     stated = np.array([confidence.of("vectors", one).confidence for one in new.signals])
     assert np.abs(stated - chances).mean() < 0.02
