@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..envs.settings import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC, SUB_INDEXES
+from ..envs.settings import BUDGET, DYNAMIC, OPERATOR, PAIR, QUESTION, STATIC, SUB_INDEXES
 from ..graph._edges import GROUPS, Relation
 from ..graph._inference import MOST_HEADS
 
@@ -32,7 +32,7 @@ class NetworkSettings:
         embedding: whether the vectors of the knowledge graph are used (or left out: the ablation).
     """
 
-    question_dimension: int = 384
+    question_dimension: int = len(QUESTION)
     question_width: int = 24
     width: int = 64
     rounds: int = 2

@@ -338,7 +338,7 @@ def test_train_evaluate_and_search_with_the_policy(
     assert code_of("search", wiki, "Who is it?", "--policy", run) == 0
     output = capsys.readouterr().out
     assert re.search(rf"\n      by the policy {run}: \d+ calls", output)
-    assert re.search(r"\n      that the evidence is complete has a probability of [01]\.\d\d\n$", output)
+    assert re.search(r"\n      that these hold all the evidence has a probability of [01]\.\d\d", output)
 
 
 def test_tuning_an_encoder_and_training_a_policy_that_carries_it(
