@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from trailhound import EnvironmentSettings, Recipe, load_recipe
 from trailhound.agent._network import PolicyNetwork
 from trailhound.agent._network_settings import NetworkSettings
+from trailhound.envs.settings import QUESTION
 from trailhound.errors import RecipeError
 from trailhound.learning.policy.recipe import recipe_names
 
@@ -36,7 +37,7 @@ def test_every_recipe_loads_by_name_and_by_path(name: str) -> None:
 def test_the_defaults_are_those_of_the_environment_and_the_network() -> None:
     assert load_recipe() == Recipe()
     assert Recipe().environment() == EnvironmentSettings()
-    assert Recipe().network(384) == NetworkSettings()
+    assert Recipe().network(len(QUESTION)) == NetworkSettings()
 
 
 def test_every_part_of_the_recipe_arrives() -> None:
