@@ -118,9 +118,7 @@ def _check(recipe: Recipe, seed: int, start: LoadedPolicy | None) -> None:
     if not 0 <= seed < 2**63:
         raise RecipeError(f"the seed must be 0 or more and fit in 63 bits, not {seed}")
     if start is None and not recipe.imitation_epochs + recipe.ppo_iterations:
-        raise RecipeError(
-            "imitation_epochs = 0 and ppo_iterations = 0 train nothing: set one of them, or go on from a policy"
-        )
+        raise RecipeError("imitation_epochs = 0 and ppo_iterations = 0 train nothing: set one, or go on from a policy")
 
 
 class _Run:

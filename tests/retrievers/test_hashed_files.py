@@ -91,6 +91,7 @@ def test_a_missing_file_or_a_folder_in_its_place_is_named(kind: str, tmp_path: P
 SHIPPED = {
     "policy.json": (load_policy, PolicyError),
     "policy.safetensors": (load_policy, PolicyError),
+    "ranker.safetensors": (load_policy, PolicyError),
     "hop_encoder.safetensors": (load_adapter, EncoderError),
     "reader.json": (load_reader, PolicyError),
     "reader.safetensors": (load_reader, PolicyError),
