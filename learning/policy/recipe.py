@@ -147,6 +147,18 @@ def load_recipe(
         raise RecipeError(f"setting {name} = {first['input']!r}: {first['msg']}") from error
 
 
+def check(recipe: Recipe, seed: int, goes_on: bool) -> None:
+    """Refuse a seed that is none, and a recipe that trains nothing where it does not go on from a policy.
+
+    Raises:
+        RecipeError: for either.
+    """
+    if not 0 <= seed < 2**63:
+        raise RecipeError(f"the seed must be 0 or more and fit in 63 bits, not {seed}")
+    if not goes_on and not recipe.imitation_epochs + recipe.ppo_iterations:
+        raise RecipeError("imitation_epochs = 0 and ppo_iterations = 0 train nothing: set one, or go on from a policy")
+
+
 def recipe_names() -> list[str]:
     """Return the names of the recipes that come with the package."""
     folder = resources.files("trailhound") / "runs" / "recipes"

@@ -39,7 +39,7 @@ from ._ranking import fit_ranker, looked_at
 from ._supervision import Supervision, load_worlds, sources_beside
 from ._validation import calibrate, validate
 from ._workers import ALONE, Team
-from .recipe import AVERAGE_DECAY, MOST_REPEATS, OWN_SHARE, WEIGHT_DECAY, Recipe, load_recipe
+from .recipe import AVERAGE_DECAY, MOST_REPEATS, OWN_SHARE, WEIGHT_DECAY, Recipe, check, load_recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +113,6 @@ def train(
     return run.finish()
 
 
-def _check(recipe: Recipe, seed: int, start: LoadedPolicy | None) -> None:
-    """Refuse a seed that is none, and a recipe that trains nothing."""
-    if not 0 <= seed < 2**63:
-        raise RecipeError(f"the seed must be 0 or more and fit in 63 bits, not {seed}")
-    if start is None and not recipe.imitation_epochs + recipe.ppo_iterations:
-        raise RecipeError("imitation_epochs = 0 and ppo_iterations = 0 train nothing: set one, or go on from a policy")
-
-
 class _Run:
     """One training run in its folder."""
 
@@ -139,7 +131,7 @@ class _Run:
         warn: Callable[[str], None] | None,
         progress: Progress | None,
     ) -> None:
-        _check(recipe, seed, start)
+        check(recipe, seed, start is not None)
         encoders = sorted({source.index.encoder.name for source in (*sources, *validation)})
         if len(encoders) != 1:
             raise QuestionsError(f"training needs indexes of one encoder, not of {', '.join(encoders) or 'none'}")

@@ -279,7 +279,7 @@ def test_an_interruption_says_what_is_kept(house: Path, capsys: Capture, monkeyp
     (house / "more").mkdir()
     for number in range(10):
         (house / "more" / f"m{number}.txt").write_text(f"More of {number}.")
-    encode, calls = MiniLMEncoder.encode, list[int]()
+    encode, calls = MiniLMEncoder.encode_with_pieces, list[int]()
 
     def interrupted(*arguments: Any) -> Any:
         calls.append(1)
@@ -287,7 +287,7 @@ def test_an_interruption_says_what_is_kept(house: Path, capsys: Capture, monkeyp
             raise KeyboardInterrupt
         return encode(*arguments)
 
-    monkeypatch.setattr(MiniLMEncoder, "encode", interrupted)
+    monkeypatch.setattr(MiniLMEncoder, "encode_with_pieces", interrupted)
     index = house / "docs.index"
     assert code_of("update", index, house / "more", "--quiet", "--threads", "1") == 130
     assert capsys.readouterr().err.endswith(
