@@ -64,6 +64,11 @@ class Ranker:
         if found != shapes:
             raise ValueError(f"the ranker's arrays {found} do not fit together")
 
+    @property
+    def first(self) -> Ranker:
+        """The first of its networks alone."""
+        return Ranker({name: array[:1] for name, array in self.weights.items()})
+
     def scores(self, seen: Seen) -> Array:
         """Return a score for every passage, float32 [n]; higher is better."""
         total = np.zeros(len(seen.rows), np.float32)

@@ -39,6 +39,7 @@ COMMANDS = [
 ]
 TINY = ["width=16", "question_width=8", "max_candidates=24", "imitation_epochs=2", "imitation_lanes=8"]
 TINY += ["ppo_iterations=1", "ppo_lanes=4", "ppo_steps=8", "ppo_passes=1", "minibatch=16", "paths_per_question=1"]
+TINY += ["made_beside=0", "reader_epochs=2", "ranker_steps=10"]
 SETTINGS = [argument for setting in TINY for argument in ("--set", setting)]
 KEYS = {"recall@2", "recall@5", "recall@10", "all_recall@5", "ndcg@10", "failure_rate@5"}
 KEYS |= {"latency_ms_p50", "latency_ms_p95", "actions_mean", "questions"}

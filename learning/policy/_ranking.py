@@ -30,7 +30,9 @@ LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 0.05
 LISTS_PER_STEP = 32
 EPOCHS = 6
-LEAST_STEPS = 300
+ADAPTED = 0.3
+"""Share of the steps, and of their size, that are made from a ranker that exists."""
+
 HIDDEN = 0.15
 """Share of the lists in which what word pieces say is hidden."""
 
@@ -149,13 +151,16 @@ class _Network(nn.Module):
         return {name: np.array(tensor.detach().numpy(), np.float32, order="C") for name, tensor in tensors.items()}
 
 
-def fit_ranker(lists: Sequence[RankedList], seed: int, messages: bool = True, start: Ranker | None = None) -> Ranker:
+def fit_ranker(
+    lists: Sequence[RankedList], steps: int, seed: int, messages: bool = True, start: Ranker | None = None
+) -> Ranker:
     """Fit a ranker to lists, of which at least one must have a passage that meets a label.
 
     With ``start`` it goes from there, only as far as questions that it does not learn from say that it pays.
 
     Args:
         lists: of searches, by the policy that the ranker is for.
+        steps: of the optimizer, at least; many lists get ``EPOCHS``.
         seed: of everything random.
         messages: pass messages between neighbours; without is the ablation.
         start: the ranker to adapt.
@@ -167,21 +172,24 @@ def fit_ranker(lists: Sequence[RankedList], seed: int, messages: bool = True, st
     if not useful:
         raise ValueError("no search has seen a passage that meets a label: there is nothing to rank by")
     if start is None:
-        return _fitted(useful, seed, messages, None)
-    strength = _strength(useful, seed, start) if len(useful) >= 2 * FOLDS else 0.0
-    return start if not strength else _between(start, _fitted(useful, seed, start.passes_messages, start), strength)
+        return _fitted(useful, steps, seed, messages, None)
+    steps = round(ADAPTED * steps)
+    strength = _strength(useful, steps, seed, start.first) if len(useful) >= 2 * FOLDS else 0.0
+    if not strength:
+        return start
+    return _between(start, _fitted(useful, steps, seed, start.passes_messages, start), strength)
 
 
-def _strength(lists: Sequence[RankedList], seed: int, start: Ranker) -> float:
+def _strength(lists: Sequence[RankedList], steps: int, seed: int, start: Ranker) -> float:
     """Return how far to go from a ranker: the least of ``STRENGTHS`` within a standard error of the best nDCG@10.
 
-    Every list is ranked by rankers that were fitted to the other folds.
+    Every list is ranked by a ranker that was fitted to the other folds.
     """
     fold = np.random.default_rng([seed, 5]).permutation(len(lists)) % FOLDS
     gains = np.zeros((len(STRENGTHS), len(lists)))
     for number in range(FOLDS):
         others = [one for one, k in zip(lists, fold, strict=True) if k != number]
-        fitted = _fitted(others, seed, start.passes_messages, start)
+        fitted = _fitted(others, steps, seed, start.passes_messages, start)
         for k, strength in enumerate(STRENGTHS):
             ranker = _between(start, fitted, strength)
             for place in np.flatnonzero(fold == number).tolist():
@@ -199,15 +207,15 @@ def _between(start: Ranker, end: Ranker, strength: float) -> Ranker:
     return Ranker(weights)
 
 
-def _fitted(lists: Sequence[RankedList], seed: int, messages: bool, start: Ranker | None) -> Ranker:
+def _fitted(lists: Sequence[RankedList], steps: int, seed: int, messages: bool, start: Ranker | None) -> Ranker:
     """Fit as many networks as ``start`` has, or ``NETWORKS``, each with random numbers of its own."""
     networks = NETWORKS if start is None else start.networks
-    each = [_fitted_network(lists, [seed, 4, number], messages, start) for number in range(networks)]
+    each = [_fitted_network(lists, steps, [seed, 4, number], messages, start) for number in range(networks)]
     return Ranker({name: np.stack([weights[name] for weights in each]) for name in each[0]})
 
 
 def _fitted_network(
-    lists: Sequence[RankedList], seed: Sequence[int], messages: bool, start: Ranker | None
+    lists: Sequence[RankedList], steps: int, seed: Sequence[int], messages: bool, start: Ranker | None
 ) -> dict[str, NDArray[np.float32]]:
     generator = np.random.default_rng(seed)
     torch.manual_seed(int(generator.integers(2**31)))
@@ -225,12 +233,12 @@ def _fitted_network(
     network = _Network(mean, scale, messages)
     if start is not None:
         network.load(start, seed[-1])
-    share = 1.0 if start is None else 0.3
+    share = 1.0 if start is None else ADAPTED
     optimizer = torch.optim.AdamW(network.parameters(), lr=share * LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     sizes = Counter(one.source for one in lists)
     chances = np.array([sizes[one.source] ** -0.5 for one in lists])
     chances /= chances.sum()
-    steps = max(EPOCHS * len(lists) // LISTS_PER_STEP, round(share * LEAST_STEPS))
+    steps = max(steps, EPOCHS * len(lists) // LISTS_PER_STEP)
     network.train()
     for step in range(steps):
         for group in optimizer.param_groups:

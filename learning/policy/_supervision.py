@@ -312,18 +312,28 @@ def made_sources(
 
 
 def sources_beside(
-    sources: Sequence[TrainingSource], out: Path, recipe: Recipe, seed: int, progress: Progress | None = None
+    sources: Sequence[TrainingSource],
+    out: Path,
+    recipe: Recipe,
+    seed: int,
+    warn: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[TrainingSource]:
     """Make ``recipe.made_beside`` questions over each index of labelled questions, and return them for training.
 
-    They are written to ``out/made-0`` and so on.
+    They are written to ``out/made-0`` and so on. An index that yields too few gets none, and ``warn`` says so.
     """
     made = []
     for number, index in enumerate({id(source.index): source.index for source in sources}.values()):
         if index.facts is None:
             folder = out / f"made-{number}"
-            _make(index, folder, recipe.made_beside, recipe.held_out, [seed, _STREAM + 1, number], progress)
-            made.append(TrainingSource(index, folder, TRAIN))
+            try:
+                _make(index, folder, recipe.made_beside, recipe.held_out, [seed, _STREAM + 1, number], progress)
+            except QuestionsError as error:
+                if warn is not None:
+                    warn(f"none are made beside the questions given: {error}")
+            else:
+                made.append(TrainingSource(index, folder, TRAIN))
     return made
 
 

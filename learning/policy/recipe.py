@@ -87,6 +87,11 @@ class Recipe(BaseModel):
     target_kl: float = Field(0.1, gt=0)
     beta: float = Field(0.02, ge=0)
 
+    # the ranker
+    ranker_steps: int = Field(300, ge=0)
+    """Steps at least that fit the ranker to what the kept policy's searches see; 0 keeps what it began with, or none:
+    passages then stand in the policy's own order."""
+
     # the reader
     reader_epochs: int = Field(7, ge=0)
     """Passes over the questions with answers that the built-in reader is trained with; 0 trains none."""

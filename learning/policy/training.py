@@ -100,11 +100,12 @@ def train(
     """
     begun = None if start is None else load_policy(Path(start))
     chosen = recipe or (Recipe() if begun is None else load_recipe(start=begun))
+    check(chosen, seed, goes_on=begun is not None)
     where = device_called(device)
     adapter = load_adapter(Path(hop_encoder)) if hop_encoder is not None else None if begun is None else begun.adapter
     supervised = Supervision(supervision, reader, Path(out), chosen.reader_epochs, seed)
     if chosen.made_beside and supervision == "passages":
-        made = team.in_turn(lambda: sources_beside(sources, Path(out), chosen, seed, progress))
+        made = team.in_turn(lambda: sources_beside(sources, Path(out), chosen, seed, warn, progress))
         sources = [*sources, *made]
     if team.rank:  # one of them says everything
         warn, progress = None if warn is None else lambda message: None, None
@@ -131,7 +132,6 @@ class _Run:
         warn: Callable[[str], None] | None,
         progress: Progress | None,
     ) -> None:
-        check(recipe, seed, start is not None)
         encoders = sorted({source.index.encoder.name for source in (*sources, *validation)})
         if len(encoders) != 1:
             raise QuestionsError(f"training needs indexes of one encoder, not of {', '.join(encoders) or 'none'}")
@@ -214,13 +214,14 @@ class _Run:
 
     def _rank(self) -> None:
         """Fit the ranker to what searches of the kept policy see; without labels it is the one that it began with."""
-        labelled = self.ranked if self.supervision.labels else []
+        steps = self.recipe.ranker_steps
+        labelled = self.ranked if self.supervision.labels and steps else []
         begun = None if self.start is None else self.start.ranker
         lists = self.team.joined(looked_at(load_policy(self.out), labelled, self.number_of, self._progress))
 
         def fit() -> None:
             seen = any((one.met >= 0).any() for one in lists)
-            ranker = fit_ranker(lists, self.seed, self.recipe.rounds > 0, begun) if seen else begun
+            ranker = fit_ranker(lists, steps, self.seed, self.recipe.rounds > 0, begun) if seen else begun
             if ranker is not None:
                 save_ranker(self.out, ranker)
 

@@ -10,6 +10,7 @@ from trailhound import EnvironmentSettings, Recipe
 from trailhound.agent._network import PolicyNetwork
 from trailhound.agent._policy_file import save_policy
 from trailhound.cli import main
+from trailhound.envs.settings import QUESTION
 from trailhound.retrievers.vectors._encoder import BUILT_IN
 
 Capture = pytest.CaptureFixture[str]
@@ -31,7 +32,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (house / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "Where was the director of Gate born?"}))
     (house / "qrels" / "dev.tsv").write_text("q\tgate.md\t1\nq\tbrun.txt\t1\n")
     recipe = Recipe(width=16, question_width=8)
-    network = PolicyNetwork(recipe.network(384))
+    network = PolicyNetwork(recipe.network(len(QUESTION)))
     save_policy(house / "run", network, EnvironmentSettings(), BUILT_IN, {})
     return house
 

@@ -12,7 +12,16 @@ from trailhound.agent._policy_file import load_policy
 from trailhound.cli import main
 
 Capture = pytest.CaptureFixture[str]
-ROUNDS = ["imitation_epochs=1", "ppo_iterations=0", "reader_epochs=0", "made_beside=0", "width=8", "question_width=4"]
+ROUNDS = [
+    "imitation_epochs=1",
+    "ppo_iterations=0",
+    "reader_epochs=0",
+    "made_beside=0",
+    "ranker_steps=10",
+    "width=8",
+    "question_width=4",
+]
+QUICK = ["--set", "ranker_steps=10"]
 
 
 @pytest.fixture
@@ -32,7 +41,7 @@ def began_with(out: Path) -> str | None:
 
 
 def test_the_policy_of_a_folder(command: list[str], tiny_run: Path, tmp_path: Path) -> None:
-    assert code_of(command, tmp_path / "run", "--from", str(tiny_run)) == 0
+    assert code_of(command, tmp_path / "run", "--from", str(tiny_run), *QUICK) == 0
     assert began_with(tmp_path / "run") == load_policy(tiny_run).digest
     assert load_policy(tmp_path / "run").architecture == load_policy(tiny_run).architecture
 
@@ -42,13 +51,13 @@ def test_the_shipped_one_where_nothing_else_is_said(
 ) -> None:
     monkeypatch.setattr(systems, "shipped_policy", lambda: tiny_run)
     for number, more in enumerate(([], ["--from", "shipped"])):
-        assert code_of(command, tmp_path / str(number), *more) == 0
+        assert code_of(command, tmp_path / str(number), *more, *QUICK) == 0
         assert began_with(tmp_path / str(number)) == load_policy(tiny_run).digest
 
 
 def test_none(command: list[str], tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(systems, "shipped_policy", lambda: tiny_run)
-    settings = [argument for setting in ROUNDS for argument in ("--set", setting)]
+    settings = [argument for setting in [*ROUNDS, "ranker_steps=0"] for argument in ("--set", setting)]
     assert code_of(command, tmp_path / "run", "--from", "none", *settings) == 0
     assert began_with(tmp_path / "run") is None
     assert load_policy(tmp_path / "run").architecture.width == 8

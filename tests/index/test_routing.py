@@ -101,7 +101,7 @@ def test_a_policy_learns_to_ask_for_docids(house: Path, tmp_path: Path) -> None:
     anew = ["train", "--from", "none", "--split", "train", "--out", str(tmp_path / "run")]
     router = ["--router", str(house / "router"), "--shard-mass", "0.9"]
     few = ["thorough=true", "imitation_epochs=6", "imitation_learning_rate=5e-3", "imitation_lanes=8", "width=24"]
-    few += ["ppo_iterations=0", "reader_epochs=0", "made_beside=0", "expand_docid_ms=1"]
+    few += ["ppo_iterations=0", "reader_epochs=0", "made_beside=0", "ranker_steps=0", "expand_docid_ms=1"]
     short = [part for setting in few for part in ("--set", setting)]
     assert main([*anew, *over, *router, *short]) == 0
     assert load_policy(tmp_path / "run").network.operator.weight[DOCID].any()

@@ -15,6 +15,8 @@ from trailhound.envs._world import QuestionWorld
 from trailhound.learning.policy import _ranking as ranking
 from trailhound.learning.policy._ranking import FOLDS, RankedList, fit_ranker, looked_at
 
+STEPS = 150
+
 
 def lists_of(sign: str, count: int, seed: int) -> list[RankedList]:
     generator = np.random.default_rng(seed)
@@ -65,7 +67,7 @@ def test_gain_by_hand() -> None:
 
 @pytest.mark.parametrize("sign", ["named", "dense", "taken"])
 def test_it_learns_what_tells_the_right_passage(sign: str) -> None:
-    ranker = fit_ranker(lists_of(sign, 80, 0), seed=0)
+    ranker = fit_ranker(lists_of(sign, 80, 0), STEPS, seed=0)
     unseen = lists_of(sign, 60, 1)
     assert mean_gain(by_fusion(), unseen) < 0.7
     assert mean_gain(ranker, unseen) > 0.95
@@ -88,45 +90,47 @@ def test_it_learns_from_neighbours_by_messages_alone() -> None:
         return lists
 
     learned, unseen = beside(120, 0), beside(60, 1)
-    assert mean_gain(fit_ranker(learned, seed=0), unseen) > 0.9
-    assert mean_gain(fit_ranker(learned, seed=0, messages=False), unseen) < 0.75
+    assert mean_gain(fit_ranker(learned, STEPS, seed=0), unseen) > 0.9
+    assert mean_gain(fit_ranker(learned, STEPS, seed=0, messages=False), unseen) < 0.75
 
 
 def test_the_same_seed_fits_the_same_ranker() -> None:
     lists = lists_of("named", 20, 0)
-    first, second, other = (fit_ranker(lists, seed) for seed in (3, 3, 4))
+    first, second, other = (fit_ranker(lists, STEPS, seed) for seed in (3, 3, 4))
     for name, array in first.weights.items():
         np.testing.assert_array_equal(array, second.weights[name])
     assert not np.array_equal(first.weights["first"], other.weights["first"])
 
 
 def test_a_start_is_adapted_where_that_pays() -> None:
-    start = fit_ranker(lists_of("named", 6, 2), seed=0)
-    ranker = fit_ranker(lists_of("named", 100, 0), seed=0, start=start)
+    start = fit_ranker(lists_of("named", 6, 2), STEPS, seed=0)
+    ranker = fit_ranker(lists_of("named", 100, 0), STEPS, seed=0, start=start)
     unseen = lists_of("named", 60, 1)
     assert mean_gain(ranker, unseen) > mean_gain(start, unseen) + 0.05
 
 
 def test_a_start_that_cannot_be_bettered_stays() -> None:
-    start = fit_ranker(lists_of("named", 80, 0), seed=0)
+    start = fit_ranker(lists_of("named", 80, 0), 2 * STEPS, seed=0)
     again = lists_of("named", 40, 1)
     assert mean_gain(start, again) > 0.99
-    assert fit_ranker(again, seed=0, start=start) is start
+    assert fit_ranker(again, STEPS, seed=0, start=start) is start
 
 
 def test_a_few_lists_say_too_little_to_leave_a_start() -> None:
     start = by_fusion(ranking.WIDTH)
-    assert fit_ranker(lists_of("named", 2 * FOLDS - 1, 0), seed=0, start=start) is start
-    assert fit_ranker(lists_of("named", 2, 0), seed=0).weights["first"].any(), "without one, they are what there is"
+    assert fit_ranker(lists_of("named", 2 * FOLDS - 1, 0), STEPS, seed=0, start=start) is start
+    assert fit_ranker(lists_of("named", 2, 0), STEPS, seed=0).weights["first"].any(), (
+        "without one, they are what there is"
+    )
 
 
 def test_lists_without_a_right_passage_teach_nothing() -> None:
     seen = random_seen(np.random.default_rng(0), 5)
     missed = RankedList(seen, np.full(5, -1), 1, 0)
     with pytest.raises(ValueError, match="there is nothing to rank by"):
-        fit_ranker([missed], seed=0)
+        fit_ranker([missed], STEPS, seed=0)
     few = lists_of("named", 10, 0)
-    with_missed, without = fit_ranker([*few, missed], seed=0), fit_ranker(few, seed=0)
+    with_missed, without = fit_ranker([*few, missed], STEPS, seed=0), fit_ranker(few, STEPS, seed=0)
     for name, array in without.weights.items():
         np.testing.assert_array_equal(array, with_missed.weights[name])
 

@@ -73,7 +73,7 @@ def test_a_knowledge_graph_needs_no_made_questions(recipe: Recipe, tmp_path: Pat
 def test_questions_are_made_beside_labelled_ones(
     small_index: Index, corpus_folder: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
-    """Once for each index, and kept in the run; who has no names in the passages gets none."""
+    """Once for each index, and kept in the run; who has too little to ask about gets none, and is told."""
     labelled = [TrainingSource(small_index, corpus_folder, split) for split in ("train", "validation")]
     more = recipe.model_copy(update={"made_beside": 40, "imitation_epochs": 1, "ppo_iterations": 0})
     train(labelled, tmp_path / "run", recipe=more)
@@ -84,9 +84,9 @@ def test_questions_are_made_beside_labelled_ones(
     train(labelled, tmp_path / "plain", recipe=more.model_copy(update={"made_beside": 0}))
     alone = json.loads((tmp_path / "plain" / "run.json").read_text())["labelled_questions"]
     assert sum(described["labelled_questions"]) == sum(alone) + 36
-    nameless = Index.build(
-        [Document(f"d{k}", "", f"A text about matter number {k} and nothing else at all.") for k in range(30)],
-        tmp_path / "nameless.index",
-        encoder=small_index.encoder,
-    )
-    assert sources_beside([TrainingSource(nameless, corpus_folder, "train")], tmp_path / "none", more, seed=0) == []
+    few = Index.build([Document("d", "", "One text.")], tmp_path / "few.index", encoder=small_index.encoder)
+    heard: list[str] = []
+    source = TrainingSource(few, corpus_folder, "train")
+    assert sources_beside([source], tmp_path / "none", more, seed=0, warn=heard.append) == []
+    assert len(heard) == 1
+    assert "could be made from the 1 passages" in heard[0]

@@ -34,6 +34,7 @@ QUICK = {
     "minibatch": 16,
     "paths_per_question": 2,
     "reader_epochs": 0,
+    "ranker_steps": 10,
 }
 
 WORKER = """

@@ -26,6 +26,9 @@ QUICK = {
     "ppo_passes": 1,
     "minibatch": 16,
     "paths_per_question": 2,
+    "made_beside": 0,
+    "reader_epochs": 0,
+    "ranker_steps": 10,
 }
 
 

@@ -30,6 +30,8 @@ QUICK = {
     "minibatch": 16,
     "paths_per_question": 1,
     "reader_epochs": 1,
+    "ranker_steps": 10,
+    "made_beside": 0,
 }
 
 SCRIPT = """
@@ -132,6 +134,8 @@ def arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         str(house / "corpus"),
         "--split",
         "train",
+        "--from",
+        "none",
         *settings,
     ]
 
@@ -174,7 +178,7 @@ def test_a_run_that_lost_a_worker_says_so_and_goes_on_to_the_same_policy(
 
 
 def test_more_workers_than_questions(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    questions = Path(arguments[4])
+    questions = Path(arguments[arguments.index("--questions") + 1])
     labels = (questions / "qrels" / "train.tsv").read_text().splitlines()
     first = [line for line in labels if line.split("\t")[0] in {labels[k].split("\t")[0] for k in (1, -1)}]
     folder = tmp_path / "few"
