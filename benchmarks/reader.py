@@ -19,14 +19,14 @@ import numpy as np
 from inputs import arguments, open_index, parse
 from table import by_system, show, write
 from trailhound.agent._policy_file import load_policy
-from trailhound.agent._systems import PolicySystem, open_system
+from trailhound.agent._systems import PolicySystem, System, open_system
 from trailhound.agent.reader._extractive import ExtractiveReader, save_reader
-from trailhound.agent.reader._joint_text import CloseEncoder
 from trailhound.agent.reader._language_models import SHIPPED, answering_reader
 from trailhound.agent.reader._passage_analysis import PassageAnalyser
 from trailhound.agent.reader._protocol import exact_match, f1_score
 from trailhound.envs._question_set import QuestionSet
-from trailhound.learning._close_reading import Judged, fit_certainty, judge, train_close_network, train_encoder
+from trailhound.index.index import Index
+from trailhound.learning._certainty import fit_certainty, judge
 from trailhound.learning._reader import ReadingExample, calibrate, reading_example, train_reader
 from trailhound.learning.policy.recipe import Recipe
 from trailhound.retrievers.questions._labelled import load_questions
@@ -38,6 +38,8 @@ SILENT_ON = ("techdocs", "medical", "finance-tables", "excerpts")
 MEASURED_ON = (("2wiki", "dev"), ("hotpotqa", "dev"), ("musique", "dev"))
 HELD_OUT = 0.1
 """Share of the training questions that the certainty is fitted to."""
+MEMBERS = 5
+"""Networks of the reader that ships."""
 READ = 5
 
 
@@ -47,46 +49,53 @@ def questions_of(parsed: argparse.Namespace, name: str, split: str) -> QuestionS
     return QuestionSet.load(index, parsed.data / name, split, load_policy(parsed.policy).settings, lambda message: None)
 
 
-def examples(parsed: argparse.Namespace) -> list[ReadingExample]:
-    """Return every training question with its labelled evidence, in random order."""
+def examples(parsed: argparse.Namespace) -> list[tuple[str, ReadingExample]]:
+    """Return every training question with its labelled evidence, by set, in random order."""
     out = []
     for name in TRAINED_ON:
         questions = questions_of(parsed, name, "train")
         for number in range(len(questions)):
             example = reading_example(questions.world(number), questions.items[number].gold)
             if example is not None:
-                out.append(example)
+                out.append((name, example))
     return [out[k] for k in np.random.default_rng(0).permutation(len(out))]
 
 
-def unanswered(parsed: argparse.Namespace) -> Iterator[tuple[str, list[Passage]]]:
-    """Yield training questions of documentation with what hybrid search finds."""
-    for name in SILENT_ON:
+def readings(
+    parsed: argparse.Namespace, held_out: list[tuple[str, ReadingExample]]
+) -> Iterator[tuple[str, list[Passage], str | None]]:
+    """Yield questions with passages and the answer, None where they do not say.
+
+    A question that was held out is read with its labels, with what hybrid search finds, and with that but for the
+    labels; training questions of documentation with what hybrid search finds.
+    """
+    for name in (*TRAINED_ON, *SILENT_ON):
         index = open_index(parsed, name)
         system = open_system(index, "hybrid")
-        for question in load_questions(parsed.data / name, "train")[0]:
-            yield question.text, index.store.passages(system.rank(question.text, READ).rows.tolist())
+
+        def found(question: str, system: System = system, index: Index = index) -> list[Passage]:
+            return list(index.store.passages(system.rank(question, 2 * READ).rows.tolist()))
+
+        for example in (example for of, example in held_out if of == name):
+            labelled, everything = {passage.id for passage in example.evidence}, found(example.question)
+            yield example.question, [*example.evidence, *example.others[:1]], example.answer
+            yield example.question, everything[:READ], example.answer
+            yield example.question, [p for p in everything if p.id not in labelled][:READ], None
+        if name in SILENT_ON:
+            for question in load_questions(parsed.data / name, "train")[0]:
+                yield question.text, found(question.text)[:READ], None
 
 
 def trained(parsed: argparse.Namespace) -> ExtractiveReader:
     """Return the reader that ships, trained anew."""
     everything, analyser = examples(parsed), PassageAnalyser()
     aside = round(HELD_OUT * len(everything))
-    held_out, learned = everything[:aside], everything[aside:]
-    light = train_reader(learned, Recipe().reader_epochs, 0, analyser=analyser)
-    calibrate(light, held_out, 0)
-    encoder = CloseEncoder(train_encoder(learned, 0, analyser, print))
-    close = train_close_network(learned, encoder, 0, analyser, print)
-    reader = ExtractiveReader(light.network, analyser, close)
-    judged: list[Judged | None] = []
-    for example in held_out:
-        passages = [*example.evidence, *example.others[:1]]
-        judged.append(judge(reader, example.question, passages, example.answer))
-        judged.append(judge(reader, example.question, example.others, None))
-    judged += [judge(reader, question, passages, None) for question, passages in unanswered(parsed)]
-    found = [one for one in judged if one is not None]
-    shuffled = [found[k] for k in np.random.default_rng(1).permutation(len(found))]
-    return ExtractiveReader(light.network, analyser, close, fit_certainty(shuffled))
+    held_out, learned = everything[:aside], [example for _, example in everything[aside:]]
+    reader = train_reader(learned, Recipe().reader_epochs, 0, members=MEMBERS, analyser=analyser)
+    calibrate(reader, [example for _, example in held_out], 0)
+    judged = [judge(reader, *reading) for reading in readings(parsed, held_out)]
+    certainty = fit_certainty([one for one in judged if one is not None])
+    return ExtractiveReader(reader.network, analyser, certainty)
 
 
 def found_by(policy: Path, questions: QuestionSet, gold: bool = True) -> list[list[int]]:

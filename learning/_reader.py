@@ -12,7 +12,7 @@ from torch import nn
 
 from ..agent.reader._candidate_features import AnswerCandidates, read_candidates
 from ..agent.reader._extractive import UNREAD, ExtractiveReader, standing_for
-from ..agent.reader._network import CandidateBatch, ReaderSettings, States
+from ..agent.reader._network import CandidateBatch, ReaderNetwork, ReaderSettings
 from ..agent.reader._passage_analysis import PassageAnalyser
 from ..agent.reader._protocol import Reader, ReadingTask
 from ..envs._world import QuestionWorld
@@ -46,6 +46,7 @@ def train_reader(
     seed: int,
     *,
     settings: ReaderSettings | None = None,
+    members: int = 1,
     analyser: PassageAnalyser | None = None,
     done: Callable[[int], None] | None = None,
 ) -> ExtractiveReader:
@@ -59,6 +60,7 @@ def train_reader(
         epochs: passes over them.
         seed: of everything random.
         settings: sizes of the network.
+        members: networks that are trained, each from another beginning, and averaged.
         analyser: of passages, where there is one to share.
         done: called with the number of examples that were analysed.
     """
@@ -66,13 +68,14 @@ def train_reader(
     analyser = analyser if analyser is not None else PassageAnalyser()
     read: list[AnswerCandidates] = []
     for number, example in enumerate(examples, start=1):
-        evidence = presented(example, generator)
+        evidence = _presented(example, generator)
         read.append(read_candidates(example.question, analyser.read(evidence), analyser.vectors))
         if done is not None:
             done(number)
-    right = [targets_of(example.answer, candidates) for example, candidates in zip(examples, read, strict=True)]
-    network = fit_network(settings or ReaderSettings(), read, right, epochs, generator)
-    return ExtractiveReader(network.exported(), analyser)
+    right = [_targets_of(example.answer, candidates) for example, candidates in zip(examples, read, strict=True)]
+    sizes = settings or ReaderSettings()
+    fitted = [_fit(sizes, read, right, epochs, generator).exported() for _ in range(members)]
+    return ExtractiveReader(ReaderNetwork(sizes, fitted), analyser)
 
 
 def calibrate(reader: ExtractiveReader, examples: Sequence[ReadingExample], seed: int) -> float:
@@ -87,36 +90,25 @@ def calibrate(reader: ExtractiveReader, examples: Sequence[ReadingExample], seed
         seed: of how the evidence is presented.
     """
     generator = np.random.default_rng([seed, 8])
-    read = [reader.candidates(example.question, presented(example, generator)) for example in examples]
-    right = [targets_of(example.answer, candidates) for example, candidates in zip(examples, read, strict=True)]
+    read = [reader.candidates(example.question, _presented(example, generator)) for example in examples]
+    right = [_targets_of(example.answer, candidates) for example, candidates in zip(examples, read, strict=True)]
     losses = []
     for temperature in TEMPERATURES if examples else ():
-        reader.network.cool(temperature)
+        reader.network.temperature = temperature
         chances = zip(reader.probabilities(read), right, strict=True)
         losses.append(-np.mean([np.log(UNREAD + (1 - UNREAD) * p[mask].sum()) for p, mask in chances]))
     chosen = TEMPERATURES[int(np.argmin(losses))] if losses else 1.0
-    reader.network.cool(chosen)
+    reader.network.temperature = chosen
     return chosen
 
 
-def fit_network(
+def _fit(
     settings: ReaderSettings,
     read: Sequence[AnswerCandidates],
     right: Sequence[NDArray[np.bool_]],
     epochs: int,
     generator: np.random.Generator,
-    states: Sequence[States] | None = None,
 ) -> TrainableNetwork:
-    """Return a network that was trained to choose the right candidates.
-
-    Args:
-        settings: sizes.
-        read: the candidates of every question.
-        right: which of them are right; one at least.
-        epochs: passes over them.
-        generator: of everything random.
-        states: what the encoder makes of every question, for a network that reads closely.
-    """
     torch.manual_seed(int(generator.integers(2**31)))
     network = TrainableNetwork(settings)
     network.standardise(np.concatenate([candidates.features for candidates in read]))
@@ -131,7 +123,7 @@ def fit_network(
             for group in optimizer.param_groups:
                 group["lr"] = LEARNING_RATE * (1 - step / steps)
             step += 1
-            batch = CandidateBatch.of([read[k] for k in chosen], states and [states[k] for k in chosen])
+            batch = CandidateBatch.of([read[k] for k in chosen])
             mask = torch.from_numpy(np.concatenate([right[k] for k in chosen]))
             loss = negative_log_likelihood(network(batch), torch.from_numpy(batch.owner), mask, len(chosen))
             optimizer.zero_grad()
@@ -141,10 +133,10 @@ def fit_network(
     return network.eval()
 
 
-def presented(example: ReadingExample, generator: np.random.Generator, incomplete: float = INCOMPLETE) -> list[Passage]:
+def _presented(example: ReadingExample, generator: np.random.Generator) -> list[Passage]:
     """Return evidence as a search might bring it: sometimes with passages too many, sometimes incomplete."""
     evidence = list(example.evidence)
-    if len(evidence) > 1 and generator.random() < incomplete:
+    if len(evidence) > 1 and generator.random() < INCOMPLETE:
         kept = generator.random(len(evidence)) < 0.5
         evidence = [passage for passage, keep in zip(evidence, kept, strict=True) if keep]
     extra = int(generator.integers(0, MOST_EXTRA + 1)) if generator.random() < 0.5 else 0
@@ -153,7 +145,7 @@ def presented(example: ReadingExample, generator: np.random.Generator, incomplet
     return evidence
 
 
-def targets_of(answer: str, candidates: AnswerCandidates) -> NDArray[np.bool_]:
+def _targets_of(answer: str, candidates: AnswerCandidates) -> NDArray[np.bool_]:
     """Return which candidates are right: those that stand for the answer, or that none does."""
     right = standing_for(answer, candidates)
     if not right.any():

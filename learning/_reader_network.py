@@ -8,31 +8,26 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..agent.reader._candidate_features import FEATURES, SLOTS
-from ..agent.reader._network import STATE, CandidateBatch, ReaderNetwork, ReaderSettings
+from ..agent.reader._network import CandidateBatch, ReaderSettings, Weights
 from ..agent.reader._passage_analysis import DIMENSION
 
 
 class TrainableNetwork(nn.Module):
     """A small perceptron over a candidate's features and how its surroundings agree with the question.
 
-    Legend: n candidates of all questions together, t word pieces, s slots, w word width.
+    Legend: n candidates of all questions together, s slots, w word width.
     """
 
     def __init__(self, settings: ReaderSettings) -> None:
         super().__init__()
         self.settings = settings
-        w, s = settings.word_width, settings.state_width
+        w = settings.word_width
         self.question = nn.Linear(DIMENSION, w)
         self.slots = nn.Parameter(torch.empty(len(SLOTS), DIMENSION, w))
         nn.init.normal_(self.slots, std=DIMENSION**-0.5)
         self.mean = nn.Buffer(torch.zeros(len(FEATURES)))
         self.scale = nn.Buffer(torch.ones(len(FEATURES)))
-        self.temperature = nn.Buffer(torch.ones(()))
         inputs = len(FEATURES) + w + 2 * len(SLOTS) * w
-        if s:
-            self.first, self.last, self.whole = (nn.Linear(STATE, s) for _ in range(3))
-            self.ends = nn.Parameter(torch.zeros(STATE, 2))
-            inputs += 3 * s + 1
         self.hidden = nn.Sequential(
             nn.Linear(inputs, settings.width),
             nn.ReLU(),
@@ -48,39 +43,19 @@ class TrainableNetwork(nn.Module):
         self.mean.copy_(torch.from_numpy(features.mean(axis=0)))
         self.scale.copy_(torch.from_numpy(np.maximum(features.std(axis=0), 0.05)))
 
-    def forward(self, batch: CandidateBatch, states: Tensor | None = None) -> Tensor:
-        """Return the score of every candidate [n].
-
-        Args:
-            batch: of candidates.
-            states: [t, STATE], in place of those of the batch, for a gradient.
-        """
-        owner = torch.from_numpy(batch.owner)
-        asked = torch.tanh(self.question(torch.from_numpy(batch.questions)))[owner]  # [n, w]
-        words = torch.from_numpy(batch.words)
-        around = torch.tanh(torch.einsum("nsd,sdw->nsw", words, self.slots))  # [n, s, w]
+    def forward(self, batch: CandidateBatch) -> Tensor:
+        """Return the score of every candidate [n]."""
+        asked = torch.tanh(self.question(torch.from_numpy(batch.questions)))[torch.from_numpy(batch.owner)]  # [n, w]
+        around = torch.tanh(torch.einsum("nsd,sdw->nsw", torch.from_numpy(batch.words), self.slots))  # [n, s, w]
         agreement = around * asked.unsqueeze(1)
         standard = (torch.from_numpy(batch.features) - self.mean) / self.scale
-        inputs = [standard, asked, around.flatten(1), agreement.flatten(1)]
-        direct: Tensor | float = 0.0
-        if self.settings.state_width:
-            assert batch.states is not None
-            assert batch.spans is not None
-            assert batch.read is not None
-            seen = torch.from_numpy(batch.states) if states is None else states
-            spans, read = torch.from_numpy(batch.spans), torch.from_numpy(batch.read)
-            for place, layer in enumerate((self.first, self.last, self.whole)):
-                inputs.append(torch.tanh(layer(seen))[spans[:, place]])
-            inputs.append(read.unsqueeze(1))
-            ends = seen @ self.ends  # [t, 2]
-            direct = read * (ends[spans[:, 0], 0] + ends[spans[:, 1], 1])
-        scores: Tensor = self.out(self.hidden(torch.cat(inputs, dim=1))).squeeze(1)
-        return (scores + direct) / self.temperature
+        inputs = torch.cat((standard, asked, around.flatten(1), agreement.flatten(1)), dim=1)
+        scores: Tensor = self.out(self.hidden(inputs)).squeeze(1)
+        return scores
 
-    def exported(self) -> ReaderNetwork:
-        """Return the network as it is searched with."""
-        weights = {name: tensor.detach().numpy().astype(np.float32) for name, tensor in self.state_dict().items()}
-        return ReaderNetwork(self.settings, weights)
+    def exported(self) -> Weights:
+        """Return the weights as they are searched with."""
+        return {name: tensor.detach().numpy().astype(np.float32) for name, tensor in self.state_dict().items()}
 
 
 def negative_log_likelihood(scores: Tensor, owner: Tensor, right: Tensor, owners: int) -> Tensor:

@@ -19,6 +19,7 @@ SIGNALS = (
     "unknown",  # log-probability that none of the candidates is the answer, from -7
     "place",  # log-probability of its likeliest place alone, from -7
     "offered",  # yes, no, or one of two things that the question names
+    "decided",  # it is offered, and the dates or countries of the passages speak for it
     "phrase",  # words in small letters, or a quotation
     "whole",  # a whole name, date or number rather than a part or an extension
     "sentence",  # share of the question's words in its sentence
@@ -46,6 +47,16 @@ _HOW = re.compile(
 )
 _MOST = 7.0
 _AT = {name: k for k, name in enumerate(FEATURES)}
+_BEGUN = r"\b(?:releas|publish|found|establish|form|creat|open|premier|c[ao]me out|start|built|launch|introduc)\w*\b"
+_ORDER = r"\b(?:first|earlier|earliest|later|latest|newer|older|recent\w*|before|after)\b"
+_COMPARED = (
+    ("span", re.compile(r"\b(?:liv\w+ (?:longer|shorter)|(?:longer|shorter) (?:life|lives|lived))\b", re.IGNORECASE)),
+    ("birth", re.compile(r"\b(?:born|birth|birthday|older|oldest|elder|younger|youngest)\b", re.IGNORECASE)),
+    ("death", re.compile(r"\b(?:die|dies|died|dead|death|passed away)\b", re.IGNORECASE)),
+    ("first", re.compile(rf"{_BEGUN}.*{_ORDER}|{_ORDER}.*{_BEGUN}", re.IGNORECASE)),
+)
+"""What of two things a question compares: the first that is found."""
+_COUNTRY = re.compile(r"\b(?:nationalit\w+|countr\w+|located in|from the same)\b", re.IGNORECASE)
 
 
 def signals_of(
@@ -78,6 +89,7 @@ def signals_of(
             max(np.log(max(float(probabilities[-1]), 1e-6)), -_MOST),
             max(np.log(max(float(probabilities[at]), 1e-6)), -_MOST),
             feature("choice", "yes", "no"),
+            _decided(question, candidates.features[at]),
             feature("phrase", "quote"),
             feature("date", "year", "number", "name"),
             feature("sentence_agreement"),
@@ -92,25 +104,49 @@ def signals_of(
     )
 
 
+def _decided(question: str, features: NDArray[np.float32]) -> bool:
+    """Return whether dates or countries speak for what the question offers, by the features of that candidate.
+
+    What a network makes of an offer without them is hardly better than a coin.
+    """
+    if features[_AT["yes"]] or features[_AT["no"]]:
+        same = min(features[_AT["same_country_own"]], features[_AT["same_country_led"]])
+        return bool(_COUNTRY.search(question)) and bool(same > 0)
+    if not features[_AT["choice"]]:
+        return False
+    for quantity, pattern in _COMPARED:
+        if pattern.search(question):
+            own, led = features[_AT[f"asked_{quantity}_own"]], features[_AT[f"asked_{quantity}_led"]]
+            return bool((own or led) > 0)
+    return False
+
+
+STATED_FROM = 0.8
+"""Chance of being right from which an answer is stated: four times in five."""
+
+
 @dataclass(frozen=True, slots=True)
 class Certainty:
     """The chance that an answer is right, fitted to answers that the reader had not learned.
 
     Attributes:
         curve: over ``SIGNALS``.
-        stated_from: the chance from which an answer is stated.
     """
 
     curve: LogisticCurve
-    stated_from: float
 
     def of(self, signals: NDArray[np.float64]) -> float:
         """Return the chance that an answer with these signals is right."""
         return float(self.curve(signals))
 
+    def states(self, signals: NDArray[np.float64]) -> bool:
+        """Return whether an answer is stated: it is sure enough, and it is neither a guess between two nor how-to."""
+        guessed = signals[SIGNALS.index("offered")] > signals[SIGNALS.index("decided")]
+        return self.of(signals) >= STATED_FROM and not guessed and not signals[SIGNALS.index("asks_how")]
+
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
-        return {"signals": list(SIGNALS), "curve": asdict(self.curve), "stated_from": self.stated_from}
+        return {"signals": list(SIGNALS), "curve": asdict(self.curve)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Certainty:
@@ -122,4 +158,4 @@ class Certainty:
         if values["signals"] != list(SIGNALS):
             raise ValueError("its certainty was fitted to other signals")
         weights, means, scales = (tuple(map(float, values["curve"][name])) for name in ("weights", "means", "scales"))
-        return cls(LogisticCurve(weights, means, scales, float(values["curve"]["bias"])), float(values["stated_from"]))
+        return cls(LogisticCurve(weights, means, scales, float(values["curve"]["bias"])))

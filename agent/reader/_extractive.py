@@ -1,9 +1,7 @@
 """The built-in reader: chooses among what the evidence and the question offer as answers.
 
-A network scores every candidate; the softmax over them is p(y | z, q). Where it is to answer, and not to judge
-thousands of paths, it reads closely: a second network also sees what the encoder makes of question and passages read
-together. On disk a reader is ``reader.safetensors`` and ``reader.json`` beside a policy, and for the close reading
-``close_reader.safetensors`` and ``reading_encoder.safetensors``.
+A network scores every candidate; the softmax over them is p(y | z, q). On disk it is ``reader.safetensors`` and
+``reader.json`` beside a policy.
 """
 
 from __future__ import annotations
@@ -23,11 +21,9 @@ from ...errors import PolicyError
 from ...retrievers._atomic_file import write_atomically
 from ...retrievers._hashed_files import fingerprint, read_listed, read_sealed_json, write_sealed_json
 from ...retrievers.records import Passage
-from ...retrievers.vectors._minilm import load_adapter, save_adapter
 from ._candidate_features import FEATURES, SLOTS, AnswerCandidates, read_candidates
-from ._certainty import Certainty, signals_of
-from ._joint_text import CloseEncoder
-from ._network import CandidateBatch, ReaderNetwork, ReaderSettings, States, log_softmax_by_owner, shapes
+from ._certainty import STATED_FROM, Certainty, signals_of
+from ._network import CandidateBatch, ReaderNetwork, ReaderSettings, log_softmax_by_owner, shapes
 from ._passage_analysis import DIMENSION, PassageAnalyser
 from ._protocol import Answer, ReadingTask, normalise_answer, overlap_f1
 
@@ -37,23 +33,7 @@ UNREAD = 1e-3
 NEAR = 0.6
 """F1 from which a candidate stands for an answer that no candidate is equal to."""
 
-CERTAIN = 0.8
-"""Probability from which a reader states an answer by its own judgement: where it is right four times in five."""
-
 _BATCH = 64
-
-
-@dataclass(frozen=True, slots=True)
-class CloseReading:
-    """What reads question and passages together.
-
-    Attributes:
-        encoder: gives the states.
-        network: scores candidates by them too.
-    """
-
-    encoder: CloseEncoder
-    network: ReaderNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +58,8 @@ class ExtractiveReader:
     little luck so that it is never zero.
 
     Args:
-        network: judges.
+        network: scores candidates.
         analyser: of passages, where there is one to share.
-        close: answers; the network that judges does where there is none.
         certainty: how likely an answer is right, by what the reading looks like; its own probability says where there
             is none.
     """
@@ -91,11 +70,9 @@ class ExtractiveReader:
         self,
         network: ReaderNetwork,
         analyser: PassageAnalyser | None = None,
-        close: CloseReading | None = None,
         certainty: Certainty | None = None,
     ) -> None:
         self.network = network
-        self.close = close
         self.certainty = certainty
         self._analyser = analyser if analyser is not None else PassageAnalyser()
 
@@ -104,10 +81,13 @@ class ExtractiveReader:
         return read_candidates(question, self._analyser.read(passages), self._analyser.vectors)
 
     def probabilities(self, candidates: Sequence[AnswerCandidates]) -> list[NDArray[np.float64]]:
-        """Return the probability that the network which judges gives every candidate, float64 [n] each."""
+        """Return the probability of every candidate of every question, float64 [n] each."""
         out: list[NDArray[np.float64]] = []
         for first in range(0, len(candidates), _BATCH):
-            out += _probabilities(self.network, candidates[first : first + _BATCH])
+            part = candidates[first : first + _BATCH]
+            batch = CandidateBatch.of(part)
+            probabilities = np.exp(log_softmax_by_owner(self.network.scores(batch), batch.owner))
+            out += np.split(probabilities, np.cumsum([len(c.answers) for c in part])[:-1])
         return out
 
     def log_likelihoods(self, tasks: Sequence[ReadingTask]) -> NDArray[np.float64]:
@@ -120,13 +100,9 @@ class ExtractiveReader:
         return np.log(np.minimum(UNREAD + (1 - UNREAD) * np.array(likelihoods, np.float64), 1.0))
 
     def read(self, question: str, passages: Sequence[Passage]) -> Reading:
-        """Return the candidates with their probabilities, read closely where the reader can."""
+        """Return the candidates of an answer with their probabilities."""
         candidates = self.candidates(question, passages)
-        if self.close is None or len(candidates.answers) < 2:
-            probabilities = self.probabilities([candidates])[0]
-        else:
-            states = self.close.encoder.states(question, passages, candidates)
-            probabilities = _probabilities(self.close.network, [candidates], [states])[0]
+        probabilities = self.probabilities([candidates])[0]
         total: dict[str, float] = {}
         for answer, probability in zip(candidates.answers, probabilities.tolist(), strict=True):
             if answer:
@@ -142,23 +118,15 @@ class ExtractiveReader:
         chosen = max(reading.total, key=lambda answer: reading.total[answer])
         places = [k for k, answer in enumerate(candidates.answers) if answer == chosen]
         at = max(places, key=lambda k: reading.probabilities[k])
-        probability, stated = reading.total[chosen], reading.total[chosen] >= CERTAIN
+        probability, stated = reading.total[chosen], reading.total[chosen] >= STATED_FROM
         if self.certainty is not None:
-            probability = self.certainty.of(signals_of(question, candidates, reading.probabilities, reading.total, at))
-            stated = probability >= self.certainty.stated_from
+            signals = signals_of(question, candidates, reading.probabilities, reading.total, at)
+            probability, stated = self.certainty.of(signals), self.certainty.states(signals)
         number, start, end = candidates.places[at].tolist()
         text = candidates.surfaces[at]
         if number < 0:
             return Answer(text, probability, stated=stated)
         return Answer(text, probability, passages[number].id, start, end, stated)
-
-
-def _probabilities(
-    network: ReaderNetwork, candidates: Sequence[AnswerCandidates], states: Sequence[States] | None = None
-) -> list[NDArray[np.float64]]:
-    batch = CandidateBatch.of(candidates, states)
-    probabilities = np.exp(log_softmax_by_owner(network.scores(batch), batch.owner))
-    return np.split(probabilities, np.cumsum([len(c.answers) for c in candidates])[:-1])
 
 
 def standing_for(answer: str, candidates: AnswerCandidates) -> NDArray[np.bool_]:
@@ -172,10 +140,8 @@ def standing_for(answer: str, candidates: AnswerCandidates) -> NDArray[np.bool_]
     return np.asarray((closeness >= NEAR) & (closeness >= closeness.max() - 1e-9))
 
 
-FORMAT = 2
+FORMAT = 3
 WEIGHTS = "reader.safetensors"
-CLOSE_WEIGHTS = "close_reader.safetensors"
-ENCODER = "reading_encoder.safetensors"
 DESCRIPTION = "reader.json"
 _REMEDY = "train it again"
 _FEATURES_SEEN = {"features": list(FEATURES), "slots": list(SLOTS), "word_vectors": DIMENSION}
@@ -189,17 +155,15 @@ def has_reader(folder: Path) -> bool:
 def save_reader(folder: Path, reader: ExtractiveReader, training: Mapping[str, Any]) -> None:
     """Write a reader; each file appears whole or not at all, the description last."""
     folder.mkdir(parents=True, exist_ok=True)
+    weights = {
+        f"{number}.{name}": np.asarray(array, np.float32, order="C")
+        for number, member in enumerate(reader.network.members)
+        for name, array in member.items()
+    }
+    write_atomically(folder / WEIGHTS, save(weights))
     description: dict[str, Any] = {"format": FORMAT, **_FEATURES_SEEN}
-    description |= {"network": asdict(reader.network.settings), "files": {}}
-    networks = {WEIGHTS: reader.network}
-    if reader.close is not None and reader.close.encoder.adapter is not None:
-        networks[CLOSE_WEIGHTS] = reader.close.network
-        description["close"] = asdict(reader.close.network.settings)
-        save_adapter(folder, reader.close.encoder.adapter, ENCODER)
-    for name, network in networks.items():
-        weights = {key: np.asarray(array, np.float32, order="C") for key, array in network.weights.items()}
-        write_atomically(folder / name, save(weights))
-        description["files"][name] = fingerprint(folder / name)
+    description |= {"files": {WEIGHTS: fingerprint(folder / WEIGHTS)}, "network": asdict(reader.network.settings)}
+    description |= {"members": len(reader.network.members), "temperature": reader.network.temperature}
     if reader.certainty is not None:
         description["certainty"] = reader.certainty.to_json()
     write_sealed_json(folder / DESCRIPTION, description | {"training": dict(training)})
@@ -217,24 +181,26 @@ def load_reader(folder: Path, analyser: PassageAnalyser | None = None) -> Extrac
     if any(description.get(name) != value for name, value in {"format": FORMAT, **_FEATURES_SEEN}.items()):
         raise PolicyError(f"the reader in {folder} was trained by another version of Trailhound: train it again")
     try:
-        network = _load_network(folder, WEIGHTS, description, "network")
-        close = certainty = None
-        if "close" in description:
-            encoder = CloseEncoder(load_adapter(folder, ENCODER))
-            close = CloseReading(encoder, _load_network(folder, CLOSE_WEIGHTS, description, "close"))
+        network = _load_network(folder, description)
+        certainty = None
         if "certainty" in description:
             certainty = Certainty.from_json(description["certainty"])
     except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
         raise PolicyError(f"the reader in {folder} is damaged ({shorten(str(error), 200)}): {_REMEDY}") from error
-    return ExtractiveReader(network, analyser, close, certainty)
+    return ExtractiveReader(network, analyser, certainty)
 
 
-def _load_network(folder: Path, name: str, description: Mapping[str, Any], sizes: str) -> ReaderNetwork:
-    settings = ReaderSettings(**description[sizes])
-    weights = load(read_listed(folder / name, description["files"][name], PolicyError, _REMEDY))
-    wrong_kind = any(array.dtype != np.float32 for array in weights.values())
-    if wrong_kind or {key: array.shape for key, array in weights.items()} != shapes(settings):
-        raise ValueError(f"{name} does not hold the weights of a reader")
-    if not all(bool(np.isfinite(array).all()) for array in weights.values()):
-        raise PolicyError(f"the reader in {folder} has weights that are not finite: train it again")
-    return ReaderNetwork(settings, weights)
+def _load_network(folder: Path, description: Mapping[str, Any]) -> ReaderNetwork:
+    settings = ReaderSettings(**description["network"])
+    arrays = load(read_listed(folder / WEIGHTS, description["files"][WEIGHTS], PolicyError, _REMEDY))
+    members = [
+        {name: arrays.pop(f"{number}.{name}") for name in shapes(settings)} for number in range(description["members"])
+    ]
+    for member in members:
+        if any(array.dtype != np.float32 or array.shape != shapes(settings)[name] for name, array in member.items()):
+            raise ValueError("weights of another kind")
+        if not all(bool(np.isfinite(array).all()) for array in member.values()):
+            raise PolicyError(f"the reader in {folder} has weights that are not finite: train it again")
+    if arrays or not members:
+        raise ValueError("weights of another network")
+    return ReaderNetwork(settings, members, float(description["temperature"]))

@@ -37,6 +37,8 @@ _BETWEEN = re.compile(
     r"(?:between|of|both|are|is|were|was|do|did|does|have|has)\s+(?:both\s+)?(.+?),?\s+and\s+(.+?)(?:,|\?|\s+\w+\?|$)",
     re.IGNORECASE,
 )
+_ASKING = re.compile(r"^(?:who|which|what)\b(?:\s+[^\W\dA-Z]\w*)+\s+(?=[A-Z\"“])")
+"""The question before the first of two things, where no comma stands between: "Who died first A or B?"."""
 _HEAD = re.compile(r"^(?:was|is|were|are|does|do|did)\s+(?:either\s+)?", re.IGNORECASE)
 _TAIL = re.compile(r",?\s+(?:was|were|is|are|had|has|born|come|comes|located|founded|released|died)\b.*$")
 _UPWARD = re.compile(r"\b(?:later|latest|last|recent\w*|young\w*|newer|newest|longer|longest|more|most|after)\b")
@@ -107,6 +109,7 @@ def _choices(text: str, names: list[tuple[int, int]]) -> tuple[str, ...]:
 
 def _tidied(choice: str, named: list[str]) -> str:
     """Return the choice without quotation marks; the title in it where words stand before it."""
+    choice = _ASKING.sub("", choice)
     choice = _TAIL.sub("", _HEAD.sub("", choice)).strip().strip('"“”').strip()
     inside = [name for name in named if choice.endswith(name) and len(name) < len(choice)]
     return max(inside, key=len) if inside and choice[0].islower() else choice

@@ -134,7 +134,7 @@ class AnswerSupervision:
             progress("reading what the evidence could be", 1, 1)
         everything = [example for example in examples if example is not None]
         final = self._train(everything, 99, analyser)
-        final.network.cool(float(np.mean(temperatures)))  # it has no questions left to be calibrated on
+        final.network.temperature = float(np.mean(temperatures))  # it has no questions left to be calibrated on
         for fold, reader in enumerate(folds):
             save_reader(self._folder / f"judge-{fold}", reader, {"fold": fold})
         save_reader(self._folder, final, {"supervision": "answers", "questions": len(everything), "seed": self._seed})

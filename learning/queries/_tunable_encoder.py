@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from ...errors import RecipeError
 from ...index.index import Index
 from ...retrievers.vectors._minilm import Adapter, model_folder, quiet_transformers
-from .._low_rank import LowRankLinear
 from ..training_questions import TrainingSource
 
 if TYPE_CHECKING:
@@ -23,6 +22,27 @@ T = TypeVar("T")
 
 MAX_TOKENS = 128
 """Word pieces of a query that are read in tuning: a question and three sentences of evidence."""
+
+
+class LowRankLinear(nn.Module):
+    r"""A frozen linear layer with a trained change, ``y = W x + b + U D x`` (LoRA, arXiv:2106.09685, eq. 3).
+
+    Args:
+        linear: the frozen layer.
+        rank: r; D is [r, inputs], drawn at random, and U [outputs, r], zero, so that tuning begins at W.
+        generator: draws D.
+    """
+
+    def __init__(self, linear: nn.Linear, rank: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self._frozen = [linear]  # in a list: what is not trained is not part of the state to save
+        self.down = nn.Parameter(torch.randn(rank, linear.in_features, generator=generator) / linear.in_features**0.5)
+        self.up = nn.Parameter(torch.zeros(linear.out_features, rank))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the layer's output [..., outputs] for ``x`` [..., inputs]."""
+        base: Tensor = self._frozen[0](x)
+        return base + (x @ self.down.T) @ self.up.T
 
 
 class TunableEncoder(nn.Module):

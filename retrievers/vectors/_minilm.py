@@ -59,7 +59,7 @@ class Adapter:
         return merged
 
 
-def save_adapter(folder: Path, adapter: Adapter, file: str = FILE) -> None:
+def save_adapter(folder: Path, adapter: Adapter) -> None:
     """Write an adapter into ``folder``, which exists, whole or not at all."""
     from safetensors.numpy import save
 
@@ -68,17 +68,17 @@ def save_adapter(folder: Path, adapter: Adapter, file: str = FILE) -> None:
         for layer, pair in adapter.matrices.items()
         for part, matrix in zip(("down", "up"), pair, strict=True)
     }
-    write_sealed_tensors(folder / file, save(arrays, metadata=about_tensors(adapter.about)))
+    write_sealed_tensors(folder / FILE, save(arrays, metadata=about_tensors(adapter.about)))
 
 
-def load_adapter(folder: Path, file: str = FILE) -> Adapter:
-    """Read an adapter of a folder."""
+def load_adapter(folder: Path) -> Adapter:
+    """Read the adapter of a folder."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    path = folder / file
+    path = folder / FILE
     if not path.is_file():
-        raise EncoderError(f"{folder} holds no tuned encoder (no {file}): give the folder that `trailhound tune` wrote")
+        raise EncoderError(f"{folder} holds no tuned encoder (no {FILE}): give the folder that `trailhound tune` wrote")
     content, about = read_sealed_tensors(path, EncoderError, "tune the encoder again")
     parts: dict[str, dict[str, NDArray[np.float16]]] = {}
     try:

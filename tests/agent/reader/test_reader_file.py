@@ -57,8 +57,8 @@ def test_other_features_are_another_version(folder: Path, analyser: PassageAnaly
 def test_weights_that_are_not_finite_are_refused(
     small_reader: ExtractiveReader, tmp_path: Path, analyser: PassageAnalyser
 ) -> None:
-    weights = small_reader.network.weights
-    broken = ReaderNetwork(small_reader.network.settings, weights | {"mean": weights["mean"] * np.float32("nan")})
+    [weights] = small_reader.network.members
+    broken = ReaderNetwork(small_reader.network.settings, [{**weights, "mean": weights["mean"] * np.float32("nan")}])
     save_reader(tmp_path, ExtractiveReader(broken, analyser), {})
     with pytest.raises(PolicyError, match="not finite"):
         load_reader(tmp_path, analyser)
@@ -78,4 +78,4 @@ def test_a_policy_answers_with_its_own_reader_or_the_shipped_one(folder: Path, t
     assert own is not None
     assert shipped is not None
     assert has_reader(SHIPPED)
-    assert (own.network.weights["mean"] != shipped.network.weights["mean"]).any()
+    assert (own.network.members[0]["mean"] != shipped.network.members[0]["mean"]).any()

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from trailhound.learning._low_rank import LowRankLinear
-from trailhound.learning.queries._tunable_encoder import TunableEncoder
+from trailhound.learning.queries._tunable_encoder import LowRankLinear, TunableEncoder
 from trailhound.retrievers.vectors._encoder import MiniLMEncoder
 
 TEXTS = ["Who founded the harbour?", "Which river flows through the town where Ada Marl was born?", "a"]
