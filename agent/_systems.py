@@ -111,9 +111,8 @@ class PolicySystem:
         """Return what is known of a question before it is searched."""
         if self._index.facts is not None:
             return fact_world(self._index, question, None, self._settings)
-        hop = self._hop_encoder
-        view = QuestionView.of(self._index, question, hop_vector=None if hop is None else hop.encode([question])[0])
-        return QuestionWorld(self._index, view, self._settings, hop_encoder=hop)
+        view = QuestionView.of(self._index, question)
+        return QuestionWorld(self._index, view, self._settings, hop_encoder=self._hop_encoder)
 
 
 class RerankedSystem:

@@ -222,5 +222,5 @@ def fact_world(index: Index, text: str, answer: str | None, settings: Environmen
         hidden = facts.number(query, row)
     nothing = np.zeros(0, np.float32)
     vector = encoder.query_vector(query, hidden)
-    view = QuestionView(text, vector, vector, nothing.astype(np.uint32), nothing, {}, nothing)
+    view = QuestionView(text, vector, nothing.astype(np.uint32), nothing, {}, nothing)
     return FactWorld(index, view, settings, facts, query, row, hidden)

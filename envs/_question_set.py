@@ -76,12 +76,10 @@ class QuestionSet:
         self._worlds: dict[int, QuestionWorld] = {}
         self._hop_encoder = hop_encoder
         self._plain_every = plain_every
-        self._vectors = self._hop_vectors = None
+        self._vectors = None
         if index.facts is None:  # else a world encodes its own question, without the fact that it asks for
             texts = [question.text for question in questions]
-            encoded = encode or query_vectors
-            self._vectors = encoded(index.encoder, texts)
-            self._hop_vectors = self._vectors if hop_encoder is None else encoded(hop_encoder, texts)
+            self._vectors = (encode or query_vectors)(index.encoder, texts)
         self.items = []
         for number, question in enumerate(questions):
             vector = None if self._vectors is None else self._vectors[number]
@@ -116,15 +114,13 @@ class QuestionSet:
         """Return the world of a question, the same object every time."""
         if number not in self._worlds:
             item = self.items[number]
-            if self._vectors is None or self._hop_vectors is None:
+            if self._vectors is None:
                 self._worlds[number] = fact_world(self.index, item.question.text, item.question.answer, self.settings)
                 return self._worlds[number]
             plain = self._plain_every > 0 and number % self._plain_every == 0
-            hop_encoder, hop_vectors = (None, self._vectors) if plain else (self._hop_encoder, self._hop_vectors)
-            view = QuestionView.of(self.index, item.question.text, self._vectors[number], hop_vectors[number])
-            self._worlds[number] = QuestionWorld(
-                self.index, view, self.settings, item.gold, hop_encoder, item.question.answer, item.meets
-            )
+            view = QuestionView.of(self.index, item.question.text, self._vectors[number])
+            how = (None if plain else self._hop_encoder, item.question.answer, item.meets)
+            self._worlds[number] = QuestionWorld(self.index, view, self.settings, item.gold, *how)
         return self._worlds[number]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +33,18 @@ _SAMPLE = 256
 _SCALE = 4.0
 
 
+_samples: WeakKeyDictionary[Any, Vectors] = WeakKeyDictionary()
+"""The sampled vectors of each dense index that was asked for them, float32 [at most _SAMPLE, d]."""
+
+
 def spread(index: Index, vector: Vectors) -> tuple[float, float]:
     """Return mean and standard deviation of the cosines of ``vector`` [d] with an even sample of the corpus."""
-    sample = np.unique(np.linspace(0, len(index.dense) - 1, _SAMPLE).astype(np.int64))
-    usual = similarity(index, sample, vector)
+    dense = index.dense
+    sample = _samples.get(dense)
+    if sample is None:
+        rows = np.unique(np.linspace(0, len(dense) - 1, _SAMPLE).astype(np.int64))
+        _samples[dense] = sample = dense.reconstruct(rows)
+    usual = sample @ vector
     return float(usual.mean()), max(float(usual.std()), 1e-3)
 
 
@@ -80,7 +90,6 @@ class QuestionView:
     Attributes:
         text: the question.
         vector: float32 [d].
-        hop_vector: float32 [d], by the tuned hop encoder; ``vector`` where there is none.
         terms: uint32 [t], its analysed terms, sorted.
         weights: float32 [t], their idf, scaled to sum to 1.
         named: row -> the features ``named_exactly .. named_position``, float32 [5], of the titles it names.
@@ -90,7 +99,6 @@ class QuestionView:
 
     text: str
     vector: Vectors
-    hop_vector: Vectors
     terms: NDArray[np.uint32]
     weights: NDArray[np.float32]
     named: dict[int, NDArray[np.float32]]
@@ -98,22 +106,18 @@ class QuestionView:
     pieces: Vectors | None = None
 
     @classmethod
-    def of(
-        cls, index: Index, text: str, vector: Vectors | None = None, hop_vector: Vectors | None = None
-    ) -> QuestionView:
+    def of(cls, index: Index, text: str, vector: Vectors | None = None) -> QuestionView:
         """Analyse ``text`` over ``index``; encodes it unless its vector is given."""
         pieces = None
         if vector is None:
             query = index.query(text)
             assert query.vector is not None  # an index's query has one
             vector, pieces = query.vector, query.pieces
-        if hop_vector is None:
-            hop_vector = vector
         terms = term_hashes(text)
         idf = index.terms.idf(terms)
         named = _named_titles(index, text)
         weights = idf / max(float(idf.sum()), 1e-9)
-        return cls(text, vector, hop_vector, terms, weights, named, question_form(text, len(named)), pieces)
+        return cls(text, vector, terms, weights, named, question_form(text, len(named)), pieces)
 
     def agreement(self, terms: NDArray[np.uint32]) -> float:
         """Return the weighted share of the question's terms that are among ``terms``, sorted."""
@@ -135,7 +139,6 @@ class QuestionView:
         features = np.zeros((len(rows), len(STATIC)), np.float32)
         hits = np.zeros((len(rows), len(self.terms)), np.float32)
         features[:, 0] = standardised(index, rows, self.vector)
-        features[:, 13] = standardised(index, rows, self.hop_vector)
         features[:, 9] = np.log1p(index.graph.in_degree[rows]) / 4
         features[:, 10] = np.log1p(index.graph.out_degree[rows]) / 4
         terms, owner = index.terms.terms_of(rows)

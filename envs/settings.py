@@ -141,7 +141,6 @@ STATIC = (
     "out_degree",  # log(1 + mentions in it) / 4
     "length",  # log(1 + words) / 6
     "titled",  # it has a title at all
-    "hop_dense",  # the same with the question as the tuned hop encoder sees it
 )
 """Features of a passage under a question; they never change."""
 

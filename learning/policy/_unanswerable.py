@@ -9,7 +9,7 @@ import numpy as np
 
 from ...envs._question_view import QuestionView
 from ...envs._world import QuestionWorld
-from ...retrievers.protocols import Encoder, query_vectors
+from ...retrievers.protocols import Encoder
 from ...retrievers.records import Hits, Rows
 
 _PROGRAMS = (
@@ -67,9 +67,7 @@ def unanswerable(
 
 def asked_over(like: QuestionWorld, text: str, hop_encoder: Encoder | None) -> QuestionWorld:
     """Return the world of another question over the index of one."""
-    hop_vector = None if hop_encoder is None else query_vectors(hop_encoder, [text])[0]
-    view = QuestionView.of(like.index, text, hop_vector=hop_vector)
-    return QuestionWorld(like.index, view, like.settings, hop_encoder=hop_encoder)
+    return QuestionWorld(like.index, QuestionView.of(like.index, text), like.settings, hop_encoder=hop_encoder)
 
 
 def nonsense(like: QuestionWorld, generator: np.random.Generator) -> str:
