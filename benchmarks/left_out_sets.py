@@ -5,7 +5,8 @@
 For every set the ranker is fitted to searches for the train questions of all other sets, and for the questions made
 over them (--made, as benchmarks/made_questions.py writes them). Then the order of lexical, of dense, of their fusion,
 of the policy and of the ranker is measured over the questions of --split. What searches have seen is kept in --work and
-used again. Sets of --also are learned from and not measured.
+used again. Sets of --also are learned from and not measured. With --adapt each ranker is also adapted, as `train
+--from` does it: to so many train questions of the set, or to those made over it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def by(place: int) -> Order:
     return lambda one: one.seen.features[:, place]
 
 
-RANKED = "with ranker"
+RANKED, MADE = "with ranker", "made"
 FIXED = {
     "lexical": by(SEEN_FEATURES.index("lexical_rank")),
     "dense": by(SEEN_FEATURES.index("dense")),
@@ -102,7 +103,7 @@ def mean_over_sets(results: Results, system: str) -> list[dict[str, float]]:
 
 def table(results: Results) -> str:
     """Return a row for every set, and one for their mean."""
-    systems = (*FIXED, RANKED)
+    systems = list(next(iter(results.values())))
     everything = {**results, "mean": {system: mean_over_sets(results, system) for system in systems}}
     rows = [
         [name, *(" / ".join(shown.cell(of[system]) for shown in SHOWN) for system in systems)]
@@ -123,24 +124,32 @@ def main() -> None:
     parser.add_argument("--split", default="dev")
     parser.add_argument("--most", type=int, default=300, help="questions of a split")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--adapt", nargs="*", default=[], help=f"numbers of questions, or {MADE}")
     parser.add_argument("--without-messages", action="store_true", help="pass none between neighbours: the ablation")
     parser.add_argument("--json", type=Path)
     parsed = parser.parse_args()
     torch.set_num_threads(1)
     parsed.work.mkdir(parents=True, exist_ok=True)
-    learned = {}
-    for number, name in enumerate([*parsed.sets, *parsed.also]):
-        learned[name] = searched(parsed, name, "train", made=False, number=number)
+    own, made = ({name: [] for name in (*parsed.sets, *parsed.also)} for _ in range(2))
+    for number, name in enumerate(own):
+        own[name] = searched(parsed, name, "train", made=False, number=number)
         if parsed.made is not None:
-            learned[name] += searched(parsed, name, "train", made=True, number=100 + number)
+            made[name] = searched(parsed, name, "train", made=True, number=len(own) + number)
     results: Results = {}
     for number, name in enumerate(parsed.sets):
-        others = [one for other, lists in learned.items() if other != name for one in lists]
-        rankers = [fit_ranker(others, STEPS, seed, not parsed.without_messages) for seed in parsed.seeds]
+        others = [one for part in (own, made) for other in own if other != name for one in part[other]]
+        rankers = {RANKED: [fit_ranker(others, STEPS, seed, not parsed.without_messages) for seed in parsed.seeds]}
+        for how in parsed.adapt:
+            known = made[name] if how == MADE else own[name][: int(how)]
+            rankers[f"adapted to {how}"] = [
+                fit_ranker(known, STEPS, seed, start=ranker)
+                for seed, ranker in zip(parsed.seeds, rankers[RANKED], strict=True)
+            ]
         lists = searched(parsed, name, parsed.split, made=False, number=number)
-        results[name] = {system: [figures(lists, order)] * len(rankers) for system, order in FIXED.items()}
-        results[name][RANKED] = [figures(lists, lambda one, r=ranker: r.scores(one.seen)) for ranker in rankers]
-        report(f"{name}: {len(lists)} questions, a ranker fitted to {len(others)} others", results, parsed)
+        results[name] = {system: [figures(lists, order)] * len(parsed.seeds) for system, order in FIXED.items()}
+        for system, fitted in rankers.items():
+            results[name][system] = [figures(lists, lambda one, r=ranker: r.scores(one.seen)) for ranker in fitted]
+        report(f"{name}: {len(lists)} questions, rankers fitted to {len(others)} others", results, parsed)
     show(f"{parsed.split}: {' / '.join(shown.name for shown in SHOWN)}", table(results), parsed)
 
 
