@@ -105,8 +105,7 @@ def train(
     adapter = load_adapter(Path(hop_encoder)) if hop_encoder is not None else None if begun is None else begun.adapter
     supervised = Supervision(supervision, reader, Path(out), chosen.reader_epochs, seed)
     if chosen.made_beside and supervision == "passages":
-        made = team.in_turn(lambda: sources_beside(sources, Path(out), chosen, seed, warn, progress))
-        sources = [*sources, *made]
+        sources = [*sources, *team.in_turn(lambda: sources_beside(sources, Path(out), chosen, seed, warn, progress))]
     if team.rank:  # one of them says everything
         warn, progress = None if warn is None else lambda message: None, None
     run = _Run(sources, Path(out), validation, begun, adapter, chosen, seed, supervised, where, team, warn, progress)
