@@ -209,15 +209,20 @@ class QuestionWorld:
         """The sub-indexes that every search asks first, with the question alone."""
         return tuple(number for number in (_LEXICAL, _DENSE) if self.offers[number])
 
+    def asking(self, view: QuestionView) -> QuestionWorld:
+        """Return the world of another question that has the same labels."""
+        labels = (self.gold, self._hop_encoder, self.answer, self.meets)
+        return QuestionWorld(self.index, view, self.settings, *labels)
+
     def late_scores(self, rows: Rows) -> NDArray[np.float32] | None:
         """Return how well the question's word pieces fit each row, float32 [n]; None where no pieces are kept."""
-        if self.index.pieces is None or self._pieces is None:
+        if self.index.pieces is None or self.pieces is None:
             return None
-        return self.index.pieces.score(self._pieces, rows)
+        return self.index.pieces.score(self.pieces, rows)
 
     @cached_property
-    def _pieces(self) -> Vectors | None:
-        """The question's word pieces; encoded where the question was without them, as in training."""
+    def pieces(self) -> Vectors | None:
+        """Vectors of the question's word pieces, float32 [l, d]; encoded where it was without them."""
         if self.view.pieces is not None:
             return self.view.pieces
         return self.index.query(self.view.text).pieces

@@ -34,6 +34,7 @@ from .._epochs import device_called
 from .._run_folder import Progressed, RunLog, claim, load_checkpoint, save_checkpoint
 from ..training_questions import TrainingSource, balanced, drawn_out
 from ._imitation import imitate_epoch
+from ._misworded import misworded
 from ._ppo import ppo_of
 from ._ranking import fit_ranker, looked_at
 from ._supervision import Supervision, load_worlds, sources_beside
@@ -216,7 +217,8 @@ class _Run:
         steps = self.recipe.ranker_steps
         labelled = self.ranked if self.supervision.labels and steps else []
         begun = None if self.start is None else self.start.ranker
-        lists = self.team.joined(looked_at(load_policy(self.out), labelled, self.number_of, self._progress))
+        worlds = labelled if begun is not None else [*labelled, *misworded(labelled, self._seeded(2**31 + 4))]
+        lists = self.team.joined(looked_at(load_policy(self.out), worlds, self.number_of, self._progress))
 
         def fit() -> None:
             seen = any((one.met >= 0).any() for one in lists)
