@@ -2,8 +2,8 @@
 
     python benchmarks/left_out_sets.py --indexes FOLDER --data FOLDER --made FOLDER --work FOLDER --sets techdocs ...
 
-For every set the ranker is fitted to searches for the train questions of all other sets, and for the questions made
-over them (--made, as benchmarks/made_questions.py writes them). Then the order of lexical, of dense, of their fusion,
+For every set the ranker is fitted to searches for the train questions of all other sets, as they are and in other
+words, and for the questions made over them (--made, as benchmarks/made_questions.py writes them). Then the order of lexical, of dense, of their fusion,
 of the policy and of the ranker is measured over the questions of --split. What searches have seen is kept in --work and
 used again. Sets of --also are learned from and not measured. With --adapt each ranker is also adapted, as `train
 --from` does it: to so many train questions of the set, or to those made over it.
@@ -27,6 +27,7 @@ from trailhound.agent._systems import shipped_policy
 from trailhound.envs._question_set import QuestionSet
 from trailhound.envs._seen import SEEN_FEATURES
 from trailhound.index.index import Index
+from trailhound.learning.policy._misworded import misworded
 from trailhound.learning.policy._ranking import RankedList, fit_ranker, looked_at
 from trailhound.retrievers.questions._left_out import load_left_out
 
@@ -45,7 +46,7 @@ def by(place: int) -> Order:
     return lambda one: one.seen.features[:, place]
 
 
-RANKED, MADE = "with ranker", "made"
+RANKED, MADE, MISWORDED = "with ranker", "made", "misworded"
 FIXED = {
     "lexical": by(SEEN_FEATURES.index("lexical_rank")),
     "dense": by(SEEN_FEATURES.index("dense")),
@@ -54,10 +55,14 @@ FIXED = {
 }
 
 
-def searched(parsed: argparse.Namespace, name: str, split: str, made: bool, number: int) -> list[RankedList]:
-    """Return what searches for at most ``--most`` questions of a split have seen, from --work if it is there."""
-    folder = (parsed.made if made else parsed.data) / name
-    kept = parsed.work / f"{name}-{'made' if made else split}.pickle"
+def searched(parsed: argparse.Namespace, name: str, what: str, number: int) -> list[RankedList]:
+    """Return what searches for at most ``--most`` questions have seen, from --work if it is there.
+
+    What they are is a split, or ``made``, or ``misworded``: the train questions in other words.
+    """
+    folder = (parsed.made if what == MADE else parsed.data) / name
+    split = "train" if what in (MADE, MISWORDED) else what
+    kept = parsed.work / f"{name}-{what}.pickle"
     if not kept.exists():
         policy = load_policy(parsed.policy)
         index = Index.open(parsed.indexes / f"{name}.index", threads=1)
@@ -67,7 +72,10 @@ def searched(parsed: argparse.Namespace, name: str, split: str, made: bool, numb
         hidden = load_left_out(folder)
         lists = []
         for k in drawn:
-            found = looked_at(policy, [questions.world(k)], {id(index): number})
+            worlds = [questions.world(k)]
+            if what == MISWORDED:
+                worlds = misworded(worlds, np.random.default_rng(k)) if k % 2 else []
+            found = looked_at(policy, worlds, {id(index): number})
             lists += [_without(one, index, hidden.get(questions.items[k].question.id, ())) for one in found]
         kept.write_bytes(pickle.dumps(lists))
         print(f"{kept.stem}: {len(lists)} searches", flush=True)
@@ -130,14 +138,15 @@ def main() -> None:
     parsed = parser.parse_args()
     torch.set_num_threads(1)
     parsed.work.mkdir(parents=True, exist_ok=True)
-    own, made = ({name: [] for name in (*parsed.sets, *parsed.also)} for _ in range(2))
+    own, reworded, made = ({name: [] for name in (*parsed.sets, *parsed.also)} for _ in range(3))
     for number, name in enumerate(own):
-        own[name] = searched(parsed, name, "train", made=False, number=number)
+        own[name] = searched(parsed, name, "train", number)
+        reworded[name] = searched(parsed, name, MISWORDED, number)
         if parsed.made is not None:
-            made[name] = searched(parsed, name, "train", made=True, number=len(own) + number)
+            made[name] = searched(parsed, name, MADE, len(own) + number)
     results: Results = {}
     for number, name in enumerate(parsed.sets):
-        others = [one for part in (own, made) for other in own if other != name for one in part[other]]
+        others = [one for part in (own, reworded, made) for other in own if other != name for one in part[other]]
         rankers = {RANKED: [fit_ranker(others, STEPS, seed, not parsed.without_messages) for seed in parsed.seeds]}
         for how in parsed.adapt:
             known = made[name] if how == MADE else own[name][: int(how)]
@@ -145,7 +154,7 @@ def main() -> None:
                 fit_ranker(known, STEPS, seed, start=ranker)
                 for seed, ranker in zip(parsed.seeds, rankers[RANKED], strict=True)
             ]
-        lists = searched(parsed, name, parsed.split, made=False, number=number)
+        lists = searched(parsed, name, parsed.split, number)
         results[name] = {system: [figures(lists, order)] * len(parsed.seeds) for system, order in FIXED.items()}
         for system, fitted in rankers.items():
             results[name][system] = [figures(lists, lambda one, r=ranker: r.scores(one.seen)) for ranker in fitted]

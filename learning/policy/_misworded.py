@@ -12,9 +12,6 @@ from ...envs._world import QuestionWorld
 from ...envs.settings import QUESTION_WORDS
 from ...retrievers.words._analyser import STOP_WORDS
 
-SHARE = 0.5
-"""Questions that are also asked in other words."""
-
 _LEAST, _MOST = 0.3, 0.9
 """Share of a question's words that changes."""
 
@@ -25,15 +22,13 @@ _LETTERS = "bcdfghjklmnpqrstvwxz"
 
 
 def misworded(worlds: Sequence[QuestionWorld], generator: np.random.Generator) -> list[QuestionWorld]:
-    """Return ``SHARE`` of the questions over texts in other words, with their own vectors and word pieces.
+    """Return the questions over texts in other words, with their own vectors and word pieces.
 
     Of the words that change a third is left out, a third is words of other passages, and a third is in no passage. It
     is domain randomisation (Tobin et al. 2017, arXiv:1703.06907): between corpora that say things as their readers ask,
     and corpora like code, where a question's words mislead and its vector does not.
     """
-    texts = [world for world in worlds if world.index.facts is None]
-    drawn = generator.permutation(len(texts))[: round(SHARE * len(texts))].tolist()
-    return [_asked_otherwise(texts[k], generator) for k in drawn]
+    return [_asked_otherwise(world, generator) for world in worlds if world.index.facts is None]
 
 
 def _asked_otherwise(world: QuestionWorld, generator: np.random.Generator) -> QuestionWorld:

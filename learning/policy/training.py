@@ -217,7 +217,7 @@ class _Run:
         steps = self.recipe.ranker_steps
         labelled = self.ranked if self.supervision.labels and steps else []
         begun = None if self.start is None else self.start.ranker
-        worlds = labelled if begun is not None else [*labelled, *misworded(labelled, self._seeded(2**31 + 4))]
+        worlds = labelled if begun is not None else [*labelled, *misworded(labelled[::2], self._seeded(2**31 + 4))]
         lists = self.team.joined(looked_at(load_policy(self.out), worlds, self.number_of, self._progress))
 
         def fit() -> None:
