@@ -3,10 +3,10 @@
     python benchmarks/left_out_sets.py --indexes FOLDER --data FOLDER --made FOLDER --work FOLDER --sets techdocs ...
 
 For every set the ranker is fitted to searches for the train questions of all other sets, as they are and in other
-words, and for the questions made over them (--made, as benchmarks/made_questions.py writes them). Then the order of lexical, of dense, of their fusion,
-of the policy and of the ranker is measured over the questions of --split. What searches have seen is kept in --work and
-used again. Sets of --also are learned from and not measured. With --adapt each ranker is also adapted, as `train
---from` does it: to so many train questions of the set, or to those made over it.
+words, and for the questions made over them (--made, as benchmarks/made_questions.py writes them). Then the order of
+lexical, of dense, of their fusion, of the policy and of the ranker is measured over the questions of --split. What
+searches have seen is kept in --work and used again. Sets of --also are learned from and not measured. With --adapt each
+ranker is also adapted, as `train --from` does it: to so many train questions of the set, or to those made over it.
 """
 
 from __future__ import annotations
