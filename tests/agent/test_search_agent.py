@@ -57,7 +57,7 @@ def test_what_the_policy_took_is_marked_wherever_it_is_ranked(results: list[Sear
 
 
 def test_the_answer_stands_where_it_says(agent: SearchAgent, results: list[SearchResult]) -> None:
-    """In a passage that was taken, wherever it is ranked; or nowhere, for yes, no, and what the question offers itself."""
+    """In a passage that was taken, wherever it ranks; or nowhere, for yes, no, and what the question itself offers."""
     read = 0
     for result in results:
         assert result.answer is not None
