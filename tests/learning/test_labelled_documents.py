@@ -31,7 +31,7 @@ def source(
 def test_a_policy_learns_to_find_labelled_documents(
     source: TrainingSource, tiny_recipe: Recipe, tmp_path: Path
 ) -> None:
-    train([source], tmp_path / "run", recipe=tiny_recipe.model_copy(update={"ranker_steps": 150}))
+    train([source], tmp_path / "run", recipe=tiny_recipe)
     figures = evaluate(source.index, source.questions, "dev", policy=tmp_path / "run").figures
     lexical = evaluate(source.index, source.questions, "dev", system="lexical").figures
     assert figures["recall@5"] > lexical["recall@5"]
