@@ -39,6 +39,9 @@ HIDDEN = 0.15
 LONGEST = 160
 """Passages of a list that are learned from, the best of hybrid's fusion first."""
 
+MOST_LISTS = 12_000
+"""Searches that are learned from: what each has seen takes half a megabyte, and a small network has enough of them."""
+
 _SEARCHED_TOGETHER = 64
 """Questions whose searches are looked at between two signs of progress."""
 
@@ -78,7 +81,7 @@ def looked_at(
     sources: Mapping[int, int],
     progress: Progress | None = None,
 ) -> list[RankedList]:
-    """Return what searches of a policy see of those questions over texts that have labels.
+    """Return what searches of a policy see of those questions over texts that have labels, ``MOST_LISTS`` at most.
 
     Args:
         policy: what searches.
@@ -87,6 +90,7 @@ def looked_at(
         progress: hears how many are looked at.
     """
     labelled = [world for world in worlds if world.gold and world.index.facts is None]
+    labelled = labelled[:: -(-len(labelled) // MOST_LISTS) or 1]  # every second, every third: some of each source
     lists = []
     for first in range(0, len(labelled), _SEARCHED_TOGETHER):
         part = labelled[first : first + _SEARCHED_TOGETHER]

@@ -156,3 +156,11 @@ def test_what_searches_saw_is_labelled_as_the_questions_are(tiny_run: Path, worl
         right = one.seen.rows[one.met >= 0]
         assert set(right.tolist()) == set(one.met[one.met >= 0].tolist()) <= world.gold
         assert (one.labels, one.source) == (len(world.gold), 3)
+
+
+def test_of_many_questions_some_of_every_source_are_looked_at(
+    tiny_run: Path, worlds: list[QuestionWorld], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranking, "MOST_LISTS", 3)
+    lists = looked_at(load_policy(tiny_run), worlds[:8], {id(worlds[0].index): 0})
+    assert [one.labels for one in lists] == [len(world.gold) for world in worlds[:8:3]]
