@@ -29,9 +29,10 @@ from trailhound.envs._seen import SEEN_FEATURES
 from trailhound.index.index import Index
 from trailhound.learning.policy._misworded import misworded
 from trailhound.learning.policy._ranking import RankedList, fit_ranker, looked_at
+from trailhound.learning.policy.recipe import Recipe
 from trailhound.retrievers.questions._left_out import load_left_out
 
-STEPS = 300
+STEPS = Recipe().ranker_steps
 SHOWN = [column(name) for name in ("ndcg@10", "recall@5", "recall@20")]
 
 Order = Callable[[RankedList], NDArray[np.float32]]

@@ -28,9 +28,8 @@ def judge(reader: ExtractiveReader, question: str, passages: Sequence[Passage], 
     reading = reader.read(question, passages)
     if not reading.total:
         return None
-    chosen = max(reading.total, key=lambda text: reading.total[text])
-    places = [k for k, text in enumerate(reading.candidates.answers) if text == chosen]
-    at = max(places, key=lambda k: reading.probabilities[k])
+    at = reading.likeliest
+    chosen = reading.candidates.answers[at]
     signals = signals_of(question, reading.candidates, reading.probabilities, reading.total, at)
     return Judged(signals, answer is not None and exact_match(chosen, answer) == 1)
 

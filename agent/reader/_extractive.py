@@ -50,6 +50,13 @@ class Reading:
     probabilities: NDArray[np.float64]
     total: Mapping[str, float]
 
+    @property
+    def likeliest(self) -> int:
+        """The candidate where the likeliest answer most likely stands; there must be one."""
+        chosen = max(self.total, key=lambda answer: self.total[answer])
+        places = [k for k, answer in enumerate(self.candidates.answers) if answer == chosen]
+        return max(places, key=lambda k: float(self.probabilities[k]))
+
 
 class ExtractiveReader:
     """Scores candidate answers with a small network; threads may share it.
@@ -115,9 +122,8 @@ class ExtractiveReader:
         if not reading.total:
             return None
         candidates = reading.candidates
-        chosen = max(reading.total, key=lambda answer: reading.total[answer])
-        places = [k for k, answer in enumerate(candidates.answers) if answer == chosen]
-        at = max(places, key=lambda k: reading.probabilities[k])
+        at = reading.likeliest
+        chosen = candidates.answers[at]
         probability, stated = reading.total[chosen], reading.total[chosen] >= STATED_FROM
         if self.certainty is not None:
             signals = signals_of(question, candidates, reading.probabilities, reading.total, at)

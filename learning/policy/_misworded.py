@@ -16,7 +16,7 @@ _LEAST, _MOST = 0.3, 0.9
 """Share of a question's words that changes."""
 
 _SAMPLED = 60
-"""Passages whose words stand in for others."""
+"""Passages of an index whose words stand in for others."""
 
 _LETTERS = "bcdfghjklmnpqrstvwxz"
 
@@ -28,16 +28,19 @@ def misworded(worlds: Sequence[QuestionWorld], generator: np.random.Generator) -
     is domain randomisation (Tobin et al. 2017, arXiv:1703.06907): between corpora that say things as their readers ask,
     and corpora like code, where a question's words mislead and its vector does not.
     """
-    return [_asked_otherwise(world, generator) for world in worlds if world.index.facts is None]
-
-
-def _asked_otherwise(world: QuestionWorld, generator: np.random.Generator) -> QuestionWorld:
-    view, index = world.view, world.index
-    passages = index.store.passages(generator.integers(0, len(index), _SAMPLED).tolist())
-    others = [word for passage in passages for word in passage.text.split() if len(word) > 3]
-    text = _reworded(view.text, others, generator)
-    asked = replace(QuestionView.of(index, text, view.vector), pieces=world.pieces, form=view.form)
-    return world.asking(asked)
+    words: dict[int, list[str]] = {}  # by the id of an index
+    asked = []
+    for world in worlds:
+        view, index = world.view, world.index
+        if index.facts is not None:
+            continue
+        if id(index) not in words:
+            passages = index.store.passages(generator.integers(0, len(index), _SAMPLED).tolist())
+            words[id(index)] = [word for passage in passages for word in passage.text.split() if len(word) > 3]
+        text = _reworded(view.text, words[id(index)], generator)
+        other = replace(QuestionView.of(index, text, view.vector), pieces=world.pieces, form=view.form)
+        asked.append(world.asking(other))
+    return asked
 
 
 def _reworded(text: str, others: Sequence[str], generator: np.random.Generator) -> str:

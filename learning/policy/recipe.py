@@ -101,8 +101,8 @@ class Recipe(BaseModel):
     """Questions to an epoch of imitation at least: fewer are repeated until there are so many."""
 
     made_beside: int = Field(400, ge=0)
-    """Questions to make from each corpus beside the labelled ones, where its passages name one another: a data set's
-    questions seldom have all the shapes that others have."""
+    """Questions to make from each corpus beside the labelled ones: a data set's questions seldom have all the shapes
+    that others have."""
 
     made_questions: int = Field(1200, ge=20)
     """Questions to make from each corpus when there is no supervision; ``held_out`` of them are for validation."""
