@@ -27,15 +27,19 @@ def test_the_rotation_keeps_lengths_and_angles(dimension: int) -> None:
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([64, 100, 384]), st.floats(0, 3))
 def test_what_a_code_says_points_where_the_vector_does(seed: int, dimension: int, shared: float) -> None:
-    """The cosine of a random vector with its signs is sqrt(2 / pi), 0.80, whatever all vectors have in common."""
+    """The cosine of a random vector with its signs is sqrt(2 / pi), 0.80, whatever all vectors have in common.
+
+    Vectors that have nearly everything in common err alike, so their mean spreads as one vector's cosine does: by 0.02
+    at 64 dimensions. The bounds are six such spreads away.
+    """
     rng = np.random.default_rng(seed)
     common = rng.normal(size=dimension)
     vectors = unit(rng.normal(size=(50, dimension)) + shared * common)
     said = decode(coded(vectors).codes, dimension)
     np.testing.assert_allclose(np.linalg.norm(said, axis=1), 1, atol=1e-4)
     cosines = (vectors * said).sum(axis=1)
-    assert cosines.mean() > 0.75
-    assert cosines.min() > 0.6
+    assert cosines.mean() > 0.68
+    assert cosines.min() > 0.55
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([5, 64, 384]), st.integers(1, 9), st.integers(0, 30))
