@@ -1,5 +1,6 @@
 # make demo    environment, installation, then everything once on a corpus that the program makes itself
 # make test    environment, installation, lint, types and every test
+# make test-browser   the page in a real browser; installs Debian's chromium where it is missing, as root
 # make cover   every test again, measuring coverage, which takes most of the time twice
 # make lint    ruff and mypy alone
 # make bench   the benchmark scripts there are
@@ -15,13 +16,19 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test cover lint bench clean
+.PHONY: demo test test-browser cover lint bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/trailhound demo
 
 test: lint
 	$(BIN)/python -m pytest $(PYTEST)
+
+test-browser: $(VENV)/installed-dev
+	$(INSTALL) --editable '.[dev,browser]'
+	@command -v chromium > /dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } \
+	    || { echo "the tests need Debian's chromium: install it with  apt-get install chromium"; exit 1; }
+	$(BIN)/python -m pytest tests/browser
 
 cover: $(VENV)/installed-dev
 	$(BIN)/python -m pytest $(PYTEST) --cov --cov-report=term --cov-fail-under=90
