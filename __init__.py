@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from .envs._registration import register_environments
 
 if TYPE_CHECKING:
-    from .agent.search_agent import Evidence, SearchAgent, SearchResult, Step
+    from .agent.search_agent import SearchAgent
+    from .agent.search_result import Evidence, SearchResult, Step
     from .envs.settings import EnvironmentSettings
     from .errors import TrailhoundError
     from .index.index import Index
     from .index.settings import IndexSettings
     from .index.updates import SyncReport, UpdateReport
+    from .index.where import Where
     from .learning.policy.recipe import Recipe, load_recipe
     from .learning.policy.training import TrainingReport, train
     from .learning.queries.downstream_tuning import DownstreamSettings, tune_query
@@ -30,16 +32,18 @@ __version__ = "0.1.0"
 __all__ = [
     "Document", "DownstreamSettings", "EnvironmentSettings", "Evaluation", "Evidence", "Index", "IndexSettings",
     "MissReport", "Passage", "Question", "Recipe", "RouterTuning", "SearchAgent", "SearchResult", "Step",
-    "SyncReport", "TrailhoundError", "TrainingReport", "TrainingSource", "TuningSettings", "UpdateReport", "evaluate",
-    "explain_misses", "load_recipe", "refresh_router", "train", "tune", "tune_query", "tune_reranker", "tune_router",
+    "SyncReport", "TrailhoundError", "TrainingReport", "TrainingSource", "TuningSettings", "UpdateReport", "Where",
+    "evaluate", "explain_misses", "load_recipe", "refresh_router", "train", "tune", "tune_query", "tune_reranker",
+    "tune_router",
 ]  # fmt: skip
 # Heavy libraries load with the first name that needs them: `import trailhound` stays fast.
 _HOMES = {
-    "agent.search_agent": "Evidence SearchAgent SearchResult Step", "envs.settings": "EnvironmentSettings",
-    "errors": "TrailhoundError", "index.index": "Index", "index.settings": "IndexSettings",
-    "index.updates": "SyncReport UpdateReport", "learning.policy.recipe": "Recipe load_recipe",
-    "learning.policy.training": "TrainingReport train", "learning.queries.hop_encoder": "TuningSettings tune",
-    "learning.queries.downstream_tuning": "DownstreamSettings tune_query", "learning.reranker": "tune_reranker",
+    "agent.search_agent": "SearchAgent", "agent.search_result": "Evidence SearchResult Step",
+    "envs.settings": "EnvironmentSettings", "errors": "TrailhoundError", "index.index": "Index",
+    "index.settings": "IndexSettings", "index.updates": "SyncReport UpdateReport", "index.where": "Where",
+    "learning.policy.recipe": "Recipe load_recipe", "learning.policy.training": "TrainingReport train",
+    "learning.queries.hop_encoder": "TuningSettings tune", "learning.reranker": "tune_reranker",
+    "learning.queries.downstream_tuning": "DownstreamSettings tune_query",
     "learning.router.router_tuning": "RouterTuning refresh_router tune_router",
     "learning.training_questions": "TrainingSource", "measuring.evaluation": "Evaluation evaluate",
     "measuring.misses": "MissReport explain_misses", "retrievers.records": "Document Passage Question",

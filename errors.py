@@ -14,6 +14,7 @@
     ├── RouterError        a router folder is missing, damaged, or does not fit the index
     ├── RecipeError        a training recipe has an unknown or impossible setting
     ├── CollapseError      a training was stopped because its vectors collapse (names measure, value and limit)
+    ├── SearchCancelledError   whoever asked a search has cancelled it
     ├── WorkerError        a worker of a training that has several died
     └── MissingExtraError  an optional dependency is not installed (names the extra)
 
@@ -109,6 +110,10 @@ class CollapseError(TrailhoundError):
             f"training was stopped because the vectors of the questions collapse: their {measure} is {value:.3g}, past"
             f" the limit of {limit:.3g}; {remedy}"
         )
+
+
+class SearchCancelledError(TrailhoundError):
+    """A search was cancelled by whoever asked it."""
 
 
 class WorkerError(TrailhoundError):

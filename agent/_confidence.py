@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..envs._fact_world import FactWorld
-from ..envs._question_view import similarity, spread
+from ..envs._question_view import sampled, similarity, spread
 from ..envs._world import QuestionWorld
 from ..envs.settings import SUB_INDEXES
 from ..index.index import Index
@@ -79,9 +79,6 @@ KEPT = 0.95
 
 PRECISION = 3.0
 """Of the normal prior of each weight, over standardised signals."""
-
-_SAMPLE = 128
-"""Passages that tell how near a corpus is to itself."""
 
 _LEXICAL, _DENSE = (SUB_INDEXES.index(name) for name in ("lexical", "dense"))
 
@@ -202,7 +199,7 @@ def _likeness(index: Index, first: Rows) -> float:
 
 def _own_nearness(index: Index) -> tuple[float, float, float]:
     """Return mean cosine of two passages and of nearest neighbours, and the deviation of the first, in a sample."""
-    sample = index.dense.reconstruct(np.unique(np.linspace(0, len(index.dense) - 1, _SAMPLE).astype(np.int64)))
+    sample = sampled(index)[::2]  # as many as when the curves were fitted
     if len(sample) < 2:
         return 0.0, 1.0, 1.0
     alike = sample @ sample.T

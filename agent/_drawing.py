@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from html import escape
 
 from ..retrievers._svg import printable, svg_picture
-from .search_agent import SearchResult, Step
+from .search_result import SearchResult, Step
 
 _INDEX = re.compile("ask the ([\\w-]+) index")
 _SIGNS = {"expand": "?", "hop": "→", "take": "✓", "stop": "■"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -20,7 +20,8 @@ from ..retrievers._fusion import reciprocal_rank_fusion
 from ..retrievers.records import Hits, Query, Rows, Vectors
 from ..retrievers.words._terms import term_hashes
 from ._confidence import Asked, Confidence
-from ._rollout import Decision
+from ._decision import Decision
+from ._watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
     from ._tuned_queries import TunedQueries
@@ -55,6 +56,8 @@ class Ranked:
         actions: actions taken, or steps of the fixed pipeline.
         calls: sub-index calls and hops.
         asked: the policy's calls by sub-index, and ``hop``; empty for a fixed system.
+        by_words: what the lexical index says of the question, with its scores; None where it was not asked.
+        vector: of the question, float32 [d]; None where none was needed.
         confidence: that the first five hold all the evidence; None where the system does not say.
         unanswered: whether it is so low that the corpus probably does not answer.
         spent: what the policy paid for them, in recall (0 for a fixed system).
@@ -70,6 +73,8 @@ class Ranked:
     confidence: float | None = None
     unanswered: bool = False
     asked: Mapping[str, int] = field(default_factory=dict)
+    by_words: Hits | None = None
+    vector: Vectors | None = None
 
     def to_read(self, most: int) -> Rows:
         """Return the first ``most`` of what an answer is read from: the evidence, or all where none was taken."""
@@ -108,15 +113,33 @@ class FixedSystem:
         self._walked: KnowledgeGraph | SegmentedGraph | None = None
         self._pagerank: PageRank | None = None
 
-    def rank(self, question: str, limit: int) -> Ranked:
+    def rank(self, question: str, limit: int, watch: Watch = UNWATCHED) -> Ranked:
         """Return at most ``limit`` passages."""
+        return self.rank_many([question], limit, [watch])[0]
+
+    def rank_many(self, questions: Sequence[str], limit: int, watches: Sequence[Watch]) -> list[Ranked]:
+        """Return at most ``limit`` passages for each question, whose vectors are encoded together."""
+        if self._kind == "lexical":
+            queries = [Query(question) for question in questions]
+        elif self._queries is None:
+            queries = self._index.queries(questions)
+        else:
+            queries = [self._queries.query(question) for question in questions]
+        ranked = []
+        for question, query, watch in zip(questions, queries, watches, strict=True):
+            watch.over(0)  # its steps are few and quick: it is given up or done
+            ranked.append(self._rank(question, query, limit))
+            for decision in ranked[-1].decisions:
+                watch.hear(decision)
+        return ranked
+
+    def _rank(self, question: str, query: Query, limit: int) -> Ranked:
         index = self._index
         wide = max(limit, COMPARED if self._kind == LATE else DEPTH)
         if self._kind == "lexical":
-            by_words = index.lexical.search(Query(question), wide)
+            by_words = index.lexical.search(query, wide)
             ranked = _ranked([("ask the lexical index", _first(by_words, limit))])
             return self._sure(question, by_words, None, ranked)
-        query = index.query(question) if self._queries is None else self._queries.query(question)
         assert query.vector is not None
         by_words, by_vector = index.lexical.search(query, wide), index.dense.search(query, wide)
         if self._kind == "dense":
@@ -130,6 +153,7 @@ class FixedSystem:
     def _sure(self, question: str, by_words: Hits, by_vector: tuple[Vectors, Hits] | None, ranked: Ranked) -> Ranked:
         """Say how sure a search over texts is, by what the question's words and its vector found."""
         index = self._index
+        ranked = replace(ranked, by_words=by_words, vector=None if by_vector is None else by_vector[0])
         if self._confidence is None or index.facts is not None:
             return ranked
         named = frozenset(row for mention in index.entity.mentions(question) for row in mention.rows)
@@ -199,6 +223,8 @@ class FixedSystem:
         seeds = dict(zip(fused.rows[:10].tolist(), fused.scores[:10].tolist(), strict=True))
         for row in named.rows.tolist():
             seeds[row] = seeds.get(row, 0.0) + float(fused.scores[:1].sum())
+        if not seeds:  # nothing that is seen
+            return _first(fused, 0)
         scores = pagerank.personalised(seeds)
         order = np.argsort(-scores, kind="stable")[: min(limit, int((scores > 0).sum()))]
         return Hits(order.astype(np.int64), scores[order].astype(np.float32))

@@ -11,16 +11,21 @@ from numpy.typing import NDArray
 
 from ..envs._batch import Lane, SearchBatch
 from ..envs._seen import Seen, seen_in
-from ..envs._world import QuestionWorld
-from ..envs.settings import ActionLayout, EnvironmentSettings
+from ..envs._world import QuestionWorld, encode_together
+from ..envs.settings import SUB_INDEXES, ActionLayout, EnvironmentSettings
 from ..retrievers.records import Rows
+from ._decision import Decision
 from ._explanation import expand_words
 from ._ranker import Ranker
 from ._scorer import Scorer
+from ._watch import ENDED, UNWATCHED, Watch
 
 Explain = Callable[[SearchBatch, int, int], tuple[str, str]]
 """Called with batch, lane and action; returns what the action does and why."""
 
+
+_STOP = 0
+"""The action that ends a search; it is always legal."""
 
 SIGNALS = (
     "stop",  # log-odds of STOP at the last decision, within +-8
@@ -31,20 +36,6 @@ SIGNALS = (
     "uncovered",  # idf-weighted share of the question's terms that no evidence has
 )
 """What a search's end is judged by."""
-
-
-@dataclass(slots=True)
-class Decision:
-    """One action of an episode: ``stop``, ``expand``, ``hop`` or ``take``, and which rows it brought or took.
-
-    ``probability`` is the policy's; ``detail`` and ``reason`` are words, where the search was asked to explain itself.
-    """
-
-    kind: str
-    probability: float
-    rows: tuple[int, ...]
-    detail: str = ""
-    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -90,6 +81,7 @@ def search_worlds(
     draw: np.random.Generator | None = None,
     ranker: Ranker | None = None,
     look: bool = False,
+    watches: Sequence[Watch] = (),
 ) -> list[Outcome]:
     """Search every world greedily, ``lanes`` at a time; the outcomes are in the order of the worlds.
 
@@ -103,10 +95,11 @@ def search_worlds(
         draw: if given, actions are drawn by it from the policy instead of the likeliest.
         ranker: puts what was seen in order; without, the evidence is followed by the rest of the frontier.
         look: keep all that was seen in the outcomes.
+        watches: of each world, where their searches have limits; what one of them raises ends all.
     """
     batch = SearchBatch(settings, lanes, network.settings.question_dimension)
     waiting: Iterator[tuple[int, QuestionWorld]] = iter(enumerate(worlds))
-    running: dict[int, tuple[int, Outcome]] = {}
+    running: dict[int, _Running] = {}
     outcomes: dict[int, Outcome] = {}
 
     def refill(lane: int) -> None:
@@ -114,25 +107,40 @@ def search_worlds(
         if following is not None:
             number, world = following
             batch.start(lane, world)
-            outcome = Outcome(np.zeros(0, np.int64), np.zeros(0), frozenset(), 0.0, 0.0, 0)
-            outcome.decisions = _begun(batch.lane(lane), explain is not None)
-            running[lane] = (number, outcome)
+            begun = _begun(batch.lane(lane), explain is not None)
+            running[lane] = _Running(number, watches[number] if watches else UNWATCHED, begun)
 
     for lane in range(lanes):
         refill(lane)
     while running:
         active = sorted(running)
-        for lane, opinion in zip(active, _opinions(network, batch, active), strict=True):
-            number, outcome = running[lane]
-            if _advance(batch, lane, outcome, opinion, explain, draw):
+        opinions = _opinions(network, batch, active)
+        actions = [
+            _action(batch, lane, opinion, running[lane].watch, draw)
+            for lane, opinion in zip(active, opinions, strict=True)
+        ]
+        _encode_ahead(batch, active, actions)
+        for lane, opinion, action in zip(active, opinions, actions, strict=True):
+            mine = running[lane]
+            if _advance(batch, lane, mine, opinion, action, explain):
                 if ranker is not None or look:
-                    _look(batch, lane, outcome, ranker)
+                    _look(batch, lane, mine.outcome, ranker)
                 del running[lane]
-                outcomes[number] = outcome
+                outcomes[mine.number] = mine.outcome
                 if done is not None:
                     done(len(outcomes))
                 refill(lane)
     return [outcomes[number] for number in range(len(outcomes))]
+
+
+class _Running:
+    """A search that goes on: its number, who watches it, and what it has done so far."""
+
+    def __init__(self, number: int, watch: Watch, begun: list[Decision]) -> None:
+        self.number, self.watch = number, watch
+        self.outcome = Outcome(np.zeros(0, np.int64), np.zeros(0), frozenset(), 0.0, 0.0, 0, decisions=begun)
+        for decision in begun:
+            watch.hear(decision)
 
 
 def _begun(state: Lane, in_words: bool) -> list[Decision]:
@@ -180,19 +188,35 @@ def best_action(chances: NDArray[np.float64], layout: ActionLayout) -> int:
     return parts[kind] + int(chances[parts[kind] : parts[kind + 1]].argmax())
 
 
-def _advance(
-    batch: SearchBatch,
-    lane: int,
-    outcome: Outcome,
-    opinion: _Opinion,
-    explain: Explain | None,
-    draw: np.random.Generator | None,
-) -> bool:
-    """Take the best legal action in one lane, or draw one; on the end of the episode fill in the outcome."""
-    state = batch.lane(lane)
+def _action(batch: SearchBatch, lane: int, opinion: _Opinion, watch: Watch, draw: np.random.Generator | None) -> int:
+    """Return the best legal action, or one that is drawn; to stop, where the search has to end."""
     chances = opinion.chances
-    action = best_action(chances, batch.layout) if draw is None else int(draw.choice(len(chances), p=chances))
+    if watch.over(batch.lane(lane).steps):
+        return _STOP
+    return best_action(chances, batch.layout) if draw is None else int(draw.choice(len(chances), p=chances))
+
+
+def _encode_ahead(batch: SearchBatch, active: Sequence[int], actions: Sequence[int]) -> None:
+    """Encode together what the actions of several lanes will ask the dense index with."""
+    asking = []
+    for lane, action in zip(active, actions, strict=True):
+        kind, sub_index, _ = batch.layout.decode(action)
+        if kind == "expand" and SUB_INDEXES[sub_index] == "dense":
+            state = batch.lane(lane)
+            asking.append((state.world, state.held))
+    if len(asking) > 1:
+        encode_together(asking)
+
+
+def _advance(
+    batch: SearchBatch, lane: int, mine: _Running, opinion: _Opinion, action: int, explain: Explain | None
+) -> bool:
+    """Take an action in one lane; on the end of the episode fill in the outcome."""
+    state, outcome = batch.lane(lane), mine.outcome
+    chances = opinion.chances
     words = explain(batch, lane, action) if explain is not None else ("", "")
+    if mine.watch.ended_by in ENDED and explain is not None:
+        words = words[0], ENDED[mine.watch.ended_by]
     before = state.count
     if batch.mask[lane, batch.layout.take :].any() or not len(outcome.last_takes):
         outcome.last_takes = opinion.logits[batch.layout.take : batch.layout.take + before].copy()
@@ -203,10 +227,11 @@ def _advance(
     else:
         rows = tuple(state.world.rows[state.places[before : state.count]].tolist())
     outcome.decisions.append(Decision(batch.layout.decode(action)[0], float(chances[action]), rows, *words))
+    mine.watch.hear(outcome.decisions[-1])
     if ended:
         _rank(batch, lane, outcome)
         takes = [decision.probability for decision in outcome.decisions if decision.kind == "take"]
-        left = float(chances[batch.layout.take :].max(initial=0.0)) if action == 0 else 0.0
+        left = float(chances[batch.layout.take :].max(initial=0.0)) if action == _STOP else 0.0
         outcome.signals = _search_signals(
             state, batch.settings.max_evidence, float(chances[0]), takes, left, opinion.value
         )

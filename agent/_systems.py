@@ -21,8 +21,9 @@ from ._explanation import explain
 from ._fixed_systems import FIXED, LATE, FixedSystem, Ranked
 from ._policy_file import LoadedPolicy, load_confidence, load_policy
 from ._reranking import CANDIDATES, new_order, open_reranker
-from ._rollout import Explain, search_worlds
+from ._rollout import Explain, Outcome, search_worlds
 from ._scorer import Scorer
+from ._watch import UNWATCHED, Watch
 
 SYSTEMS = (*FIXED, "exhaustive", "policy")
 
@@ -33,8 +34,16 @@ class System(Protocol):
     name: str
     """What to tell the user answered."""
 
-    def rank(self, question: str, limit: int) -> Ranked:
-        """Return at most ``limit`` passages."""
+    def rank(self, question: str, limit: int, watch: Watch = UNWATCHED) -> Ranked:
+        """Return at most ``limit`` passages.
+
+        Raises:
+            SearchCancelledError: when ``watch`` says so.
+        """
+        ...
+
+    def rank_many(self, questions: Sequence[str], limit: int, watches: Sequence[Watch]) -> list[Ranked]:
+        """Return what :meth:`rank` returns for each question, at less cost."""
         ...
 
 
@@ -72,9 +81,17 @@ class PolicySystem:
         wide = "exhaustive search, ranked by the " if self._settings.expand_everything else ""
         self.name = f"{wide}policy {label}"
 
-    def rank(self, question: str, limit: int) -> Ranked:
+    def rank(self, question: str, limit: int, watch: Watch = UNWATCHED) -> Ranked:
         """Return at most ``limit`` passages."""
-        return self.rank_world(self.world(question), limit, self._explain)
+        return self.rank_worlds([self.world(question)], limit, self._explain, [watch])[0]
+
+    def rank_many(self, questions: Sequence[str], limit: int, watches: Sequence[Watch]) -> list[Ranked]:
+        """Return at most ``limit`` passages for each question; they share encodings and passes of the network."""
+        if self._index.facts is not None:
+            worlds = [self.world(question) for question in questions]
+        else:
+            worlds = [self._world_of(query) for query in self._index.queries(questions)]
+        return self.rank_worlds(worlds, limit, self._explain, watches)
 
     def rank_fact(self, question: str, answer: str, limit: int) -> Ranked:
         """Answer a question of a test: rank at most ``limit`` entities while the fact that gives ``answer`` is hidden.
@@ -82,15 +99,20 @@ class PolicySystem:
         The head, which is evidence because the walk sets out from it, is the last answer to be given.
         """
         world = fact_world(self._index, question, answer, self._settings)
-        found = self.rank_world(world, len(self._index), None)
+        found = self.rank_worlds([world], len(self._index), None)[0]
         head = found.rows == world.asked.head
         order = np.argsort(head, kind="stable")[:limit]
         return replace(found, rows=found.rows[order], scores=np.sort(found.scores)[::-1][:limit])
 
-    def rank_world(self, world: QuestionWorld, limit: int, words: Explain | None) -> Ranked:
-        """Search a world; ``words`` explains each action."""
-        how = (self._scorer, self._settings, [world], 1)
-        outcome = search_worlds(*how, explain=words, ranker=self._ranker)[0]
+    def rank_worlds(
+        self, worlds: Sequence[QuestionWorld], limit: int, words: Explain | None, watches: Sequence[Watch] = ()
+    ) -> list[Ranked]:
+        """Search worlds side by side; ``words`` explains each action."""
+        how = (self._scorer, self._settings, worlds, len(worlds))
+        outcomes = search_worlds(*how, explain=words, ranker=self._ranker, watches=watches)
+        return [self._ranked(world, outcome, limit) for world, outcome in zip(worlds, outcomes, strict=True)]
+
+    def _ranked(self, world: QuestionWorld, outcome: Outcome, limit: int) -> Ranked:
         stated = None
         if self._confidence is not None:
             stated = self._confidence.of("policy", policy_signals(world, outcome.ranking, outcome.signals))
@@ -105,13 +127,18 @@ class PolicySystem:
             None if stated is None else stated.confidence,
             stated is not None and stated.unanswered,
             outcome.asked,
+            world.by_words if self._index.facts is None else None,
+            world.view.vector,
         )
 
     def world(self, question: str) -> QuestionWorld:
         """Return what is known of a question before it is searched."""
         if self._index.facts is not None:
             return fact_world(self._index, question, None, self._settings)
-        view = QuestionView.of(self._index, question)
+        return self._world_of(self._index.query(question))
+
+    def _world_of(self, query: Query) -> QuestionWorld:
+        view = QuestionView.of_query(self._index, query)
         return QuestionWorld(self._index, view, self._settings, hop_encoder=self._hop_encoder)
 
 
@@ -130,9 +157,16 @@ class RerankedSystem:
         self._reranker = open_reranker(folder, index)
         self.name = f"{system.name}, re-ranked by {folder}"
 
-    def rank(self, question: str, limit: int) -> Ranked:
+    def rank(self, question: str, limit: int, watch: Watch = UNWATCHED) -> Ranked:
         """Return at most ``limit`` passages."""
-        found = self._system.rank(question, max(limit, CANDIDATES))
+        return self.rank_many([question], limit, [watch])[0]
+
+    def rank_many(self, questions: Sequence[str], limit: int, watches: Sequence[Watch]) -> list[Ranked]:
+        """Return at most ``limit`` passages for each question."""
+        found = self._system.rank_many(questions, max(limit, CANDIDATES), watches)
+        return [self._reordered(question, ranked, limit) for question, ranked in zip(questions, found, strict=True)]
+
+    def _reordered(self, question: str, found: Ranked, limit: int) -> Ranked:
         order = new_order(self._reranker, self._index, question, found.rows, found.scores)
         return replace(found, rows=found.rows[order][:limit], scores=found.scores[:limit])
 

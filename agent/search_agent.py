@@ -2,156 +2,41 @@
 
 from __future__ import annotations
 
-import json
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from threading import Event
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Literal, overload
 
-from ..errors import QuestionsError
+from ..errors import QuestionsError, SearchCancelledError, TrailhoundError
 from ..index.index import Index
-from ..retrievers._places import in_full, place_of
+from ..index.where import Where
 from ..retrievers.corpus._normalise import normalise
-from ..retrievers.records import LONGEST_QUESTION, Passage, SupportingSentence
+from ..retrievers.records import LONGEST_QUESTION, Passage
+from ._decision import Decision
+from ._evidence import EvidenceMaker
 from ._fixed_systems import Ranked
-from ._later import Later, LaterField
-from ._rollout import Decision
-from ._sentences import SupportingSentences
-from ._systems import RerankedSystem, open_system
+from ._later import Later
+from ._streaming import aside, streamed, streamed_aside
+from ._systems import open_system
+from ._watch import Watch
 from .reader._citations import WrittenAnswer
-from .reader._protocol import Answer, cited_numbers, cited_passage
+from .reader._protocol import Answer
+from .search_result import Evidence, SearchResult, Step
 
 if TYPE_CHECKING:
     from .reader._extractive import ExtractiveReader
 
-T = TypeVar("T")
-
 READ = 5
 """Passages that are read for an answer at most: those that a policy took, or the first ones where none took any."""
 
+BATCH = 64
+"""Questions that are searched side by side."""
 
-@dataclass(frozen=True)
-class Evidence:
-    """A passage that was found.
-
-    Attributes:
-        rank: from 1.
-        passage: with its document, its span there, and its source.
-        score: strictly decreasing with the rank.
-        taken: the policy chose it; the others are what else was seen.
-        how: what brought it into view, in words; or that it was only listed, below what did.
-        sentence: the one that supports the question best, by the re-ranker where there is one; None for a passage
-            without sentences, and for entities. The sentences of a result are sought when the first is looked at.
-        page: that this sentence stands on, counted from 1, where the document has pages.
-    """
-
-    rank: int
-    passage: Passage
-    score: float
-    taken: bool
-    how: str
-    sentence: LaterField[SupportingSentence | None] = LaterField(None)  # noqa: RUF009 - a descriptor
-    page: LaterField[int | None] = LaterField(None)  # noqa: RUF009 - a descriptor
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of the path.
-
-    Attributes:
-        action: ``expand``, ``hop``, ``take`` or ``stop``.
-        detail: what was done, in words.
-        reason: why, in words.
-        passages: ids of the passages that the step brought or took.
-        titles: their titles, or the beginning of their texts.
-        probability: that the policy gave to the action; 1 for a fixed system.
-    """
-
-    action: str
-    detail: str
-    reason: str
-    passages: tuple[str, ...]
-    titles: tuple[str, ...]
-    probability: float
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """The answer to one search.
-
-    Attributes:
-        question: as it was asked.
-        evidence: best first.
-        path: what was asked, followed and kept, and why it stopped.
-        answered_by: which policy or fixed system this is from.
-        milliseconds: that the search took.
-        calls: sub-index calls and hops.
-        confidence: the probability that the first five passages of the ranking hold all the evidence there is; None for
-            a policy whose training did not come to its end.
-        unanswered: whether the corpus probably does not answer the question: nineteen of twenty that were answered
-            looked better.
-        answer: what the reader makes of the evidence, ``stated`` or a guess; None when there is no reader, or nothing
-            to read. It is read when it is first looked at, which the milliseconds do not hold.
-        written: what a language model answered from the evidence, its citations checked: ``[1]`` is the evidence of
-            rank 1. None where none was asked, or where it found that the passages do not say.
-    """
-
-    question: str
-    evidence: tuple[Evidence, ...]
-    path: tuple[Step, ...]
-    answered_by: str
-    milliseconds: float
-    calls: int
-    confidence: float | None = None
-    answer: LaterField[Answer | None] = LaterField(None)  # noqa: RUF009 - a descriptor
-    written: WrittenAnswer | None = None
-    unanswered: bool = False
-
-    def context(self, token_budget: int, count_tokens: Callable[[str], int] | None = None) -> str:
-        """Pack the evidence into a prompt: ``[rank] title (file, page)``, then its text, best passages first.
-
-        Sentences stay whole. A ``[`` before a number in a passage's own title or text is written ``\\[``, so no passage
-        can pose as another: every ``[rank]`` is a marker, and :meth:`cited` finds what a model's answer cites.
-
-        Args:
-            token_budget: never exceeded, by ``count_tokens``.
-            count_tokens: your model's; by default a cautious guess, three characters to a token.
-
-        Raises:
-            QuestionsError: when the budget is negative.
-        """
-        if token_budget < 0:
-            raise QuestionsError(f"a budget of {token_budget} tokens cannot be kept: give 0 or more")
-        count = count_tokens or _guess_tokens
-        packed = ""
-        for evidence in self.evidence:
-            passage = evidence.passage
-            ends = [end for _, end in passage.sentences]
-            while ends and count(_joined(packed, _cited(evidence, ends[-1]))) > token_budget:
-                ends.pop()
-            if not ends:
-                break
-            packed = _joined(packed, _cited(evidence, ends[-1]))
-            if ends[-1] < len(passage.text.rstrip()):
-                break
-        return packed
-
-    def cited(self, answer: str) -> tuple[Evidence, ...]:
-        """Return the evidence that a text cites by ``[rank]`` or ``[rank, rank]``, in the order it is first cited.
-
-        Args:
-            answer: what a model wrote that was given :meth:`context`; numbers of no evidence are left out.
-        """
-        ranked = {evidence.rank: evidence for evidence in self.evidence}
-        return tuple(ranked[number] for number in cited_numbers(answer) if number in ranked)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything as plain lists, dictionaries, strings and numbers."""
-        return dict(json.loads(json.dumps(asdict(self))))
+WRITERS = 8
+"""Answers that an endpoint is asked for side by side."""
 
 
 class SearchAgent:
@@ -193,7 +78,7 @@ class SearchAgent:
         folders = (None if place is None else Path(place) for place in (policy, reranker, query_encoder))
         self._system = open_system(self.index, system, *folders)
         self.answered_by = self._system.name
-        self._compares = system != "lexical"  # which loads no encoder
+        self._made = EvidenceMaker(self.index, self._system, compares=system != "lexical")
         self._policy = None if policy is None else Path(policy)
         self._reader = Later(self._load_reader)
         self._writer = None
@@ -202,68 +87,271 @@ class SearchAgent:
 
             self._writer = AnsweringEndpoint(answer_with)
 
-    def search(self, question: str, limit: int = 10) -> SearchResult:
+    def search(
+        self,
+        question: str,
+        limit: int = 10,
+        *,
+        where: Where | None = None,
+        seconds: float | None = None,
+        steps: int | None = None,
+        cancelled: Event | None = None,
+        on_step: Callable[[Step], None] | None = None,
+    ) -> SearchResult:
         """Find the evidence for a question, in the index as it is when the search begins.
 
         Args:
             question: in words.
             limit: passages to return at most.
+            where: only these documents are seen, in every sub-index, hop, ranking and answer; all when None.
+            seconds: then the search stops and returns what it has; a deadline is kept to within one step.
+            steps: actions of the policy at most; then likewise.
+            cancelled: ends the search with an error once it is set.
+            on_step: called with every step as it is done, in the thread that searches.
 
         Raises:
-            QuestionsError: when the question is empty, too long or not text, or the limit below 1.
+            QuestionsError: when the question is empty, too long or not text, or another argument cannot be.
+            SearchCancelledError: when it was cancelled.
             PolicyError: when an endpoint is to answer and cannot be reached, or its reply is no answer.
         """
-        text = _readable(question)
-        if limit < 1:
-            raise QuestionsError(f"a limit of {limit} passages finds nothing: give 1 or more")
-        started = perf_counter()
-        if self.index.facts is None:
-            self.index.refresh()
-        with self.index.snapshot():
-            ranked = self._system.rank(text, max(limit, READ))  # what is read does not depend on what is shown
-            read = self.index.store.passages(ranked.to_read(READ).tolist())
-            evidence = self._evidence(text, ranked.first(limit))
-            path = tuple(self._step(decision) for decision in ranked.decisions)
-        milliseconds = (perf_counter() - started) * 1000
-        written = None
-        if self._writer is not None and evidence:
-            written = self._writer.write(text, [one.passage for one in evidence])
-        return SearchResult(
-            question,
-            evidence,
-            path,
-            self.answered_by,
-            milliseconds,
-            ranked.calls,
-            ranked.confidence,
-            Later(lambda: self._answer(text, read)),
-            written,
-            unanswered=ranked.unanswered,
-        )
+        return self._watched(question, limit, where, seconds, steps, [] if cancelled is None else [cancelled], on_step)
+
+    @overload
+    def search_many(
+        self,
+        questions: Sequence[str],
+        limit: int = ...,
+        *,
+        where: Where | None = ...,
+        seconds: float | None = ...,
+        steps: int | None = ...,
+        cancelled: Event | None = ...,
+        errors: Literal["raise"] = ...,
+        done: Callable[[int], None] | None = ...,
+    ) -> list[SearchResult]: ...
+
+    @overload
+    def search_many(
+        self,
+        questions: Sequence[str],
+        limit: int = ...,
+        *,
+        where: Where | None = ...,
+        seconds: float | None = ...,
+        steps: int | None = ...,
+        cancelled: Event | None = ...,
+        errors: Literal["return"],
+        done: Callable[[int], None] | None = ...,
+    ) -> list[SearchResult | TrailhoundError]: ...
 
     def search_many(
         self,
         questions: Sequence[str],
         limit: int = 10,
         *,
-        threads: int = 1,
+        where: Where | None = None,
+        seconds: float | None = None,
+        steps: int | None = None,
+        cancelled: Event | None = None,
+        errors: Literal["raise", "return"] = "raise",
         done: Callable[[int], None] | None = None,
-    ) -> list[SearchResult]:
-        """Search every question, ``threads`` at a time; the results are those of :meth:`search`, in order.
+    ) -> list[SearchResult] | list[SearchResult | TrailhoundError]:
+        """Search many questions, ``BATCH`` side by side, which costs less than one by one; the results are the same.
 
         Args:
             questions: in words.
             limit: passages to return at most for each.
-            threads: searches side by side.
+            where: only these documents are seen.
+            seconds: for all of them together; the searches that are not through then stop.
+            steps: of each.
+            cancelled: ends all once it is set.
+            errors: ``return`` puts the error of a question in the place of its result; ``raise`` ends with the first.
             done: called with the number of questions that are answered.
         """
-        results = []
-        with ThreadPoolExecutor(max(threads, 1)) as pool:
-            for result in pool.map(lambda question: self.search(question, limit), questions):
-                results.append(result)
-                if done is not None:
-                    done(len(results))
-        return results
+        _check(limit, where)
+        if isinstance(questions, str):
+            raise QuestionsError(f"{questions!r} is one question: give a list, or call search()")
+        if errors not in ("raise", "return"):
+            raise QuestionsError(f"errors={errors!r} says neither 'raise' nor 'return'")
+        events = () if cancelled is None else (cancelled,)
+        until = Watch(seconds, steps, events)
+        found: list[SearchResult | TrailhoundError] = []
+        for first in range(0, len(questions), BATCH):
+            found += self._batch(questions[first : first + BATCH], limit, where, until, errors == "return")
+            if done is not None:
+                done(len(found))
+        return found
+
+    async def asearch(
+        self,
+        question: str,
+        limit: int = 10,
+        *,
+        where: Where | None = None,
+        seconds: float | None = None,
+        steps: int | None = None,
+        on_step: Callable[[Step], None] | None = None,
+    ) -> SearchResult:
+        """Do what :meth:`search` does in a worker thread; cancelling the task ends the search."""
+        return await aside(
+            partial(self.search, question, limit, where=where, seconds=seconds, steps=steps, on_step=on_step)
+        )
+
+    async def asearch_many(
+        self,
+        questions: Sequence[str],
+        limit: int = 10,
+        *,
+        where: Where | None = None,
+        seconds: float | None = None,
+        steps: int | None = None,
+        errors: Literal["raise", "return"] = "raise",
+    ) -> list[SearchResult] | list[SearchResult | TrailhoundError]:
+        """Do what :meth:`search_many` does in a worker thread; cancelling the task ends the searches."""
+        return await aside(
+            partial(self.search_many, questions, limit, where=where, seconds=seconds, steps=steps, errors=errors)
+        )
+
+    def stream(
+        self,
+        question: str,
+        limit: int = 10,
+        *,
+        where: Where | None = None,
+        seconds: float | None = None,
+        steps: int | None = None,
+        cancelled: Event | None = None,
+    ) -> Iterator[Step | SearchResult]:
+        """Iterate over the steps of a search as they are done, and its result, which is last.
+
+        The search runs in a thread of its own, and ends where the iterator is closed.
+        """
+        return streamed(partial(self._watched, question, limit, where, seconds, steps), cancelled)
+
+    async def astream(
+        self,
+        question: str,
+        limit: int = 10,
+        *,
+        where: Where | None = None,
+        seconds: float | None = None,
+        steps: int | None = None,
+    ) -> AsyncIterator[Step | SearchResult]:
+        """Do what :meth:`stream` does; leaving the iteration, or cancelling the task, ends the search."""
+        async for found in streamed_aside(
+            partial(self.asearch, question, limit, where=where, seconds=seconds, steps=steps)
+        ):
+            yield found
+
+    def _watched(
+        self,
+        question: str,
+        limit: int,
+        where: Where | None,
+        seconds: float | None,
+        steps: int | None,
+        cancelled: Sequence[Event],
+        on_step: Callable[[Step], None] | None,
+    ) -> SearchResult:
+        _check(limit, where)
+        watch = Watch(seconds, steps, cancelled, self._heard(on_step))
+        return self._search([question], [_readable(question)], limit, where, [watch])[0]
+
+    def _heard(self, on_step: Callable[[Step], None] | None) -> Callable[[Decision], None] | None:
+        return None if on_step is None else lambda decision: on_step(self._made.step(decision))
+
+    def _batch(
+        self, questions: Sequence[str], limit: int, where: Where | None, watch: Watch, one_by_one: bool
+    ) -> list[SearchResult | TrailhoundError]:
+        """Search some questions side by side; with ``one_by_one`` an error of one is its result."""
+        found: dict[int, SearchResult | TrailhoundError] = {}
+        texts: dict[int, str] = {}
+        for place, question in enumerate(questions):
+            try:
+                texts[place] = _readable(question)
+            except QuestionsError as error:
+                if not one_by_one:
+                    raise
+                found[place] = error
+        asked = [questions[place] for place in texts]
+        try:
+            results = self._search(asked, list(texts.values()), limit, where, [watch.again() for _ in texts])
+            found.update(zip(texts, results, strict=True))
+        except SearchCancelledError:
+            raise
+        except TrailhoundError as error:
+            if not one_by_one or len(texts) < 2:
+                if not one_by_one:
+                    raise
+                found.update(dict.fromkeys(texts, error))
+            else:
+                for place in texts:
+                    found[place] = self._batch([questions[place]], limit, where, watch, one_by_one)[0]
+        return [found[place] for place in range(len(questions))]
+
+    def _search(
+        self, questions: Sequence[str], texts: Sequence[str], limit: int, where: Where | None, watches: Sequence[Watch]
+    ) -> list[SearchResult]:
+        """Search questions side by side, given as they were asked and as they are read."""
+        if not texts:
+            return []
+        started = perf_counter()
+        if self.index.facts is None:
+            self.index.refresh()
+        with self.index.snapshot(where):
+            most = max(limit, READ)  # what is read does not depend on what is shown
+            if len(texts) == 1:
+                ranked = [self._system.rank(texts[0], most, watches[0])]
+            else:
+                ranked = self._system.rank_many(texts, most, watches)
+            found = [self._found(text, one, limit) for text, one in zip(texts, ranked, strict=True)]
+        milliseconds = (perf_counter() - started) * 1000 / len(texts)
+        written = self._written(texts, [evidence for evidence, _, _ in found])
+        return [
+            SearchResult(
+                question,
+                evidence,
+                path,
+                self.answered_by,
+                milliseconds,
+                one.calls,
+                one.confidence,
+                Later(partial(self._answer, text, read)),
+                answer,
+                one.unanswered,
+                watch.ended_by,
+            )
+            for question, text, one, (evidence, path, read), answer, watch in zip(
+                questions, texts, ranked, found, written, watches, strict=True
+            )
+        ]
+
+    def _found(
+        self, text: str, ranked: Ranked, limit: int
+    ) -> tuple[tuple[Evidence, ...], tuple[Step, ...], Sequence[Passage]]:
+        """Return evidence and path of a search, and the passages that are read for an answer."""
+        read = self.index.store.passages(ranked.to_read(READ).tolist())
+        return (
+            self._made.evidence(text, ranked.first(limit)),
+            tuple(self._made.step(decision) for decision in ranked.decisions),
+            read,
+        )
+
+    def _written(
+        self, texts: Sequence[str], evidence: Sequence[tuple[Evidence, ...]]
+    ) -> Sequence[WrittenAnswer | None]:
+        """Return what an endpoint answers from the evidence; None where none was given, or nothing was found."""
+        writer = self._writer
+        if writer is None:
+            return [None] * len(texts)
+
+        def write(text: str, found: tuple[Evidence, ...]) -> WrittenAnswer | None:
+            return writer.write(text, [one.passage for one in found]) if found else None
+
+        if len(texts) == 1:
+            return [write(texts[0], evidence[0])]
+        with ThreadPoolExecutor(WRITERS) as pool:
+            return list(pool.map(write, texts, evidence))
 
     def _load_reader(self) -> ExtractiveReader | None:
         from .reader._language_models import answering_reader
@@ -276,63 +364,13 @@ class SearchAgent:
         reader = self._reader.value()
         return None if reader is None else reader.answer(question, passages)
 
-    def _evidence(self, question: str, ranked: Ranked) -> tuple[Evidence, ...]:
-        brought: dict[int, str] = {}
-        for decision in ranked.decisions:
-            if decision.kind != "take":
-                for row in decision.rows:
-                    brought.setdefault(row, decision.detail)
-        listed = brought and self.index.facts is None
-        elsewhere = "listed below what came into view" if listed else "everything was asked"
-        rows = ranked.rows.tolist()
-        passages = self.index.store.passages(rows)
-        sentences = self._sentences(question, passages)
-        return tuple(
-            Evidence(
-                rank,
-                passage,
-                float(score),
-                row in ranked.taken,
-                brought.get(row, elsewhere),
-                sentence,
-                self._page(passage, sentence),
-            )
-            for rank, (row, passage, score, sentence) in enumerate(
-                zip(rows, passages, ranked.scores, sentences, strict=True), start=1
-            )
-        )
 
-    def _sentences(self, question: str, passages: Sequence[Passage]) -> list[Later[SupportingSentence | None]]:
-        """Return the sentence of every passage that supports the question best, all sought with the first."""
-        system = self._system
-        found: Later[Sequence[SupportingSentence | None]]
-        if isinstance(system, RerankedSystem):
-            found = Later(lambda: system.sentences(question, passages))
-        elif self.index.facts is not None:
-            found = Later(lambda: [None] * len(passages))
-        else:
-            sentences = SupportingSentences(self.index, question)
-            found = Later(lambda: sentences.best(passages, self._compares))
-        return [Later(partial(_one_of, found, place)) for place in range(len(passages))]
-
-    def _page(self, passage: Passage, sentence: Later[SupportingSentence | None]) -> int | Later[int | None] | None:
-        """Return the page that a sentence stands on; None where the document has none."""
-        page, last = passage.metadata.get("page"), passage.metadata.get("last_page")
-        if not isinstance(page, int) or page == last:
-            return page if isinstance(page, int) else None
-        starts = self.index.store.document(passage.document_id).metadata.get("page_starts", [])
-        return Later(lambda: _page_of(sentence.value(), page, starts))
-
-    def _step(self, decision: Decision) -> Step:
-        passages = self.index.store.passages(decision.rows)
-        return Step(
-            decision.kind,
-            decision.detail,
-            decision.reason,
-            tuple(passage.id for passage in passages),
-            tuple(passage.title or passage.text[:60] for passage in passages),
-            decision.probability,
-        )
+def _check(limit: int, where: Where | None) -> None:
+    """Refuse arguments that cannot be."""
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise QuestionsError(f"a limit of {limit!r} passages finds nothing: give a whole number, 1 or more")
+    if where is not None and not isinstance(where, Where):
+        raise QuestionsError(f"where={where!r} is no condition: give one, like Where(metadata={{'lang': 'en'}})")
 
 
 def _readable(question: str) -> str:
@@ -341,6 +379,8 @@ def _readable(question: str) -> str:
     Raises:
         QuestionsError: when it is empty, too long, or has what no text has.
     """
+    if not isinstance(question, str):
+        raise QuestionsError(f"the question {question!r} is no text: ask in words")
     if len(question) > LONGEST_QUESTION:
         raise QuestionsError(
             f"the question has {len(question):,} characters, more than {LONGEST_QUESTION:,}: ask one thing at a time"
@@ -351,27 +391,3 @@ def _readable(question: str) -> str:
     if not normalised.text.strip():
         raise QuestionsError("the question is empty: ask something")
     return normalised.text
-
-
-def _one_of(found: Later[Sequence[T]], place: int) -> T:
-    return found.value()[place]
-
-
-def _page_of(sentence: SupportingSentence | None, first: int, starts: Sequence[int]) -> int:
-    """Return the page that a sentence stands on, the passage's first without one."""
-    return first if sentence is None else max(1, bisect_right(starts, sentence.document_start))
-
-
-def _cited(evidence: Evidence, end: int) -> str:
-    """Return a passage up to the sentence that ends at ``end``, as it stands in a prompt."""
-    passage = evidence.passage
-    cut = replace(passage, text=passage.text[:end])
-    return cited_passage(evidence.rank, passage.title, in_full(cut), place_of(passage))
-
-
-def _joined(before: str, part: str) -> str:
-    return f"{before}\n\n{part}" if before else part
-
-
-def _guess_tokens(text: str) -> int:
-    return -(-len(text) // 3)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ..agent._drawing import draw_path, summarise_path
 from ..agent.reader._citations import WrittenAnswer
-from ..agent.search_agent import Evidence, SearchResult
+from ..agent.search_result import Evidence, SearchResult
 from ..retrievers._places import place_of
 from ..retrievers._svg import printable
 from ..retrievers.records import Passage

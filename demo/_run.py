@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..agent.search_agent import SearchAgent, SearchResult
+from ..agent.search_agent import SearchAgent
+from ..agent.search_result import SearchResult
 from ..errors import PolicyError
 from ..index.index import Index
 from ..learning.policy.recipe import load_recipe

@@ -152,6 +152,9 @@ class FactWorld(QuestionWorld):
         }
         return np.array([by_group.get(group, 0) for group in GROUPS])
 
+    def unencoded(self, held: tuple[int, ...]) -> None:
+        """Return nothing: a fact's query is looked up, not encoded."""
+
     def query(self, held: tuple[int, ...]) -> Query:
         """Return the query: it stays the same whatever the evidence is."""
         return Query(self.view.text, self.view.vector)

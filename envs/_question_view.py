@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..graph._knowledge_graph import GROUPS, Relation
 from ..index.index import Index
-from ..retrievers.records import Rows, Vectors
+from ..retrievers.records import Query, Rows, Vectors
 from ..retrievers.words._terms import among, term_hashes, title_hashes
 from .settings import PAIR, QUESTION_WORDS, STATIC
 
@@ -37,14 +37,20 @@ _samples: WeakKeyDictionary[Any, Vectors] = WeakKeyDictionary()
 """The sampled vectors of each dense index that was asked for them, float32 [at most _SAMPLE, d]."""
 
 
+def sampled(index: Index) -> Vectors:
+    """Return the vectors of an even sample of the corpus, float32 [at most _SAMPLE, d]."""
+    sample = _samples.get(index.dense)
+    if sample is None:
+        rows = index.store.rows()
+        places = np.unique(np.linspace(0, len(rows) - 1, _SAMPLE).astype(np.int64)) if len(rows) else rows
+        _samples[index.dense] = sample = index.dense.reconstruct(rows[places])
+    return sample
+
+
 def spread(index: Index, vector: Vectors) -> tuple[float, float]:
     """Return mean and standard deviation of the cosines of ``vector`` [d] with an even sample of the corpus."""
-    dense = index.dense
-    sample = _samples.get(dense)
-    if sample is None:
-        rows = np.unique(np.linspace(0, len(dense) - 1, _SAMPLE).astype(np.int64))
-        _samples[dense] = sample = dense.reconstruct(rows)
-    usual = sample @ vector
+    sample = sampled(index)
+    usual = sample @ vector if len(sample) else np.zeros(1, np.float32)
     return float(usual.mean()), max(float(usual.std()), 1e-3)
 
 
@@ -108,16 +114,18 @@ class QuestionView:
     @classmethod
     def of(cls, index: Index, text: str, vector: Vectors | None = None) -> QuestionView:
         """Analyse ``text`` over ``index``; encodes it unless its vector is given."""
-        pieces = None
-        if vector is None:
-            query = index.query(text)
-            assert query.vector is not None  # an index's query has one
-            vector, pieces = query.vector, query.pieces
-        terms = term_hashes(text)
+        return cls.of_query(index, index.query(text) if vector is None else Query(text, vector))
+
+    @classmethod
+    def of_query(cls, index: Index, query: Query) -> QuestionView:
+        """Analyse a question that is encoded already."""
+        assert query.vector is not None  # an index's query has one
+        terms = term_hashes(query.text)
         idf = index.terms.idf(terms)
-        named = _named_titles(index, text)
+        named = _named_titles(index, query.text)
         weights = idf / max(float(idf.sum()), 1e-9)
-        return cls(text, vector, terms, weights, named, question_form(text, len(named)), pieces)
+        form = question_form(query.text, len(named))
+        return cls(query.text, query.vector, terms, weights, named, form, query.pieces)
 
     def agreement(self, terms: NDArray[np.uint32]) -> float:
         """Return the weighted share of the question's terms that are among ``terms``, sorted."""

@@ -79,6 +79,23 @@ def _bridge(view: QuestionView, evidence: Passage) -> str:
 _LEXICAL, _DENSE = SUB_INDEXES.index("lexical"), SUB_INDEXES.index("dense")
 
 
+def encode_together(states: Iterable[tuple[QuestionWorld, tuple[int, ...]]]) -> None:
+    """Encode the queries that the dense index is asked with in several states, (world, evidence) each, in one batch.
+
+    Fewer passes through the encoder cost less; the vectors are those of one query at a time.
+    """
+    waiting: dict[int, tuple[Encoder, list[tuple[QuestionWorld, tuple[int, ...], str]]]] = {}
+    for world, held in states:
+        query = world.unencoded(held)
+        if query is not None:
+            encoder, read, text = query
+            waiting.setdefault(id(encoder), (encoder, []))[1].append((world, read, text))
+    for encoder, asked in waiting.values():
+        vectors = query_vectors(encoder, [text for _, _, text in asked])
+        for (world, read, text), vector in zip(asked, vectors, strict=True):
+            world.keep_query(read, Query(text, vector))
+
+
 class QuestionWorld:
     """One question over one index, explored as far as any episode has asked.
 
@@ -209,6 +226,11 @@ class QuestionWorld:
         """The sub-indexes that every search asks first, with the question alone."""
         return tuple(number for number in (_LEXICAL, _DENSE) if self.offers[number])
 
+    @property
+    def by_words(self) -> Hits | None:
+        """What the lexical index said to the question; None where it has not been asked."""
+        return self._asked.get((_LEXICAL, ()))
+
     def asking(self, view: QuestionView) -> QuestionWorld:
         """Return the world of another question that has the same labels."""
         labels = (self.gold, self._hop_encoder, self.answer, self.meets)
@@ -256,6 +278,20 @@ class QuestionWorld:
             encoder = self.index.encoder if self._hop_encoder is None else self._hop_encoder
             self._queries[held] = Query(text, query_vectors(encoder, [text])[0])
         return self._queries[held]
+
+    def unencoded(self, held: tuple[int, ...]) -> tuple[Encoder, tuple[int, ...], str] | None:
+        """Return what encodes the query that the dense index is asked with in the state of the evidence ``held``.
+
+        That is the encoder, the part of the evidence that the query holds, and its text; None where it is encoded.
+        """
+        read = self._read(_DENSE, held)
+        if read in self._queries:
+            return None
+        return self.index.encoder if self._hop_encoder is None else self._hop_encoder, read, self._text(read)
+
+    def keep_query(self, held: tuple[int, ...], query: Query) -> None:
+        """Keep the encoded query of a state, as :meth:`query` would."""
+        self._queries[held] = query
 
     def _text(self, held: tuple[int, ...]) -> str:
         """Return the text of the query of the state of the evidence ``held``."""

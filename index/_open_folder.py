@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -14,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from ..errors import DamagedIndexError, EncoderError, IndexFolderError, UpdateError
+from ..errors import DamagedIndexError, EncoderError, IndexFolderError, QuestionsError, UpdateError
 from ..graph._knowledge_graph import KnowledgeGraph
 from ..retrievers._folder import MANIFEST, SegmentEntry, entries, locked, read_deletions, read_manifest, remove_garbage
 from ..retrievers._store import EvidenceStore
@@ -27,12 +28,16 @@ from ..retrievers.words._terms import TermIndex
 from ..retrievers.words._titles import EntityIndex, TitleMatcher
 from ._segment_views import SegmentedDense, SegmentedPieces, SegmentedStore, SegmentedTerms
 from ._segmented_graph import SegmentedGraph
-from ._segments import Parts, Segment, open_segment, parts_of
+from ._segments import Parts, Segment, open_segment, parts_of, visible_parts
 from ._writing import State
+from .where import Where
 
 T = TypeVar("T")
 
 _LOG = getLogger("trailhound.index")
+
+_KEPT_VIEWS = 32
+"""Parts of the latest state that are kept for those who may see some documents alone, the last ones asked for."""
 
 
 class Part(Generic[T]):
@@ -97,6 +102,7 @@ class OpenFolder:
         self._pinned = local()
         self._links = LinksFolder()
         self._behind = ""
+        self._views: tuple[Parts | None, OrderedDict[Where, Parts]] = (None, OrderedDict())
         self._watched, self._latest = self._open(None)
 
     def _open(self, before: State | None) -> tuple[Watched, State]:
@@ -157,14 +163,44 @@ class OpenFolder:
         return self._latest.manifest
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Let this thread see one state of the index, whatever others add or delete meanwhile."""
-        outer = getattr(self._pinned, "state", None)
-        self._pinned.state = self._latest if outer is None else outer
+    def snapshot(self, where: Where | None = None) -> Iterator[None]:
+        """Let this thread see one state of the index, whatever others add or delete meanwhile.
+
+        Args:
+            where: only documents that fit are seen: whatever is read, searched or followed knows no others.
+
+        Raises:
+            QuestionsError: when the index is a knowledge graph, which has no documents to choose from.
+        """
+        outer: State | None = getattr(self._pinned, "state", None)
+        state = self._latest if outer is None else outer
+        self._pinned.state = state if where is None else State(state.manifest, self._visible(state.parts, where))
         try:
             yield
         finally:
             self._pinned.state = outer
+
+    def _visible(self, parts: Parts, where: Where) -> Parts:
+        """Return the parts of a state in which only documents that fit are seen."""
+        if parts.facts is not None:
+            raise QuestionsError(f"{self.path} is a knowledge graph, which has no documents: ask without conditions")
+        with self._opening:
+            of, views = self._views
+            if of is parts and where in views:
+                views.move_to_end(where)
+                return views[where]
+        seen = visible_parts(parts, where, self._links)
+        with self._opening:
+            of, views = self._views
+            if of is not parts:
+                if parts is not self._latest.parts:
+                    return seen
+                views = OrderedDict()
+                self._views = (parts, views)
+            views[where] = seen
+            while len(views) > _KEPT_VIEWS:
+                views.popitem(last=False)
+        return seen
 
     @property
     def changed(self) -> bool:

@@ -23,6 +23,10 @@ BASE = "base"
 """What a router's file says of the index that it was tuned on: the hash of its first segment."""
 
 
+_MORE = 8
+"""Passages beyond those wanted that are asked for at first where some are deleted."""
+
+
 class Routing:
     """The shards of an index, and the router that chooses among them.
 
@@ -123,8 +127,13 @@ class _Current:
         self._explicit = parts.sub_indexes.get(routed.name)
 
     def search(self, query: Query, limit: int) -> Hits:
-        old = self._routed.search(query, limit + 8)
-        alive = np.array([self._parts.store.alive(row) for row in old.rows.tolist()], np.bool_)
+        wanted = limit + _MORE
+        while True:
+            old = self._routed.search(query, wanted)
+            alive = self._parts.alive[old.rows]
+            if int(alive.sum()) >= limit or len(old) < wanted:
+                break
+            wanted *= 4
         rows, scores = old.rows[alive], old.scores[alive]
         if self._explicit is not None:
             new = self._explicit.search(query, limit)

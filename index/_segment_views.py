@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import overload
 
 import numpy as np
@@ -17,6 +18,9 @@ from ..retrievers.words._terms import TermHashes, TermIndex
 
 _MORE = 16
 """Passages beyond those wanted that are asked for at first where some are deleted."""
+
+_FEW_LEFT, _COMPARED = 1 / 16, 20_000
+"""Share and number of a segment's vectors up to which those that are not deleted are all compared with a query's."""
 
 _AT_ONCE = 500
 
@@ -214,17 +218,18 @@ class SegmentedStore:
 class SegmentedTerms:
     """The terms of several segments; offers what features ask of a :class:`TermIndex`.
 
-    Deleted passages count in document frequencies until their segment is written again.
-
     Args:
         parts: of each segment.
         alive: bool [N], which rows are not deleted.
+        exact: deleted passages do not count in document frequencies, which takes a pass over all terms. Otherwise they
+            count until their segment is written again.
     """
 
-    def __init__(self, parts: Sequence[TermIndex], alive: NDArray[np.bool_]) -> None:
+    def __init__(self, parts: Sequence[TermIndex], alive: NDArray[np.bool_], exact: bool = False) -> None:
         self._parts = parts
         self._offsets = np.cumsum([0, *map(len, parts)])
         self._alive = alive
+        self._exact = exact
 
     def __len__(self) -> int:
         """Return the number of rows, deleted ones among them."""
@@ -251,14 +256,26 @@ class SegmentedTerms:
     def document_frequency(self, hashes: TermHashes) -> NDArray[np.int64]:
         """Return the number of passages that have each term, int64 [k]; 0 for a term that never occurs."""
         total = np.zeros(len(hashes), np.int64)
-        for part in self._parts:
-            total += part.document_frequency(hashes)
+        for part, frequencies in zip(self._parts, self._frequencies, strict=True):
+            total += part.document_frequency(hashes, frequencies)
         return total
+
+    @cached_property
+    def _frequencies(self) -> list[NDArray[np.int64] | None]:
+        """Return how many passages that count have each term of a segment's vocabulary; None where all count."""
+        if not self._exact:
+            return [None] * len(self._parts)
+        ends = self._offsets.tolist()
+        return [
+            part.frequencies_among(self._alive[first:last])
+            for part, first, last in zip(self._parts, ends, ends[1:], strict=False)
+        ]
 
     def idf(self, hashes: TermHashes) -> NDArray[np.float32]:
         """Return ln(1 + (N - df + 0.5) / (df + 0.5)) of each term, float32 [k]: see :meth:`TermIndex.idf`."""
         frequency = self.document_frequency(hashes)
-        return np.log1p((len(self) - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
+        passages = int(self._alive.sum()) if self._exact else len(self)
+        return np.log1p((passages - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
 
 
 class SegmentedDense:
@@ -306,8 +323,21 @@ class SegmentedDense:
         Raises:
             EncoderError: when the query has no vector, or one of another dimension.
         """
-        searches = [lambda wanted, part=part: part.search(query, wanted) for part in self._parts]
+        searches = [
+            lambda wanted, part=part, few=few: part.search(query, wanted) if few is None else part.among(query, few)
+            for part, few in zip(self._parts, self._few, strict=True)
+        ]
         return _best(searches, self._offsets, self._alive, self._whole, limit)
+
+    @cached_property
+    def _few(self) -> list[Rows | None]:
+        """Return the living rows of a segment where they are few, so that all of them are compared; else None."""
+        found: list[Rows | None] = []
+        for part, first, last in zip(self._parts, self._offsets, self._offsets[1:], strict=False):
+            alive = self._alive[first:last]
+            few = int(alive.sum()) <= min(_COMPARED, _FEW_LEFT * len(part))
+            found.append(np.flatnonzero(alive) if few else None)
+        return found
 
 
 class SegmentedPieces:

@@ -30,6 +30,7 @@ from ..retrievers.words._terms import TermIndex
 from ..retrievers.words._titles import EntityIndex, TitleMatcher
 from ._segment_views import Column, SegmentedDense, SegmentedPieces, SegmentedStore, SegmentedTerms
 from ._segmented_graph import SegmentedGraph, SegmentGraph
+from .where import DocumentColumns, Where
 
 LEXICAL = "lexical"
 TERMS = "terms.safetensors"
@@ -103,6 +104,11 @@ class Segment:
     def __len__(self) -> int:
         """Return the number of passages, deleted ones among them."""
         return 0 if self.passages is None else len(self.passages)
+
+    @cached_property
+    def about_documents(self) -> DocumentColumns | None:
+        """What its documents say of themselves; None where it has none."""
+        return None if self.store is None else DocumentColumns(self.store)
 
 
 @dataclass(frozen=True)
@@ -232,6 +238,7 @@ def parts_of(
     deleted: Sequence[NDArray[np.bool_]],
     links: LinksFolder,
     before: Parts | None = None,
+    exact: bool = False,
 ) -> Parts:
     """Return the parts of a state of an index.
 
@@ -240,6 +247,7 @@ def parts_of(
         deleted: for each which of its documents are deleted.
         links: folder in which the files of several lexical indexes are linked.
         before: the state before, of which the lexical index is reused where it is the same.
+        exact: what is deleted does not count in the frequencies of terms: see :class:`SegmentedTerms`.
     """
     base = base_of(segments)
     with_passages = [(place, one.passages) for place, one in enumerate(segments) if one.passages is not None]
@@ -274,7 +282,7 @@ def parts_of(
         lexical,
         SegmentedDense([passages.dense for passages in full], alive),
         EntityIndex((), None, titles, lexical),
-        SegmentedTerms([passages.terms for passages in full], alive),
+        SegmentedTerms([passages.terms for passages in full], alive, exact),
         titles,
         SegmentedGraph([segment.graph for segment in segments], alive),
         SegmentedPieces(pieces) if pieces else None,
@@ -282,6 +290,18 @@ def parts_of(
         document_of,
         dropped,
     )
+
+
+def visible_parts(parts: Parts, where: Where, links: LinksFolder) -> Parts:
+    """Return the parts of a state in which the documents that may not be seen are as deleted.
+
+    One trace is left of them: BM25 weighs a word by its frequency in all passages.
+    """
+    hidden = []
+    for segment, gone in zip(parts.segments, parts.deleted, strict=True):
+        about = segment.about_documents
+        hidden.append(gone if about is None else gone | ~where.seen(about))
+    return parts_of(parts.segments, hidden, links, parts, exact=True)
 
 
 def _lexical_of(

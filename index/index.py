@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -16,7 +16,7 @@ from ..retrievers.knowledge._fact_encoder import FactEncoder
 from ..retrievers.protocols import Encoder, Progress, SubIndex
 from ..retrievers.records import Document, Query
 from ..retrievers.vectors._encoder import ProjectedEncoder
-from ..retrievers.vectors._piece_codes import query_of
+from ..retrievers.vectors._piece_codes import queries_of
 from ._build import BuildPlan, documents_of, graph_of
 from ._changeable_folder import ChangeableFolder
 from .settings import IndexSettings, with_function
@@ -224,7 +224,11 @@ class Index(ChangeableFolder):
 
     def query(self, text: str) -> Query:
         """Return ``text`` with its vector, and with its word pieces where the encoder gives them."""
-        return query_of(self.encoder, text)
+        return self.queries([text])[0]
+
+    def queries(self, texts: Sequence[str]) -> list[Query]:
+        """Return texts as :meth:`query` does, encoded together."""
+        return queries_of(self.encoder, texts)
 
     def _checked(self, encoder: Encoder) -> Encoder:
         """Return the encoder of the index's vectors, made of one of texts; it must be the one it was built with."""

@@ -221,7 +221,7 @@ class _Explainer:
 
     def _search(self, question: Question) -> tuple[Searched, Ranked]:
         world, trace = self.system.world(question.text), SearchTrace()
-        ranked = self.system.rank_world(world, world.settings.max_candidates, trace)
+        ranked = self.system.rank_worlds([world], world.settings.max_candidates, trace)[0]
         ranking = self._judged(question, ranked.rows)
         if self.reranker is not None:
             order = new_order(self.reranker, self.index, question.text, ranked.rows, ranked.scores)

@@ -293,8 +293,7 @@ class EvidenceStore:
 
     def having(self, document_ids: Iterable[str]) -> list[str]:
         """Return those of the ids that name a document, in their order."""
-        wanted = list(document_ids)
-        found = self.numbers(wanted)
+        found = self.numbers(wanted := list(document_ids))
         return [identifier for identifier in wanted if identifier in found]
 
     def document_ids(self) -> list[str]:
@@ -305,6 +304,25 @@ class EvidenceStore:
         """Return where all documents came from, in the order they were added."""
         columns = "json_extract(metadata, '$.file_hash'), json_extract(metadata, '$.corpus_root')"
         return [Origin(*row) for row in self._fetch(f"SELECT id, source, {columns} FROM documents ORDER BY number", [])]
+
+    def metadata_column(self, name: str) -> list[Any]:
+        """Return what the metadata of every document has under a field, in the order of documents; None for nothing.
+
+        Args:
+            name: of the field; ``a.b`` is the field b inside a. ``id``, ``title`` and ``source`` are the document's own
+                where its metadata has none of that name.
+        """
+        own = name if name in ("id", "title", "source") else "NULL"
+        column = []
+        for metadata, value in self._fetch(f"SELECT metadata, {own} FROM documents ORDER BY number", []):
+            held = json.loads(metadata)
+            if name in held:
+                column.append(held[name])
+                continue
+            for part in name.split("."):
+                held = held.get(part) if isinstance(held, dict) else None
+            column.append(value if held is None else held)
+        return column
 
     def rows(self) -> Rows:
         """Return the rows of all passages, int64 [N], ascending."""

@@ -50,7 +50,7 @@ def test_all_is_every_public_name() -> None:
 
 
 def test_the_public_face_is_names_only() -> None:
-    assert Path(trailhound.__file__).read_text(encoding="utf-8").count("\n") < 60
+    assert Path(trailhound.__file__).read_text(encoding="utf-8").count("\n") < 70
 
 
 def test_the_functions_behind_the_commands_are_exported() -> None:

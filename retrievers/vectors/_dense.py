@@ -229,22 +229,37 @@ class DenseIndex:
             vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return vectors
 
-    def search(self, query: Query, limit: int) -> Hits:
-        """Return the ``limit`` passages nearest to the query's vector, best first, ties by row.
+    def among(self, query: Query, rows: Rows) -> Hits:
+        """Return all of ``rows``, those nearest to the query's vector first, ties by row.
 
         Raises:
             EncoderError: when the query has no vector, or one of another dimension.
         """
+        scores = np.asarray(self.reconstruct(rows) @ self._vector(query), np.float32)
+        order = np.lexsort((rows, -scores))
+        return Hits(rows[order], scores[order])
+
+    def _vector(self, query: Query) -> Vectors:
+        """Return the query's vector, float32 [d]."""
         if query.vector is None or query.vector.shape != (self.dimension,):
             given = None if query.vector is None else query.vector.shape
             raise EncoderError(
                 f"the dense index holds vectors of {self.dimension} numbers, the query's shape is {given}:"
                 " encode the question with the index's own encoder"
             )
+        return query.vector
+
+    def search(self, query: Query, limit: int) -> Hits:
+        """Return the ``limit`` passages nearest to the query's vector, best first, ties by row.
+
+        Raises:
+            EncoderError: when the query has no vector, or one of another dimension.
+        """
+        asked = self._vector(query)
         limit = min(limit, len(self))
         if limit < 1:
             return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
-        vector = np.ascontiguousarray(query.vector[None], np.float32)
+        vector = np.ascontiguousarray(asked[None], np.float32)
         wanted = limit
         while True:
             wanted = min(2 * wanted + _TIES, len(self))

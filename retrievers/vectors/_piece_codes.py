@@ -112,9 +112,15 @@ class PieceEncoder(Protocol):
         ...
 
 
-def query_of(encoder: Encoder, text: str) -> Query:
-    """Return a text as a query: with its vector, and its word pieces where the encoder gives them."""
+def queries_of(encoder: Encoder, texts: Sequence[str]) -> list[Query]:
+    """Return texts as queries: with their vectors, and their word pieces where the encoder gives them."""
+    if not texts:
+        return []
     if not isinstance(encoder, PieceEncoder):
-        return Query(text, query_vectors(encoder, [text])[0])
-    vectors, pieces = encoder.encode_with_pieces([text])
-    return Query(text, vectors[0], pieces.vectors.astype(np.float32))
+        vectors = query_vectors(encoder, texts)
+        return [Query(text, vector) for text, vector in zip(texts, vectors, strict=True)]
+    vectors, pieces = encoder.encode_with_pieces(texts)
+    return [
+        Query(text, vector, pieces.of(place).astype(np.float32))
+        for place, (text, vector) in enumerate(zip(texts, vectors, strict=True))
+    ]

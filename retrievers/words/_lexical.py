@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
+from functools import cached_property
 from math import sqrt
 from pathlib import Path
 from threading import Lock
@@ -50,6 +51,10 @@ _FEW = 1000
 _FIRST_ASKED = 100
 _MORE = 16
 """Passages beyond those wanted that are asked for at first where some are deleted."""
+
+_FEW_LEFT, _LISTED = 1 / 16, 50_000
+"""Share and number of passages up to which those that are not deleted are named to tantivy: it then finds no others,
+instead of being asked for more until these are among them."""
 
 
 class LexicalIndex:
@@ -140,7 +145,24 @@ class LexicalIndex:
         found = copy(self)
         found._alive = alive
         found._dead = int(len(alive) - alive.sum())
+        found.__dict__.pop("_among", None)  # of the passages that were left before
         return found
+
+    @cached_property
+    def _among(self) -> Any:
+        """Tantivy's query for the passages that are left, which adds nothing to a score; None where they are many.
+
+        A row is known to tantivy by its number within its folder, so other folders' rows may fit beside.
+        """
+        if self._alive is None or not 0 < len(self._alive) - self._dead <= min(_LISTED, _FEW_LEFT * len(self._alive)):
+            return None
+        import tantivy
+
+        rows = np.flatnonzero(self._alive)
+        begins = np.unique(self._offsets)
+        local = np.unique(rows - begins[np.searchsorted(begins, rows, side="right") - 1])
+        listed = tantivy.Query.term_set_query(self.opened.schema, "row", local.tolist())
+        return tantivy.Query.const_score_query(listed, 0.0)
 
     def search(self, query: Query, limit: int) -> Hits:
         """Return at most ``limit`` passages that share a word with the query's text, best first, ties by row."""
@@ -149,6 +171,10 @@ class LexicalIndex:
         if parsed is None:
             return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
         wanted = limit + min(self._dead, _MORE)
+        if self._among is not None:
+            import tantivy
+
+            parsed = tantivy.Query.boolean_query([(tantivy.Occur.Must, self._among), (tantivy.Occur.Must, parsed)])
         while True:
             found = self.searcher.search(parsed, wanted, count=False).hits
             rows = self._rows(found)
@@ -236,15 +262,20 @@ class LexicalIndex:
         return tantivy.Query.phrase_query(schema, field, list(words))
 
     def _matching(self, query: Any, most: int) -> Rows:
-        """Return the rows that match a query of tantivy's, ascending; none if over ``most``, deleted ones counted."""
+        """Return the rows that match a query of tantivy's and are not deleted, ascending; none if over ``most``."""
+        if self._among is not None:
+            import tantivy
+
+            query = tantivy.Query.boolean_query([(tantivy.Occur.Must, self._among), (tantivy.Occur.Must, query)])
         found = self.searcher.search(query, max(1, min(most, _FIRST_ASKED)), count=True)
-        if not 0 < found.count <= most:
+        if not 0 < found.count <= most + self._dead:
             return np.zeros(0, np.int64)
         hits = found.hits
         if len(hits) < found.count:
             hits = self.searcher.search(query, found.count, count=False).hits
         rows = np.sort(self._rows(hits))
-        return rows if self._alive is None else rows[self._alive[rows]]
+        rows = rows if self._alive is None else rows[self._alive[rows]]
+        return rows if len(rows) <= most else np.zeros(0, np.int64)
 
     def _rows(self, hits: Sequence[tuple[float, Any]]) -> Rows:
         addresses = [address for _, address in hits]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from array import array
 from collections.abc import Iterable, Sized
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -127,12 +127,29 @@ class TermIndex:
         owner = np.repeat(np.arange(len(rows)), counts)
         return self.hashes[np.arange(len(owner)) + np.repeat(begins - np.cumsum(counts) + counts, counts)], owner
 
-    def document_frequency(self, hashes: TermHashes) -> NDArray[np.int64]:
-        """Return the number of passages that have each term, int64 [k]; 0 for a term that never occurs."""
+    def document_frequency(self, hashes: TermHashes, frequencies: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+        """Return the number of passages that have each term, int64 [k]; 0 for a term that never occurs.
+
+        Args:
+            hashes: the terms.
+            frequencies: of the vocabulary among some of the passages, int64 [V], as :meth:`frequencies_among` returns
+                them; all passages count when None.
+        """
         if not len(self.vocabulary):
             return np.zeros(len(hashes), np.int64)
+        counted = self.frequencies if frequencies is None else frequencies
         place = np.minimum(np.searchsorted(self.vocabulary, hashes), len(self.vocabulary) - 1)
-        return np.where(self.vocabulary[place] == hashes, self.frequencies[place], 0)
+        return np.where(self.vocabulary[place] == hashes, counted[place], 0)
+
+    def frequencies_among(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return how many of the chosen passages, bool [N], have each term of the vocabulary, int64 [V]."""
+        inside = np.repeat(chosen, np.diff(self.offsets))
+        return np.bincount(self._places[inside], minlength=len(self.vocabulary))
+
+    @cached_property
+    def _places(self) -> NDArray[np.int32]:
+        """Return the place of each of the ``hashes`` in the vocabulary, int32 [nnz]."""
+        return np.searchsorted(self.vocabulary, self.hashes).astype(np.int32)
 
     def idf(self, hashes: TermHashes) -> NDArray[np.float32]:
         """Return ln(1 + (N - df + 0.5) / (df + 0.5)) of each term, float32 [k].

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound import Document, Evidence, Index, Passage, SearchAgent, SearchResult
+from trailhound.agent._packing import most_tokens
 from trailhound.agent.reader._protocol import cited_numbers
 from trailhound.demo._encyclopedia import Encyclopedia
 from trailhound.errors import IndexFolderError, PolicyError, QuestionsError
@@ -168,14 +169,26 @@ def test_the_limit_is_kept_and_changes_nothing_else(agent: SearchAgent, asked: l
     assert few.path == many.path
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_search_many_is_search(threads: int, agent: SearchAgent, asked: list[str], results: list[SearchResult]) -> None:
+@pytest.mark.parametrize("system", [None, "lexical", "hybrid", "late"])
+def test_search_many_is_search(system: str | None, late_index: Index, tiny_run: Path, asked: list[str]) -> None:
+    agent = SearchAgent(late_index, None if system else tiny_run, system=system)
     heard: list[int] = []
-    many = agent.search_many(asked, threads=threads, done=heard.append)
-    assert [essence(result) for result in many] == [essence(result) for result in results]
-    assert heard == list(range(1, len(asked) + 1))
+    many = agent.search_many(asked, done=heard.append)
+    assert [essence(result) for result in many] == [essence(agent.search(question)) for question in asked]
+    assert heard == [len(asked)]
     assert agent.search_many([]) == []
-    assert essence(agent.search_many(asked[:1])[0]) == essence(results[0])
+
+
+def test_one_bad_question_loses_no_other(agent: SearchAgent, asked: list[str], results: list[SearchResult]) -> None:
+    questions = [asked[0], "  ", asked[1], "x" * 100_000]
+    with pytest.raises(QuestionsError, match="empty"):
+        agent.search_many(questions)
+    first, empty, second, long = agent.search_many(questions, errors="return")
+    assert isinstance(first, SearchResult)
+    assert isinstance(second, SearchResult)
+    assert [essence(first), essence(second)] == [essence(result) for result in results[:2]]
+    assert isinstance(empty, QuestionsError)
+    assert isinstance(long, QuestionsError)
 
 
 def test_eight_threads_on_one_agent_give_the_answers_of_one(
@@ -262,7 +275,7 @@ def test_to_json_is_plain_and_comes_back_equal(results: list[SearchResult]) -> N
         assert value["question"] == result.question
         assert value["evidence"][0]["passage"]["id"] == result.evidence[0].passage.id
         assert value["path"][0]["action"] == result.path[0].action
-        told = {"answered_by", "milliseconds", "calls", "confidence", "answer", "written", "unanswered"}
+        told = {"answered_by", "milliseconds", "calls", "confidence", "answer", "written", "unanswered", "ended_by"}
         assert set(value) == {"question", "evidence", "path", *told}
 
 
@@ -353,12 +366,52 @@ def test_context_keeps_the_budget_the_markers_and_whole_sentences(
     context = result_of(*passages).context(budget, count)
     assert count(context) <= budget
     parts = context.split("\n\n") if context else []
-    for rank, (part, (title, text)) in enumerate(zip(parts, passages, strict=False), start=1):
+    ranks = [int(re.match(r"\[(\d+)\]", part)[1]) for part in parts]  # type: ignore[index]
+    assert ranks == sorted(set(ranks))
+    for rank, part in zip(ranks, parts, strict=True):
+        title, text = passages[rank - 1]
         head, _, body = part.partition("\n")
         assert head == f"[{rank}] {title}".rstrip()
         assert body in {text[:end] for _, end in sentence_spans(text)}
-        if rank < len(parts):
+        if rank < ranks[-1]:
             assert body == text, "only the last passage may be cut"
+    for rank, (title, text) in enumerate(passages[: ranks[0] - 1] if ranks else passages, start=1):
+        first = text[: sentence_spans(text)[0][1]]
+        assert count(f"[{rank}] {title}".rstrip() + f"\n{first}") > budget, "what fits is not left out"
+
+
+def test_a_passage_that_does_not_fit_does_not_keep_others_out() -> None:
+    long = ("Long", "word " * 500 + "end.")
+    context = result_of(long, PERSON, ("", ""), FILM).context(40, lambda text: len(text.split()))
+    assert context.startswith("[2] Ada Brun\n")
+    assert context.endswith("It won a prize.")
+
+
+def test_packing_counts_about_as_often_as_there_are_passages() -> None:
+    counted: list[int] = []
+
+    def count(text: str) -> int:
+        counted.append(len(text))
+        return len(text.split())
+
+    sentences = " ".join(f"It is number {number}." for number in range(400))
+    result = result_of(*[(f"T{number}", sentences) for number in range(40)])
+    context = result.context(40_000, count)
+    assert count(context) <= 40_000
+    assert sum(counted) < 6 * len(sentences) * 40
+
+
+@pytest.mark.parametrize(
+    "text", ["plain English words", "zqxj 123456 ;;;; \n\n  x", "漢字かな", "naïve café 🙂🙂", "a" * 99]
+)
+def test_the_count_without_a_tokenizer_is_no_less_than_any_tokenizers(text: str) -> None:
+    from tokenizers import Tokenizer
+    from trailhound.retrievers.vectors._minilm import model_folder
+
+    tokenizer = Tokenizer.from_file(str(model_folder() / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    assert most_tokens(text) >= len(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 def test_a_passage_cannot_pose_as_another() -> None:

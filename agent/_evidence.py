@@ -1,0 +1,111 @@
+"""Makes of what a system ranked the evidence and the steps that an application gets."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from functools import partial
+from typing import TypeVar
+
+from ..envs._question_view import similarity
+from ..index.index import Index
+from ..retrievers.records import Hits, Passage, SupportingSentence
+from ._decision import Decision
+from ._fixed_systems import Ranked
+from ._later import Later
+from ._sentences import SupportingSentences
+from ._systems import RerankedSystem, System
+from .search_result import Evidence, Step
+
+T = TypeVar("T")
+
+
+class EvidenceMaker:
+    """Reads the passages of what was ranked, and says how each was found.
+
+    Args:
+        index: the opened index.
+        system: that ranked.
+        compares: whether the search compares vectors; otherwise no encoder is loaded.
+    """
+
+    def __init__(self, index: Index, system: System, compares: bool) -> None:
+        self._index, self._system, self._compares = index, system, compares
+
+    def evidence(self, question: str, ranked: Ranked) -> tuple[Evidence, ...]:
+        brought: dict[int, str] = {}
+        for decision in ranked.decisions:
+            if decision.kind != "take":
+                for row in decision.rows:
+                    brought.setdefault(row, decision.detail)
+        listed = brought and self._index.facts is None
+        elsewhere = "listed below what came into view" if listed else "everything was asked"
+        rows = ranked.rows.tolist()
+        passages = self._index.store.passages(rows)
+        sentences = self._sentences(question, passages)
+        by_words = {} if ranked.by_words is None else _scores_by_row(ranked.by_words)
+        cosines: list[float | None] = [None] * len(rows)
+        if ranked.vector is not None and self._index.facts is None:
+            cosines = similarity(self._index, ranked.rows, ranked.vector).tolist()
+        return tuple(
+            Evidence(
+                rank,
+                passage,
+                float(score),
+                row in ranked.taken,
+                brought.get(row, elsewhere),
+                sentence,
+                self._page(passage, sentence),
+                None,
+                by_words.get(row),
+                cosine,
+            )
+            for rank, (row, passage, score, sentence, cosine) in enumerate(
+                zip(rows, passages, ranked.scores, sentences, cosines, strict=True), start=1
+            )
+        )
+
+    def _sentences(self, question: str, passages: Sequence[Passage]) -> list[Later[SupportingSentence | None]]:
+        """Return the sentence of every passage that supports the question best, all sought with the first."""
+        system = self._system
+        found: Later[Sequence[SupportingSentence | None]]
+        if isinstance(system, RerankedSystem):
+            found = Later(lambda: system.sentences(question, passages))
+        elif self._index.facts is not None:
+            found = Later(lambda: [None] * len(passages))
+        else:
+            sentences = SupportingSentences(self._index, question)
+            found = Later(lambda: sentences.best(passages, self._compares))
+        return [Later(partial(_one_of, found, place)) for place in range(len(passages))]
+
+    def _page(self, passage: Passage, sentence: Later[SupportingSentence | None]) -> int | Later[int | None] | None:
+        """Return the page that a sentence stands on; None where the document has none."""
+        page, last = passage.metadata.get("page"), passage.metadata.get("last_page")
+        if not isinstance(page, int) or page == last:
+            return page if isinstance(page, int) else None
+        starts = self._index.store.document(passage.document_id).metadata.get("page_starts", [])
+        return Later(lambda: _page_of(sentence.value(), page, starts))
+
+    def step(self, decision: Decision) -> Step:
+        passages = self._index.store.passages(decision.rows)
+        return Step(
+            decision.kind,
+            decision.detail,
+            decision.reason,
+            tuple(passage.id for passage in passages),
+            tuple(passage.title or passage.text[:60] for passage in passages),
+            decision.probability,
+        )
+
+
+def _scores_by_row(hits: Hits) -> dict[int, float]:
+    return dict(zip(hits.rows.tolist(), hits.scores.tolist(), strict=True))
+
+
+def _one_of(found: Later[Sequence[T]], place: int) -> T:
+    return found.value()[place]
+
+
+def _page_of(sentence: SupportingSentence | None, first: int, starts: Sequence[int]) -> int:
+    """Return the page that a sentence stands on, the passage's first without one."""
+    return first if sentence is None else max(1, bisect_right(starts, sentence.document_start))
