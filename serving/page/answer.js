@@ -2,7 +2,7 @@
 
 import { button, h } from "./dom.js";
 import { marked, part } from "./marks.js";
-import { counted, duration, likely, percent } from "./words.js";
+import { counted, cut, duration, likely, likelyDone, percent } from "./words.js";
 
 const ENDED = {
   seconds: "The search was stopped when its time was up: this is what it had found.",
@@ -44,7 +44,7 @@ function answerMark({ passage }, { start, end }) {
 }
 
 function sourceButton(evidence, open, marks) {
-  return button(`[${evidence.rank}] ${evidence.passage.title || evidence.passage.document_id}`, () => open(evidence, marks), { class: "plain", dir: "auto" });
+  return button(`[${evidence.rank}] ${cut(evidence.passage.title || evidence.passage.document_id, 70)}`, () => open(evidence, marks), { class: "plain", dir: "auto" });
 }
 
 function written({ written: { text, written_by, claims }, evidence }, open) {
@@ -73,7 +73,7 @@ function cited(text, ranked, open) {
 function sureness(result) {
   const cost = `${counted(result.calls, "call")} in ${duration(result.milliseconds)}, by ${result.answered_by}`;
   if (result.confidence === null || result.confidence === undefined) return `How complete the evidence is was not judged. ${cost}.`;
-  return `The first five passages ${likely(result.confidence)} hold all the evidence there is (${percent(result.confidence)}). ${cost}.`;
+  return `The first five passages ${likelyDone(result.confidence)} hold all the evidence there is (${percent(result.confidence)}). ${cost}.`;
 }
 
 const SHORT = 700;

@@ -117,7 +117,7 @@ class App {
 
   /** Keep which document every passage of a result is from. */
   remember(result) {
-    for (const { passage } of result.evidence) this.documentsOf.set(passage.id, passage);
+    for (const { passage } of result.evidence) this.documentsOf.set(passage.id, passage.document_id);
   }
 
   openEvidence({ passage, sentence }, marks = []) {
@@ -127,8 +127,7 @@ class App {
 
   /** Open a passage of which perhaps only the id is known, which is its document's and its number there. */
   openPassage(id) {
-    const known = this.documentsOf.get(id);
-    go({ ...place(), document: known?.document_id ?? id.replace(/#\d+$/, ""), span: id, marks: null });
+    go({ ...place(), document: this.documentsOf.get(id) ?? id.replace(/#\d+$/, ""), span: id, marks: null });
   }
 
   async deleteDocument(id, title) {

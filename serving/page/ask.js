@@ -11,6 +11,7 @@ import { legend, spoken, stepItems } from "./steps.js";
 import { counted, cut, likely } from "./words.js";
 
 const KEPT = 20;
+const BETWEEN_STEPS = 800;
 const results = new Map();
 
 /** Forget the results that are kept for going back to them: the index has changed. */
@@ -138,6 +139,7 @@ export class Ask {
   #begin() {
     this.drawing = new Drawing((passage) => this.app.openPassage(passage));
     this.list = h("ol", { class: "steps" });
+    this.again = button("Replay", () => this.#replay(), { class: "quiet small replay", hidden: true, title: "See the steps once more, one after the other" });
     this.progress = h("div", { class: "progress" }, h("span", { class: "pulse", "aria-hidden": "true" }), h("span", {}, "Searching…"),
       button("Stop", () => this.stop(), { class: "quiet small", title: "Stop (Escape)" }));
     fill(this.out, h("div", { class: "found" }, this.progress, h("div", { class: "waiting", "aria-hidden": "true" }, [1, 2, 3].map(() => h("div", {})))), this.#trailPane());
@@ -146,7 +148,7 @@ export class Ask {
 
   #trailPane() {
     return h("aside", { class: "pane", "aria-labelledby": "trail-heading" },
-      h("h2", { id: "trail-heading" }, "Trail ", h("small", {}, "how the search went")), this.drawing.element, this.list);
+      h("h2", { id: "trail-heading" }, "Trail ", h("small", {}, "how the search went")), this.again, this.drawing.element, this.list);
   }
 
   #step(steps, step) {
@@ -170,13 +172,31 @@ export class Ask {
 
   #result(result) {
     this.app.remember(result);
-    const ranks = new Map(result.evidence.map(({ passage, rank }) => [passage.id, rank]));
+    this.path = result.path;
+    this.ranks = new Map(result.evidence.map(({ passage, rank }) => [passage.id, rank]));
+    this.again.hidden = result.path.length < 2;
     const open = (evidence, marks) => this.app.openEvidence(evidence, marks);
-    this.drawing.show(result.path, ranks);
+    this.drawing.show(result.path, this.ranks);
     this.#listed(result.path);
     fill(this.out.querySelector(".found"), answerOf(result, open),
       result.evidence.length ? evidenceList(result, { open, point: (passage) => this.drawing.point(passage) }) : null);
     document.title = `${cut(result.question, 60)} – Trailhound`;
+  }
+
+  /** Draw the steps once more, slowly enough to follow them. */
+  async #replay() {
+    const { drawing, path, list, ranks } = this;
+    const mine = this.replay = Symbol("replay");
+    const ongoing = () => this.replay === mine && drawing.element.isConnected;
+    drawing.clear();
+    for (let k = 0; k < path.length && ongoing(); k += 1) {
+      drawing.show(path.slice(0, k + 1));
+      [...list.children].forEach((item, at) => item.classList.toggle("now", at === k));
+      await new Promise((resolve) => { setTimeout(resolve, BETWEEN_STEPS); });
+    }
+    if (!ongoing()) return;
+    drawing.show(path, ranks);
+    list.querySelector(".now")?.classList.remove("now");
   }
 
   #stopped() {

@@ -6,9 +6,6 @@ import { marked, places } from "./marks.js";
 import { go, link, place } from "./place.js";
 import { counted } from "./words.js";
 
-/** What the index keeps in metadata for itself. */
-const OURS = ["corpus_root", "file_hash", "page_starts", "first_line"];
-
 /** The panel that shows the document of the place, as long as the place has one. */
 export class DocumentPanel {
   constructor(app) {
@@ -49,11 +46,11 @@ export class DocumentPanel {
     fill(this.title, found.title || found.id);
     const marks = marksOf(now.marks);
     const span = now.span ? found.passages.find((passage) => passage.id === now.span) : null;
-    const about = Object.entries(found.metadata ?? {}).filter(([name]) => !OURS.includes(name));
+    const about = Object.entries(found.metadata);
     fill(this.body,
       h("p", { class: "beside" }, h("span", { dir: "auto" }, found.source || found.id), h("span", {}, counted(found.passages.length, "passage")),
         found.passages.length ? h("a", { href: link({ view: "graph", workspace: now.workspace, passage: (span ?? found.passages[0]).id }) }, "neighbours in the graph") : null,
-        button("Delete…", () => this.app.deleteDocument(found.id, found.title), { class: "plain" })),
+        this.app.workspace?.changeable === false ? null : button("Delete…", () => this.app.deleteDocument(found.id, found.title), { class: "plain" })),
       about.length ? h("details", { class: "metadata" }, h("summary", {}, counted(about.length, "field") + " of metadata"),
         h("dl", {}, about.map(([key, value]) => [h("dt", {}, key), h("dd", { dir: "auto" }, typeof value === "string" ? value : JSON.stringify(value))]))) : null,
       h("article", { class: "text", dir: "auto" }, blocks(found, span, marks)));

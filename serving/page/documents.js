@@ -20,7 +20,7 @@ export class Documents {
         h("form", { class: "question", role: "search", onsubmit: (event) => { event.preventDefault(); go({ ...place(), q: this.query.value.trim() }); } },
           h("div", { class: "field-with-button" }, this.query, h("button", { type: "submit", class: "quiet" }, "Find"))),
         this.list, this.more),
-      this.#adding()));
+      app.workspace?.changeable === false ? h("p", { class: "hint" }, "This index is a knowledge graph: it is built anew, not changed.") : this.#adding()));
   }
 
   update(now) {
@@ -57,7 +57,7 @@ export class Documents {
     return h("li", { "data-document": one.id },
       h("div", {}, button(one.title || one.id, () => go({ ...place(), document: one.id }), { class: "plain", dir: "auto" }),
         h("p", { class: "beside" }, h("span", { dir: "auto" }, one.source || one.id), one.passages === undefined ? null : h("span", {}, counted(one.passages, "passage")))),
-      button("Delete", () => this.app.deleteDocument(one.id, one.title), { class: "quiet small", "aria-label": `Delete ${one.title || one.id}` }));
+      this.app.workspace.changeable === false ? null : button("Delete", () => this.app.deleteDocument(one.id, one.title), { class: "quiet small", "aria-label": `Delete ${one.title || one.id}` }));
   }
 
   #adding() {

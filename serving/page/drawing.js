@@ -15,7 +15,7 @@ export class Drawing {
   constructor(open) {
     this.open = open;
     this.known = new Set();
-    this.place = h("div", { class: "drawing" });
+    this.place = h("div", { class: "drawing", tabindex: 0, role: "group", "aria-label": "Drawing of the search" });
     this.caption = h("p", { class: "caption", "aria-hidden": "true" });
     this.element = h("figure", { class: "trail" }, this.place, this.caption);
   }
@@ -38,11 +38,10 @@ export class Drawing {
     this.#say();
   }
 
-  /** Forget what was drawn, so that the next steps arrive anew. */
+  /** Forget what was drawn, so that the next steps arrive anew, in the room that it took. */
   clear() {
+    this.place.style.minHeight = `${this.place.clientHeight}px`;
     this.known.clear();
-    fill(this.place);
-    fill(this.caption);
   }
 
   /** Let a passage stand out, or none. */

@@ -62,6 +62,7 @@ export class Graph {
 
   #show(center, { nodes, edges }) {
     const known = new Map(nodes.map((node) => [node.id, node]));
+    for (const { id, document } of nodes) this.app.documentsOf.set(id, document);
     const groups = SIDES.map((kind) => ({ ...kind, nodes: neighbours(center, edges, kind).map((id) => known.get(id)).filter(Boolean) })).filter((group) => group.nodes.length);
     const middle = known.get(center);
     const count = new Set(groups.flatMap((group) => group.nodes.map(({ id }) => id))).size;
@@ -106,7 +107,7 @@ export class Graph {
         const edge = side === "left" ? { x: WIDE, to: center.x - MIDDLE / 2 } : { x, to: center.x + MIDDLE / 2 };
         const half = (edge.x + edge.to) / 2;
         lines.push(s("path", { class: `edge ${relation}`, d: `M${edge.x} ${y + 13}C${half} ${y + 13} ${half} ${center.y} ${edge.to} ${center.y}` }));
-        pills.push(s("a", { href: this.#to(node.id), class: `node ${relation}`, tabindex: -1 },
+        pills.push(s("g", { class: `node ${relation}`, onclick: () => go({ view: "graph", workspace: place().workspace, passage: node.id }) },
           s("title", {}, node.title || node.id), s("rect", { x: x + 1, y, width: WIDE - 2, height: 26, rx: 13 }), s("text", { x: x + 14, y: y + 17.5 }, fitted(node.title || node.id, WIDE - 28, "500 12.5px"))));
       });
       if (left) pills.push(s("text", { x: side === "left" ? WIDE - 4 : x + 4, y: shift + HEAD + shown.length * ROW + 14, class: "nothing", "text-anchor": side === "left" ? "end" : "start" }, `and ${left} more, listed below`));

@@ -41,12 +41,11 @@ export class IndexHealth {
 
   #health(health) {
     const { workspace } = this.app;
-    const drift = health.drift;
     const figures = [
       ["Documents", workspace.documents.toLocaleString("en")], ["Passages", workspace.passages.toLocaleString("en")],
       ["Size on disk", workspace.size_bytes === undefined ? null : bytes(workspace.size_bytes)], ["Last change", workspace.changed ? ago(workspace.changed) : null],
-      ["Encoder", workspace.encoder], ["Deleted, not yet merged away", health.deleted?.toLocaleString("en")],
-      ["Drift", drift === null || drift === undefined ? null : typeof drift === "number" ? percent(drift) : drift.words ?? JSON.stringify(drift)],
+      ["Encoder", workspace.encoder], ["Deleted, not yet merged away", health.deleted.toLocaleString("en")],
+      ["Drift", health.drift.words],
     ].filter(([, value]) => value !== null && value !== undefined);
     fill(this.cards, figures.map(([what, value]) => h("div", {}, h("dt", {}, what), h("dd", {}, value))));
     fill(this.segments, table(["Segment", "Documents", "Passages", "Deleted"], health.segments.map((one) => [one.name, one.documents, one.passages, one.deleted])));
@@ -61,11 +60,15 @@ export class IndexHealth {
   }
 
   #jobs(jobs) {
-    fill(this.jobs, jobs.length
-      ? table(["Change", "State", "Stage", "Progress"], jobs.map((job) => [job.kind ?? job.id, job.state, job.error?.message ?? job.error ?? job.stage ?? "", job.total ? `${job.done} of ${job.total}` : ""]))
-      : h("p", { class: "hint" }, "None so far."));
+    const rows = jobs.map((job) => [
+      KINDS[job.kind] ?? job.kind, job.state, job.total ? `${job.done.toLocaleString("en")} of ${job.total.toLocaleString("en")}` : "", ago(job.created),
+      job.error?.message ?? (job.problems ?? []).map(({ name, reason }) => `${name}: ${reason}`).join("; "),
+    ]);
+    fill(this.jobs, rows.length ? table(["Change", "State", "Progress", "When", "What went wrong"], rows) : h("p", { class: "hint" }, "None so far."));
   }
 }
+
+const KINDS = { add: "addition", delete: "deletion" };
 
 function section(title, hint, content) {
   return h("section", {}, h("h2", {}, title), h("p", { class: "hint" }, hint), content);

@@ -19,7 +19,8 @@ export async function followJob(job, app, done) {
       fill(words, now.stage ? `${now.stage}${now.total ? `: ${now.done.toLocaleString("en")} of ${now.total.toLocaleString("en")}` : ""}` : "Waiting for its turn…");
       if (now.total) bar.value = now.done / now.total;
     }
-    if (now.state === "failed") throw new Error(now.error?.message ?? now.error ?? "The change failed.");
+    if (now.state === "failed") throw new Error(now.error.message);
+    for (const { name, reason } of now.problems ?? []) app.note(`${name} could not be read: ${reason}`, "bad");
     app.note(done, "good");
     await app.changed();
     return now;

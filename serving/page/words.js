@@ -7,6 +7,11 @@ export function likely(probability) {
   return CERTAINTY.find(([least]) => probability >= least)[1];
 }
 
+/** Return how likely it is that something is done, before its verb: "probably", "probably do not". */
+export function likelyDone(probability) {
+  return likely(probability).replace(/ not$/, " do not");
+}
+
 export function percent(share) {
   return `${Math.round(share * 100)}\u00a0%`;
 }
