@@ -9,6 +9,7 @@ from .envs._registration import register_environments
 
 if TYPE_CHECKING:
     from .agent.search_agent import SearchAgent
+    from .agent.search_group import SearchGroup
     from .agent.search_result import Evidence, SearchResult, Step
     from .envs.settings import EnvironmentSettings
     from .errors import TrailhoundError
@@ -31,14 +32,15 @@ register_environments()  # gymnasium.make knows the environment once this packag
 __version__ = "0.1.0"
 __all__ = [
     "Document", "DownstreamSettings", "EnvironmentSettings", "Evaluation", "Evidence", "Index", "IndexSettings",
-    "MissReport", "Passage", "Question", "Recipe", "RouterTuning", "SearchAgent", "SearchResult", "Step",
+    "MissReport", "Passage", "Question", "Recipe", "RouterTuning", "SearchAgent", "SearchGroup", "SearchResult", "Step",
     "SyncReport", "TrailhoundError", "TrainingReport", "TrainingSource", "TuningSettings", "UpdateReport", "Where",
     "evaluate", "explain_misses", "load_recipe", "refresh_router", "train", "tune", "tune_query", "tune_reranker",
     "tune_router",
 ]  # fmt: skip
 # Heavy libraries load with the first name that needs them: `import trailhound` stays fast.
 _HOMES = {
-    "agent.search_agent": "SearchAgent", "agent.search_result": "Evidence SearchResult Step",
+    "agent.search_agent": "SearchAgent", "agent.search_group": "SearchGroup",
+    "agent.search_result": "Evidence SearchResult Step",
     "envs.settings": "EnvironmentSettings", "errors": "TrailhoundError", "index.index": "Index",
     "index.settings": "IndexSettings", "index.updates": "SyncReport UpdateReport", "index.where": "Where",
     "learning.policy.recipe": "Recipe load_recipe", "learning.policy.training": "TrainingReport train",

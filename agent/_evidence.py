@@ -44,7 +44,9 @@ class EvidenceMaker:
         passages = self._index.store.passages(rows)
         sentences = self._sentences(question, passages)
         by_words = {} if ranked.by_words is None else _scores_by_row(ranked.by_words)
-        cosines: list[float | None] = [None] * len(rows)
+        unknown: list[float | None] = [None] * len(rows)
+        probable = unknown if ranked.probabilities is None else ranked.probabilities.tolist()
+        cosines = unknown
         if ranked.vector is not None and self._index.facts is None:
             cosines = similarity(self._index, ranked.rows, ranked.vector).tolist()
         return tuple(
@@ -56,12 +58,12 @@ class EvidenceMaker:
                 brought.get(row, elsewhere),
                 sentence,
                 self._page(passage, sentence),
-                None,
+                likely,
                 by_words.get(row),
                 cosine,
             )
-            for rank, (row, passage, score, sentence, cosine) in enumerate(
-                zip(rows, passages, ranked.scores, sentences, cosines, strict=True), start=1
+            for rank, (row, passage, score, sentence, likely, cosine) in enumerate(
+                zip(rows, passages, ranked.scores, sentences, probable, cosines, strict=True), start=1
             )
         )
 

@@ -19,8 +19,9 @@ from ..index.index import Index
 from ..retrievers._fusion import reciprocal_rank_fusion
 from ..retrievers.records import Hits, Query, Rows, Vectors
 from ..retrievers.words._terms import term_hashes
-from ._confidence import Asked, Confidence
+from ._confidence import Confidence, listed_by_rank
 from ._decision import Decision
+from ._search_signals import Asked
 from ._watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Ranked:
         actions: actions taken, or steps of the fixed pipeline.
         calls: sub-index calls and hops.
         asked: the policy's calls by sub-index, and ``hop``; empty for a fixed system.
+        probabilities: that each passage supports the question, float64 [n]; None where the system does not say.
         by_words: what the lexical index says of the question, with its scores; None where it was not asked.
         vector: of the question, float32 [d]; None where none was needed.
         confidence: that the first five hold all the evidence; None where the system does not say.
@@ -75,6 +77,7 @@ class Ranked:
     asked: Mapping[str, int] = field(default_factory=dict)
     by_words: Hits | None = None
     vector: Vectors | None = None
+    probabilities: NDArray[np.float64] | None = None
 
     def to_read(self, most: int) -> Rows:
         """Return the first ``most`` of what an answer is read from: the evidence, or all where none was taken."""
@@ -82,7 +85,8 @@ class Ranked:
 
     def first(self, limit: int) -> Ranked:
         """Return the same, with the first ``limit`` passages alone."""
-        return replace(self, rows=self.rows[:limit], scores=self.scores[:limit])
+        likely = None if self.probabilities is None else self.probabilities[:limit]
+        return replace(self, rows=self.rows[:limit], scores=self.scores[:limit], probabilities=likely)
 
 
 class FixedSystem:
@@ -158,8 +162,10 @@ class FixedSystem:
             return ranked
         named = frozenset(row for mention in index.entity.mentions(question) for row in mention.rows)
         asked = Asked(index, term_hashes(question), named, by_words, by_vector)
-        stated = self._confidence.of("words" if by_vector is None else "vectors", asked.signals(ranked.rows))
-        return replace(ranked, confidence=stated.confidence, unanswered=stated.unanswered)
+        kind = "words" if by_vector is None else "vectors"
+        stated = self._confidence.of(kind, asked.signals(ranked.rows))
+        likely = self._confidence.of_passages(kind, stated, listed_by_rank(len(ranked.rows)))
+        return replace(ranked, confidence=stated.confidence, unanswered=stated.unanswered, probabilities=likely)
 
     def _combined(self, question: str, query: Query, by_words: Hits, by_vector: Hits, limit: int) -> Ranked:
         """Fuse what words and vector found, and go on from there where the system does."""

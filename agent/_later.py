@@ -61,3 +61,8 @@ class LaterField(Generic[T]):
     def __set__(self, instance: Any, value: T | Later[T]) -> None:
         """Take the value, or the way to it."""
         instance.__dict__[self._name] = value
+
+
+def changed(instance: T, **values: Any) -> T:
+    """Return a copy of a dataclass with other values; what is to be computed later stays so."""
+    return type(instance)(**{**vars(instance), **values})

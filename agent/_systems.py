@@ -16,13 +16,14 @@ from ..errors import PolicyError
 from ..graph._facts import FactTable
 from ..index.index import Index
 from ..retrievers.records import Passage, Query, SupportingSentence
-from ._confidence import Confidence, policy_signals
+from ._confidence import Confidence, listed
 from ._explanation import explain
 from ._fixed_systems import FIXED, LATE, FixedSystem, Ranked
 from ._policy_file import LoadedPolicy, load_confidence, load_policy
 from ._reranking import CANDIDATES, new_order, open_reranker
 from ._rollout import Explain, Outcome, search_worlds
 from ._scorer import Scorer
+from ._search_signals import policy_signals
 from ._watch import UNWATCHED, Watch
 
 SYSTEMS = (*FIXED, "exhaustive", "policy")
@@ -102,7 +103,8 @@ class PolicySystem:
         found = self.rank_worlds([world], len(self._index), None)[0]
         head = found.rows == world.asked.head
         order = np.argsort(head, kind="stable")[:limit]
-        return replace(found, rows=found.rows[order], scores=np.sort(found.scores)[::-1][:limit])
+        scores = np.sort(found.scores)[::-1][:limit]
+        return replace(found, rows=found.rows[order], scores=scores, probabilities=None)
 
     def rank_worlds(
         self, worlds: Sequence[QuestionWorld], limit: int, words: Explain | None, watches: Sequence[Watch] = ()
@@ -113,9 +115,10 @@ class PolicySystem:
         return [self._ranked(world, outcome, limit) for world, outcome in zip(worlds, outcomes, strict=True)]
 
     def _ranked(self, world: QuestionWorld, outcome: Outcome, limit: int) -> Ranked:
-        stated = None
+        stated = likely = None
         if self._confidence is not None:
             stated = self._confidence.of("policy", policy_signals(world, outcome.ranking, outcome.signals))
+            likely = self._confidence.of_passages("policy", stated, listed(outcome))
         return Ranked(
             outcome.ranking[:limit],
             outcome.scores[:limit],
@@ -129,6 +132,7 @@ class PolicySystem:
             outcome.asked,
             world.by_words if self._index.facts is None else None,
             world.view.vector,
+            None if likely is None else likely[:limit],
         )
 
     def world(self, question: str) -> QuestionWorld:
@@ -168,7 +172,8 @@ class RerankedSystem:
 
     def _reordered(self, question: str, found: Ranked, limit: int) -> Ranked:
         order = new_order(self._reranker, self._index, question, found.rows, found.scores)
-        return replace(found, rows=found.rows[order][:limit], scores=found.scores[:limit])
+        likely = None if found.probabilities is None else found.probabilities[order][:limit]
+        return replace(found, rows=found.rows[order][:limit], scores=found.scores[:limit], probabilities=likely)
 
     def sentences(self, question: str, passages: Sequence[Passage]) -> list[SupportingSentence | None]:
         """Return the sentence of every passage that supports the question best."""

@@ -97,6 +97,7 @@ class SearchAgent:
         steps: int | None = None,
         cancelled: Event | None = None,
         on_step: Callable[[Step], None] | None = None,
+        at_least: float = 0.0,
     ) -> SearchResult:
         """Find the evidence for a question, in the index as it is when the search begins.
 
@@ -108,13 +109,15 @@ class SearchAgent:
             steps: actions of the policy at most; then likewise.
             cancelled: ends the search with an error once it is set.
             on_step: called with every step as it is done, in the thread that searches.
+            at_least: probability of support of every passage that is returned; 0 for all of them.
 
         Raises:
             QuestionsError: when the question is empty, too long or not text, or another argument cannot be.
             SearchCancelledError: when it was cancelled.
             PolicyError: when an endpoint is to answer and cannot be reached, or its reply is no answer.
         """
-        return self._watched(question, limit, where, seconds, steps, [] if cancelled is None else [cancelled], on_step)
+        events = [] if cancelled is None else [cancelled]
+        return self._watched(question, limit, where, seconds, steps, events, on_step).likely(at_least)
 
     @overload
     def search_many(

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from ..errors import QuestionsError
 from ..retrievers.records import Passage, SupportingSentence
-from ._later import LaterField
+from ._later import LaterField, changed
 from ._packing import most_tokens, packed
 from ._watch import BY_ITSELF
 from .reader._citations import Claim, WrittenAnswer
@@ -34,6 +34,7 @@ class Evidence:
         probability: that it supports the question; None where the system does not say.
         bm25: the lexical index's score of it for the question; None where that did not list it, or was not asked.
         cosine: of its vector with the question's; None where the question was not encoded.
+        index: name of the index that it is from, where several are searched as one; else "".
     """
 
     rank: int
@@ -46,6 +47,7 @@ class Evidence:
     probability: float | None = None
     bm25: float | None = None
     cosine: float | None = None
+    index: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,21 @@ class SearchResult:
         if not isinstance(token_budget, int) or isinstance(token_budget, bool) or token_budget < 0:
             raise QuestionsError(f"a budget of {token_budget!r} tokens cannot be kept: give a whole number, 0 or more")
         return packed([(one.rank, one.passage) for one in self.evidence], token_budget, count_tokens or most_tokens)
+
+    def likely(self, at_least: float) -> SearchResult:
+        """Return the result with those passages alone that support the question with so much probability.
+
+        Raises:
+            QuestionsError: when that is no probability, or the system does not say how probable a passage is.
+        """
+        if not isinstance(at_least, int | float) or not 0 <= at_least <= 1:
+            raise QuestionsError(f"at_least={at_least!r} is no probability: give a number from 0 to 1")
+        if at_least == 0:
+            return self
+        if any(one.probability is None for one in self.evidence):
+            raise QuestionsError(f"{self.answered_by} does not say how probable a passage is: leave at_least out")
+        kept = tuple(one for one in self.evidence if (one.probability or 0) >= at_least)
+        return changed(self, evidence=kept)
 
     def cited(self, answer: str) -> tuple[Evidence, ...]:
         """Return the evidence that a text cites by ``[rank]`` or ``[rank, rank]``, in the order it is first cited.

@@ -113,9 +113,21 @@ def figures(confidence: Confidence, searches: Searches, system: str) -> list[flo
         *(refused[kind] for kind in KINDS[1:]),
         calibration_error(sure["answered"], complete),
         calibration_error(everything, truth),
+        calibration_error(*of_passages(confidence, of_system)),
         sure["answered"].mean(),
         complete.mean(),
     ]
+
+
+def of_passages(confidence: Confidence, searches: Searches) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the probability of every passage listed to support its question, and whether it does."""
+    likely, truth = [], []
+    for one in (one for ones in searches.values() for one in ones):
+        found = confidence.of_passages(one.kind, confidence.of(one.kind, one.signals), one.listed)
+        assert found is not None  # its curve is fitted with the others
+        likely.append(found)
+        truth.append(one.supporting)
+    return np.concatenate(likely), np.concatenate(truth)
 
 
 def main() -> None:

@@ -46,14 +46,14 @@ class EnvironmentSettings:
     max_evidence: int = 5
     max_steps: int = 24
     expand_lexical_ms: float = 1.0
-    expand_dense_ms: float = 4.0
+    expand_dense_ms: float = 12.0
     expand_entity_ms: float = 0.5
     expand_docid_ms: float = 3.0
     expand_feedback_ms: float = 2.0
     hop_ms: float = 0.5
     take_ms: float = 1.0
     invalid_ms: float = 2.0
-    price_per_ms: float = 0.003
+    price_per_ms: float = 0.015
     expand_everything: bool = False
 
     def __post_init__(self) -> None:

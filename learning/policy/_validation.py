@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...agent._confidence import LOOKED_AT, SIGNALS, TOP, Asked, Confidence, Examples, policy_signals
+from ...agent._confidence import LISTED, Confidence, Examples, listed, listed_by_rank
 from ...agent._network import PolicyNetwork
 from ...agent._ranker import Ranker
 from ...agent._rollout import Outcome, search_worlds
 from ...agent._scorer import Scorer
+from ...agent._search_signals import LOOKED_AT, SIGNALS, TOP, Asked, policy_signals
 from ...envs._fact_world import FactWorld
 from ...envs._world import QuestionWorld
 from ...envs.settings import EnvironmentSettings
@@ -35,6 +36,8 @@ class JudgedSearch:
         signals: float64 [k].
         complete: whether the first passages hold all the evidence.
         answerable: whether there is any.
+        listed: signals of the first passages of its ranking, float64 [m, 4].
+        supporting: which of them support the question, bool [m].
     """
 
     system: str
@@ -42,6 +45,8 @@ class JudgedSearch:
     signals: NDArray[np.float64]
     complete: bool
     answerable: bool
+    listed: NDArray[np.float64]
+    supporting: NDArray[np.bool_]
 
 
 def validate(
@@ -114,7 +119,8 @@ def calibrate(
 
 def judged_searches(world: QuestionWorld, outcome: Outcome) -> Iterator[JudgedSearch]:
     """Yield a policy's search, and those that fixed systems would make for the same question."""
-    yield _judged("policy", "policy", world, outcome.ranking, policy_signals(world, outcome.ranking, outcome.signals))
+    signals = policy_signals(world, outcome.ranking, outcome.signals)
+    yield _judged("policy", "policy", world, outcome.ranking, signals, listed(outcome))
     if isinstance(world, FactWorld):
         return
     asked = Asked.of(world)
@@ -126,10 +132,20 @@ def judged_searches(world: QuestionWorld, outcome: Outcome) -> Iterator[JudgedSe
         yield _judged(system, "vectors", world, hits.rows, asked.signals(hits.rows))
 
 
-def _judged(system: str, kind: str, world: QuestionWorld, rows: Rows, signals: NDArray[np.float64]) -> JudgedSearch:
+def _judged(
+    system: str,
+    kind: str,
+    world: QuestionWorld,
+    rows: Rows,
+    signals: NDArray[np.float64],
+    passages: NDArray[np.float64] | None = None,
+) -> JudgedSearch:
     answerable = bool(world.gold)
     complete = answerable and world.labels_met(rows[:TOP].tolist()) == len(world.gold)
-    return JudgedSearch(system, kind, signals, complete, answerable)
+    if passages is None:
+        passages = listed_by_rank(len(rows))
+    supporting = np.array([world.met_by(row) >= 0 for row in rows[:LISTED].tolist()], np.bool_)
+    return JudgedSearch(system, kind, signals, complete, answerable, passages[:LISTED], supporting)
 
 
 def examples_of(searches: Sequence[JudgedSearch]) -> dict[str, Examples]:
@@ -140,6 +156,8 @@ def examples_of(searches: Sequence[JudgedSearch]) -> dict[str, Examples]:
             np.array([one.signals for one in ones]),
             np.array([one.complete for one in ones]),
             np.array([one.answerable for one in ones]),
+            [one.listed for one in ones],
+            [one.supporting for one in ones],
         )
         for kind, ones in of_kind.items()
         if ones

@@ -45,14 +45,14 @@ class Recipe(BaseModel):
     max_evidence: int = Field(5, ge=1, le=50)
     max_steps: int = Field(24, ge=1, le=500)
     expand_lexical_ms: float = Field(1.0, ge=0)
-    expand_dense_ms: float = Field(4.0, ge=0)
+    expand_dense_ms: float = Field(12.0, ge=0)
     expand_entity_ms: float = Field(0.5, ge=0)
     expand_docid_ms: float = Field(3.0, ge=0)
     expand_feedback_ms: float = Field(2.0, ge=0)
     hop_ms: float = Field(0.5, ge=0)
     take_ms: float = Field(1.0, ge=0)
     invalid_ms: float = Field(2.0, ge=0)
-    price_per_ms: float = Field(0.003, ge=0)
+    price_per_ms: float = Field(0.015, ge=0)
     expand_everything: bool = False
 
     # the network: see NetworkSettings

@@ -7,17 +7,8 @@ import json
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from trailhound.agent._confidence import (
-    KEPT,
-    MOSTLY,
-    OF_VECTORS,
-    OF_WORDS,
-    SIGNALS,
-    Asked,
-    Confidence,
-    Examples,
-    _fitted,
-)
+from trailhound.agent._confidence import KEPT, MOSTLY, Confidence, Examples, _fitted, listed_by_rank
+from trailhound.agent._search_signals import OF_VECTORS, OF_WORDS, SIGNALS, Asked
 from trailhound.index.index import Index
 from trailhound.retrievers._calibration import calibration_error
 from trailhound.retrievers.records import Hits
@@ -119,3 +110,25 @@ def test_nothing_found_is_no_error(small_index: Index) -> None:
     both = Asked(small_index, term_hashes("tin"), frozenset(), nothing, (vector, nothing))
     assert np.isfinite(both.signals(nothing.rows)).all()
     assert len(both.signals(nothing.rows)) == len(OF_WORDS) + len(OF_VECTORS)
+
+
+def test_passages_are_judged_by_their_rank_and_by_how_sure_the_search_is() -> None:
+    rng = np.random.default_rng(0)
+    count = 300
+    signals = rng.normal(size=(count, len(SIGNALS["words"])))
+    answerable = signals[:, 0] > -0.5
+    passages = [listed_by_rank(10) for _ in range(count)]
+    supporting = [np.arange(10) == (int(rng.integers(2)) if there else -1) for there in answerable]
+    fitted = Confidence.fit({"words": Examples(signals, answerable, answerable, passages, supporting)})
+    sure, unsure = (
+        fitted.of_passages("words", fitted.of("words", np.full(signals.shape[1], value)), listed_by_rank(10))
+        for value in (1.0, -2.0)
+    )
+    assert sure is not None
+    assert unsure is not None
+    assert (np.diff(sure) <= 0).all()
+    assert sure[0] > 0.3 > sure[5]
+    assert (sure > unsure).all()
+    again = Confidence.from_json(json.loads(json.dumps(fitted.to_json())))
+    assert again == fitted
+    assert again.of_passages("policy", fitted.of("words", signals[0]), listed_by_rank(3)) is None

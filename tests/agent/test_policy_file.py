@@ -19,10 +19,11 @@ import torch
 import trailhound
 from safetensors.torch import load_file, save_file
 from trailhound import EnvironmentSettings
-from trailhound.agent._confidence import SIGNALS, Confidence
+from trailhound.agent._confidence import Confidence
 from trailhound.agent._network import PolicyNetwork, as_tensors
 from trailhound.agent._network_settings import NetworkSettings
 from trailhound.agent._policy_file import load_confidence, load_policy, save_confidence, save_policy
+from trailhound.agent._search_signals import SIGNALS
 from trailhound.envs.settings import QUESTION
 from trailhound.errors import PolicyError
 from trailhound.learning.policy._paths import Steps

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from trailhound import EnvironmentSettings
-from trailhound.agent._confidence import TOP
 from trailhound.agent._network import PolicyNetwork
 from trailhound.agent._network_settings import NetworkSettings
 from trailhound.agent._rollout import search_worlds
+from trailhound.agent._search_signals import TOP
 from trailhound.envs._world import QuestionWorld
 from trailhound.envs.settings import QUESTION
 from trailhound.learning.policy._validation import calibrate, judged_searches, validate
