@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from . import __version__
-from .commands import evaluate, graph, indexing, search, train, tuning, updating
+from .commands import evaluate, graph, indexing, search, serve, train, tuning, updating
 from .commands.arguments import Parser, WrongUseError
 from .errors import TrailhoundError
 from .retrievers._svg import printable
@@ -28,6 +28,7 @@ _COMMANDS = (
     evaluate.add_explain_misses,
     graph.add_graph,
     search.add_search,
+    serve.add_serve,
 )
 """In the order of the help."""
 

@@ -52,7 +52,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def command_parser(
-    subcommands: Any, name: str, run: Callable[[argparse.Namespace], None], about: str, examples: str
+    subcommands: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    about: str,
+    examples: str,
+    threads: str = "CPU threads (default: all to encode a corpus, else 1)",
 ) -> argparse.ArgumentParser:
     """Return the parser of a new command, with what every command takes."""
     parser: Parser = subcommands.add_parser(
@@ -66,8 +71,7 @@ def command_parser(
     parser.set_defaults(command=run)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
-    about_threads = "CPU threads (default: all to encode a corpus, else 1)"
-    parser.add_argument("--threads", type=positive, metavar="N", help=about_threads)
+    parser.add_argument("--threads", type=positive, metavar="N", help=threads)
     return parser
 
 

@@ -36,6 +36,7 @@ COMMANDS = [
     "explain-misses",
     "graph",
     "search",
+    "serve",
 ]
 TINY = ["width=16", "question_width=8", "max_candidates=24", "imitation_epochs=2", "imitation_lanes=8"]
 TINY += ["ppo_iterations=1", "ppo_lanes=4", "ppo_steps=8", "ppo_passes=1", "minibatch=16", "paths_per_question=1"]

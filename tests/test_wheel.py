@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ["agent", "commands", "demo", "envs", "graph", "index", "learning", "measuring", "retrievers"]
+ROOMS = ["agent", "commands", "demo", "envs", "graph", "index", "learning", "measuring", "retrievers", "serving"]
 NOT_SOURCE = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "*.index")
 
 
@@ -44,7 +44,8 @@ def expected() -> set[str]:
     files = [*ROOT.glob("*.py"), ROOT / "py.typed", *(ROOT / "runs" / "recipes").glob("*.toml")]
     for room in ROOMS:
         files += [*(ROOT / room).rglob("*.py"), *(ROOT / room).rglob("*.toml")]
-    files += [path for path in (ROOT / "agent" / "shipped").glob("*") if path.is_file()]
+    for folder in (ROOT / "agent" / "shipped", ROOT / "serving" / "page"):
+        files += [path for path in folder.glob("*") if path.is_file()]
     return {f"trailhound/{path.relative_to(ROOT).as_posix()}" for path in files}
 
 

@@ -1,0 +1,51 @@
+"""Runs a server until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from ._app import create_app
+from ._metrics import share
+from ._settings import LONGEST_SEARCH, ServerSettings
+
+_GRACE = int(LONGEST_SEARCH) + 5
+"""Seconds that running requests have to end in when the server is told to stop."""
+
+
+def run(settings: ServerSettings) -> None:
+    """Serve until Ctrl-C or SIGTERM; running searches and the running change end first.
+
+    Raises:
+        IndexFolderError, PolicyError, QuestionsError: as :func:`create_app`.
+    """
+    signal.signal(signal.SIGTERM, _leave)  # uvicorn raises the signal again when all has ended
+    common: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "timeout_graceful_shutdown": _GRACE,
+        "server_header": False,
+        "log_level": "warning",
+        "proxy_headers": False,
+    }
+    if settings.workers == 1:
+        uvicorn.run(create_app(settings), **common)
+        return
+    create_app(settings)  # what cannot be served is said once, and here
+    share(settings.state / "metrics")
+    settings.tell_workers()
+    uvicorn.run("trailhound.serving._running:worker", factory=True, workers=settings.workers, **common)
+
+
+def worker() -> object:
+    """Return the application of a worker process."""
+    from ._app import told_app
+
+    return told_app()
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
