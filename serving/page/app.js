@@ -158,7 +158,8 @@ class App {
   }
 
   #unreachable(error) {
-    if (this.main.querySelector(".problem > p")?.textContent !== error.message) fill(this.main, this.problem(error, button("Try again", () => this.load(), { class: "main" })));
+    const again = error.status === 0 && this.main.querySelector(".problem > p")?.textContent === error.message;
+    if (!again) fill(this.main, this.problem(error, button("Try again", () => this.load(), { class: "main" })));
     if (error.status === 0) setTimeout(() => { if (!this.workspaces) this.load(); }, AGAIN);
   }
 }

@@ -32,8 +32,10 @@ function item(evidence, chooses, open, point) {
   const { passage } = evidence;
   const beside = [
     evidence.taken ? h("span", { class: "badge taken" }, "taken") : chooses ? h("span", { class: "badge" }, "only seen") : null,
-    typeof evidence.probability === "number" ? h("span", { title: "how likely this supports the answer" }, `supports: ${percent(evidence.probability)}`) : null,
+    typeof evidence.probability === "number" ? h("span", { title: "how likely it is a part of the evidence" }, `${percent(evidence.probability)} evidence`) : null,
     h("span", { dir: "auto" }, evidence.how),
+    typeof evidence.bm25 === "number" ? h("span", { title: "score of its words" }, `BM25 ${evidence.bm25.toFixed(1)}`) : null,
+    typeof evidence.cosine === "number" ? h("span", { title: "closeness of its vector to the question's" }, `cosine ${evidence.cosine.toFixed(2)}`) : null,
     evidence.page ? h("span", {}, `page ${evidence.page}`) : null,
     passage.source ? h("span", { class: "source", dir: "auto" }, passage.source) : null,
     h("a", { href: link({ ...base(), view: "graph", passage: passage.id }) }, "neighbours"),

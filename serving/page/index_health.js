@@ -13,9 +13,9 @@ export class IndexHealth {
     this.misses = h("div");
     this.jobs = h("div");
     this.element = h("div", { class: "index-view" }, heading("Index"), this.cards,
-      section("Misses", "Questions of late that the corpus probably does not answer, or where evidence may be missing. They are kept in memory alone.", this.misses),
+      section("Misses", "Questions of late that the corpus probably does not answer, or where evidence may be missing.", this.misses),
       section("Segments", "An index is written in parts, which merge as they grow in number.", this.segments),
-      section("Changes", "What was added and deleted since the server started.", this.jobs));
+      section("Changes", "What was added and deleted of late.", this.jobs));
   }
 
   update(now) {
