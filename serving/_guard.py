@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 CONTENT_SECURITY = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 HEADERS = {
+    "Cache-Control": "no-cache",
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": CONTENT_SECURITY,
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-"""Sent with every response."""
+"""Sent with every response. Browsers ask again before they reuse one, so two versions of the page never mix."""
 
 Counted = Callable[[str, str, int, float], None]
 """Called with method, path of the route, status and seconds."""

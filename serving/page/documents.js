@@ -7,6 +7,8 @@ import { go, place } from "./place.js";
 import { bytes, counted } from "./words.js";
 
 const AT_ONCE = 50;
+/** Bytes that the server takes in a request, but for what is around them. */
+const MOST = 7_900_000;
 
 export class Documents {
   constructor(app) {
@@ -98,13 +100,19 @@ export class Documents {
     return h("div", {}, zone, problems);
   }
 
+  /** Send files, in as many requests as their size asks for. */
   async #upload(files, problems) {
     fill(problems);
-    if (!files.length) return;
-    const form = new FormData();
-    for (const file of files) form.append("files", file);
-    const size = bytes(files.reduce((sum, file) => sum + file.size, 0));
-    await this.#add(form, `${counted(files.length, "file")} added (${size}).`, problems);
+    const tooLarge = files.filter(({ size }) => size > MOST);
+    if (tooLarge.length) {
+      const names = tooLarge.map(({ name, size }) => `${name} (${bytes(size)})`).join(", ");
+      fill(problems, this.app.problem(new Error(`The server takes ${bytes(MOST)} at once, and there is more in ${names}: add it where the index is, with “trailhound update”.`)));
+    }
+    for (const batch of batches(files.filter(({ size }) => size <= MOST))) {
+      const form = new FormData();
+      for (const file of batch) form.append("files", file);
+      if (!await this.#add(form, `${counted(batch.length, "file")} sent: ${batch.map(({ name }) => name).slice(0, 3).join(", ")}${batch.length > 3 ? "…" : ""}`, problems)) return;
+    }
   }
 
   async #add(body, done, problems) {
@@ -124,4 +132,19 @@ function parsedMetadata(text) {
   } catch (error) {
     throw new Error(`The metadata is no JSON: ${error.message}`);
   }
+}
+
+/** Return files in groups that a request may hold. */
+function batches(files) {
+  const found = [];
+  let size = Infinity;
+  for (const file of files) {
+    if (size + file.size > MOST) {
+      found.push([]);
+      size = 0;
+    }
+    found.at(-1).push(file);
+    size += file.size;
+  }
+  return found;
 }

@@ -47,7 +47,7 @@ export class IndexHealth {
       ["Encoder", workspace.encoder], ["Deleted, not yet merged away", health.deleted.toLocaleString("en")],
       ["Drift", health.drift.words],
     ].filter(([, value]) => value !== null && value !== undefined);
-    fill(this.cards, figures.map(([what, value]) => h("div", {}, h("dt", {}, what), h("dd", {}, value))));
+    fill(this.cards, figures.map(([what, value]) => h("div", {}, h("dt", {}, what), h("dd", { class: value.length > 14 ? "words" : null }, value))));
     fill(this.segments, table(["Segment", "Documents", "Passages", "Deleted"], health.segments.map((one) => [one.name, one.documents, one.passages, one.deleted])));
   }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from browser.visiting import Visit
 
@@ -53,6 +54,34 @@ def test_files_are_added_and_one_that_cannot_be_read_is_named(visit: Callable[..
     page.locator(".documents li", has_text="Ferry of Lio").get_by_role("button", name="Delete").click()
     page.locator("dialog").get_by_role("button", name="Delete", exact=True).click()
     page.locator(".documents li", has_text="Ferry of Lio").wait_for(state="detached")
+
+
+def test_files_are_dropped_in_as_many_requests_as_they_need(visit: Callable[..., Visit]) -> None:
+    one = visit()
+    sent: list[int] = []
+    one.page.route("**/documents*", lambda route: accept(route, sent))
+    page = one.go("documents")
+    page.wait_for_selector(".drop")
+    files = page.evaluate_handle(DROPPED, {"a.txt": 5_000_000, "b.txt": 4_000_000, "c.txt": 1_000, "d.txt": 9_000_000})
+    page.dispatch_event(".drop", "drop", {"dataTransfer": files})
+    page.get_by_text("2 files sent: b.txt, c.txt").first.wait_for()
+    assert len(sent) == 2
+    assert "d.txt (9.0 MB)" in page.get_by_role("alert").inner_text()
+
+
+DROPPED = """(sizes) => {
+  const dropped = new DataTransfer();
+  for (const [name, size] of Object.entries(sizes)) dropped.items.add(new File(["x".repeat(size)], name));
+  return dropped;
+}"""
+
+
+def accept(route: Any, sent: list[int]) -> None:
+    """Answer an upload as if its job were done, and let everything else through."""
+    if route.request.method != "POST":
+        return route.continue_()
+    sent.append(1)
+    return route.fulfill(status=202, json={"id": "1", "state": "done", "problems": [], "error": None})
 
 
 def test_metadata_that_is_no_json_is_refused_and_nothing_typed_is_lost(visit: Callable[..., Visit]) -> None:

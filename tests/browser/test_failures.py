@@ -41,6 +41,17 @@ def test_a_connection_that_is_lost_during_a_search_is_said(visit: Callable[..., 
     page.wait_for_selector(".answer")
 
 
+def test_an_error_in_the_midst_of_a_search_is_shown(visit: Callable[..., Visit]) -> None:
+    one = visit()
+    body = (
+        'event: error\ndata: {"error": {"type": "DamagedIndexError", "message": "a file is torn: build it again"}}\n\n'
+    )
+    one.page.route("**/search/stream", lambda route: route.fulfill(content_type="text/event-stream", body=body))
+    page = one.go("ask", q=QUESTION)
+    page.get_by_role("alert").wait_for()
+    assert "a file is torn: build it again" in page.get_by_role("alert").inner_text()
+
+
 def test_the_server_s_refusals_are_shown_with_their_remedy(visit: Callable[..., Visit]) -> None:
     one = visit()
     page = one.go("ask", q=QUESTION, filter='{"year": {"$near": 3}}')

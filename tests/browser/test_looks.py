@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from browser.isles import QUESTION
@@ -68,3 +69,15 @@ def test_nothing_is_wider_than_a_narrow_screen(visit: Callable[..., Visit]) -> N
 def test_nothing_moves_where_motion_is_to_be_reduced(visit: Callable[..., Visit]) -> None:
     page = visit().ask()
     assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_parts_of_two_versions_of_the_page_do_not_mix(visit: Callable[..., Visit]) -> None:
+    """A browser asks again before it takes a module from its cache, and takes nothing from elsewhere."""
+    one = visit()
+    answers: list[Any] = []
+    one.page.on("response", lambda answer: answers.append(answer))
+    one.go().wait_for_selector(".welcome")
+    served = [answer for answer in answers if answer.url.startswith(one.address)]
+    assert len(served) > 15
+    assert {answer.headers["cache-control"] for answer in served} == {"no-cache"}
+    assert all("default-src 'self'" in answer.headers["content-security-policy"] for answer in served)
