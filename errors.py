@@ -29,6 +29,10 @@ from pathlib import Path
 class TrailhoundError(Exception):
     """Base of every error that Trailhound raises on purpose."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the message and the attributes, whatever arguments an error is made with."""
+        return _restored, (type(self), self.args), self.__dict__
+
 
 class _LocatedError(TrailhoundError):
     """An error in a user's file, with the place it was found.
@@ -125,3 +129,10 @@ class MissingExtraError(TrailhoundError, ImportError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs {package}: install it with  pip install 'trailhound[{extra}]'")
+
+
+def _restored(kind: type[TrailhoundError], args: tuple[object, ...]) -> TrailhoundError:
+    """Return an error as it was pickled, without making its message again."""
+    error = kind.__new__(kind)
+    (ImportError if isinstance(error, ImportError) else Exception).__init__(error, *args)
+    return error

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
 from ..envs._question_view import similarity
 from ..index.index import Index
+from ..retrievers._thread_limits import computing_on
 from ..retrievers.records import Hits, Passage, SupportingSentence
 from ._decision import Decision
 from ._fixed_systems import Ranked
@@ -26,11 +27,12 @@ class EvidenceMaker:
     Args:
         index: the opened index.
         system: that ranked.
+        threads: of the CPU to seek sentences on.
         compares: whether the search compares vectors; otherwise no encoder is loaded.
     """
 
-    def __init__(self, index: Index, system: System, compares: bool) -> None:
-        self._index, self._system, self._compares = index, system, compares
+    def __init__(self, index: Index, system: System, threads: int, compares: bool) -> None:
+        self._index, self._system, self._threads, self._compares = index, system, threads, compares
 
     def evidence(self, question: str, ranked: Ranked) -> tuple[Evidence, ...]:
         brought: dict[int, str] = {}
@@ -72,13 +74,17 @@ class EvidenceMaker:
         system = self._system
         found: Later[Sequence[SupportingSentence | None]]
         if isinstance(system, RerankedSystem):
-            found = Later(lambda: system.sentences(question, passages))
+            found = Later(lambda: self._limited(lambda: system.sentences(question, passages)))
         elif self._index.facts is not None:
             found = Later(lambda: [None] * len(passages))
         else:
             sentences = SupportingSentences(self._index, question)
-            found = Later(lambda: sentences.best(passages, self._compares))
+            found = Later(lambda: self._limited(lambda: sentences.best(passages, self._compares)))
         return [Later(partial(_one_of, found, place)) for place in range(len(passages))]
+
+    def _limited(self, compute: Callable[[], T]) -> T:
+        with computing_on(self._threads):
+            return compute()
 
     def _page(self, passage: Passage, sentence: Later[SupportingSentence | None]) -> int | Later[int | None] | None:
         """Return the page that a sentence stands on; None where the document has none."""

@@ -16,6 +16,7 @@ from ..graph._knowledge_graph import KnowledgeGraph
 from ..graph._pagerank import PageRank
 from ..index._segmented_graph import SegmentedGraph
 from ..index.index import Index
+from ..retrievers._forks import PerProcess
 from ..retrievers._fusion import reciprocal_rank_fusion
 from ..retrievers.records import Hits, Query, Rows, Vectors
 from ..retrievers.words._terms import term_hashes
@@ -113,7 +114,7 @@ class FixedSystem:
         self._queries = queries
         self._confidence = confidence
         self.name = f"fixed system: {kind}" + (f", queries tuned in {queries.name}" if queries else "")
-        self._lock = Lock()
+        self._lock = PerProcess(Lock)
         self._walked: KnowledgeGraph | SegmentedGraph | None = None
         self._pagerank: PageRank | None = None
 
@@ -217,7 +218,7 @@ class FixedSystem:
 
     def _walk_of(self, graph: KnowledgeGraph | SegmentedGraph) -> PageRank:
         """Return the walk over a graph; it is made anew once the graph is another."""
-        with self._lock:
+        with self._lock():
             if self._pagerank is None or self._walked is not graph:
                 self._pagerank, self._walked = PageRank(graph), graph
             return self._pagerank

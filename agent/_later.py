@@ -6,6 +6,8 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
+from ..retrievers._forks import PerProcess
+
 T = TypeVar("T")
 
 
@@ -17,12 +19,12 @@ class Later(Generic[T]):
 
     def __init__(self, compute: Callable[[], T]) -> None:
         self._compute: Callable[[], T] | None = compute
-        self._lock = Lock()
+        self._lock = PerProcess(Lock)
         self._value: T
 
     def value(self) -> T:
         """Return the value."""
-        with self._lock:
+        with self._lock():
             if self._compute is not None:
                 self._value = self._compute()
                 self._compute = None  # and what it holds on to

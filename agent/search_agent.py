@@ -5,29 +5,23 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from threading import Event
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal, overload
+from typing import Literal, overload
 
 from ..errors import QuestionsError, SearchCancelledError, TrailhoundError
-from ..index.index import Index
 from ..index.where import Where
+from ..retrievers._thread_limits import computing_on
 from ..retrievers.corpus._normalise import normalise
 from ..retrievers.records import LONGEST_QUESTION, Passage
 from ._decision import Decision
-from ._evidence import EvidenceMaker
 from ._fixed_systems import Ranked
 from ._later import Later
+from ._open_agent import OpenAgent
 from ._streaming import aside, streamed, streamed_aside
-from ._systems import open_system
 from ._watch import Watch
 from .reader._citations import WrittenAnswer
-from .reader._protocol import Answer
 from .search_result import Evidence, SearchResult, Step
-
-if TYPE_CHECKING:
-    from .reader._extractive import ExtractiveReader
 
 READ = 5
 """Passages that are read for an answer at most: those that a policy took, or the first ones where none took any."""
@@ -39,7 +33,7 @@ WRITERS = 8
 """Answers that an endpoint is asked for side by side."""
 
 
-class SearchAgent:
+class SearchAgent(OpenAgent):
     """Searches one index; threads may share an agent, and each search depends on nothing but its question.
 
     Args:
@@ -52,6 +46,7 @@ class SearchAgent:
         query_encoder: the folder of tuned queries (``trailhound tune-query`` or ``tune``), for a fixed system that
             compares vectors, like ``dense`` or ``hybrid``.
         answer_with: ``URL#MODEL`` of an endpoint that speaks OpenAI's chat completions; it writes an answer beside.
+        threads: of the CPU that a search computes on, whatever thread it runs in.
 
     The policy's own reader answers, or the one that ships with the package. It is loaded with the first answer that is
     looked at.
@@ -63,29 +58,6 @@ class SearchAgent:
         IndexFolderError, PolicyError, EncoderError: when the index, the policy, the re-ranker or the tuned queries
             cannot be used.
     """
-
-    def __init__(
-        self,
-        index: Index | Path | str,
-        policy: Path | str | None = None,
-        *,
-        system: str | None = None,
-        reranker: Path | str | None = None,
-        query_encoder: Path | str | None = None,
-        answer_with: str | None = None,
-    ) -> None:
-        self.index = index if isinstance(index, Index) else Index.open(index)
-        folders = (None if place is None else Path(place) for place in (policy, reranker, query_encoder))
-        self._system = open_system(self.index, system, *folders)
-        self.answered_by = self._system.name
-        self._made = EvidenceMaker(self.index, self._system, compares=system != "lexical")
-        self._policy = None if policy is None else Path(policy)
-        self._reader = Later(self._load_reader)
-        self._writer = None
-        if answer_with is not None:
-            from .reader._endpoint import AnsweringEndpoint
-
-            self._writer = AnsweringEndpoint(answer_with)
 
     def search(
         self,
@@ -301,7 +273,7 @@ class SearchAgent:
         started = perf_counter()
         if self.index.facts is None:
             self.index.refresh()
-        with self.index.snapshot(where):
+        with computing_on(self._threads), self.index.snapshot(where):
             most = max(limit, READ)  # what is read does not depend on what is shown
             if len(texts) == 1:
                 ranked = [self._system.rank(texts[0], most, watches[0])]
@@ -355,17 +327,6 @@ class SearchAgent:
             return [write(texts[0], evidence[0])]
         with ThreadPoolExecutor(WRITERS) as pool:
             return list(pool.map(write, texts, evidence))
-
-    def _load_reader(self) -> ExtractiveReader | None:
-        from .reader._language_models import answering_reader
-
-        if self.index.facts is not None:  # the entity that was taken is the answer
-            return None
-        return answering_reader(self._policy)
-
-    def _answer(self, question: str, passages: Sequence[Passage]) -> Answer | None:
-        reader = self._reader.value()
-        return None if reader is None else reader.answer(question, passages)
 
 
 def _check(limit: int, where: Where | None) -> None:

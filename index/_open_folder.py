@@ -18,6 +18,7 @@ import numpy as np
 from ..errors import DamagedIndexError, EncoderError, IndexFolderError, QuestionsError, UpdateError
 from ..graph._knowledge_graph import KnowledgeGraph
 from ..retrievers._folder import MANIFEST, SegmentEntry, entries, locked, read_deletions, read_manifest, remove_garbage
+from ..retrievers._forks import PerProcess
 from ..retrievers._store import EvidenceStore
 from ..retrievers.knowledge._facts import Facts
 from ..retrievers.protocols import SubIndex
@@ -97,8 +98,8 @@ class OpenFolder:
         self.path = Path(os.path.abspath(path))  # whoever changes the current folder changes no index
         self._verify = verify
         self._lock_timeout = lock_timeout
-        self._writing = RLock()
-        self._opening = Lock()
+        self._writing = PerProcess(RLock)
+        self._opening = PerProcess(Lock)
         self._pinned = local()
         self._links = LinksFolder()
         self._behind = ""
@@ -184,13 +185,13 @@ class OpenFolder:
         """Return the parts of a state in which only documents that fit are seen."""
         if parts.facts is not None:
             raise QuestionsError(f"{self.path} is a knowledge graph, which has no documents: ask without conditions")
-        with self._opening:
+        with self._opening():
             of, views = self._views
             if of is parts and where in views:
                 views.move_to_end(where)
                 return views[where]
         seen = visible_parts(parts, where, self._links)
-        with self._opening:
+        with self._opening():
             of, views = self._views
             if of is not parts:
                 if parts is not self._latest.parts:
@@ -216,7 +217,7 @@ class OpenFolder:
         """
         if not self._watched.moved():
             return False
-        with self._opening:
+        with self._opening():
             if not self._watched.moved():
                 return False
             try:
@@ -232,14 +233,14 @@ class OpenFolder:
 
     def _follow(self) -> State:
         """Read what others wrote, and let searches see it; the caller is the only writer."""
-        with self._opening:
+        with self._opening():
             if self._watched.moved():
                 self._watched, self._latest = self._open(self._latest)
             return self._latest
 
     def _show(self, state: State) -> None:
         """Let searches see a state that was just written."""
-        with self._opening:
+        with self._opening():
             self._watched, self._latest = _watch(self.path), state
 
     def _check_changeable(self) -> None:
@@ -253,7 +254,7 @@ class OpenFolder:
     def _changing(self, waiting: Callable[[str], None] | None = None) -> Iterator[State]:
         """Be the only writer, up to date."""
         self._check_changeable()
-        with self._writing, locked(self.path, self._lock_timeout, waiting or _LOG.warning):
+        with self._writing(), locked(self.path, self._lock_timeout, waiting or _LOG.warning):
             state = self._follow()
             remove_garbage(self.path, entries(state.manifest))  # of writers that were killed
             yield state

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import EncoderError
 from ..retrievers._folder import LOCK_TIMEOUT, base_hash, building
+from ..retrievers._forks import PerProcess
 from ..retrievers.compiling._context import ContextFunction
 from ..retrievers.compiling._masking import Masker
 from ..retrievers.knowledge._fact_encoder import FactEncoder
@@ -66,7 +67,7 @@ class Index(ChangeableFolder):
     ) -> None:
         self._threads = threads
         self._given = encoder
-        self._lock = Lock()
+        self._lock = PerProcess(Lock)
         self._router = None if router is None else Path(router).absolute()
         self._shard_mass = shard_mass
         self._routing: Routing | None = None
@@ -178,7 +179,7 @@ class Index(ChangeableFolder):
     @property
     def encoder(self) -> Encoder:
         """The encoder that the vectors come from; loaded when first used."""
-        with self._lock:
+        with self._lock():
             return self._loaded
 
     @cached_property
@@ -209,7 +210,7 @@ class Index(ChangeableFolder):
         """
         if self._router is None:
             return None
-        with self._lock:
+        with self._lock():
             from ._routing import Routing  # with torch: most indexes have no router
 
             base, digest = self.parts.base, base_hash(self.manifest)

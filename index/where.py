@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import QuestionsError
+from ..retrievers._forks import PerProcess
 
 if TYPE_CHECKING:
     from ..retrievers._store import EvidenceStore
@@ -98,7 +99,7 @@ class DocumentColumns:
 
     def __init__(self, store: EvidenceStore) -> None:
         self._store = store
-        self._lock = Lock()
+        self._lock = PerProcess(Lock)
         self._columns: dict[str, list[Any]] = {}
 
     def __len__(self) -> int:
@@ -121,11 +122,11 @@ class DocumentColumns:
 
     def column(self, field: str) -> list[Any]:
         """Return what every document has under a field, None where it has nothing."""
-        with self._lock:
+        with self._lock():
             found = self._columns.get(field)
         if found is None:
             found = self._store.metadata_column(field)
-            with self._lock:
+            with self._lock():
                 found = self._columns.setdefault(field, found)
         return found
 

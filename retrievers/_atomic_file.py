@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DamagedIndexError, StorageError, TrailhoundError
+from ._forks import PerProcess
 
 _REASONS = {
     errno.ENOSPC: "there is no space left",
@@ -129,7 +130,7 @@ def synchronise(path: Path) -> None:
         os.close(handle)
 
 
-HEADERS = Lock()
+HEADERS = PerProcess(Lock)
 """Held while numpy reads the header of a file: it parses Python, and CPython's parser is not safe in threads (3.11:
 "AST constructor recursion depth mismatch").
 """
@@ -142,7 +143,7 @@ def map_array(path: Path) -> NDArray[Any]:
         DamagedIndexError: when the file is not there, or is not one.
     """
     try:
-        with HEADERS:
+        with HEADERS():
             return np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise DamagedIndexError(f"{path} cannot be read ({error}): build the index again") from error

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from hashlib import blake2b
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CorpusError, DamagedIndexError
-from .records import Document, Passage, Rows, Spans
+from ._forks import PerProcess, Uncut
+from ._store_rows import packed, row_hash, unpacked
+from .records import Document, Passage, Rows
 
 FILE_NAME = "evidence.sqlite"
 
@@ -54,9 +56,6 @@ _PASSAGE = (
 _MOST_VARIABLES = 500
 _KEPT = 4096
 """Passages that an opened store keeps, the last ones read: reading and checking one costs more than its uses."""
-
-_LONGEST_SHORT = 0xFFFF
-"""Characters of a text whose places take two bytes each."""
 
 
 class Origin(NamedTuple):
@@ -103,7 +102,7 @@ class StoreWriter:
                 int(document.atomic),
             )
             self._connection.execute(
-                "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (self._documents, *values, _hash(values))
+                "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (self._documents, *values, row_hash(values))
             )
             for passage in passages:
                 self._add_passage(document.id, passage)
@@ -127,12 +126,12 @@ class StoreWriter:
             passage.text,
             passage.start,
             passage.end,
-            _packed(passage),
+            packed(passage),
             passage.source,
             _json(passage.metadata),
             passage.lead,
         )
-        digest = _hash((self._passages, passage.id, document_id, *values))
+        digest = row_hash((self._passages, passage.id, document_id, *values))
         self._connection.execute(
             "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (self._passages, passage.id, self._documents, *values, digest),
@@ -161,12 +160,13 @@ class EvidenceStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = Lock()
+        self._lock = PerProcess(Lock)
         self._kept: OrderedDict[int, Passage] = OrderedDict()
         # A published index is replaced, never changed: nothing is written, not even a lock or a shared-memory file.
         uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
         try:
-            self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+            connect = partial(sqlite3.connect, uri, uri=True, check_same_thread=False)
+            self._connection = PerProcess(connect, left_behind=True)
         except sqlite3.OperationalError as error:
             raise DamagedIndexError(f"{path} cannot be opened ({error}): build the index again") from error
         try:
@@ -174,7 +174,7 @@ class EvidenceStore:
                 "SELECT (SELECT count(*) FROM passages), (SELECT count(*) FROM documents)", []
             )[0]
         except DamagedIndexError:
-            self._connection.close()
+            self._connection().close()
             raise
 
     def __len__(self) -> int:
@@ -198,7 +198,7 @@ class EvidenceStore:
     def passages(self, rows: Sequence[int]) -> list[Passage]:
         """Return the passages of ``rows``, in that order; see :meth:`passage` for errors."""
         found: dict[int, Passage] = {}
-        with self._lock:
+        with self._lock():
             for row in map(int, rows):
                 if row in self._kept:
                     self._kept.move_to_end(row)
@@ -219,7 +219,7 @@ class EvidenceStore:
 
     def _keep(self, found: Mapping[int, Passage], rows: Sequence[int]) -> None:
         """Keep the last of the passages ``found`` at ``rows``."""
-        with self._lock:
+        with self._lock():
             for row in rows[-_KEPT:]:
                 if row in found:
                     self._kept[row] = found[row]
@@ -346,13 +346,13 @@ class EvidenceStore:
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._connection.close()
+        with self._lock():
+            self._connection().close()
 
     def _fetch(self, statement: str, values: Iterable[Any]) -> list[Any]:
         try:
-            with self._lock:
-                return self._connection.execute(statement, list(values)).fetchall()
+            with self._lock(), Uncut():
+                return self._connection().execute(statement, list(values)).fetchall()
         except sqlite3.ProgrammingError:
             raise  # it was closed: nothing is wrong with the file
         except sqlite3.DatabaseError as error:
@@ -362,38 +362,12 @@ class EvidenceStore:
         row, identifier, document, title, text, start, end, sentences, source, metadata, lead, digest = record
         values = (row, identifier, document, title, text, start, end, sentences, source, metadata, lead)
         self._hold(values, digest, f"row {row}")
-        spans = _unpacked(sentences, text)
+        spans = unpacked(sentences, text)
         return Passage(identifier, document, title, text, start, end, spans, source, json.loads(metadata), lead)
 
     def _hold(self, values: tuple[object, ...], digest: bytes, what: str) -> None:
-        if _hash(values) != digest:
+        if row_hash(values) != digest:
             raise DamagedIndexError(f"{self.path}: {what} does not match its hash: build the index again")
-
-
-def _hash(values: tuple[object, ...]) -> bytes:
-    """Return 16 bytes of BLAKE2b over the values, each preceded by its length so that none can run into the next."""
-    parts: list[bytes] = []
-    for value in values:
-        if isinstance(value, bytes):
-            part = value
-        else:
-            part = b"" if value is None else str(value).encode("utf-8", "surrogatepass")
-        parts += (b"%d:" % (-1 if value is None else len(part)), part)
-    return blake2b(b"".join(parts), digest_size=16).digest()
-
-
-def _packed(passage: Passage) -> bytes:
-    """Return the places of a passage's sentences: two bytes a number, four where its text is long."""
-    return np.array(passage.sentences, _number_type(passage.text)).tobytes()
-
-
-def _unpacked(sentences: bytes, text: str) -> Spans:
-    numbers = iter(np.frombuffer(sentences, _number_type(text)).tolist())
-    return tuple(zip(numbers, numbers, strict=True))
-
-
-def _number_type(text: str) -> str:
-    return "<u2" if len(text) <= _LONGEST_SHORT else "<u4"
 
 
 def _json(metadata: object) -> str:

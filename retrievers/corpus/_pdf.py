@@ -10,11 +10,12 @@ from threading import Lock
 from typing import Any
 
 from ...errors import CorpusError
+from .._forks import PerProcess
 from ._pdf_lines import Hyphens, without_running_lines
 from ._pdf_page import Line, ends_sentence, page_lines
 from ._read_text import ReadText
 
-_ONE_AT_A_TIME = Lock()
+_ONE_AT_A_TIME = PerProcess(Lock)
 """pdfium may be called by one thread only."""
 
 _MOST_PAGES = 50_000
@@ -36,7 +37,7 @@ def read_pdf(data: bytes, path: Path) -> ReadText:
     Raises:
         CorpusError: the file is damaged, needs a password, has too many pages, or is no PDF.
     """
-    with _ONE_AT_A_TIME:
+    with _ONE_AT_A_TIME():
         return _read(data, path)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError, EncoderError, IndexFolderError
 from .._atomic_file import map_array
+from .._forks import Uncut
 from ..records import Hits, Query, Rows, Vectors
 
 DenseKind = Literal["exact", "hnsw", "ivf", "sq8", "pq", "opq", "ivfpq", "lsh"]
@@ -263,7 +264,8 @@ class DenseIndex:
         wanted = limit
         while True:
             wanted = min(2 * wanted + _TIES, len(self))
-            scores, rows = (found[0] for found in self._faiss.search(vector, wanted))
+            with Uncut():
+                scores, rows = (found[0] for found in self._faiss.search(vector, wanted))
             if self.kind == "lsh":
                 scores = _cosines(scores, self.dimension)
             # As long as the last equals the one at the limit, more of its equals may follow.

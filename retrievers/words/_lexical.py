@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError, StorageError
 from .._atomic_file import storing
+from .._forks import PerProcess, Uncut
 from ..protocols import Progress
 from ..records import Hits, Query, Rows
 from ._analyser import FUNCTION_WORDS, STOP_WORDS, Identifier, identifiers, terms, words
@@ -176,8 +177,9 @@ class LexicalIndex:
 
             parsed = tantivy.Query.boolean_query([(tantivy.Occur.Must, self._among), (tantivy.Occur.Must, parsed)])
         while True:
-            found = self.searcher.search(parsed, wanted, count=False).hits
-            rows = self._rows(found)
+            with Uncut():
+                found = self.searcher.search(parsed, wanted, count=False).hits
+                rows = self._rows(found)
             scores = np.array([score for score, _ in found], np.float32)
             alive = np.ones(len(rows), np.bool_) if self._alive is None else self._alive[rows]
             if len(rows) < wanted or int(alive.sum()) >= limit:
@@ -216,7 +218,8 @@ class LexicalIndex:
 
     def frequency(self, field: str, word: str) -> int:
         """Return how many passages have an analysed word in a field, deleted ones among them."""
-        return int(self.searcher.doc_freq(field, word))
+        with Uncut():
+            return int(self.searcher.doc_freq(field, word))
 
     def with_word(self, word: str, most: int) -> Rows:
         """Return the passages that have an analysed word in title or text, ascending; none where over ``most``."""
@@ -267,13 +270,14 @@ class LexicalIndex:
             import tantivy
 
             query = tantivy.Query.boolean_query([(tantivy.Occur.Must, self._among), (tantivy.Occur.Must, query)])
-        found = self.searcher.search(query, max(1, min(most, _FIRST_ASKED)), count=True)
-        if not 0 < found.count <= most + self._dead:
-            return np.zeros(0, np.int64)
-        hits = found.hits
-        if len(hits) < found.count:
-            hits = self.searcher.search(query, found.count, count=False).hits
-        rows = np.sort(self._rows(hits))
+        with Uncut():
+            found = self.searcher.search(query, max(1, min(most, _FIRST_ASKED)), count=True)
+            if not 0 < found.count <= most + self._dead:
+                return np.zeros(0, np.int64)
+            hits = found.hits
+            if len(hits) < found.count:
+                hits = self.searcher.search(query, found.count, count=False).hits
+            rows = np.sort(self._rows(hits))
         rows = rows if self._alive is None else rows[self._alive[rows]]
         return rows if len(rows) <= most else np.zeros(0, np.int64)
 
@@ -289,7 +293,7 @@ class LinksFolder:
     """A folder that lives no longer than the process, in RAM where it can; for one thread at a time."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = PerProcess(Lock)
         self._path: Path | None = None
         self._maker = 0
 
@@ -300,7 +304,7 @@ class LinksFolder:
         Raises:
             StorageError: when there is no room.
         """
-        with self._lock:
+        with self._lock():
             if self._path is None or self._maker != os.getpid() or not self._path.is_dir():
                 self._path, self._maker = _temporary_folder(), os.getpid()
                 weakref.finalize(self, _remove, self._path, self._maker)

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .._forks import PerProcess
 from ..records import Hits, Query
 from ._analyser import STOP_WORDS, identifiers
 from ._lexical import LexicalIndex
@@ -191,7 +192,7 @@ class TitleMatcher:
         self._document_ids = document_ids
         self._cased: FormTable | None = None
         self._folded: FormTable | None = None
-        self._lock = Lock()
+        self._lock = PerProcess(Lock)
 
     def find(self, text: str) -> list[TitleMention]:
         """Find titles in a passage's text, from left to right, none overlapping; upper and lower case count.
@@ -243,7 +244,7 @@ class TitleMatcher:
 
     def table(self, folded: bool) -> FormTable:
         """Return one of the two tables, made on first use."""
-        with self._lock:
+        with self._lock():
             if folded:
                 if self._folded is None:
                     self._folded = self._table(folded=True)

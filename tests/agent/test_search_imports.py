@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from trailhound import Index
 
 HEAVY = ("torch", "torch_geometric", "transformers", "stable_baselines3")
 
@@ -23,17 +22,6 @@ assert result.evidence and result.evidence[0].sentence is not None
 assert result.answer is not None
 print(json.dumps([agent.answered_by, *(name for name in sys.argv[3:] if name in sys.modules)]))
 """
-
-
-@pytest.fixture(scope="module")
-def built_in_index(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few passages with the built-in encoder, which the shipped policy was trained for."""
-    folder = tmp_path_factory.mktemp("imports")
-    (folder / "corpus").mkdir()
-    lines = (corpus_folder / "corpus.jsonl").read_text("utf-8").splitlines()[:20]
-    (folder / "corpus" / "corpus.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
-    Index.build([folder / "corpus"], folder / "few.index", threads=1)
-    return folder / "few.index"
 
 
 @pytest.mark.parametrize("system", ["", "hybrid", "hops", "ppr"])
