@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from . import _chat_routes, _document_routes, _search_routes, _service_routes
 from ._guard import Guard
 from ._refusal import tell_errors
-from ._schemas import DocumentBody, ErrorBody
+from ._schemas import CONDITION, CONDITION_NAME, DocumentBody, ErrorBody
 from ._service import Service
 from ._settings import ServerSettings
 
@@ -44,7 +44,7 @@ class _App(FastAPI):
             schema = get_openapi(title=self.title, version=self.version, description=_ABOUT, routes=self.routes)
             schemas = schema["components"]["schemas"]
             document = DocumentBody.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas.setdefault(DocumentBody.__name__, document)
+            schemas.update({DocumentBody.__name__: document, CONDITION_NAME: CONDITION})
             if self.state.service.keys is not None:
                 schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
                 for path, operations in schema["paths"].items():

@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from ._chat import Completion, completed, question_of
 from ._refusal import Refusal, body_of, told
-from ._schemas import ClaimBody, Open, SearchBody, WhereBody
+from ._schemas import EVENTS, ClaimBody, Open, SearchBody, WhereBody
 from ._search_routes import STREAM, beating
 from ._searching import Running
 from ._service import Access, Asking, Found, Served, Service, access_to, json_of
@@ -151,7 +151,7 @@ def models(service: Served, key: Asking) -> Response:
 @router.post(
     "/v1/chat/completions",
     response_model=CompletionBody,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {"text/event-stream": {"schema": EVENTS}}}},
 )
 async def complete(request: Request, service: Served, key: Asking, body: ChatBody) -> Response:
     """Search, answer from what was found, and check every citation."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from time import monotonic
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
@@ -18,8 +21,15 @@ from ._workspace import missing
 
 router = APIRouter(tags=["documents"])
 
-MOST_DOCUMENTS = 10_000
+MOST_DOCUMENTS = 1_000
 """Documents of a request."""
+
+PATIENCE = 10.0
+"""Seconds that a deletion waits for its turn."""
+
+_OFTEN = 0.02
+
+DocumentId = Annotated[str, Path(min_length=1, max_length=1000)]
 
 _LISTED = TypeAdapter(Annotated[list[DocumentBody], Query(min_length=1, max_length=MOST_DOCUMENTS)])
 _FORM = {
@@ -73,19 +83,23 @@ async def add(
 
 
 @router.get("/v1/workspaces/{workspace}/documents/{document:path}", response_model=WholeDocumentBody)
-def document(access: Searching, document: str) -> Response:
+def document(access: Searching, document: DocumentId) -> Response:
     """Return a whole document, with the places of its passages."""
     return json_of(access.workspace.document(document, access.where()))
 
 
 @router.delete("/v1/workspaces/{workspace}/documents/{document:path}", status_code=202, response_model=JobBody)
-def delete(service: Served, access: Writing, document: str) -> Response:
-    """Delete a document; the job tells when it is no longer found."""
+async def delete(service: Served, access: Writing, document: DocumentId) -> Response:
+    """Delete a document, and wait a while for it to be gone; the job tells whether it is."""
     _check_changeable(access)
-    if not access.workspace.has(document, access.where()):
+    if not await run_in_threadpool(access.workspace.has, document, access.where()):
         raise missing("document", document)
-    asked = Asked(access.workspace.name, "delete", access.key, {"delete": [document]})
-    return json_of(service.jobs.submit(asked), 202)
+    job = service.jobs.submit(Asked(access.workspace.name, "delete", access.key, {"delete": [document]}))
+    until = monotonic() + PATIENCE
+    while job["ended"] is None and monotonic() < until:
+        await asyncio.sleep(_OFTEN)
+        job = service.jobs.get(job["id"]) or job
+    return json_of(job, 202)
 
 
 @router.get("/v1/workspaces/{workspace}/graph", response_model=GraphBody)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -100,6 +101,25 @@ def _said(error: HTTPException) -> str:
     return str(error.detail)
 
 
+def _methods(request: Request) -> set[str]:
+    """Return the methods that a path has, whichever of its routes has them."""
+    schema: dict[str, Any] = request.app.openapi()
+    return {
+        method.upper()
+        for path, operations in schema["paths"].items()
+        if _fits(path, request.url.path)
+        for method in operations
+    }
+
+
+def _fits(path: str, asked: str) -> bool:
+    """Return whether a path of the schema is the one that was asked."""
+    kinds = {"{document}": ".+"}  # whose ids may have slashes
+    parts = re.split(r"({\w+})", path)
+    pattern = "".join(kinds.get(part, "[^/]+") if part.startswith("{") else re.escape(part) for part in parts)
+    return re.fullmatch(pattern, asked) is not None
+
+
 def mistakes(errors: Sequence[Mapping[str, Any]]) -> str:
     """Return what is wrong with a request, by the place of each mistake."""
     lines = []
@@ -115,7 +135,9 @@ def tell_errors(app: FastAPI) -> None:
 
     async def refused(request: Request, error: Exception) -> Response:
         status, kind, message = told(error)
-        headers = error.headers if isinstance(error, HTTPException) else None
+        headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+        if status == 405:
+            headers["Allow"] = ", ".join(sorted(_methods(request)))
         return JSONResponse(body_of(kind, message), status, headers)
 
     async def mistaken(request: Request, error: Exception) -> Response:

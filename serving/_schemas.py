@@ -4,46 +4,55 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from ..index.where import Where
 from ._settings import LONGEST_QUESTION, LONGEST_SEARCH, MOST_PASSAGES
 
-_OPERATORS = ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte")
-_SCALAR = {"type": ["string", "number", "boolean", "null"]}
+CONDITION_NAME = "Condition"
+_CONDITION = {"$ref": f"#/components/schemas/{CONDITION_NAME}"}
 _TESTS = {
     "type": "object",
     "properties": {
-        **dict.fromkeys(_OPERATORS, _SCALAR),
-        "$in": {"type": "array", "items": _SCALAR},
-        "$nin": {"type": "array", "items": _SCALAR},
-        "$contains": _SCALAR,
+        **{operator: {} for operator in ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$contains")},
+        **{operator: {"type": "array", "items": {}} for operator in ("$in", "$nin")},
         "$exists": {"type": "boolean"},
     },
     "additionalProperties": False,
     "minProperties": 1,
 }
-_FIELDS = {"^[^$]": {"anyOf": [_SCALAR, _TESTS]}}
-_PLAIN = {"type": "object", "patternProperties": _FIELDS, "additionalProperties": False}
+_JOINED = {"type": "array", "items": _CONDITION, "minItems": 1}
 CONDITION = {
     "type": "object",
-    "patternProperties": _FIELDS,
-    "properties": {
-        "$and": {"type": "array", "items": _PLAIN, "minItems": 1},
-        "$or": {"type": "array", "items": _PLAIN, "minItems": 1},
-        "$not": _PLAIN,
-    },
+    "patternProperties": {"^(?!\\$)": {"anyOf": [{"type": ["string", "number", "boolean", "null", "array"]}, _TESTS]}},
+    "properties": {"$and": _JOINED, "$or": _JOINED, "$not": _CONDITION},
     "additionalProperties": False,
-    "description": "Conditions on metadata: see docs/serving.md. $and, $or and $not may also lie within each other.",
+    "description": "Conditions on metadata: see docs/serving.md.",
     "examples": [{"year": {"$gte": 2020}, "lang": "en"}],
 }
+"""What a condition on metadata is, as :class:`Where` reads it; it refers to itself by ``CONDITION_NAME``."""
 
-Metadata = Annotated[dict[str, Any], WithJsonSchema(CONDITION)]
+EVENTS = {
+    "type": "object",
+    "properties": {"event": {"type": "string"}, "data": {"type": "string", "description": "JSON"}},
+    "required": ["data"],
+}
+"""What each event of a stream is."""
+
+
+def _whole(value: object) -> object:
+    """Return 3 for 3.0, which JSON does not tell apart."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Metadata = Annotated[dict[str, Any], WithJsonSchema(_CONDITION)]
+Whole = BeforeValidator(_whole)
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
-Words = Annotated[str, Field(pattern=r"^[^\x00]*[^\s\x00\ufeff][^\x00]*$", max_length=LONGEST_QUESTION)]
+Words = Annotated[str, Field(pattern=r"^[^\x00]*[^\s\x00\ufeff][^\x00]*$")]
+Questioned = Annotated[Words, Field(max_length=LONGEST_QUESTION)]
 Identifier = Annotated[str, Field(pattern=r"^[^\x00\ufeff\s][^\x00]*$", max_length=1000)]
 Seconds = Annotated[float, Field(ge=0, description=f"More than {LONGEST_SEARCH:g} are {LONGEST_SEARCH:g}.")]
-Limit = Annotated[int, Field(ge=1, le=MOST_PASSAGES)]
+Limit = Annotated[int, Field(ge=1, le=MOST_PASSAGES), Whole]
 
 
 class Asked(BaseModel):
@@ -65,19 +74,21 @@ class WhereBody(Asked):
 class SearchBody(Asked):
     """A question."""
 
-    question: Words = Field(examples=["Who designed the lighthouse?"])
+    question: Questioned = Field(examples=["Who designed the lighthouse?"])
     limit: Limit = Field(10, description="Passages at most.")
     system: str | None = Field(None, description="One of the workspace's systems; the configured one without.")
     where: WhereBody | None = None
     seconds: Seconds | None = None
-    steps: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(None, description="Steps of the search at most.")
+    steps: Annotated[int, Field(ge=0, le=1_000_000), Whole] | None = Field(
+        None, description="Steps of the search at most."
+    )
     answer: bool = Field(True, description="Whether an answer is read from the evidence.")
 
 
 class CompareBody(Asked):
     """A question for several systems."""
 
-    question: Words
+    question: Questioned
     limit: Limit = 10
     systems: list[str] = Field(min_length=1, max_length=8, json_schema_extra={"uniqueItems": True})
     where: WhereBody | None = None
@@ -89,7 +100,7 @@ class DocumentBody(Asked):
 
     id: Identifier
     title: Text = ""
-    text: Words = Field(max_length=8_000_000)
+    text: Words = Field(max_length=4_000_000)
     metadata: dict[str, Any] = Field(
         default_factory=dict, description="JSON; `access`, a list of names, says who may see the document."
     )

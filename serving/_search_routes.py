@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from ..agent.search_result import Step
 from ._refusal import body_of, told
-from ._schemas import CompareBody, ResultBody, SearchBody
+from ._schemas import EVENTS, CompareBody, ResultBody, SearchBody
 from ._searching import Running
 from ._service import Found, Searching, Served, Service, json_of, told_of
 
@@ -57,7 +57,7 @@ async def compare(request: Request, service: Served, access: Searching, body: Co
     responses={
         200: {
             "description": "Events `step` with a step each, then `result` with the result, or `error` with the error.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": EVENTS}},
         }
     },
 )

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from ..agent.reader._citations import WrittenAnswer
 from ..agent.reader._endpoint import AnsweringEndpoint
 from ..agent.search_result import SearchResult, Step
-from ..errors import TrailhoundError
+from ..errors import PolicyError, TrailhoundError
 from ._jobs import Jobs
 from ._keys import NOBODY_ASKED, Key, KeyRing
 from ._metrics import Metrics
@@ -124,10 +124,17 @@ class Service:
         return self.writer is not None and body.answer and bool(result.evidence)
 
     def written(self, result: SearchResult, cancelled: Event) -> WrittenAnswer | None:
-        """Return the answer that the model writes from a result, its citations checked."""
+        """Return the answer that the model writes from a result, its citations checked.
+
+        Raises:
+            Refusal: when the model cannot be reached, or its reply is no answer.
+        """
         if self.writer is None or cancelled.is_set():
             return None
-        return self.writer.write(result.question, [one.passage for one in result.evidence])
+        try:
+            return self.writer.write(result.question, [one.passage for one in result.evidence])
+        except PolicyError as error:
+            raise Refusal(502, type(error).__name__, str(error)) from error
 
     def close(self) -> None:
         """End what runs."""

@@ -75,7 +75,8 @@ class AnsweringEndpoint:
             with urlopen(request, timeout=_SECONDS) as reply:
                 content = json.loads(reply.read(_MOST_BYTES))["choices"][0]["message"]["content"]
         except HTTPError as error:
-            said = shorten(error.read(2000).decode(errors="replace"), 200)
+            with error:
+                said = shorten(error.read(2000).decode(errors="replace"), 200)
             raise PolicyError(f"{url} refused to answer ({error.code} {error.reason}: {said})") from error
         except (OSError, HTTPException) as error:
             raise PolicyError(f"{url} cannot be reached ({error}): is the server running?") from error

@@ -68,6 +68,13 @@ def test_a_document_is_found_once_its_job_is_done_and_gone_once_it_is_deleted(ch
     assert changing("DELETE", f"{AT}/walrus").status == 404
 
 
+def test_a_document_may_be_long_and_numbers_in_it_anything(changing: Client) -> None:
+    text = "The keeper lit the lamp. " * 2000
+    job = changing.ended(changing("POST", AT, [{"id": "log", "text": text, "metadata": {"n": 1e300, "deep": [[{}]]}}]))
+    assert job["state"] == "done"
+    assert changing("GET", f"{AT}/log").json["text"] == text
+
+
 def test_what_is_there_is_not_replaced_where_that_is_not_wanted(changing: Client) -> None:
     job = changing.ended(changing("POST", f"{AT}?replace=false", [{"id": "orr", "text": "Another cape."}]))
     assert (job["state"], job["error"]["type"]) == ("failed", "UpdateError")

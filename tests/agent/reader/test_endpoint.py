@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
+from fixtures.answering import Server, answering
 from fixtures.reading import passage
 from trailhound import Index, SearchAgent
 from trailhound.agent.reader._endpoint import KEY, UNKNOWN, AnsweringEndpoint
@@ -18,48 +15,15 @@ from trailhound.errors import PolicyError
 FILM = passage("The Silver Gate", "The Silver Gate is a film directed by Ada Brun.")
 
 
-class Server(ThreadingHTTPServer):
-    """Replies with what a test sets, and remembers what it was asked."""
-
-    status = 200
-    reply: bytes = b""
-    asked: list[dict[str, Any]]
-    keys: list[str | None]
-
-    def says(self, text: object) -> None:
-        self.reply = json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}]}).encode()
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.asked.append({"path": self.path, **json.loads(body)})
-        self.server.keys.append(self.headers["Authorization"])
-        self.send_response(self.server.status)
-        self.end_headers()
-        self.wfile.write(self.server.reply)
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
-    server = Server(("127.0.0.1", 0), Handler)
-    server.asked, server.keys = [], []
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering() as server:
+        yield server
 
 
 @pytest.fixture
 def address(server: Server) -> str:
-    return f"http://127.0.0.1:{server.server_address[1]}/v1#small"
+    return server.address
 
 
 def test_the_model_sees_numbered_passages_and_its_citations_are_checked(server: Server, address: str) -> None:
