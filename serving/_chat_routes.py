@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any, Literal
 
-import orjson
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from ._chat import Completion, completed, question_of
-from ._refusal import Refusal, body_of, told
+from ._refusal import Refusal, as_json, body_of, told
 from ._schemas import EVENTS, ClaimBody, Open, SearchBody, WhereBody
 from ._search_routes import STREAM, beating
 from ._searching import Running
@@ -196,7 +195,7 @@ async def _chunks(service: Service, model: str, asked: SearchBody, running: Runn
 
     def chunk(delta: dict[str, str], reason: str | None = None, **beside: Any) -> bytes:
         choices = [{"index": 0, "delta": delta, "finish_reason": reason}]
-        return b"data: " + orjson.dumps({**head, "choices": choices, **beside}) + b"\n\n"
+        return b"data: " + as_json({**head, "choices": choices, **beside}) + b"\n\n"
 
     try:
         yield chunk({"role": "assistant", "content": ""})
@@ -218,7 +217,7 @@ async def _chunks(service: Service, model: str, asked: SearchBody, running: Runn
         yield chunk({}, "stop", trailhound=completion.told)
     except Exception as error:
         _, kind, message = told(error)
-        yield b"data: " + orjson.dumps(body_of(kind, message)) + b"\n\n"
+        yield b"data: " + as_json(body_of(kind, message)) + b"\n\n"
     finally:
         running.end()
     yield b"data: [DONE]\n\n"

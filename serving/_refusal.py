@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -66,6 +67,11 @@ class Refusal(HTTPException):
     def __init__(self, status: int, kind: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status, message, dict(headers or {}))
         self.kind = kind
+
+
+def as_json(content: object) -> bytes:
+    """Return content as JSON. orjson is faster, but refuses numbers that documents may have in their metadata."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def body_of(kind: str, message: str) -> dict[str, Any]:

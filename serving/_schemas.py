@@ -52,6 +52,7 @@ Words = Annotated[str, Field(pattern=r"^[^\x00]*[^\s\x00\ufeff][^\x00]*$")]
 Questioned = Annotated[Words, Field(max_length=LONGEST_QUESTION)]
 Identifier = Annotated[str, Field(pattern=r"^[^\x00\ufeff\s][^\x00]*$", max_length=1000)]
 Seconds = Annotated[float, Field(ge=0, description=f"More than {LONGEST_SEARCH:g} are {LONGEST_SEARCH:g}.")]
+Steps = Annotated[int, Field(ge=0, le=1_000_000), Whole]
 Limit = Annotated[int, Field(ge=1, le=MOST_PASSAGES), Whole]
 
 
@@ -174,6 +175,7 @@ class EvidenceBody(Open):
     probability: float | None
     bm25: float | None
     cosine: float | None
+    index: str
 
 
 class StepBody(Open):

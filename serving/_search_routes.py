@@ -8,12 +8,11 @@ from functools import partial
 from threading import Event
 from typing import Any
 
-import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
 from ..agent.search_result import Step
-from ._refusal import body_of, told
+from ._refusal import as_json, body_of, told
 from ._schemas import EVENTS, CompareBody, ResultBody, SearchBody
 from ._searching import Running
 from ._service import Found, Searching, Served, Service, json_of, told_of
@@ -123,7 +122,7 @@ async def beating(done: asyncio.Future[Any]) -> AsyncIterator[bytes]:
 
 def event(name: str, data: object) -> bytes:
     """Return one event of a stream."""
-    return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n"
+    return b"event: " + name.encode() + b"\ndata: " + as_json(data) + b"\n\n"
 
 
 def vars_of(step: Step) -> dict[str, Any]:

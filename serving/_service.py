@@ -8,7 +8,6 @@ from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-import orjson
 from fastapi import Depends, Request
 from starlette.responses import Response
 
@@ -20,7 +19,7 @@ from ._jobs import Jobs
 from ._keys import NOBODY_ASKED, Key, KeyRing
 from ._metrics import Metrics
 from ._misses import Misses
-from ._refusal import Refusal
+from ._refusal import Refusal, as_json
 from ._schemas import SearchBody, WhereBody, seconds_of, where_of
 from ._searching import Threads
 from ._settings import WAITING, ServerSettings
@@ -207,4 +206,4 @@ Administering = Annotated[Access, Depends(_needing("admin"))]
 
 def json_of(content: object, status: int = 200) -> Response:
     """Return content as JSON."""
-    return Response(orjson.dumps(content), status, media_type="application/json")
+    return Response(as_json(content), status, media_type="application/json")
