@@ -3,6 +3,8 @@
 # make test-browser   the page in a real browser; installs Debian's chromium where it is missing, as root
 # make cover   every test again, measuring coverage, which takes most of the time twice
 # make lint    ruff and mypy alone
+# make docs    the documentation as a site, in build/site
+# make dist    a wheel and a source distribution in dist, checked
 # make bench   the benchmark scripts there are
 # make clean   remove everything that make has made
 #
@@ -16,7 +18,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test test-browser cover lint bench clean
+.PHONY: demo test test-browser cover lint docs dist bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/trailhound demo
@@ -37,6 +39,17 @@ lint: $(VENV)/installed-dev $(VENV)/types/trailhound
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/installed $(VENV)/types/trailhound
+	$(INSTALL) --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo "open build/site/index.html"
+
+dist: $(VENV)/created
+	$(INSTALL) build setuptools twine
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
 
 bench: $(VENV)/installed
 	@echo "RESULTS.md has the command of every figure; each script explains itself:"

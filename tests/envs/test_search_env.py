@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.env_checker import data_equivalence as equivalent
+from stable_baselines3.common.env_checker import check_env as check_env_for_stable_baselines
 from trailhound import EnvironmentSettings, Index, Question
 from trailhound.envs._question_view import question_form
 from trailhound.envs._search_env import SearchEnv
@@ -74,6 +75,12 @@ class TestGymnasium:
         self, small_index: Index, corpus_folder: Path, settings: dict[str, Any]
     ) -> None:
         check_env(made(small_index, corpus_folder, **settings), skip_render_check=True)
+
+    @pytest.mark.filterwarnings("ignore:(Your observation|It seems that|The minimal resolution|Treating image)")
+    def test_the_checker_of_stable_baselines_has_advice_on_shapes_alone(
+        self, small_index: Index, corpus_folder: Path, settings: dict[str, Any]
+    ) -> None:
+        check_env_for_stable_baselines(made(small_index, corpus_folder, **settings))
 
     def test_it_is_made_by_name(self, small_index: Index, corpus_folder: Path, settings: dict[str, Any]) -> None:
         env = gymnasium.make(
