@@ -6,6 +6,7 @@
     ├── IndexFolderError   an index folder is missing, damaged, or of another format
     │   ├── DamagedIndexError   a file or a row does not match its recorded hash
     │   └── IndexBusyError      another process builds, updates or compacts it (names the process)
+    ├── ClosedError        an index or an agent is asked after it was closed
     ├── StorageError       a disk is full, read-only or failing (names path and disk)
     ├── UpdateError        a change of an index cannot be made (unknown id, id that is there already, no room)
     ├── EncoderError       an encoder cannot be loaded or gave vectors that cannot be used
@@ -68,6 +69,10 @@ class DamagedIndexError(IndexFolderError):
 
 class IndexBusyError(IndexFolderError):
     """Another process builds, updates or compacts the index, and waiting for it took too long."""
+
+
+class ClosedError(TrailhoundError):
+    """An index or an agent is asked after it was closed."""
 
 
 class StorageError(TrailhoundError):

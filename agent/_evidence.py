@@ -78,8 +78,8 @@ class EvidenceMaker:
         elif self._index.facts is not None:
             found = Later(lambda: [None] * len(passages))
         else:
-            sentences = SupportingSentences(self._index, question)
-            found = Later(lambda: self._limited(lambda: sentences.best(passages, self._compares)))
+            sentences = SupportingSentences(self._index, question, self._index.encoder if self._compares else None)
+            found = Later(lambda: self._limited(lambda: sentences.best(passages)))
         return [Later(partial(_one_of, found, place)) for place in range(len(passages))]
 
     def _limited(self, compute: Callable[[], T]) -> T:

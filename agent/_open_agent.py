@@ -7,19 +7,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import PolicyError
+from ..errors import ClosedError, PolicyError
 from ..index.index import Index
 from ..retrievers._thread_limits import computing_on
 from ..retrievers.records import Passage
 from ._evidence import EvidenceMaker
 from ._later import Later
 from ._systems import open_system
+from ._watch import UNWATCHED
 from .reader._protocol import Answer
 
 if TYPE_CHECKING:
     from .reader._extractive import ExtractiveReader
 
 A = TypeVar("A", bound="OpenAgent")
+
+READ = 5
+"""Passages that are read for an answer at most: those that a policy took, or the first ones where none took any."""
 
 
 class OpenAgent:
@@ -38,8 +42,10 @@ class OpenAgent:
     ) -> None:
         if not isinstance(threads, int) or threads < 1:
             raise PolicyError(f"a search cannot compute on {threads!r} threads: give a whole number, 1 or more")
+        self._opened_here = not isinstance(index, Index)
         self.index = index if isinstance(index, Index) else Index.open(index, threads=threads)
         self._threads = threads
+        self._closed = False
         folders = [None if place is None else Path(place) for place in (policy, reranker, query_encoder)]
         self._policy = folders[0]
         self._system = open_system(self.index, system, *folders)
@@ -49,6 +55,7 @@ class OpenAgent:
         self._arguments |= {"system": system, "answer_with": answer_with, "threads": threads}
         self.answered_by = self._system.name
         self._made = EvidenceMaker(self.index, self._system, threads, compares=system != "lexical")
+        self._over_facts = self.index.facts is not None
         self._reader = Later(self._load_reader)
         self._writer = None
         if answer_with is not None:
@@ -60,6 +67,41 @@ class OpenAgent:
         """Pickle as the index and the arguments: whoever unpickles opens them."""
         return partial(type(self), self.index, **self._arguments), ()
 
+    def __enter__(self: A) -> A:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of files, connections and memory; whoever searches after that is refused. A second call does nothing.
+
+        An index that was opened before is left open. Results keep what they have.
+        """
+        self._closed = True
+        if self._opened_here:
+            self.index.close()
+
+    def warm_up(self) -> None:
+        """Load all that the first search and its answer would load, so that they take no longer than others."""
+        with computing_on(self._threads):
+            facts = self.index.facts
+            if facts is not None:
+                question = f"{facts.entities[facts.heads[0]]} {facts.relations[facts.kinds[0]]}"
+            else:
+                question = self.index.parts.title_of[0] or "What is known?"
+            ranked = self._system.rank(question, READ, UNWATCHED)
+            passages = self.index.store.passages(ranked.to_read(READ).tolist())
+            for evidence in self._made.evidence(question, ranked.first(READ)):
+                _ = evidence.sentence
+            self._answer(question, passages)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError(f"the agent over {self.index.path} was closed: make another one")
+
     def __deepcopy__(self: A, memo: dict[int, object]) -> A:
         """Return itself: threads share an agent."""
         return self
@@ -67,7 +109,7 @@ class OpenAgent:
     def _load_reader(self) -> ExtractiveReader | None:
         from .reader._language_models import answering_reader
 
-        if self.index.facts is not None:  # the entity that was taken is the answer
+        if self._over_facts:  # the entity that was taken is the answer
             return None
         return answering_reader(self._policy)
 

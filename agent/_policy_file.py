@@ -20,8 +20,10 @@ from ..envs.settings import BUDGET, DYNAMIC, OPERATOR, PAIR, QUESTION, STATIC, E
 from ..errors import PolicyError
 from ..retrievers._atomic_file import write_atomically
 from ..retrievers._hashed_files import fingerprint, read_listed, read_sealed_json, write_sealed_json
+from ..retrievers._shared import Shared, identity
 from ..retrievers.protocols import Encoder
-from ..retrievers.vectors._encoder import MiniLMEncoder
+from ..retrievers.vectors._encoder import tuned_encoder
+from ..retrievers.vectors._minilm import FILE as ADAPTER
 from ..retrievers.vectors._minilm import Adapter, load_adapter, save_adapter
 from ._confidence import Confidence
 from ._network_settings import NetworkSettings
@@ -93,13 +95,14 @@ class LoadedPolicy:
         network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in self.weights.items()})
         return network.eval()
 
+    @cached_property
     def scorer(self) -> NumpyScorer:
-        """Return the network as a search over texts runs it."""
+        """The network as a search over texts runs it."""
         return NumpyScorer(self.architecture, self.weights)
 
     def hop_encoder(self, threads: int | None = None) -> Encoder | None:
         """Load the hop encoder that the policy was trained with, if it was."""
-        return None if self.adapter is None else MiniLMEncoder(threads, self.adapter)
+        return None if self.adapter is None else tuned_encoder(self.adapter, threads)
 
 
 def save_policy(
@@ -189,6 +192,17 @@ def load_policy(folder: Path) -> LoadedPolicy:
         raise PolicyError(f"the hop encoder in {folder} is not the one that the policy was trained with: train again")
     confidence = _confidence(folder, description)
     return LoadedPolicy(architecture, weights, settings, encoder, training, adapter, confidence, ranker)
+
+
+def shared_policy(folder: Path) -> LoadedPolicy:
+    """Return a policy as agents of one process share it; errors are those of :func:`load_policy`."""
+    files = tuple(identity(folder / name) for name in (DESCRIPTION, WEIGHTS, RANKER, ADAPTER))
+    policy = _POLICIES.get(files, lambda: load_policy(folder))
+    # Over facts the network is tied to those of one index.
+    return load_policy(folder) if policy.architecture.fact_kinds else policy
+
+
+_POLICIES = Shared[LoadedPolicy]()
 
 
 def _confidence(folder: Path, description: Mapping[str, Any]) -> Confidence | None:

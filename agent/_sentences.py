@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..index.index import Index
-from ..retrievers.protocols import query_vectors
+from ..retrievers.protocols import Encoder, query_vectors
 from ..retrievers.records import Passage, SupportingSentence
 from ..retrievers.words._terms import among, term_hashes
 
@@ -19,30 +19,36 @@ CANDIDATES = 3
 
 
 class SupportingSentences:
-    """Seeks the sentences that support a question, as the index weighs its words now."""
+    """Seeks the sentences that support a question, as the index weighs its words now.
 
-    def __init__(self, index: Index, question: str) -> None:
-        self._index = index
+    Args:
+        index: that was searched; it may be closed before the sentences are sought.
+        question: as it is read.
+        encoder: compares sentences too; None for a search that loads none.
+    """
+
+    def __init__(self, index: Index, question: str, encoder: Encoder | None) -> None:
+        self._encoder = encoder
         self._question = question
         self._terms = term_hashes(question)
         idf = index.terms.idf(self._terms)
         self._weights = idf / max(float(idf.sum()), 1e-9)
 
-    def best(self, passages: Sequence[Passage], vectors: bool = True) -> list[SupportingSentence | None]:
+    def best(self, passages: Sequence[Passage]) -> list[SupportingSentence | None]:
         """Return for each passage, best first, the sentence that agrees best with the question; None without any.
 
         A sentence scores the share of the question's terms, weighed by their idf, that it has, 0 to 1. In the first
         ``COMPARED`` passages the cosine of the sentence with the question is added, so that these rank before the
-        rest; not without ``vectors``, for a search that loads no encoder.
+        rest; not without an encoder.
         """
         found = [_scored(passage, self._terms, self._weights) for passage in passages]
         compared = [sorted(mine, key=lambda one: -one.score)[:CANDIDATES] for mine in found[:COMPARED]]
         texts = [
             passage.text[one.start : one.end] for passage, mine in zip(passages, compared, strict=False) for one in mine
         ]
-        if texts and vectors:
-            asked = query_vectors(self._index.encoder, [self._question])[0]
-            encoded = self._index.encoder.encode(texts)
+        if texts and self._encoder is not None:
+            asked = query_vectors(self._encoder, [self._question])[0]
+            encoded = self._encoder.encode(texts)
             cosines = iter([float(vector @ asked) for vector in encoded])
             found[:COMPARED] = [[_raised(one, next(cosines)) for one in mine] for mine in compared]
         return [max(mine, key=lambda one: one.score, default=None) for mine in found]

@@ -19,7 +19,7 @@ from ..retrievers.records import Passage, Query, SupportingSentence
 from ._confidence import Confidence, listed
 from ._explanation import explain
 from ._fixed_systems import FIXED, LATE, FixedSystem, Ranked
-from ._policy_file import LoadedPolicy, load_confidence, load_policy
+from ._policy_file import LoadedPolicy, load_confidence, shared_policy
 from ._reranking import CANDIDATES, new_order, open_reranker
 from ._rollout import Explain, Outcome, search_worlds
 from ._scorer import Scorer
@@ -65,13 +65,14 @@ class PolicySystem:
                 f" with {index.encoder_name!r}: train on this index"
             )
         self._index = index
+        self._policy = policy  # which agents share as long as one has it
         self._confidence = policy.confidence
         self._ranker = policy.ranker
         self._hop_encoder = policy.hop_encoder(threads=1) if alike else None
         self._explain: Explain = explain
         self._scorer: Scorer
         if index.facts is None:
-            self._scorer = policy.scorer()
+            self._scorer = policy.scorer
         else:
             from ._fact_explanation import FactExplanation  # which imports torch
 
@@ -231,7 +232,7 @@ def _open_system(index: Index, name: str | None, policy: Path | None) -> System:
     folder = policy or shipped_policy()
     label = str(policy) if policy is not None else "that comes with the package"
     if folder is not None:
-        loaded = load_policy(folder)
+        loaded = shared_policy(folder)
         if name is not None or policy is not None or index.facts is None:
             return PolicySystem(index, loaded, label, exhaustive=name == "exhaustive")
     elif name is not None:

@@ -17,14 +17,11 @@ from ..retrievers.records import LONGEST_QUESTION, Passage
 from ._decision import Decision
 from ._fixed_systems import Ranked
 from ._later import Later
-from ._open_agent import OpenAgent
+from ._open_agent import READ, OpenAgent
 from ._streaming import aside, streamed, streamed_aside
 from ._watch import Watch
 from .reader._citations import WrittenAnswer
 from .search_result import Evidence, SearchResult, Step
-
-READ = 5
-"""Passages that are read for an answer at most: those that a policy took, or the first ones where none took any."""
 
 BATCH = 64
 """Questions that are searched side by side."""
@@ -86,6 +83,7 @@ class SearchAgent(OpenAgent):
         Raises:
             QuestionsError: when the question is empty, too long or not text, or another argument cannot be.
             SearchCancelledError: when it was cancelled.
+            ClosedError: when agent or index was closed.
             PolicyError: when an endpoint is to answer and cannot be reached, or its reply is no answer.
         """
         events = [] if cancelled is None else [cancelled]
@@ -268,6 +266,7 @@ class SearchAgent(OpenAgent):
         self, questions: Sequence[str], texts: Sequence[str], limit: int, where: Where | None, watches: Sequence[Watch]
     ) -> list[SearchResult]:
         """Search questions side by side, given as they were asked and as they are read."""
+        self._check_open()
         if not texts:
             return []
         started = perf_counter()

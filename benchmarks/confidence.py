@@ -80,7 +80,7 @@ class Sets:
         return questions[int(rng.integers(len(questions)))].text
 
     def _searched(self, worlds: list[QuestionWorld]) -> list[JudgedSearch]:
-        outcomes = search_worlds(self._policy.scorer(), self._policy.settings, worlds, 16, ranker=self._policy.ranker)
+        outcomes = search_worlds(self._policy.scorer, self._policy.settings, worlds, 16, ranker=self._policy.ranker)
         return [one for pair in zip(worlds, outcomes, strict=True) for one in judged_searches(*pair)]
 
 

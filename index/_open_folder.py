@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from ..errors import DamagedIndexError, EncoderError, IndexFolderError, QuestionsError, UpdateError
+from ..errors import ClosedError, DamagedIndexError, EncoderError, IndexFolderError, QuestionsError, UpdateError
 from ..graph._knowledge_graph import KnowledgeGraph
 from ..retrievers._folder import MANIFEST, SegmentEntry, entries, locked, read_deletions, read_manifest, remove_garbage
 from ..retrievers._forks import PerProcess
@@ -24,7 +24,8 @@ from ..retrievers.knowledge._facts import Facts
 from ..retrievers.protocols import SubIndex
 from ..retrievers.vectors._dense import DenseIndex
 from ..retrievers.vectors._late_interaction import PieceIndex
-from ..retrievers.words._lexical import LexicalIndex, LinksFolder
+from ..retrievers.words._lexical import LexicalIndex
+from ..retrievers.words._links_folder import LinksFolder
 from ..retrievers.words._terms import TermIndex
 from ..retrievers.words._titles import EntityIndex, TitleMatcher
 from ._segment_views import SegmentedDense, SegmentedPieces, SegmentedStore, SegmentedTerms
@@ -73,10 +74,17 @@ class Watched:
         except OSError:
             return True
 
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            with suppress(OSError):
+                os.close(handle)
+
     def __del__(self) -> None:
         """Close the file."""
-        with suppress(OSError, AttributeError):
-            os.close(self._handle)
+        with suppress(AttributeError):
+            self.close()
 
 
 def _identity(found: os.stat_result) -> tuple[int, ...]:
@@ -104,7 +112,8 @@ class OpenFolder:
         self._links = LinksFolder()
         self._behind = ""
         self._views: tuple[Parts | None, OrderedDict[Where, Parts]] = (None, OrderedDict())
-        self._watched, self._latest = self._open(None)
+        self._state: State | None
+        self._watched, self._state = self._open(None)
 
     def _open(self, before: State | None) -> tuple[Watched, State]:
         """Open what is at the path; segments of the state before that are still there are taken over."""
@@ -157,6 +166,24 @@ class OpenFolder:
         """What a search reads: the latest state, or the one that :meth:`snapshot` keeps in this thread."""
         pinned: State | None = getattr(self._pinned, "state", None)
         return (self._latest if pinned is None else pinned).parts
+
+    @property
+    def _latest(self) -> State:
+        """The latest state that was read."""
+        if self._state is None:
+            raise self._closed()
+        return self._state
+
+    def _closed(self) -> ClosedError:
+        return ClosedError(f"{self.path} was closed: open it again")
+
+    def close(self) -> None:
+        """Let go of files, connections and memory; see ``Index``."""
+        with self._opening():
+            self._state = None
+            self._views = (None, OrderedDict())
+            self._watched.close()
+            self._links.close()
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -214,7 +241,12 @@ class OpenFolder:
         As long as nothing was, it costs one question to the file system. Segments that are open stay open. Where the
         folder is gone, damaged, or holds an index of another encoder, searches go on in the state that is open, and
         a warning is logged once.
+
+        Raises:
+            ClosedError: when the index was closed.
         """
+        if self._state is None:
+            raise self._closed()
         if not self._watched.moved():
             return False
         with self._opening():
@@ -228,20 +260,20 @@ class OpenFolder:
                     _LOG.warning("searches go on in the index as it was: %s", error)
                 return False
             changed = state.manifest != self._latest.manifest
-            self._behind, self._watched, self._latest = "", watched, state
+            self._behind, self._watched, self._state = "", watched, state
             return changed
 
     def _follow(self) -> State:
         """Read what others wrote, and let searches see it; the caller is the only writer."""
         with self._opening():
             if self._watched.moved():
-                self._watched, self._latest = self._open(self._latest)
+                self._watched, self._state = self._open(self._latest)
             return self._latest
 
     def _show(self, state: State) -> None:
         """Let searches see a state that was just written."""
         with self._opening():
-            self._watched, self._latest = _watch(self.path), state
+            self._watched, self._state = _watch(self.path), state
 
     def _check_changeable(self) -> None:
         if self.facts is not None:

@@ -16,6 +16,7 @@ from ..errors import DamagedIndexError
 from ..graph._knowledge_graph import KnowledgeGraph
 from ..retrievers._atomic_file import map_array
 from ..retrievers._folder import SEGMENT, SEGMENTS, SegmentEntry, check_segment
+from ..retrievers._shared import Shared, identity
 from ..retrievers._store import FILE_NAME, EvidenceStore
 from ..retrievers.compiling._pruning import DUPLICATES, MARKS, Entry, MarkTable, load_dropped
 from ..retrievers.knowledge._fact_encoder import FactEncoder
@@ -25,7 +26,8 @@ from ..retrievers.vectors._dense import KINDS, DenseIndex
 from ..retrievers.vectors._encoder import PROJECTION
 from ..retrievers.vectors._late_interaction import CODES, PIECES, PieceIndex
 from ..retrievers.vectors._vector_cache import DENSE
-from ..retrievers.words._lexical import LexicalIndex, LinksFolder
+from ..retrievers.words._lexical import LexicalIndex
+from ..retrievers.words._links_folder import LinksFolder
 from ..retrievers.words._terms import TermIndex
 from ..retrievers.words._titles import EntityIndex, TitleMatcher
 from ._segment_views import Column, SegmentedDense, SegmentedPieces, SegmentedStore, SegmentedTerms
@@ -182,6 +184,15 @@ def open_segment(place: Path, entry: SegmentEntry, verify: bool, first: bool) ->
     """
     about = check_segment(place, entry, verify)
     folder = place / SEGMENTS / entry.name
+    files = tuple(identity(folder / name) for name in sorted(about["files"]))
+    return _SEGMENTS.get((entry, files, first), lambda: _opened(folder, entry, about, first))
+
+
+_SEGMENTS = Shared[Segment]()
+"""Those that are open in this process: indexes of one folder share them."""
+
+
+def _opened(folder: Path, entry: SegmentEntry, about: Mapping[str, Any], first: bool) -> Segment:
     segment = open_parts(folder, entry, about)
     graph = SegmentGraph.load(folder / GRAPH, len(segment))
     if len(segment) != entry.passages or graph.passages != len(segment) or (first and graph.own is not None):

@@ -25,7 +25,8 @@ from ..retrievers.vectors._dense import COMPRESSED, DenseIndex, DenseKind
 from ..retrievers.vectors._late_interaction import PIECES, PieceIndex
 from ..retrievers.vectors._piece_codes import CodedPieces
 from ..retrievers.vectors._vector_cache import DENSE, KEYS
-from ..retrievers.words._lexical import LexicalIndex, LinksFolder
+from ..retrievers.words._lexical import LexicalIndex
+from ..retrievers.words._links_folder import LinksFolder
 from ..retrievers.words._terms import TermIndex
 from ._relinking import new_edges
 from ._segmented_graph import SegmentedGraph, SegmentGraph

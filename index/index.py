@@ -182,6 +182,24 @@ class Index(ChangeableFolder):
         with self._lock():
             return self._loaded
 
+    def close(self) -> None:
+        """Let go of files, connections and memory; a search that is under way ends first, whoever asks then is refused.
+
+        What the index shares with others of this process stays with them. A second call does nothing.
+        """
+        super().close()
+        with self._lock():
+            self._routing = None
+            vars(self).pop("_loaded", None)
+
+    def __enter__(self) -> Index:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
     @cached_property
     def _loaded(self) -> Encoder:
         if self._given is not None:

@@ -13,7 +13,7 @@ from torch import nn
 from ..agent.reader._candidate_features import AnswerCandidates, read_candidates
 from ..agent.reader._extractive import UNREAD, ExtractiveReader, standing_for
 from ..agent.reader._network import CandidateBatch, ReaderNetwork, ReaderSettings
-from ..agent.reader._passage_analysis import PassageAnalyser
+from ..agent.reader._passage_analysis import TRAINING, PassageAnalyser
 from ..agent.reader._protocol import Reader, ReadingTask
 from ..envs._world import QuestionWorld
 from ..retrievers.records import Passage, Query
@@ -65,7 +65,7 @@ def train_reader(
         done: called with the number of examples that were analysed.
     """
     generator = np.random.default_rng([seed, 7])
-    analyser = analyser if analyser is not None else PassageAnalyser()
+    analyser = analyser if analyser is not None else PassageAnalyser(most=TRAINING)
     read: list[AnswerCandidates] = []
     for number, example in enumerate(examples, start=1):
         evidence = _presented(example, generator)

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agent._fixed_systems import Ranked
+from ..agent._open_agent import READ
 from ..agent._systems import PolicySystem, System, open_system
 from ..agent.reader._language_models import answering_reader
 from ..agent.reader._protocol import exact_match, f1_score
-from ..agent.search_agent import READ
 from ..errors import QuestionsError
 from ..index.index import Index
 from ..retrievers._atomic_file import write_json

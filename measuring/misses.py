@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agent._fixed_systems import Ranked
+from ..agent._open_agent import READ
 from ..agent._reranking import new_order, open_reranker
 from ..agent._systems import PolicySystem, open_system
 from ..agent.reader._extractive import ExtractiveReader
 from ..agent.reader._language_models import answering_reader
-from ..agent.search_agent import READ
 from ..envs._question_set import meets_of
 from ..errors import PolicyError, QuestionsError
 from ..index.index import Index

@@ -97,6 +97,10 @@ class PerProcess(Generic[T]):
                     self._forks = _PROCESS.forks
         return self.left
 
+    def is_of_this_process(self) -> bool:
+        """Return whether what there is was made in this process."""
+        return self._forks == _PROCESS.forks
+
 
 class Uncut:
     """A block that no fork cuts: a library may hold a lock of the whole process there. Such blocks never nest."""

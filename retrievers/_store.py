@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CorpusError, DamagedIndexError
+from ._bounded import Bounded
 from ._forks import PerProcess, Uncut
 from ._store_rows import packed, row_hash, unpacked
 from .records import Document, Passage, Rows
@@ -54,8 +55,8 @@ _PASSAGE = (
     " FROM passages p JOIN documents d ON d.number = p.document"
 )
 _MOST_VARIABLES = 500
-_KEPT = 4096
-"""Passages that an opened store keeps, the last ones read: reading and checking one costs more than its uses."""
+_KEPT = 16 << 20
+"""Bytes of the passages that an opened store keeps, those read last: to read one anew costs more than its uses."""
 
 
 class Origin(NamedTuple):
@@ -161,7 +162,7 @@ class EvidenceStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = PerProcess(Lock)
-        self._kept: OrderedDict[int, Passage] = OrderedDict()
+        self._kept = Bounded[int, Passage](_KEPT, _weight)
         # A published index is replaced, never changed: nothing is written, not even a lock or a shared-memory file.
         uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
         try:
@@ -197,34 +198,20 @@ class EvidenceStore:
 
     def passages(self, rows: Sequence[int]) -> list[Passage]:
         """Return the passages of ``rows``, in that order; see :meth:`passage` for errors."""
-        found: dict[int, Passage] = {}
-        with self._lock():
-            for row in map(int, rows):
-                if row in self._kept:
-                    self._kept.move_to_end(row)
-                    found[row] = self._kept[row]
+        found = self._kept.get(map(int, rows))
         wanted = [int(row) for row in rows if row not in found]
         for first in range(0, len(wanted), _MOST_VARIABLES):
             part = wanted[first : first + _MOST_VARIABLES]
             marks = ",".join("?" * len(part))
             for record in self._fetch(f"{_PASSAGE} WHERE p.row IN ({marks})", part):
                 found[record[0]] = self._checked(record)
-        self._keep(found, wanted)
+        self._kept.put({row: found[row] for row in wanted if row in found})
         for row in rows:
             if row not in found:
                 if 0 <= row < len(self):
                     raise DamagedIndexError(f"{self.path} has lost row {row}: build the index again")
                 raise IndexError(f"row {row} is not one of the {len(self)} passages of {self.path}")
         return [found[int(row)] for row in rows]
-
-    def _keep(self, found: Mapping[int, Passage], rows: Sequence[int]) -> None:
-        """Keep the last of the passages ``found`` at ``rows``."""
-        with self._lock():
-            for row in rows[-_KEPT:]:
-                if row in found:
-                    self._kept[row] = found[row]
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
 
     def __iter__(self) -> Iterator[Passage]:
         """Iterate over all passages in the order of their rows."""
@@ -349,6 +336,12 @@ class EvidenceStore:
         with self._lock():
             self._connection().close()
 
+    def __del__(self) -> None:
+        """Close the file at once: a connection holds on to itself, and would stay open until garbage is collected."""
+        with suppress(AttributeError):
+            if self._connection.is_of_this_process():
+                self._connection().close()
+
     def _fetch(self, statement: str, values: Iterable[Any]) -> list[Any]:
         try:
             with self._lock(), Uncut():
@@ -368,6 +361,10 @@ class EvidenceStore:
     def _hold(self, values: tuple[object, ...], digest: bytes, what: str) -> None:
         if row_hash(values) != digest:
             raise DamagedIndexError(f"{self.path}: {what} does not match its hash: build the index again")
+
+
+def _weight(passage: Passage) -> int:
+    return 1500 + 2 * len(passage.text) + 120 * len(passage.sentences)
 
 
 def _json(metadata: object) -> str:

@@ -20,6 +20,7 @@ from safetensors.numpy import load, save
 from ...errors import PolicyError
 from ...retrievers._atomic_file import write_atomically
 from ...retrievers._hashed_files import fingerprint, read_listed, read_sealed_json, write_sealed_json
+from ...retrievers._shared import Shared, identity
 from ...retrievers.records import Passage
 from ._candidate_features import FEATURES, SLOTS, AnswerCandidates, read_candidates
 from ._certainty import STATED_FROM, Certainty, signals_of
@@ -194,6 +195,15 @@ def load_reader(folder: Path, analyser: PassageAnalyser | None = None) -> Extrac
     except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
         raise PolicyError(f"the reader in {folder} is damaged ({shorten(str(error), 200)}): {_REMEDY}") from error
     return ExtractiveReader(network, analyser, certainty)
+
+
+def shared_reader(folder: Path) -> ExtractiveReader:
+    """Return a reader as agents of one process share it; errors are those of :func:`load_reader`."""
+    files = tuple(identity(folder / name) for name in (DESCRIPTION, WEIGHTS))
+    return _READERS.get(files, lambda: load_reader(folder))
+
+
+_READERS = Shared[ExtractiveReader]()
 
 
 def _load_network(folder: Path, description: Mapping[str, Any]) -> ReaderNetwork:

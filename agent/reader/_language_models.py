@@ -13,7 +13,7 @@ from ...errors import PolicyError
 from ...retrievers._places import in_full
 from ...retrievers.records import Passage
 from ...retrievers.vectors._minilm import quiet_transformers
-from ._extractive import ExtractiveReader, has_reader, load_reader
+from ._extractive import ExtractiveReader, has_reader, load_reader, shared_reader
 from ._protocol import Reader, ReadingTask, cited_passage
 
 if TYPE_CHECKING:
@@ -146,5 +146,5 @@ def answering_reader(policy: Path | None) -> ExtractiveReader | None:
     """Return the reader that answers beside a policy: its own, or the one that ships, if there is one."""
     for folder in (policy, SHIPPED):
         if folder is not None and has_reader(folder):
-            return load_reader(folder)
+            return shared_reader(folder)
     return None

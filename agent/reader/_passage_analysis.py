@@ -10,12 +10,13 @@ import tomllib
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...retrievers._bounded import Bounded
 from ...retrievers.records import Passage, Spans, Vectors
 from ...retrievers.vectors._minilm import model_folder
 from ...retrievers.words._title_forms import strip_parenthesis
@@ -101,8 +102,8 @@ BASE = (
 WINDOW = 6
 """Word pieces on either side of a candidate that count as its surroundings."""
 
-_REMEMBERED = 8192
-"""Passages whose analysis is kept (about 50 kB each)."""
+SEARCHING, TRAINING = 32 << 20, 512 << 20
+"""Bytes of the analyses that are kept, 50 kB for a passage: a training reads the same ones again and again."""
 _WEIGHTS = np.float32(0.85) ** np.arange(WINDOW, dtype=np.float32)
 _PARENTHESIS = re.compile(r"\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
 _BORN = re.compile(r"\b(?:born|b\.|né|née)\b", re.IGNORECASE)
@@ -169,18 +170,30 @@ class PassageAnalysis:
 
 
 class PassageAnalyser:
-    """Analyses passages, each once; readers may share one, and so may threads."""
+    """Analyses passages, and keeps the analyses; readers may share one, and so may threads.
 
-    def __init__(self, vectors: WordVectors | None = None) -> None:
+    Args:
+        vectors: of word pieces; those of this process when None.
+        most: bytes of the analyses that are kept.
+    """
+
+    def __init__(self, vectors: WordVectors | None = None, most: int = SEARCHING) -> None:
         self.vectors = vectors if vectors is not None else shared_word_vectors()
-        self._read = lru_cache(_REMEMBERED)(self._analyse)
+        self._kept = Bounded[tuple[str, str, Spans], PassageAnalysis](most, _weight)
 
     def read(self, passages: Sequence[Passage]) -> list[PassageAnalysis]:
         """Return the analyses of passages."""
-        return [self._read(passage.title, passage.text, passage.sentences) for passage in passages]
+        keys = [(passage.title, passage.text, passage.sentences) for passage in passages]
+        found = self._kept.get(keys)
+        made = {key: PassageAnalysis.of(*key, self.vectors) for key in dict.fromkeys(keys) if key not in found}
+        self._kept.put(made)
+        found |= made
+        return [found[key] for key in keys]
 
-    def _analyse(self, title: str, text: str, sentences: Spans) -> PassageAnalysis:
-        return PassageAnalysis.of(title, text, sentences, self.vectors)
+
+def _weight(analysis: PassageAnalysis) -> int:
+    arrays = (analysis.base, analysis.around, analysis.pieces.vectors, analysis.pieces.starts, analysis.pieces.ends)
+    return 2000 + sum(array.nbytes for array in arrays) + 4 * len(analysis.text) + 500 * len(analysis.candidates)
 
 
 def surroundings(pieces: Pieces, spans: list[tuple[int, int]]) -> Vectors:

@@ -94,7 +94,7 @@ def looked_at(
     lists = []
     for first in range(0, len(labelled), _SEARCHED_TOGETHER):
         part = labelled[first : first + _SEARCHED_TOGETHER]
-        for world, outcome in zip(part, search_worlds(policy.scorer(), policy.settings, part, look=True), strict=True):
+        for world, outcome in zip(part, search_worlds(policy.scorer, policy.settings, part, look=True), strict=True):
             assert outcome.seen is not None  # it was asked for
             met = np.array([world.met_by(row) for row in outcome.seen.rows.tolist()], np.int64)
             lists.append(RankedList(outcome.seen, met, len(world.gold), sources[id(world.index)]))

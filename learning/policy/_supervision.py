@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ...agent.reader._extractive import ExtractiveReader, has_reader, load_reader, save_reader
 from ...agent.reader._language_models import open_reader
-from ...agent.reader._passage_analysis import PassageAnalyser
+from ...agent.reader._passage_analysis import TRAINING, PassageAnalyser
 from ...agent.reader._protocol import Reader
 from ...envs._question_set import QuestionSet
 from ...envs._world import QuestionWorld
@@ -115,7 +115,7 @@ class AnswerSupervision:
         if self._given is not None:
             judges: list[Reader] = [self._given] * (FOLDS + 1)
             return judges, self._posteriors(worlds, sets, judges)
-        analyser = PassageAnalyser()
+        analyser = PassageAnalyser(most=TRAINING)
         examples = [
             reading_example(world, candidates[int(generator.choice(len(candidates), p=posterior))].rows)
             if candidates
@@ -167,7 +167,7 @@ class AnswerSupervision:
     def _load_judges(self) -> list[Reader]:
         if self._given is not None:
             return [self._given] * (FOLDS + 1)
-        analyser = PassageAnalyser()
+        analyser = PassageAnalyser(most=TRAINING)
         folders = [*(self._folder / f"judge-{fold}" for fold in range(FOLDS)), self._folder]
         return [load_reader(folder, analyser) for folder in folders]
 

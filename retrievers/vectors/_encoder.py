@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError, EncoderError
 from .._forks import PerProcess, Uncut
+from .._shared import Shared
 from ..protocols import Encoder, Progress, TokenVectors, query_vectors
 from ..records import Vectors
 from ._conventions import Chosen
@@ -60,8 +61,16 @@ def load_encoder(name: str = "minilm", threads: int | None = None, chosen: Chose
         return TransformersEncoder(name, threads, chosen)
     if chosen not in (None, Chosen()):
         raise EncoderError(f"the encoder {name} brings its own prompts and pooling: leave yours out")
-    encoder: Encoder = whole[name](threads)
-    return encoder
+    return _ENCODERS.get((name, threads), lambda: whole[name](threads))
+
+
+def tuned_encoder(adapter: Adapter, threads: int | None = None) -> Encoder:
+    """Load the built-in encoder with a tuned change of its weights."""
+    return _ENCODERS.get((adapter.digest, threads), lambda: MiniLMEncoder(threads, adapter))
+
+
+_ENCODERS = Shared[Encoder]()
+"""Those of this process whose weights cannot change."""
 
 
 class MiniLMEncoder:

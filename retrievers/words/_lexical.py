@@ -5,16 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
-import weakref
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from functools import cached_property
 from math import sqrt
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -22,10 +18,11 @@ from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError, StorageError
 from .._atomic_file import storing
-from .._forks import PerProcess, Uncut
+from .._forks import Uncut
 from ..protocols import Progress
 from ..records import Hits, Query, Rows
 from ._analyser import FUNCTION_WORDS, STOP_WORDS, Identifier, identifiers, terms, words
+from ._links_folder import LinksFolder
 
 MOST_IDENTIFIED = 5
 """Passages that an identifier may stand in to be the name of each."""
@@ -287,41 +284,6 @@ class LexicalIndex:
         if len(self._offsets) > 1:
             rows += self._offsets[[address.segment_ord for address in addresses]]
         return rows
-
-
-class LinksFolder:
-    """A folder that lives no longer than the process, in RAM where it can; for one thread at a time."""
-
-    def __init__(self) -> None:
-        self._lock = PerProcess(Lock)
-        self._path: Path | None = None
-        self._maker = 0
-
-    @contextmanager
-    def opened(self) -> Iterator[Path]:
-        """Give the folder, which is made when first used.
-
-        Raises:
-            StorageError: when there is no room.
-        """
-        with self._lock():
-            if self._path is None or self._maker != os.getpid() or not self._path.is_dir():
-                self._path, self._maker = _temporary_folder(), os.getpid()
-                weakref.finalize(self, _remove, self._path, self._maker)
-            yield self._path
-
-
-def _remove(path: Path, maker: int) -> None:
-    if os.getpid() == maker:  # a forked process has folders of its own
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _temporary_folder() -> Path:
-    memory = Path("/dev/shm")
-    usable = memory.is_dir() and os.access(memory, os.W_OK)
-    where = memory if usable and shutil.disk_usage(memory).free > 4 * _SMALL_HEAP else None
-    with storing(where or tempfile.gettempdir()):
-        return Path(tempfile.mkdtemp(prefix="trailhound-", dir=where))
 
 
 def _write(folder: Path, passages: Iterable[tuple[str, str]], total: int, progress: Progress | None) -> None:

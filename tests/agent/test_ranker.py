@@ -87,7 +87,7 @@ def test_everything_that_was_seen_is_ranked_and_nothing_else_changes(
     worlds: list[QuestionWorld], settings: EnvironmentSettings, tiny_run: Path
 ) -> None:
     """Hybrid's order of both whole lists, with what edges and further queries brought; the takes stay takes."""
-    scorer = load_policy(tiny_run).scorer()
+    scorer = load_policy(tiny_run).scorer
     asked = worlds[:8]
     ranked = search_worlds(scorer, settings, asked, ranker=by_fusion())
     plain = search_worlds(scorer, settings, asked)
@@ -107,7 +107,7 @@ def test_everything_that_was_seen_is_ranked_and_nothing_else_changes(
 def test_what_was_seen_is_kept_where_it_is_asked_for(
     worlds: list[QuestionWorld], settings: EnvironmentSettings, tiny_run: Path
 ) -> None:
-    scorer = load_policy(tiny_run).scorer()
+    scorer = load_policy(tiny_run).scorer
     (outcome,) = search_worlds(scorer, settings, worlds[:1], look=True)
     assert outcome.seen is not None
     taken = outcome.seen.rows[outcome.seen.features[:, AT["taken"]] == 1]
