@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from . import __version__
 from .commands import evaluate, graph, indexing, search, serve, train, tuning, updating
@@ -34,15 +38,17 @@ _COMMANDS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 1 failed, 2 wrong use."""
+    """Run one command; returns the exit code: 0 done, 1 failed, 2 wrong use, 130 after Ctrl-C, 143 after SIGTERM."""
     parsed = build_parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    ended_by: list[int] = []
     try:
         _quieten()
         command: Callable[[argparse.Namespace], None] = parsed.command
-        command(parsed)
+        with _terminated_like_interrupted(ended_by):
+            command(parsed)
         sys.stdout.flush()  # here, where a reader that has gone away can still be answered for
     except WrongUseError as error:
         sys.stderr.write(f"trailhound: {printable(str(error))}\n")
@@ -57,9 +63,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt as stopped:
         about = str(stopped) or "index, update, train and demo go on from here when they are called again"
-        sys.stderr.write(f"trailhound: interrupted; {printable(about)}\n")
-        return 130
+        sys.stderr.write(f"trailhound: {'terminated' if ended_by else 'interrupted'}; {printable(about)}\n")
+        return 128 + (ended_by[0] if ended_by else signal.SIGINT)
     return 0
+
+
+@contextmanager
+def _terminated_like_interrupted(ended_by: list[int]) -> Iterator[None]:
+    """Let SIGTERM end a command as Ctrl-C does, and put its number into ``ended_by``."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended_by.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # no other may say what a signal does
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _quieten() -> None:

@@ -15,7 +15,7 @@ from .arguments import (
     add_policy,
     add_system,
     command_parser,
-    open_searched,
+    open_index,
     positive,
     set_threads,
 )
@@ -58,7 +58,8 @@ def _search(parsed: argparse.Namespace) -> None:
     from ..retrievers._svg import printable, printable_json, printable_lines
     from .result_page import print_result
 
-    index = open_searched(parsed)
+    threads = parsed.threads or 1
+    index = open_index(parsed.index, threads, parsed.router, parsed.shard_mass)
     if parsed.explain_router:
         if index.routing is None:
             raise WrongUseError("--explain-router needs a router to explain: give --router")
@@ -72,6 +73,7 @@ def _search(parsed: argparse.Namespace) -> None:
         reranker=parsed.reranker,
         query_encoder=parsed.query_encoder,
         answer_with=parsed.answer_with,
+        threads=threads,
     )
     result = agent.search(parsed.question, parsed.limit)
     if parsed.picture is not None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError, EncoderError
-from .._forks import PerProcess, Uncut
+from .._forks import PerProcess, Uncut, is_forked
 from .._shared import Shared
 from ..protocols import Encoder, Progress, TokenVectors, query_vectors
 from ..records import Vectors
@@ -152,8 +152,8 @@ class MiniLMEncoder:
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
         check_characters(texts)
         short = list(map(_with_short_words, texts))
-        if len(short) == 1:  # no threads for a question
-            return [self._tokenizer.encode(short[0]).ids]
+        if len(short) == 1 or is_forked():  # no threads for a question, and none are there after a fork
+            return [self._tokenizer.encode(text).ids for text in short]
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(short)]
 
     def _vectors(
@@ -202,8 +202,8 @@ class MiniLMEncoder:
     def count_all_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the word pieces of every text, as :meth:`count_tokens` does."""
         short = list(map(_with_short_words, texts))
-        if len(short) == 1:
-            return [len(self._counter.encode(short[0], add_special_tokens=False))]
+        if len(short) == 1 or is_forked():
+            return [len(self._counter.encode(text, add_special_tokens=False)) for text in short]
         return [len(encoding) for encoding in self._counter.encode_batch_fast(short, add_special_tokens=False)]
 
 

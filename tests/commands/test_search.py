@@ -23,7 +23,7 @@ def test_no_document_forges_a_line_or_steers_the_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     index = Index.build([Document("a", TITLE, TEXT)], tmp_path / "x.index", encoder=hashing_encoder)
-    monkeypatch.setattr(search, "open_searched", lambda *unused: index)
+    monkeypatch.setattr(search, "open_index", lambda *unused: index)
     assert main(["search", "x.index", "What is Silver Gate?", "--system", "hybrid", *form]) == 0
     shown = capsys.readouterr().out
     assert "Silver Gate" in shown
