@@ -1,6 +1,7 @@
 # make demo    environment, installation, then everything once on a corpus that the program makes itself
 # make test    environment, installation, lint, types and every test
 # make test-browser   the page in a real browser; installs Debian's chromium where it is missing, as root
+# make test-adapters  every adapter against the framework it is for, which installs them all
 # make cover   every test again, measuring coverage, which takes most of the time twice
 # make lint    ruff and mypy alone
 # make docs    the documentation as a site, in build/site
@@ -18,7 +19,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test test-browser cover lint docs dist bench clean
+.PHONY: demo test test-adapters test-browser cover lint docs dist bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/trailhound demo
@@ -31,6 +32,9 @@ test-browser: $(VENV)/installed-dev
 	@command -v chromium > /dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } \
 	    || { echo "the tests need Debian's chromium: install it with  apt-get install chromium"; exit 1; }
 	$(BIN)/python -m pytest tests/browser
+
+test-adapters: $(VENV)/installed-adapters
+	$(BIN)/python -m pytest tests/adapters
 
 cover: $(VENV)/installed-dev
 	$(BIN)/python -m pytest $(PYTEST) --cov --cov-report=term --cov-fail-under=90
@@ -73,6 +77,10 @@ $(VENV)/installed: $(VENV)/created pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(INSTALL) --editable '.[dev]'
+	@touch $@
+
+$(VENV)/installed-adapters: $(VENV)/installed-dev
+	$(INSTALL) --editable '.[dev,adapters]'
 	@touch $@
 
 # mypy needs a folder that bears the package's name, whatever the checkout is called.

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from . import __version__
-from .commands import evaluate, graph, indexing, search, serve, train, tuning, updating
+from .commands import evaluate, graph, indexing, mcp, search, serve, train, tuning, updating
 from .commands.arguments import Parser, WrongUseError
 from .errors import TrailhoundError
 from .retrievers._svg import printable
@@ -33,6 +33,7 @@ _COMMANDS = (
     graph.add_graph,
     search.add_search,
     serve.add_serve,
+    mcp.add_mcp,
 )
 """In the order of the help."""
 

@@ -23,7 +23,7 @@ LONGEST_FUNCTION = 60
 def source_files() -> Iterator[Path]:
     """Yield every Python file of the package."""
     yield from sorted(ROOT.glob("*.py"))
-    for room in (*FLOORS, "commands", "demo"):
+    for room in (*FLOORS, "adapters", "commands", "demo"):
         yield from sorted((ROOT / room).rglob("*.py"))
 
 
@@ -131,7 +131,7 @@ def test_every_package_is_listed_for_the_wheel() -> None:
 
 
 PUBLIC = {"__main__", "cli", "console", "errors", "retrievers.protocols", "retrievers.records"}
-"""Public beside the homes of what the package exports, the commands, and ``retrievers.differentiable``."""
+"""Public beside the homes of what is exported, the commands, the adapters, and ``retrievers.differentiable``."""
 
 
 def test_modules_that_are_not_public_begin_with_an_underscore() -> None:
@@ -144,7 +144,9 @@ def test_modules_that_are_not_public_begin_with_an_underscore() -> None:
     public = {
         module
         for module in named
-        if module in PUBLIC | homes or module.startswith(("commands.", "retrievers.differentiable."))
+        if module in PUBLIC | homes
+        or module.startswith(("commands.", "retrievers.differentiable."))
+        or (module.startswith("adapters.") and "._" not in module)
     }
     assert {module for module, private in named.items() if not private} == public
 

@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ["agent", "commands", "demo", "envs", "graph", "index", "learning", "measuring", "retrievers", "serving"]
+ROOMS = [
+    "adapters",
+    "agent",
+    "commands",
+    "demo",
+    "envs",
+    "graph",
+    "index",
+    "learning",
+    "measuring",
+    "retrievers",
+    "serving",
+]
 NOT_SOURCE = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "*.index")
 
 
