@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
@@ -21,9 +21,6 @@ from ._workspace import missing
 
 router = APIRouter(tags=["documents"])
 
-MOST_DOCUMENTS = 1_000
-"""Documents of a request."""
-
 PATIENCE = 10.0
 """Seconds that a deletion waits for its turn."""
 
@@ -31,7 +28,7 @@ _OFTEN = 0.02
 
 DocumentId = Annotated[str, Path(min_length=1, max_length=1000)]
 
-_LISTED = TypeAdapter(Annotated[list[DocumentBody], Query(min_length=1, max_length=MOST_DOCUMENTS)])
+_LISTED = TypeAdapter(Annotated[list[DocumentBody], Field(min_length=1)])
 _FORM = {
     "type": "object",
     "properties": {"files": {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}},
@@ -46,7 +43,6 @@ _ADDED: dict[str, Any] = {
                     "type": "array",
                     "items": {"$ref": "#/components/schemas/DocumentBody"},
                     "minItems": 1,
-                    "maxItems": MOST_DOCUMENTS,
                 }
             },
             "multipart/form-data": {"schema": _FORM},
