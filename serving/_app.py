@@ -69,7 +69,6 @@ def create_app(settings: ServerSettings) -> ASGIApp:
         yield
         await warming
         await asyncio.to_thread(service.close)
-        await asyncio.to_thread(service.jobs.stop)
 
     app = _App(title="Trailhound", version=settings.version, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.service = service

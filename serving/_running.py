@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -22,7 +20,6 @@ def run(settings: ServerSettings) -> None:
     Raises:
         IndexFolderError, PolicyError, QuestionsError: as :func:`create_app`.
     """
-    signal.signal(signal.SIGTERM, _leave)  # uvicorn raises the signal again when all has ended
     common: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
@@ -45,7 +42,3 @@ def worker() -> object:
     from ._app import told_app
 
     return told_app()
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(0)

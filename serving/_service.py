@@ -136,9 +136,12 @@ class Service:
             raise Refusal(502, type(error).__name__, str(error)) from error
 
     def close(self) -> None:
-        """End what runs."""
+        """End what runs, and let go of everything."""
         self.searches.close()
         self.writing.close()
+        self.jobs.stop()
+        for workspace in self.workspaces.values():
+            workspace.close()
 
 
 def told_of(written: WrittenAnswer | None) -> dict[str, Any] | None:

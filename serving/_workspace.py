@@ -74,8 +74,13 @@ class Workspace:
 
     def warm_up(self) -> None:
         """Load what the first search would wait for: encoder, policy and reader."""
-        result = self.agent(None).search("What is this about?", 1)
-        _ = result.answer
+        self.agent(None).warm_up()
+
+    def close(self) -> None:
+        """Let go of the agents and the index."""
+        for agent in self._agents.values():
+            agent.close()
+        self.index.close()
 
     def search(
         self,
