@@ -39,8 +39,9 @@ def _mcp(parsed: argparse.Namespace) -> None:
         name = path.resolve().stem
         if name in agents:
             raise WrongUseError(f"two indexes are called {name!r}: rename the folder of one")
-        index = open_index(path, parsed.threads or 1)
-        agents[name] = SearchAgent(index, parsed.policy, system=parsed.system)
+        threads = parsed.threads or 1
+        index = open_index(path, threads)
+        agents[name] = SearchAgent(index, parsed.policy, system=parsed.system, threads=threads)
     server = create_server(agents, parsed.principal)
     try:
         if parsed.http is None:

@@ -15,6 +15,8 @@ from beir.retrieval.evaluation import EvaluateRetrieval
 from trailhound.adapters.beir import TrailhoundSearch
 
 
+# BEIR's loader leaves its files open.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_its_runner_gets_the_figures_of_the_same_search(
     corpus_folder: Path, hashing_encoder: Encoder, agent: SearchAgent
 ) -> None:

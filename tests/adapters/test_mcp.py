@@ -218,7 +218,7 @@ def test_http_serves_the_same(small_index: Index, question: str) -> None:
         try:
             assert running.stdout is not None
             assert running.stdout.readline() == f"http://127.0.0.1:{port}/mcp serves small\n"
-            wait_for(port)
+            wait_for(port, running)
             found = told(f"http://127.0.0.1:{port}/mcp", "search_evidence", question=question, limit=2)
             assert len(found["evidence"]) == 2
         finally:
@@ -226,9 +226,9 @@ def test_http_serves_the_same(small_index: Index, question: str) -> None:
     assert running.returncode is not None
 
 
-def wait_for(port: int) -> None:
-    """Wait until somebody listens."""
-    while True:
+def wait_for(port: int, running: subprocess.Popen[str]) -> None:
+    """Wait until the server listens."""
+    while running.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port)).close()
             return
