@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -33,25 +34,39 @@ _SAMPLE = 256
 _SCALE = 4.0
 
 
-_samples: WeakKeyDictionary[Any, Vectors] = WeakKeyDictionary()
-"""The sampled vectors of each dense index that was asked for them, float32 [at most _SAMPLE, d]."""
+class _Sample:
+    """Vectors of some passages of a corpus, float32 [at most _SAMPLE, d], and what was asked of them lately."""
+
+    def __init__(self, vectors: Vectors) -> None:
+        self.vectors = vectors
+        self.spread = lru_cache(_SAMPLE)(self._spread)  # a search asks for that of its question again and again
+
+    def _spread(self, vector: bytes) -> tuple[float, float]:
+        usual = self.vectors @ np.frombuffer(vector, np.float32) if len(self.vectors) else np.zeros(1, np.float32)
+        return float(usual.mean()), max(float(usual.std()), 1e-3)
+
+
+_samples: WeakKeyDictionary[Any, _Sample] = WeakKeyDictionary()
+"""The sample of each dense index that was asked for one."""
 
 
 def sampled(index: Index) -> Vectors:
     """Return the vectors of an even sample of the corpus, float32 [at most _SAMPLE, d]."""
-    sample = _samples.get(index.dense)
-    if sample is None:
-        rows = index.store.rows()
-        places = np.unique(np.linspace(0, len(rows) - 1, _SAMPLE).astype(np.int64)) if len(rows) else rows
-        _samples[index.dense] = sample = index.dense.reconstruct(rows[places])
-    return sample
+    return _sample(index).vectors
 
 
 def spread(index: Index, vector: Vectors) -> tuple[float, float]:
     """Return mean and standard deviation of the cosines of ``vector`` [d] with an even sample of the corpus."""
-    sample = sampled(index)
-    usual = sample @ vector if len(sample) else np.zeros(1, np.float32)
-    return float(usual.mean()), max(float(usual.std()), 1e-3)
+    return _sample(index).spread(vector.tobytes())
+
+
+def _sample(index: Index) -> _Sample:
+    sample = _samples.get(index.dense)
+    if sample is None:
+        rows = index.store.rows()
+        places = np.unique(np.linspace(0, len(rows) - 1, _SAMPLE).astype(np.int64)) if len(rows) else rows
+        _samples[index.dense] = sample = _Sample(index.dense.reconstruct(rows[places]))
+    return sample
 
 
 def standardised(index: Index, rows: Rows, vector: Vectors) -> NDArray[np.float32]:
