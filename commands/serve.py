@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 PORT = 8008
 
+THREADS = 2
+"""Searches side by side: Python's lock lets those of a process share a core, so more would only wait for each other."""
+
 
 def add_serve(subcommands: Any) -> None:
     """Add ``serve`` to the command line."""
@@ -34,7 +37,7 @@ def add_serve(subcommands: Any) -> None:
         "  trailhound serve --new-key reader --rights my-docs:search --keys keys.jsonl\n"
         "  trailhound serve my-docs.index --host 0.0.0.0 --keys keys.jsonl\n"
         "Each index is a workspace, called as its folder. The page is at http://127.0.0.1:8008, the schema at /docs.",
-        threads="searches that each worker runs side by side (default: the cores, shared by the workers)",
+        threads="searches that each worker runs side by side (default: 2)",
     )
     add_path(parser, "index", "INDEX", "a workspace each", nargs="*")
     parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help="address to listen at (default: 127.0.0.1)")
@@ -95,13 +98,12 @@ def _settings(parsed: argparse.Namespace, folder: Path) -> ServerSettings:
         if name in workspaces:
             raise WrongUseError(f"two indexes are called {name!r}: rename the folder of one")
         workspaces[name] = place.absolute()
-    threads = parsed.threads or max(len(os.sched_getaffinity(0)) // parsed.workers, 1)
     return ServerSettings(
         workspaces,
         parsed.host,
         parsed.port,
         parsed.workers,
-        threads,
+        parsed.threads or THREADS,
         (parsed.state or folder).absolute(),
         __version__,
         parsed.state is not None,
