@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .learning.reranker import tune_reranker
     from .learning.router.router_tuning import RouterTuning, refresh_router, tune_router
     from .learning.training_questions import TrainingSource
+    from .measuring.comparison import Comparison, compare
     from .measuring.evaluation import Evaluation, evaluate
     from .measuring.misses import MissReport, explain_misses
     from .retrievers.records import Document, Passage, Question
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
 register_environments()  # gymnasium.make knows the environment once this package is imported
 __version__ = "0.1.0"
 __all__ = [
-    "Document", "DownstreamSettings", "EnvironmentSettings", "Evaluation", "Evidence", "Index", "IndexSettings",
-    "MissReport", "Passage", "Question", "Recipe", "RouterTuning", "SearchAgent", "SearchGroup", "SearchResult", "Step",
-    "SyncReport", "TrailhoundError", "TrainingReport", "TrainingSource", "TuningSettings", "UpdateReport", "Where",
-    "evaluate", "explain_misses", "load_recipe", "refresh_router", "train", "tune", "tune_query", "tune_reranker",
-    "tune_router",
+    "Comparison", "Document", "DownstreamSettings", "EnvironmentSettings", "Evaluation", "Evidence", "Index",
+    "IndexSettings", "MissReport", "Passage", "Question", "Recipe", "RouterTuning", "SearchAgent", "SearchGroup",
+    "SearchResult", "Step", "SyncReport", "TrailhoundError", "TrainingReport", "TrainingSource", "TuningSettings",
+    "UpdateReport", "Where", "compare", "evaluate", "explain_misses", "load_recipe", "refresh_router", "train", "tune",
+    "tune_query", "tune_reranker", "tune_router",
 ]  # fmt: skip
 # Heavy libraries load with the first name that needs them: `import trailhound` stays fast.
 _HOMES = {
@@ -48,7 +49,8 @@ _HOMES = {
     "learning.queries.downstream_tuning": "DownstreamSettings tune_query",
     "learning.router.router_tuning": "RouterTuning refresh_router tune_router",
     "learning.training_questions": "TrainingSource", "measuring.evaluation": "Evaluation evaluate",
-    "measuring.misses": "MissReport explain_misses", "retrievers.records": "Document Passage Question",
+    "measuring.comparison": "Comparison compare", "measuring.misses": "MissReport explain_misses",
+    "retrievers.records": "Document Passage Question",
 }  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def add_evaluate(subcommands: Any) -> None:
     add_policy(parser)
     add_system(parser)
     add_path(parser, "--run-file", "FILE", "write the rankings in TREC's format")
-    add_path(parser, "--json", "FILE", "write the figures as one flat object")
+    add_path(parser, "--json", "FILE", "write the figures, and how each question went")
     add_path(parser, "--reliability", "FILE.svg", "draw how far its confidence can be trusted")
 
 

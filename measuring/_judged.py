@@ -3,9 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
+from ..agent._fixed_systems import Ranked
+from ..index.index import Index
 from ..retrievers.questions._label_targets import SettledLabels
 from ..retrievers.records import Passage
+
+
+def title_of(passage: Passage) -> str:
+    """Return what a passage is called: its title, or the beginning of its text."""
+    return passage.title or passage.text[:60]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A ranking as it is judged.
+
+    Attributes:
+        scores: name -> score, best first.
+        taken: names that stand for what was taken.
+        titles: name -> what the first passage is called that it stands for.
+    """
+
+    scores: dict[str, float]
+    taken: list[str]
+    titles: dict[str, str]
 
 
 class Judging:
@@ -38,6 +61,16 @@ class Judging:
     def counts(self, question: str, passage: Passage) -> bool:
         """Return whether a passage counts for a question, and is not left out."""
         return self._left_out.get(question, frozenset()).isdisjoint((passage.id, passage.document_id))
+
+    def judge(self, index: Index, question: str, ranked: Ranked) -> Judged:
+        """Return a ranking by the names that it is judged by."""
+        rows = ranked.rows.tolist()
+        passages = index.store.passages(rows)
+        named = self.names(question, passages)
+        scores = {name: float(score) for names, score in zip(named, ranked.scores, strict=True) for name in names}
+        taken = [name for names, row in zip(named, rows, strict=True) if row in ranked.taken for name in names]
+        titles = {name: title_of(passage) for names, passage in zip(named, passages, strict=True) for name in names}
+        return Judged(scores, taken, titles)
 
     def names(self, question: str, passages: Iterable[Passage]) -> list[list[str]]:
         """Return what each passage of a ranking counts as: names that no passage before it has, or none."""

@@ -5,11 +5,11 @@ Questions over a knowledge graph are measured in the filtered setting.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from math import log2
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +26,14 @@ from ..retrievers._calibration import brier_score, calibration_error
 from ..retrievers.knowledge._facts import Facts
 from ..retrievers.protocols import Progress
 from ..retrievers.questions._label_targets import SettledLabels, meant, settle_labels, settle_names
-from ..retrievers.questions._labelled import known_answers, load_questions
+from ..retrievers.questions._labelled import load_questions
 from ..retrievers.questions._left_out import LEFT_OUT, load_left_out
-from ..retrievers.records import Qrels, Question, Rows, Run
-from ._judged import Judging
+from ..retrievers.records import Qrels, Question, Run
+from ._fact_figures import fact_figures
+from ._judged import Judged, Judging
 from ._metrics import evaluate_run, mean, recall, write_reliability, write_run
+from ._question_results import question_results
+from ._result_file import QuestionResult
 
 _NAMED = 3
 """Labels that a message names at most."""
@@ -52,6 +55,8 @@ class Evaluation:
             evidence, and whether they do; empty where the system does not say.
         unmatched: supporting labels that name nothing in the index; they count as not found.
         notes: what else has to be known to read the figures, in words.
+        settings: what was measured on what: the index, the questions, their split, and whatever else was chosen.
+        per_question: how each question went, in their order.
     """
 
     system: str
@@ -62,13 +67,20 @@ class Evaluation:
     complete: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     unmatched: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    settings: dict[str, str] = field(default_factory=dict)
+    per_question: tuple[QuestionResult, ...] = ()
 
-    def to_json(self) -> dict[str, float | str | list[str]]:
-        """Return one flat object; a figure of one type is called ``metric[type]``."""
-        flat: dict[str, float | str | list[str]] = {"system": self.system, **self.figures}
+    def to_json(self) -> dict[str, Any]:
+        """Return one object of figures, and the questions one by one; a figure of one type is ``metric[type]``."""
+        value: dict[str, Any] = {"system": self.system, **self.figures}
         for kind, figures in self.by_type.items():
-            flat |= {f"{name}[{kind}]": value for name, value in figures.items()}
-        return flat | {"labels_unmatched": list(self.unmatched), "notes": list(self.notes)}
+            value |= {f"{name}[{kind}]": figure for name, figure in figures.items()}
+        return value | {
+            "labels_unmatched": list(self.unmatched),
+            "notes": list(self.notes),
+            "settings": self.settings,
+            "per_question": [question.to_json() for question in self.per_question],
+        }
 
 
 def evaluate(
@@ -112,25 +124,60 @@ def evaluate(
     """
     opened = index if isinstance(index, Index) else Index.open(index)
     check_folders(run_file, json_file, reliability_file)
-    folder = Path(questions)
-    asked, qrels = load_questions(folder, split, warn)
-    labels = settle_labels(opened.store, qrels)
-    _check_labels(opened, labels, folder, warn)
-    left_out = settle_names(opened.store, load_left_out(folder))
-    judging = Judging(labels, left_out)
+    asked = _load(opened, Path(questions), split, warn)
     folders = (None if place is None else Path(place) for place in (policy, reranker, query_encoder))
     chosen = open_system(opened, system, *folders)
-    ranked, latencies = _rank_all(chosen, opened, asked, progress)
-    judged = [_judged(opened, judging, question, found) for question, found in zip(asked, ranked, strict=True)]
-    if opened.facts is None:
-        measured = _passage_figures(asked, labels.qrels, judged, ranked)
+    ranked, latencies = _rank_all(chosen, opened, asked.questions, progress)
+    evaluation = _measured(asked, chosen.name, ranked, latencies, None if policy is None else Path(policy), warn)
+    given = {"index": opened.path, "questions": questions, "split": split, "policy": policy, "system": system}
+    given |= {"reranker": reranker, "query_encoder": query_encoder}
+    settings = {name: str(value) for name, value in given.items() if value is not None}
+    return _written(replace(evaluation, settings=settings), run_file, json_file, reliability_file)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The questions over an index, and by what their results are judged."""
+
+    index: Index
+    folder: Path
+    questions: list[Question]
+    labels: SettledLabels
+    left_out: dict[str, frozenset[str]]
+    judging: Judging
+
+
+def _load(index: Index, folder: Path, split: str, warn: Callable[[str], None] | None) -> _Asked:
+    questions, qrels = load_questions(folder, split, warn)
+    labels = settle_labels(index.store, qrels)
+    _check_labels(index, labels, folder, warn)
+    left_out = settle_names(index.store, load_left_out(folder))
+    return _Asked(index, folder, questions, labels, left_out, Judging(labels, left_out))
+
+
+def _measured(
+    asked: _Asked,
+    system: str,
+    ranked: list[Ranked],
+    latencies: list[float],
+    policy: Path | None,
+    warn: Callable[[str], None] | None,
+) -> Evaluation:
+    """Judge every ranking and count."""
+    index, questions, labels = asked.index, asked.questions, asked.labels
+    judged = [asked.judging.judge(index, question.id, one) for question, one in zip(questions, ranked, strict=True)]
+    if index.facts is None:
+        measured = _passage_figures(questions, labels.qrels, judged, ranked)
     else:
-        measured = fact_figures(opened, folder, asked, ranked, warn)
-    answers = _judged_answers(opened, asked, ranked, None if policy is None else Path(policy))
-    run = {question.id: one.scores for question, one in zip(asked, judged, strict=True)}
-    figures = _figures(chosen.name, asked, measured, run, ranked, latencies, answers)
-    evaluation = replace(figures, unmatched=labels.unmatched, notes=_notes(opened, asked, labels, judging, left_out))
-    return _written(evaluation, run_file, json_file, reliability_file)
+        measured = fact_figures(index, asked.folder, questions, ranked, warn)
+    answers = _judged_answers(index, questions, ranked, policy)
+    run = {question.id: one.scores for question, one in zip(questions, judged, strict=True)}
+    return replace(
+        _figures(system, questions, measured, run, ranked, latencies, answers),
+        unmatched=labels.unmatched,
+        notes=_notes(asked),
+        per_question=question_results(index, labels, questions, measured, judged, ranked),
+    )
 
 
 def _written(
@@ -181,24 +228,8 @@ def _rank(system: System, facts: Facts | None, question: Question) -> Ranked:
     return system.rank(question.text, everything)
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """A ranking as it is judged: name -> score, best first, and the names that stand for what was taken."""
-
-    scores: dict[str, float]
-    taken: list[str]
-
-
-def _judged(index: Index, judging: Judging, question: Question, ranked: Ranked) -> _Judged:
-    rows = ranked.rows.tolist()
-    named = judging.names(question.id, index.store.passages(rows))
-    scores = {name: float(score) for names, score in zip(named, ranked.scores, strict=True) for name in names}
-    taken = [name for names, row in zip(named, rows, strict=True) if row in ranked.taken for name in names]
-    return _Judged(scores, taken)
-
-
 def _passage_figures(
-    questions: list[Question], qrels: Qrels, judged: list[_Judged], ranked: list[Ranked]
+    questions: list[Question], qrels: Qrels, judged: list[Judged], ranked: list[Ranked]
 ) -> dict[str, dict[str, float]]:
     """Return question id -> metric -> value, with the return, and how sure a policy was beside how right it was."""
     figures = evaluate_run(qrels, {question.id: one.scores for question, one in zip(questions, judged, strict=True)})
@@ -301,29 +332,24 @@ def _check_labels(index: Index, labels: SettledLabels, folder: Path, warn: Calla
         )
 
 
-def _notes(
-    index: Index,
-    questions: list[Question],
-    labels: SettledLabels,
-    judging: Judging,
-    left_out: Mapping[str, frozenset[str]],
-) -> tuple[str, ...]:
+def _notes(asked: _Asked) -> tuple[str, ...]:
     """Say by what was judged, what was left out of rankings, and which labels were understood though misspelled."""
-    notes = []
-    if judging.by_document and len(index) > index.store.documents:
+    notes, count = [], len(asked.questions)
+    if asked.judging.by_document and len(asked.index) > asked.index.store.documents:
         notes.append(
-            f"{judging.by_document} of {len(questions)} questions are judged by document: a document stands where the"
+            f"{asked.judging.by_document} of {count} questions are judged by document: a document stands where the"
             " first of its passages stands"
         )
-    left = [question.id for question in questions if question.id in left_out]
+    left = [question.id for question in asked.questions if question.id in asked.left_out]
     if left:
         notes.append(f"{LEFT_OUT} leaves documents out of the rankings of {len(left)} questions")
         for question in left:
-            both = sorted(name for name in left_out[question] if labels.qrels.get(question, {}).get(name, 0) > 0)
+            wanted = asked.labels.qrels.get(question, {})
+            both = sorted(name for name in asked.left_out[question] if wanted.get(name, 0) > 0)
             if both:
                 notes.append(f"{both[0]!r} is labelled and left out for {question!r}: it counts as not found")
-    if labels.respelled:
-        notes.append(f"labels are read without a leading ./ and in NFC: {_some(labels.respelled)}")
+    if asked.labels.respelled:
+        notes.append(f"labels are read without a leading ./ and in NFC: {_some(asked.labels.respelled)}")
     return tuple(notes)
 
 
@@ -331,56 +357,3 @@ def _some(names: Sequence[str]) -> str:
     """Name the first few."""
     more = len(names) - _NAMED
     return ", ".join(map(repr, names[:_NAMED])) + (f" and {more} more" if more > 0 else "")
-
-
-HITS = (1, 2, 3, 5, 10)
-
-
-def fact_figures(
-    index: Index, folder: Path, questions: list[Question], ranked: list[Ranked], warn: Callable[[str], None] | None
-) -> dict[str, dict[str, float]]:
-    """Return question id -> metric -> value: hits@1, hits@3, hits@10, mrr and their like.
-
-    The rank of an answer is counted among the entities that neither the index nor any ``.txt`` file of the folder
-    gives as another answer (Bordes et al. 2013). Entities that were not ranked tie behind those that were, and ties
-    count as their average (Berrendorf et al. 2020, arXiv:2002.06914, "realistic rank").
-    """
-    facts = index.facts
-    assert facts is not None
-    known, rows = known_answers(folder, warn), facts.entity_rows
-    figures = {}
-    for question, found in zip(questions, ranked, strict=True):
-        others = {rows[name] for name in known.get(question.text, ()) if name in rows}
-        if facts.knows(question.text):
-            others |= set(facts.answers(facts.parse(question.text)).tolist())
-        answer = rows.get(question.answer or "")
-        place = filtered_rank(found.rows, answer, others - {answer}, len(facts.entities))
-        figures[question.id] = _figures_at(place)
-    return figures
-
-
-def filtered_rank(ranking: Rows, answer: int | None, others: set[int], entities: int) -> float:
-    """Return the rank of an answer, from 1, without the ``others``.
-
-    Args:
-        ranking: rows, best first; not every entity need be there.
-        answer: its row; None when the graph does not have it, which ranks behind all.
-        others: rows that are answers too.
-        entities: how many there are.
-    """
-    rows = [row for row in ranking.tolist() if row not in others]
-    if answer in rows:
-        return float(rows.index(answer) + 1)
-    behind = entities - len(others) - len(rows)  # all that tie for the places after the ranked ones
-    return len(rows) + (behind + 1) / 2 if answer is not None else float(len(rows) + behind + 1)
-
-
-def _figures_at(place: float) -> dict[str, float]:
-    figures = {f"hits@{k}": float(place <= k) for k in HITS}
-    figures["mrr"] = 1 / place
-    figures["mean_rank"] = place
-    figures |= {f"recall@{k}": figures[f"hits@{k}"] for k in (2, 5, 10)}  # there is one answer
-    figures["all_recall@5"] = figures["hits@5"]
-    figures["ndcg@10"] = 1 / log2(1 + place) if place <= 10 else 0.0
-    figures["failure_rate@5"] = 1 - figures["hits@5"]
-    return figures

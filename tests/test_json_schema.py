@@ -110,10 +110,12 @@ def outputs(house: Path) -> dict[str, list[dict[str, Any]]]:
     for more in ([], ["--system", "hybrid"]):
         assert main([*over, "--json", str(house / "e.json"), *more]) == 0
         measured.append(json.loads((house / "e.json").read_text()))
-    return {"index": [built], "search": searches, "evaluate": measured}
+        (house / f"{len(measured)}.json").write_bytes((house / "e.json").read_bytes())
+    compared = [printed("compare", str(house / "1.json"), str(house / "2.json"), "--resamples", "99", "--json")]
+    return {"index": [built], "search": searches, "evaluate": measured, "compare": compared}
 
 
-@pytest.mark.parametrize("command", ["search", "evaluate", "index"])
+@pytest.mark.parametrize("command", ["search", "evaluate", "index", "compare"])
 def test_what_a_command_writes_is_what_the_page_says(command: str, outputs: dict[str, list[dict[str, Any]]]) -> None:
     for output in outputs[command]:
         assert list(wrong(output, SCHEMAS[command], SCHEMAS[command])) == []
@@ -127,7 +129,7 @@ def test_the_report_of_an_index_tells_what_was_skipped(outputs: dict[str, list[d
     assert outputs["evaluate"][0]["labels_unmatched"] == ["gone.md"]
 
 
-@pytest.mark.parametrize("command", ["search", "evaluate", "index"])
+@pytest.mark.parametrize("command", ["search", "evaluate", "index", "compare"])
 def test_a_schema_notices_what_is_missing_or_of_another_kind(
     command: str, outputs: dict[str, list[dict[str, Any]]]
 ) -> None:

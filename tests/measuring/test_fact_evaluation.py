@@ -13,7 +13,7 @@ from trailhound.envs._fact_world import fact_world
 from trailhound.errors import PolicyError
 from trailhound.learning.policy._validation import reciprocal_rank
 from trailhound.learning.policy.training import network_for
-from trailhound.measuring.evaluation import filtered_rank
+from trailhound.measuring._fact_figures import filtered_rank
 from trailhound.retrievers.knowledge._facts import Facts
 
 FAMILIES = 14
