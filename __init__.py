@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .measuring.comparison import Comparison, compare
     from .measuring.evaluation import Evaluation, evaluate
     from .measuring.misses import MissReport, explain_misses
+    from .measuring.report import write_report
     from .retrievers.records import Document, Passage, Question
 
 register_environments()  # gymnasium.make knows the environment once this package is imported
@@ -36,7 +37,7 @@ __all__ = [
     "IndexSettings", "MissReport", "Passage", "Question", "Recipe", "RouterTuning", "SearchAgent", "SearchGroup",
     "SearchResult", "Step", "SyncReport", "TrailhoundError", "TrainingReport", "TrainingSource", "TuningSettings",
     "UpdateReport", "Where", "compare", "evaluate", "explain_misses", "load_recipe", "refresh_router", "train", "tune",
-    "tune_query", "tune_reranker", "tune_router",
+    "tune_query", "tune_reranker", "tune_router", "write_report",
 ]  # fmt: skip
 # Heavy libraries load with the first name that needs them: `import trailhound` stays fast.
 _HOMES = {
@@ -50,6 +51,7 @@ _HOMES = {
     "learning.router.router_tuning": "RouterTuning refresh_router tune_router",
     "learning.training_questions": "TrainingSource", "measuring.evaluation": "Evaluation evaluate",
     "measuring.comparison": "Comparison compare", "measuring.misses": "MissReport explain_misses",
+    "measuring.report": "write_report",
     "retrievers.records": "Document Passage Question",
 }  # fmt: skip
 

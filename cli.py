@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from . import __version__
-from .commands import compare, evaluate, graph, indexing, mcp, search, serve, train, tuning, updating
+from .commands import compare, evaluate, graph, indexing, mcp, report, search, serve, train, tuning, updating
 from .commands.arguments import Parser, WrongUseError
 from .errors import TrailhoundError
 from .retrievers._svg import printable
@@ -30,6 +30,7 @@ _COMMANDS = (
     tuning.add_refresh,
     evaluate.add_evaluate,
     compare.add_compare,
+    report.add_report,
     evaluate.add_explain_misses,
     graph.add_graph,
     search.add_search,

@@ -11,7 +11,7 @@ from ..retrievers.questions._label_targets import SettledLabels
 from ..retrievers.records import Question
 from ._judged import Judged, title_of
 from ._metrics import rank
-from ._result_file import Named, PathStep, QuestionResult
+from ._result_file import Found, Named, PathStep, QuestionResult
 
 _FIRST = 5
 """Places within which evidence has to stand, so as not to be missed."""
@@ -51,7 +51,7 @@ def question_results(
                 question.type,
                 mine,
                 tuple(Named(name, one.titles.get(name) or _labelled_title(index, labels, name)) for name in lost),
-                tuple(Named(name, one.titles[name]) for name in first),
+                tuple(Found(name, one.titles[name], name in wanted) for name in first),
                 tuple(_path_step(index, decision) for decision in found.decisions if decision.detail),
             )
         )

@@ -24,6 +24,15 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """One of the first five: its id, what it is called, and whether it supports the answer."""
+
+    id: str
+    title: str
+    supports: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PathStep:
     """One step of a search, as :class:`trailhound.Step` has it; ``titles`` are the first three of what it brought."""
 
@@ -51,7 +60,7 @@ class QuestionResult:
     type: str | None
     figures: dict[str, FiniteFloat]
     missed: tuple[Named, ...]
-    found: tuple[Named, ...]
+    found: tuple[Found, ...]
     path: tuple[PathStep, ...]
 
     def to_json(self) -> dict[str, Any]:

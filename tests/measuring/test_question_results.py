@@ -69,6 +69,7 @@ def test_missed_and_found_are_those_of_the_run_and_the_labels(
         assert [one.id for one in question.found] == found
         wanted = {name for name, score in labels[question.id].items() if score > 0}
         assert {one.id for one in question.missed} == wanted - set(found)
+        assert {one.id for one in question.found if one.supports} == wanted & set(found)
         assert len(question.missed) == pytest.approx(len(wanted) * (1 - question.figures["recall@5"]))
         assert all(one.title == titles[one.id] for one in (*question.found, *question.missed))
     assert any(question.missed for question in evaluation.per_question)
