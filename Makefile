@@ -47,7 +47,7 @@ lint: $(VENV)/installed-dev $(VENV)/types/trailhound
 docs: $(VENV)/installed $(VENV)/types/trailhound
 	$(INSTALL) --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
-	@echo "open build/site/index.html"
+	@echo "read it:  $(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site"
 
 dist: $(VENV)/created
 	$(INSTALL) build setuptools twine

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import shlex
 import shutil
@@ -108,7 +109,7 @@ class Reader:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = str(free.getsockname()[1])
-        command = [sys.executable, "-m", "trailhound", *arguments, "--port", self.port, "--quiet"]
+        command = ["trailhound", *arguments, "--port", self.port, "--quiet"]
         process = self.stack.enter_context(subprocess.Popen(command))
         self.stack.callback(process.terminate)
         until = monotonic() + PATIENCE
@@ -128,6 +129,17 @@ def page_of(name: str) -> Path:
 def follow(page: Path) -> None:
     with contextlib.ExitStack() as stack:
         Reader(page, stack).follow()
+
+
+@pytest.fixture(autouse=True)
+def _command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make ``trailhound`` a command for whatever a page starts: this checkout's, in this Python."""
+    command = tmp_path / "bin" / "trailhound"
+    command.parent.mkdir()
+    paths = shlex.quote(os.pathsep.join(filter(None, sys.path)))
+    command.write_text(f'#!/bin/sh\nPYTHONPATH={paths} exec {shlex.quote(sys.executable)} -m trailhound "$@"\n')
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(command.parent), prepend=os.pathsep)
 
 
 @pytest.fixture(scope="module")
