@@ -32,6 +32,19 @@ class SearchGroup:
             raise QuestionsError("a group of no agents finds nothing: give at least one")
         self.agents = dict(agents)
 
+    def __enter__(self) -> SearchGroup:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close all agents: see ``SearchAgent.close``."""
+        for agent in self.agents.values():
+            agent.close()
+
     def search(
         self,
         question: str,

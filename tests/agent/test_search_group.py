@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from trailhound import Document, Index, SearchAgent, SearchGroup, Where
-from trailhound.errors import QuestionsError
+from trailhound.errors import ClosedError, QuestionsError
 from trailhound.retrievers.protocols import Encoder
 
 TEXTS = {
@@ -73,6 +73,13 @@ def test_a_threshold_is_a_probability(group: SearchGroup, small_index: Index, tm
         with pytest.raises(QuestionsError, match="no probability"):
             agent.search("harbour", at_least=wrong)  # type: ignore[arg-type]
     assert agent.search("harbour", at_least=1.0).evidence == ()
+
+
+def test_a_closed_group_has_closed_agents(group: SearchGroup) -> None:
+    with SearchGroup({name: SearchAgent(agent.index) for name, agent in group.agents.items()}) as other:
+        assert other.search("harbour").evidence
+    with pytest.raises(ClosedError):
+        other.search("harbour")
 
 
 def test_a_group_of_nothing_is_an_error() -> None:
