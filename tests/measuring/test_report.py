@@ -279,7 +279,8 @@ def hostile_page(folder: Path, text: str) -> LexborHTMLParser:
     asked = [question(0, 1, text, confidence=0.9), question(1, 0, text, confidence=0.2)]
     file = results(folder / "r.json", asked, system=text, settings={"index": text, "questions": text})
     old = folder / "old.json"
-    old.write_text(json.dumps({"system": text, "questions": 1, f"recall {text}": 1, "settings": {"index": text}}))
+    figure = f"recall {text.replace('[', '(')}"  # a bracket holds a type, whose figures stand elsewhere
+    old.write_text(json.dumps({"system": text, "questions": 1, figure: 1, "settings": {"index": text}}))
     return page([run, file, old], folder)
 
 
