@@ -35,6 +35,7 @@ class EvidenceMaker:
         self._index, self._system, self._threads, self._compares = index, system, threads, compares
 
     def evidence(self, question: str, ranked: Ranked) -> tuple[Evidence, ...]:
+        """Return the evidence, best first; its sentences and pages are sought when they are looked at."""
         brought: dict[int, str] = {}
         for decision in ranked.decisions:
             if decision.kind != "take":
@@ -95,6 +96,7 @@ class EvidenceMaker:
         return Later(lambda: _page_of(sentence.value(), page, starts))
 
     def step(self, decision: Decision) -> Step:
+        """Return a step of the path, with what it brought or took."""
         passages = self._index.store.passages(decision.rows)
         return Step(
             decision.kind,

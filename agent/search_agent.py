@@ -253,9 +253,9 @@ class SearchAgent(OpenAgent):
         except SearchCancelledError:
             raise
         except TrailhoundError as error:
-            if not one_by_one or len(texts) < 2:
-                if not one_by_one:
-                    raise
+            if not one_by_one:
+                raise
+            if len(texts) == 1:
                 found.update(dict.fromkeys(texts, error))
             else:
                 for place in texts:

@@ -56,13 +56,13 @@ class Where:
     ) -> None:
         self.documents = None if documents is None else frozenset(_names(documents, "documents"))
         self.principals = None if principals is None else frozenset(_names(principals, "principals"))
-        self.metadata = metadata
         if metadata is not None:
             _check(metadata, 0)
         try:
             said = None if metadata is None else json.dumps(metadata, sort_keys=True, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise QuestionsError(f"the condition {metadata!r} on metadata is no JSON ({error})") from error
+        self.metadata: Mapping[str, Any] | None = None if said is None else json.loads(said)  # the caller's may change
         self._key = (self.documents, said, self.principals)
 
     def __eq__(self, other: object) -> bool:

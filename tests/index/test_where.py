@@ -113,6 +113,14 @@ def test_names_are_lists_of_texts() -> None:
             Where(documents=wrong)  # type: ignore[arg-type]
 
 
+def test_a_condition_does_not_change_with_what_it_was_made_of(described: Index) -> None:
+    """A view is kept by its condition: one that changed would show documents that were to be hidden."""
+    given: dict[str, Any] = {"lang": "en"}
+    where = Where(metadata=given)
+    given.clear()
+    assert seen(described, where) == [0, 2]
+
+
 def test_conditions_that_lie_too_deep_are_an_error() -> None:
     deep: dict[str, Any] = {"a": 1}
     for _ in range(5000):
