@@ -87,6 +87,13 @@ def count(text: str) -> int:
     return 0 if text == "0" else positive(text)
 
 
+def port_number(text: str) -> int:
+    """Read the number of a port."""
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"must be a port from 1 to 65535, not {text!r}")
+    return int(text)
+
+
 def share(text: str) -> float:
     """Read a number above 0, at most 1."""
     try:

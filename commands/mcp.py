@@ -6,7 +6,7 @@ import argparse
 from ipaddress import ip_address
 from typing import Any
 
-from .arguments import SYSTEMS, WrongUseError, add_path, command_parser, open_index
+from .arguments import SYSTEMS, WrongUseError, add_path, command_parser, open_index, port_number
 
 
 def add_mcp(subcommands: Any) -> None:
@@ -56,16 +56,16 @@ def _mcp(parsed: argparse.Namespace) -> None:
 
 def _address(text: str) -> tuple[str, int]:
     """Read an address of this machine."""
-    host, _, port = text.rpartition(":")
-    if not port.isdecimal() or not 0 < int(port) < 65536:
+    host, _, number = text.rpartition(":")
+    if not host:
         raise argparse.ArgumentTypeError(f"must be HOST:PORT, like 127.0.0.1:8009, not {text!r}")
-    host = host.strip("[]")
+    port, host = port_number(number), host.strip("[]")
     if host != "localhost" and not _is_loopback(host):
         raise argparse.ArgumentTypeError(
             f"{host!r} can be reached from other machines, and nobody would ask who calls: give 127.0.0.1, and put a"
             " proxy that checks who calls before it"
         )
-    return host, int(port)
+    return host, port
 
 
 def _is_loopback(host: str) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..errors import MissingExtraError
 from ..retrievers._svg import printable
-from .arguments import WrongUseError, add_number, add_path, command_parser
+from .arguments import WrongUseError, add_number, add_path, command_parser, port_number
 
 if TYPE_CHECKING:
     from ..serving._settings import ServerSettings
@@ -41,7 +41,7 @@ def add_serve(subcommands: Any) -> None:
     )
     add_path(parser, "index", "INDEX", "a workspace each", nargs="*")
     parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help="address to listen at (default: 127.0.0.1)")
-    add_number(parser, "--port", PORT, "port to listen at")
+    add_number(parser, "--port", PORT, "port to listen at", kind=port_number)
     add_number(parser, "--workers", 1, "processes that serve")
     add_path(parser, "--policy", "RUN", "the policy that searches (default: the one that ships)")
     about = "let a model write answers from the passages, and check what it cites (OpenAI's chat completions)"

@@ -149,6 +149,8 @@ def test_python_m_trailhound_in_a_process_of_its_own() -> None:
         (["search", "x.index"], "the following arguments are required: QUESTION"),
         (["search", "x.index", "q", "--limit", "0"], "must be a whole number from 1 on, not '0'"),
         (["train", "--index", "x", "--out", "y", "--workers", "0"], "must be a whole number from 1 on, not '0'"),
+        (["serve", "x.index", "--port", "99999"], "must be a port from 1 to 65535, not '99999'"),
+        (["mcp", "x.index", "--http", "127.0.0.1:0"], "must be a port from 1 to 65535, not '0'"),
         (["search", "x.index", "q", "--limit", "many"], "must be a whole number from 1 on, not 'many'"),
         (["search", "x.index", "q", "--json", "--context", "9"], "not allowed with argument"),
         (["search", "x.index", "q", "--system", "bm25"], "invalid choice: 'bm25'"),
