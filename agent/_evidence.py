@@ -10,7 +10,7 @@ from typing import TypeVar
 from ..envs._question_view import similarity
 from ..index.index import Index
 from ..retrievers._thread_limits import computing_on
-from ..retrievers.records import Hits, Passage, SupportingSentence
+from ..retrievers.records import Hits, Passage, SupportingSentence, Vectors
 from ._decision import Decision
 from ._fixed_systems import Ranked
 from ._later import Later
@@ -28,11 +28,10 @@ class EvidenceMaker:
         index: the opened index.
         system: that ranked.
         threads: of the CPU to seek sentences on.
-        compares: whether the search compares vectors; otherwise no encoder is loaded.
     """
 
-    def __init__(self, index: Index, system: System, threads: int, compares: bool) -> None:
-        self._index, self._system, self._threads, self._compares = index, system, threads, compares
+    def __init__(self, index: Index, system: System, threads: int) -> None:
+        self._index, self._system, self._threads = index, system, threads
 
     def evidence(self, question: str, ranked: Ranked) -> tuple[Evidence, ...]:
         """Return the evidence, best first; its sentences and pages are sought when they are looked at."""
@@ -45,7 +44,7 @@ class EvidenceMaker:
         elsewhere = "listed below what came into view" if listed else "everything was asked"
         rows = ranked.rows.tolist()
         passages = self._index.store.passages(rows)
-        sentences = self._sentences(question, passages)
+        sentences = self._sentences(question, ranked.vector, passages)
         by_words = {} if ranked.by_words is None else _scores_by_row(ranked.by_words)
         unknown: list[float | None] = [None] * len(rows)
         probable = unknown if ranked.probabilities is None else ranked.probabilities.tolist()
@@ -70,7 +69,9 @@ class EvidenceMaker:
             )
         )
 
-    def _sentences(self, question: str, passages: Sequence[Passage]) -> list[Later[SupportingSentence | None]]:
+    def _sentences(
+        self, question: str, vector: Vectors | None, passages: Sequence[Passage]
+    ) -> list[Later[SupportingSentence | None]]:
         """Return the sentence of every passage that supports the question best, all sought with the first."""
         system = self._system
         found: Later[Sequence[SupportingSentence | None]]
@@ -79,7 +80,7 @@ class EvidenceMaker:
         elif self._index.facts is not None:
             found = Later(lambda: [None] * len(passages))
         else:
-            sentences = SupportingSentences(self._index, question, self._index.encoder if self._compares else None)
+            sentences = SupportingSentences(self._index, question, vector)
             found = Later(lambda: self._limited(lambda: sentences.best(passages)))
         return [Later(partial(_one_of, found, place)) for place in range(len(passages))]
 

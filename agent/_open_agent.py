@@ -54,7 +54,7 @@ class OpenAgent:
         self._arguments: dict[str, Any] = dict(zip(names, absolute, strict=True))
         self._arguments |= {"system": system, "answer_with": answer_with, "threads": threads}
         self.answered_by = self._system.name
-        self._made = EvidenceMaker(self.index, self._system, threads, compares=system != "lexical")
+        self._made = EvidenceMaker(self.index, self._system, threads)
         self._over_facts = self.index.facts is not None
         self._reader = Later(self._load_reader)
         self._writer = None

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..index.index import Index
-from ..retrievers.protocols import Encoder, query_vectors
-from ..retrievers.records import Passage, SupportingSentence
+from ..retrievers.protocols import Encoder
+from ..retrievers.records import Passage, SupportingSentence, Vectors
 from ..retrievers.words._terms import among, term_hashes
 
 COMPARED = 3
@@ -24,12 +24,12 @@ class SupportingSentences:
     Args:
         index: that was searched; it may be closed before the sentences are sought.
         question: as it is read.
-        encoder: compares sentences too; None for a search that loads none.
+        vector: of the question, float32 [d]: sentences are compared with it too; None for a search that has none.
     """
 
-    def __init__(self, index: Index, question: str, encoder: Encoder | None) -> None:
-        self._encoder = encoder
-        self._question = question
+    def __init__(self, index: Index, question: str, vector: Vectors | None) -> None:
+        self._encoder: Encoder | None = None if vector is None else index.encoder
+        self._vector = vector
         self._terms = term_hashes(question)
         idf = index.terms.idf(self._terms)
         self._weights = idf / max(float(idf.sum()), 1e-9)
@@ -39,17 +39,15 @@ class SupportingSentences:
 
         A sentence scores the share of the question's terms, weighed by their idf, that it has, 0 to 1. In the first
         ``COMPARED`` passages the cosine of the sentence with the question is added, so that these rank before the
-        rest; not without an encoder.
+        rest; not without a vector.
         """
         found = [_scored(passage, self._terms, self._weights) for passage in passages]
         compared = [sorted(mine, key=lambda one: -one.score)[:CANDIDATES] for mine in found[:COMPARED]]
         texts = [
             passage.text[one.start : one.end] for passage, mine in zip(passages, compared, strict=False) for one in mine
         ]
-        if texts and self._encoder is not None:
-            asked = query_vectors(self._encoder, [self._question])[0]
-            encoded = self._encoder.encode(texts)
-            cosines = iter([float(vector @ asked) for vector in encoded])
+        if texts and self._encoder is not None and self._vector is not None:
+            cosines = iter((self._encoder.encode(texts) @ self._vector).tolist())
             found[:COMPARED] = [[_raised(one, next(cosines)) for one in mine] for mine in compared]
         return [max(mine, key=lambda one: one.score, default=None) for mine in found]
 

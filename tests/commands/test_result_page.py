@@ -178,7 +178,9 @@ def test_the_best_sentence_shares_words_with_the_question(tmp_path: Path, hashin
     passages = list(index.store)
     assert SupportingSentences(index, "What fare do dogs pay?", None).best(passages)[0] is not None
     assert SupportingSentences(index, "What fare do dogs pay?", None).best(passages)[0] is not None
-    found = SupportingSentences(index, "What fare do dogs pay?", hashing_encoder).best(passages)
+    found = SupportingSentences(index, "What fare do dogs pay?", index.query("What fare do dogs pay?").vector).best(
+        passages
+    )
     assert all(sentence is not None for sentence in found)
     chosen = [one.text[s.start : s.end] for one, s in zip(passages, found, strict=True) if s is not None]
     assert chosen == ["Dogs pay half of the fare.", "Dogs bark there."]
