@@ -14,10 +14,8 @@ from ..retrievers._store import EvidenceStore, Origin
 from ..retrievers.records import Document, Hits, Passage, Query, Rows, Vectors
 from ..retrievers.vectors._dense import DenseIndex
 from ..retrievers.vectors._late_interaction import PieceIndex
+from ..retrievers.words._lexical import DELETED_SPARE
 from ..retrievers.words._terms import TermHashes, TermIndex
-
-_MORE = 16
-"""Passages beyond those wanted that are asked for at first where some are deleted."""
 
 _FEW_LEFT, _COMPARED = 1 / 16, 20_000
 """Share and number of a segment's vectors up to which those that are not deleted are all compared with a query's."""
@@ -284,12 +282,14 @@ class SegmentedDense:
     Args:
         parts: of each segment.
         alive: bool [N], which rows are not deleted.
+        spare: passages beyond those wanted that are asked for at first where some are deleted.
     """
 
     name = "dense"
 
-    def __init__(self, parts: Sequence[DenseIndex], alive: NDArray[np.bool_]) -> None:
+    def __init__(self, parts: Sequence[DenseIndex], alive: NDArray[np.bool_], spare: int = DELETED_SPARE) -> None:
         self._parts = parts
+        self._spare = spare
         self._offsets = np.cumsum([0, *map(len, parts)])
         self._alive = alive
         self._whole = [bool(alive[a:b].all()) for a, b in zip(self._offsets, self._offsets[1:], strict=False)]
@@ -327,7 +327,7 @@ class SegmentedDense:
             lambda wanted, part=part, few=few: part.search(query, wanted) if few is None else part.among(query, few)
             for part, few in zip(self._parts, self._few, strict=True)
         ]
-        return _best(searches, self._offsets, self._alive, self._whole, limit)
+        return _best(searches, self._offsets, self._alive, self._whole, limit, self._spare)
 
     @cached_property
     def _few(self) -> list[Rows | None]:
@@ -371,24 +371,25 @@ def _best(
     alive: NDArray[np.bool_],
     whole: Sequence[bool],
     limit: int,
+    spare: int,
 ) -> Hits:
     """Return the best living passages of several sub-indexes, best first, ties by row."""
     found = []
     for number, search in enumerate(searches):
         first, last = int(offsets[number]), int(offsets[number + 1])
-        found.append(_living(search, limit, first, alive[first:last], whole[number]))
+        wanted = limit if whole[number] else limit + spare
+        found.append(_living(search, limit, wanted, first, alive[first:last]))
     rows = np.concatenate([hits.rows for hits in found])
     scores = np.concatenate([hits.scores for hits in found])
     order = np.lexsort((rows, -scores))[: max(limit, 0)]
     return Hits(rows[order], scores[order])
 
 
-def _living(search: Callable[[int], Hits], limit: int, first: int, alive: NDArray[np.bool_], whole: bool) -> Hits:
+def _living(search: Callable[[int], Hits], limit: int, wanted: int, first: int, alive: NDArray[np.bool_]) -> Hits:
     """Return the best living passages of one sub-index; it is asked for more until they suffice."""
-    wanted = limit if whole else limit + _MORE
     while True:
         hits = search(min(wanted, len(alive)))
         kept = alive[hits.rows]
-        if whole or int(kept.sum()) >= limit or wanted >= len(alive) or len(hits) < wanted:
+        if int(kept.sum()) >= limit or wanted >= len(alive) or len(hits) < wanted:
             return Hits(hits.rows[kept][:limit] + first, hits.scores[kept][:limit])
         wanted *= 4

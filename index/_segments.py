@@ -26,7 +26,7 @@ from ..retrievers.vectors._dense import KINDS, DenseIndex
 from ..retrievers.vectors._encoder import PROJECTION
 from ..retrievers.vectors._late_interaction import CODES, PIECES, PieceIndex
 from ..retrievers.vectors._vector_cache import DENSE
-from ..retrievers.words._lexical import LexicalIndex
+from ..retrievers.words._lexical import DELETED_SPARE, LexicalIndex
 from ..retrievers.words._links_folder import LinksFolder
 from ..retrievers.words._terms import TermIndex
 from ..retrievers.words._titles import EntityIndex, TitleMatcher
@@ -39,6 +39,10 @@ TERMS = "terms.safetensors"
 GRAPH = "graph"
 FACTS = "facts"
 LINES = "lines.json"
+
+_HIDDEN_SPARE = 1000
+"""Passages beyond those wanted that are asked for at first where some are hidden from whoever asks. Asking again takes
+longer, and would tell that so many hidden ones fit."""
 
 
 @dataclass(frozen=True)
@@ -249,7 +253,7 @@ def parts_of(
     deleted: Sequence[NDArray[np.bool_]],
     links: LinksFolder,
     before: Parts | None = None,
-    exact: bool = False,
+    hidden: bool = False,
 ) -> Parts:
     """Return the parts of a state of an index.
 
@@ -258,14 +262,16 @@ def parts_of(
         deleted: for each which of its documents are deleted.
         links: folder in which the files of several lexical indexes are linked.
         before: the state before, of which the lexical index is reused where it is the same.
-        exact: what is deleted does not count in the frequencies of terms: see :class:`SegmentedTerms`.
+        hidden: what is deleted is there for others: it does not count in the frequencies of terms (see
+            :class:`SegmentedTerms`), and a search takes as long whether or not some of it fits.
     """
     base = base_of(segments)
     with_passages = [(place, one.passages) for place, one in enumerate(segments) if one.passages is not None]
     full = [passages for _, passages in with_passages]
     alive = np.concatenate([~deleted[place][passages.document_numbers] for place, passages in with_passages])
     whole = len(segments) == 1 and not bool(deleted[0].any())
-    lexical = _lexical_of([passages.lexical for passages in full], alive, links, before)
+    spare = _HIDDEN_SPARE if hidden else DELETED_SPARE
+    lexical = _lexical_of([passages.lexical for passages in full], alive, links, before, spare)
     common = (tuple(segments), tuple(deleted), alive)
     if whole:
         only = segments[0]
@@ -291,9 +297,9 @@ def parts_of(
         *common,
         SegmentedStore(stores, alive, (title_of, document_of)),
         lexical,
-        SegmentedDense([passages.dense for passages in full], alive),
+        SegmentedDense([passages.dense for passages in full], alive, spare),
         EntityIndex((), None, titles, lexical),
-        SegmentedTerms([passages.terms for passages in full], alive, exact),
+        SegmentedTerms([passages.terms for passages in full], alive, hidden),
         titles,
         SegmentedGraph([segment.graph for segment in segments], alive),
         SegmentedPieces(pieces) if pieces else None,
@@ -312,15 +318,15 @@ def visible_parts(parts: Parts, where: Where, links: LinksFolder) -> Parts:
     for segment, gone in zip(parts.segments, parts.deleted, strict=True):
         about = segment.about_documents
         hidden.append(gone if about is None else gone | ~where.seen(about))
-    return parts_of(parts.segments, hidden, links, parts, exact=True)
+    return parts_of(parts.segments, hidden, links, parts, hidden=True)
 
 
 def _lexical_of(
-    folders: list[Path], alive: NDArray[np.bool_], links: LinksFolder, before: Parts | None
+    folders: list[Path], alive: NDArray[np.bool_], links: LinksFolder, before: Parts | None, spare: int
 ) -> LexicalIndex:
     """Return the lexical index over these folders, that of the state before where it has the same."""
     if before is not None and [p.passages.lexical for p in before.segments if p.passages is not None] == folders:
-        lexical = before.lexical.without(alive)
+        lexical = before.lexical.without(alive, spare)
     else:
         lexical = LexicalIndex(folders, alive, None if len(folders) == 1 else links)
     if len(lexical) != len(alive):

@@ -47,7 +47,7 @@ _SMALL_HEAP = 15_000_000
 _FEW = 1000
 """Passages that are written in RAM and then copied, because tantivy waits for the disk after every file."""
 _FIRST_ASKED = 100
-_MORE = 16
+DELETED_SPARE = 16
 """Passages beyond those wanted that are asked for at first where some are deleted."""
 
 _FEW_LEFT, _LISTED = 1 / 16, 50_000
@@ -105,6 +105,7 @@ class LexicalIndex:
         self._offsets = np.repeat(np.cumsum([0, *sizes[:-1]]), [len(meta["segments"]) for meta in metas])
         self._alive = alive
         self._dead = 0 if alive is None else int(len(alive) - alive.sum())
+        self._spare = DELETED_SPARE
 
     @classmethod
     def build(
@@ -138,9 +139,15 @@ class LexicalIndex:
         """Return the number of rows, deleted ones among them."""
         return int(self.searcher.num_docs)
 
-    def without(self, alive: NDArray[np.bool_]) -> LexicalIndex:
-        """Return the same index with other passages deleted: those that are false in ``alive``, bool [N]."""
+    def without(self, alive: NDArray[np.bool_], spare: int = DELETED_SPARE) -> LexicalIndex:
+        """Return the same index with other passages deleted.
+
+        Args:
+            alive: bool [N], false for deleted passages.
+            spare: passages beyond those wanted that are asked for at first.
+        """
         found = copy(self)
+        found._spare = spare
         found._alive = alive
         found._dead = int(len(alive) - alive.sum())
         found.__dict__.pop("_among", None)  # of the passages that were left before
@@ -168,7 +175,7 @@ class LexicalIndex:
         parsed = None if limit < 1 else self._parsed(query.text)
         if parsed is None:
             return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
-        wanted = limit + min(self._dead, _MORE)
+        wanted = limit + min(self._dead, self._spare)
         if self._among is not None:
             import tantivy
 

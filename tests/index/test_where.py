@@ -232,6 +232,34 @@ def test_conditions_hold_over_additions_and_deletions(hashing_encoder: Encoder, 
     }
 
 
+class Counted:
+    """Counts the searches of tantivy's searcher."""
+
+    def __init__(self, searcher: Any) -> None:
+        self._searcher = searcher
+        self.searches = 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.searches += name == "search"
+        return getattr(self._searcher, name)
+
+
+def test_no_sub_index_is_asked_again_because_hidden_documents_fit(hashing_encoder: Encoder, tmp_path: Path) -> None:
+    """Asking again would tell by the time of a search that they do."""
+    secret = [Document(f"s{k}", "", "The zirkel is kept here.", metadata={"access": ["staff"]}) for k in range(100)]
+    public = [Document(f"p{k}", "", f"The harbour has a ferry, number {k}.") for k in range(100)]
+    index = Index.build([*secret, *public], tmp_path / "x.index", encoder=hashing_encoder)
+    searches = []
+    with index.snapshot(Where(principals=["public"])):
+        for question in ("harbour zirkel", "harbour nowhere"):
+            with pytest.MonkeyPatch.context() as patch:
+                counted = Counted(index.lexical.searcher)
+                patch.setattr(index.lexical, "searcher", counted)
+                assert len(index.lexical.search(Query(question), 10)) == 10
+            searches.append(counted.searches)
+    assert searches == [1, 1]
+
+
 def test_outside_of_the_snapshot_all_is_seen(described: Index) -> None:
     with described.snapshot(Where(["d1"])):
         assert len(described) == 1
