@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..compiling._front_matter import front_matter_settings
 from ..compiling._markdown import document_title
 from ._encodings import decode_text
 from ._read_text import ReadText
@@ -24,5 +25,11 @@ def read_markdown(data: bytes, path: Path) -> ReadText:
     """Read a file of Markdown; raises as :func:`read_plain`."""
     decoded = decode_text(data, path)
     title = document_title(decoded.text)
-    notes = tuple(filter(None, (decoded.note,)))
-    return ReadText(title, decoded.text, "markdown", first_line=1, notes=notes, encoding=decoded.encoding)
+    settings, unread = {}, ""
+    try:
+        settings = front_matter_settings(decoded.text)
+    except ValueError as error:
+        unread = f"the front matter is text alone, no metadata: {error}"
+    notes = tuple(filter(None, (decoded.note, unread)))
+    encoding = decoded.encoding
+    return ReadText(title, decoded.text, first_line=1, notes=notes, encoding=encoding, metadata=settings)

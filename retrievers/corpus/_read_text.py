@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from ..records import Markup
 
@@ -21,6 +23,7 @@ class ReadText:
         encoding: that was found for a file that is not UTF-8.
         left_out: how many parts were left out on purpose, by kind: ("parts of pages: navigation", 3).
         repeated: places ``[start, end)`` in ``text`` of what is page furniture if other pages of a site have it too.
+        metadata: what the file says of itself, JSON values.
     """
 
     title: str
@@ -32,3 +35,4 @@ class ReadText:
     encoding: str | None = None
     left_out: tuple[tuple[str, int], ...] = ()
     repeated: tuple[tuple[int, int], ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...errors import CorpusError, TrailhoundError
-from ..records import FILE_HASH, Document
+from ..records import FILE_HASH, OF_DOCUMENTS, Document
 from ._json_records import read_file
 from ._known_files import KnownFiles, hash_of
 from ._listing import CorpusFile
@@ -50,6 +50,8 @@ def read_text_file(
         report.left_out["empty"] += 1
         complaints.add("skipped an empty document", place)
         return None
+    said = complaints.normalised_json(dict(read.metadata), place)
+    metadata = {name: value for name, value in said.items() if name not in OF_DOCUMENTS} | metadata
     if page_starts:
         metadata["page_starts"] = page_starts
     if read.first_line is not None:
