@@ -7,7 +7,7 @@ import re
 import tomllib
 from datetime import date, time
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any
 
 _FENCE = re.compile(r"(---|\+\+\+)[ \t]*\n")
 _YAML_END = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
@@ -98,13 +98,12 @@ def _yaml_loader() -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
-
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.events.AliasEvent):
                 raise yaml.YAMLError("a value that stands elsewhere is not read")
             return super().compose_node(parent, index)
 
+    Loader.yaml_implicit_resolvers = {}
     for kind, (pattern, first) in _YAML_VALUES.items():
         Loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(pattern), first)
     return Loader
