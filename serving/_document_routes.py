@@ -43,7 +43,8 @@ _ADDED: dict[str, Any] = {
                     "type": "array",
                     "items": {"$ref": "#/components/schemas/DocumentBody"},
                     "minItems": 1,
-                }
+                },
+                "example": [{"id": "fares", "title": "Fares", "text": "Dogs pay half of the fare."}],
             },
             "multipart/form-data": {"schema": _FORM},
         },
