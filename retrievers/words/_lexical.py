@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from functools import cached_property
-from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +19,20 @@ from .._atomic_file import storing
 from .._forks import Uncut
 from ..protocols import Progress
 from ..records import Hits, Query, Rows
-from ._analyser import FUNCTION_WORDS, STOP_WORDS, Identifier, identifiers, terms, words
+from ._analyser import FUNCTION_WORDS, STOP_WORDS, Identifier, terms, words
+from ._asked_words import AskedWord, asked_words
 from ._links_folder import LinksFolder
+from ._word_statistics import CorpusSize, WordStatistics, size_of, write_filler
 
 MOST_IDENTIFIED = 5
 """Passages that an identifier may stand in to be the name of each."""
 
-_WEIGHTS = {"both": 1.0, "title": 0.5}
-"""What the words of a question weigh in a field."""
-
-_IDENTIFIER_WEIGHT = 1.0
-"""What an identifier as a whole weighs beside that."""
-
-_WORD_AS_FORM = 0.1
-"""What a word of letters alone weighs among the forms of a passage: it may be written in two words there."""
+WEIGHED = ("both", "title", "forms", "common")
+"""Fields that a question's words are looked up in, with scores."""
 
 _LEFT_OUT: Mapping[str, frozenset[str]] = {"title": FUNCTION_WORDS, "text": STOP_WORDS, "both": FUNCTION_WORDS}
 """Words that a field does not have."""
 
-_FORM_WEIGHT = 0.5
-"""What other forms of a question's words weigh, among the forms of a passage and among its words."""
 _HEAP = 512_000_000
 """Bytes that the writer may fill before it must begin another segment; touched only as far as they are needed."""
 _SMALL_HEAP = 15_000_000
@@ -102,6 +94,8 @@ class LexicalIndex:
         if _schema().build() != self.opened.schema:
             raise DamagedIndexError(f"{folders[-1]} has another schema than this version writes: build the index again")
         sizes = [sum(segment["max_doc"] for segment in meta["segments"]) for meta in metas]
+        self._folders = tuple(folders)
+        self._rows_here = sum(map(int, sizes))
         self._offsets = np.repeat(np.cumsum([0, *sizes[:-1]]), [len(meta["segments"]) for meta in metas])
         self._alive = alive
         self._dead = 0 if alive is None else int(len(alive) - alive.sum())
@@ -137,7 +131,7 @@ class LexicalIndex:
 
     def __len__(self) -> int:
         """Return the number of rows, deleted ones among them."""
-        return int(self.searcher.num_docs)
+        return self._rows_here
 
     def without(self, alive: NDArray[np.bool_], spare: int = DELETED_SPARE) -> LexicalIndex:
         """Return the same index with other passages deleted.
@@ -152,6 +146,26 @@ class LexicalIndex:
         found._dead = int(len(alive) - alive.sum())
         found.__dict__.pop("_among", None)  # of the passages that were left before
         return found
+
+    def size(self) -> CorpusSize:
+        """Return the passages, deleted ones among them, and how many words every weighed field has."""
+        return size_of(self.opened, self.searcher, WEIGHED)
+
+    def within(self, corpus: CorpusSize) -> LexicalIndex:
+        """Return the same index with the mean lengths of the larger corpus that it is a part of.
+
+        tantivy takes them from all its documents. So some are added that no question finds, in a folder that passes.
+        """
+        missing = self.size().missing_in(corpus)
+        if not missing.passages:
+            return self
+        scratch = LinksFolder()
+        with scratch.opened() as folder:
+            with storing(folder):
+                write_filler(folder, _schema().build(), missing)
+            found = LexicalIndex([*self._folders, folder])
+        found._rows_here = len(self)
+        return found if self._alive is None else found.without(self._alive, self._spare)
 
     @cached_property
     def _among(self) -> Any:
@@ -169,10 +183,13 @@ class LexicalIndex:
         listed = tantivy.Query.term_set_query(self.opened.schema, "row", local.tolist())
         return tantivy.Query.const_score_query(listed, 0.0)
 
-    def search(self, query: Query, limit: int) -> Hits:
-        """Return at most ``limit`` passages that share a word with the query's text, best first, ties by row."""
+    def search(self, query: Query, limit: int, statistics: WordStatistics | None = None) -> Hits:
+        """Return at most ``limit`` passages that share a word with the query's text, best first, ties by row.
+
+        With ``statistics`` words weigh as in these, of a larger corpus; lengths count as :meth:`within` says.
+        """
         limit = min(limit, len(self) - self._dead)  # tantivy sets aside memory for as many as it is asked for
-        parsed = None if limit < 1 else self._parsed(query.text)
+        parsed = None if limit < 1 else self._parsed(query.text, statistics)
         if parsed is None:
             return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
         wanted = limit + min(self._dead, self._spare)
@@ -193,30 +210,20 @@ class LexicalIndex:
         order = np.lexsort((rows, -scores))[:limit]
         return Hits(rows[order], scores[order])
 
-    def _parsed(self, text: str) -> Any:
+    def _parsed(self, text: str, statistics: WordStatistics | None) -> Any:
         """Return tantivy's query for a question; None where it has no word."""
         import tantivy
 
-        found, forms = terms(text)
-        counts = Counter(word for word in found if word not in STOP_WORDS)
-        weights = dict(_WEIGHTS)
-        if not counts and not forms:
-            counts, weights = Counter(found), {"both": 1.0, "common": 1.0}
-        clauses = []
-        for word, count in counts.items():
-            as_form = _WORD_AS_FORM if word.isalpha() else _FORM_WEIGHT
-            for field, weight in (*weights.items(), ("forms", as_form)):
-                clauses.append(self._clause(field, word, weight * sqrt(count)))
-        for form, count in Counter(forms).items():
-            weight = _FORM_WEIGHT * sqrt(count)
-            clauses.append(self._clause("forms", form, weight))
-            clauses += [self._clause(field, form, weight * share) for field, share in _WEIGHTS.items()]
-        clauses += [self._clause("forms", one.terms[0], _IDENTIFIER_WEIGHT) for one in identifiers(text)]
+        clauses = [self._clause(one, statistics) for one in asked_words(text)]
         return tantivy.Query.boolean_query([(tantivy.Occur.Should, clause) for clause in clauses]) if clauses else None
 
-    def _clause(self, field: str, term: str, weight: float) -> Any:
+    def _clause(self, asked: AskedWord, statistics: WordStatistics | None) -> Any:
         import tantivy
 
+        field, term, weight = asked.field, asked.term, asked.weight
+        if statistics is not None:
+            here = int(self.searcher.num_docs), int(self.searcher.doc_freq(field, term))
+            weight *= statistics.share_of_idf(field, term, *here)
         query = tantivy.Query.term_query(self.opened.schema, field, term)
         return query if weight == 1 else tantivy.Query.boost_query(query, weight)
 
