@@ -2,6 +2,7 @@
 # make test    environment, installation, lint, types and every test
 # make test-browser   the page in a real browser; installs Debian's chromium where it is missing, as root
 # make test-adapters  every adapter against the framework it is for, which installs them all
+# make test-scale  sharded indexes on a Ray cluster of this machine, which installs Ray
 # make cover   every test again, measuring coverage, which takes most of the time twice
 # make lint    ruff and mypy alone
 # make docs    the documentation as a site, in build/site
@@ -19,7 +20,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test test-adapters test-browser cover lint docs dist bench clean
+.PHONY: demo test test-adapters test-browser test-scale cover lint docs dist bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/trailhound demo
@@ -35,6 +36,10 @@ test-browser: $(VENV)/installed-dev
 
 test-adapters: $(VENV)/installed-adapters
 	$(BIN)/python -m pytest tests/adapters
+
+test-scale: $(VENV)/installed-dev
+	$(INSTALL) --editable '.[dev,scale]'
+	$(BIN)/python -m pytest tests/sharding
 
 cover: $(VENV)/installed-dev
 	$(BIN)/python -m pytest $(PYTEST) --cov --cov-report=term --cov-fail-under=90

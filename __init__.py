@@ -29,21 +29,23 @@ if TYPE_CHECKING:
     from .measuring.misses import MissReport, explain_misses
     from .measuring.report import write_report
     from .retrievers.records import Document, Passage, Question
+    from .sharding.sharded_index import ShardedIndex
+    from .sharding.sharded_result import ShardedPassage, ShardedResult
 
 register_environments()  # gymnasium.make knows the environment once this package is imported
 __version__ = "0.1.0"
 __all__ = [
     "Comparison", "Document", "DownstreamSettings", "EnvironmentSettings", "Evaluation", "Evidence", "Index",
     "IndexSettings", "MissReport", "Passage", "Question", "Recipe", "RouterTuning", "SearchAgent", "SearchGroup",
-    "SearchResult", "Step", "SyncReport", "TrailhoundError", "TrainingReport", "TrainingSource", "TuningSettings",
-    "UpdateReport", "Where", "compare", "evaluate", "explain_misses", "load_recipe", "refresh_router", "train", "tune",
-    "tune_query", "tune_reranker", "tune_router", "write_report",
+    "SearchResult", "ShardedIndex", "ShardedPassage", "ShardedResult", "Step", "SyncReport", "TrailhoundError",
+    "TrainingReport", "TrainingSource", "TuningSettings", "UpdateReport", "Where", "compare", "evaluate",
+    "explain_misses", "load_recipe", "refresh_router", "train", "tune", "tune_query", "tune_reranker", "tune_router",
+    "write_report",
 ]  # fmt: skip
 # Heavy libraries load with the first name that needs them: `import trailhound` stays fast.
 _HOMES = {
-    "agent.search_agent": "SearchAgent", "agent.search_group": "SearchGroup",
-    "agent.search_result": "Evidence SearchResult Step",
-    "envs.settings": "EnvironmentSettings", "errors": "TrailhoundError", "index.index": "Index",
+    "agent.search_agent": "SearchAgent", "agent.search_group": "SearchGroup", "envs.settings": "EnvironmentSettings",
+    "agent.search_result": "Evidence SearchResult Step", "errors": "TrailhoundError", "index.index": "Index",
     "index.settings": "IndexSettings", "index.updates": "SyncReport UpdateReport", "index.where": "Where",
     "learning.policy.recipe": "Recipe load_recipe", "learning.policy.training": "TrainingReport train",
     "learning.queries.hop_encoder": "TuningSettings tune", "learning.reranker": "tune_reranker",
@@ -51,8 +53,8 @@ _HOMES = {
     "learning.router.router_tuning": "RouterTuning refresh_router tune_router",
     "learning.training_questions": "TrainingSource", "measuring.evaluation": "Evaluation evaluate",
     "measuring.comparison": "Comparison compare", "measuring.misses": "MissReport explain_misses",
-    "measuring.report": "write_report",
-    "retrievers.records": "Document Passage Question",
+    "measuring.report": "write_report", "retrievers.records": "Document Passage Question",
+    "sharding.sharded_index": "ShardedIndex", "sharding.sharded_result": "ShardedPassage ShardedResult",
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@
     ├── MaskingError       what is to be masked cannot be: an unknown kind, a pattern that is none
     ├── PolicyError        a policy folder is missing, damaged, or does not fit
     ├── RouterError        a router folder is missing, damaged, or does not fit the index
+    ├── ShardError         a shard of a sharded index cannot be reached
     ├── RecipeError        a training recipe has an unknown or impossible setting
     ├── CollapseError      a training was stopped because its vectors collapse (names measure, value and limit)
     ├── SearchCancelledError   whoever asked a search has cancelled it
@@ -97,6 +98,10 @@ class PolicyError(TrailhoundError):
 
 class RouterError(TrailhoundError):
     """A router folder is missing, damaged, or does not fit the index."""
+
+
+class ShardError(TrailhoundError):
+    """A shard of a sharded index cannot be reached."""
 
 
 class RecipeError(TrailhoundError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..console import ProgressBar, print_rows
 from .arguments import (
+    WrongUseError,
     add_lock_timeout,
     add_mask_patterns,
     add_path,
@@ -18,6 +19,7 @@ from .arguments import (
     mask_patterns,
     positive,
 )
+from .sharded import add_sharding, build_shards
 
 if TYPE_CHECKING:
     from ..index.index import Index
@@ -38,6 +40,7 @@ def add_index(subcommands: Any) -> None:
         "  trailhound index my-docs/ --out d.index --chunk-tokens 100 --context corpus\n"
         "  trailhound index corpus.jsonl --out c.index --dense opq --late-interaction off\n"
         "  trailhound index data/kg/umls --out umls.index\n"
+        "  trailhound index corpus.jsonl --out c.shards --shards 8 --ray auto\n"
         "  trailhound index my-docs/ --out my-docs.index --strict\n"
         "A file that cannot be read is skipped; the table at the end and --json say why.",
     )
@@ -60,6 +63,7 @@ def add_index(subcommands: Any) -> None:
         " of its subject (corpus); default: none",
     )
     _add_masking(parser)
+    add_sharding(parser)
     about = "stop at the first file or record that cannot be read, instead of skipping it; an old index stays"
     parser.add_argument("--strict", action="store_true", help=about)
     about = "print what was made, skipped and left out as JSON"
@@ -127,6 +131,11 @@ def _index(parsed: argparse.Namespace) -> None:
     chosen: dict[str, Any] = {name: getattr(parsed, name) for name in names}
     chosen["late_interaction"] = parsed.late_interaction == "on"
     settings = IndexSettings(mask=tuple(parsed.mask), **chosen)
+    if parsed.shards is not None:
+        build_shards(parsed, settings, patterns)
+        return
+    if parsed.ray is not None:
+        raise WrongUseError("--ray builds shards: give --shards as well")
     started = perf_counter()
     with ProgressBar(parsed.quiet) as bar, going_on(parsed.out):
         index = Index.build(

@@ -19,6 +19,7 @@ from .arguments import (
     positive,
     set_threads,
 )
+from .sharded import add_ray, search_shards
 
 
 def add_search(subcommands: Any) -> None:
@@ -49,6 +50,7 @@ def add_search(subcommands: Any) -> None:
     form.add_argument("--context", type=positive, metavar="TOKENS", help="print a prompt context only")
     parser.add_argument("--path", action="store_true", help="show every step of the search, and why it was done")
     add_path(parser, "--picture", "FILE.svg", "draw the path as a picture")
+    add_ray(parser, "search the shards of a sharded index as actors of the Ray cluster at ADDRESS, or auto, or local")
 
 
 def _search(parsed: argparse.Namespace) -> None:
@@ -56,8 +58,14 @@ def _search(parsed: argparse.Namespace) -> None:
     from ..agent.search_agent import SearchAgent
     from ..retrievers._atomic_file import storing
     from ..retrievers._svg import printable, printable_json, printable_lines
+    from ..sharding._building import is_sharded
     from .result_page import print_result
 
+    if is_sharded(parsed.index):
+        search_shards(parsed)
+        return
+    if parsed.ray is not None:
+        raise WrongUseError(f"--ray searches a sharded index, and {parsed.index} is none: leave it out")
     threads = parsed.threads or 1
     index = open_index(parsed.index, threads, parsed.router, parsed.shard_mass)
     if parsed.explain_router:

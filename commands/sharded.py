@@ -1,0 +1,92 @@
+"""What ``index --shards`` makes, and what ``search`` finds in it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from ..console import ProgressBar
+from .arguments import WrongUseError, positive
+
+if TYPE_CHECKING:
+    from ..index.settings import IndexSettings
+
+_ONE_INDEX = ("policy", "reranker", "query_encoder", "answer_with", "router", "picture", "context")
+"""Options of ``search`` that a sharded index has no use for."""
+
+
+def add_sharding(parser: argparse.ArgumentParser) -> None:
+    """Add how a corpus is indexed in parts."""
+    about = "index the corpus in so many parts, each an index of its own, which are searched as one"
+    parser.add_argument("--shards", type=positive, metavar="N", help=about)
+    add_ray(parser, "with --shards: build each as a task of the Ray cluster at ADDRESS, or auto, or local")
+
+
+def add_ray(parser: argparse.ArgumentParser, about: str) -> None:
+    """Add the address of a Ray cluster."""
+    parser.add_argument("--ray", metavar="ADDRESS", help=about)
+
+
+def build_shards(parsed: argparse.Namespace, settings: IndexSettings, patterns: Mapping[str, str]) -> None:
+    """Build a sharded index and print its size."""
+    from ..retrievers._svg import printable, printable_json
+    from ..sharding.sharded_index import ShardedIndex
+
+    started = perf_counter()
+    on_ray = _connected(parsed.ray)
+    with ProgressBar(parsed.quiet) as bar:
+        index = ShardedIndex.build(
+            parsed.corpus,
+            parsed.out,
+            parsed.shards,
+            settings=settings,
+            threads=parsed.threads,
+            warn=bar.warn,
+            progress=bar.report,
+            mask_patterns=patterns,
+            strict=parsed.strict,
+            on_ray=on_ray,
+        )
+    figures: dict[str, Any] = {"index": str(parsed.out), "shards": len(index.shards)}
+    figures |= {"documents": index.about.documents, "passages": len(index)}
+    index.close()
+    if parsed.json:
+        print(printable_json({**figures, "seconds": round(perf_counter() - started, 3)}))
+    else:
+        sizes = ", ".join(f"{figures[name]:,} {name}" for name in ("shards", "documents", "passages"))
+        print(printable(f"{parsed.out}: {sizes}"))
+
+
+def search_shards(parsed: argparse.Namespace) -> None:
+    """Search a sharded index and print what was found."""
+    from ..retrievers._svg import printable, printable_json
+    from ..sharding.sharded_index import ShardedIndex
+
+    given = [f"--{name.replace('_', '-')}" for name in _ONE_INDEX if getattr(parsed, name) is not None]
+    if given or parsed.explain_router or parsed.path:
+        named = ", ".join(given) or "--path and --explain-router"
+        raise WrongUseError(f"{parsed.index} is a sharded index, which is searched without {named}: leave that out")
+    with ShardedIndex(parsed.index, threads=parsed.threads or 1, on_ray=_connected(parsed.ray)) as index:
+        result = index.search(parsed.question, parsed.limit, parsed.system or "hybrid")
+    if parsed.json:
+        print(printable_json(asdict(result), ascii_only=(sys.stdout.encoding or "").lower() != "utf-8"))
+        return
+    for found in result.passages:
+        print(printable(f"{found.rank}. {found.passage.title or found.passage.id}  ({found.score:.4f}, {found.shard})"))
+        print(printable(f"   {' '.join(found.passage.text.split())[:200]}"))
+    for name in result.unreachable:
+        print(f"not reachable: {name}, whose passages are not among these")
+
+
+def _connected(address: str | None) -> bool:
+    """Connect to a Ray cluster where an address is given, and return whether it was."""
+    if address is None:
+        return False
+    from ..sharding._ray import connect
+
+    connect(address)
+    return True

@@ -1,0 +1,1 @@
+"""A corpus in several indexes, built apart and searched as one."""

@@ -1,0 +1,241 @@
+"""Building a sharded index: documents are parted by the hash of their ids, and every part is indexed by itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import CorpusError, DamagedIndexError, EncoderError, IndexFolderError
+from ..index._build import documents_of, graph_of
+from ..index.index import Index
+from ..index.settings import IndexSettings
+from ..retrievers._atomic_file import storing
+from ..retrievers._folder import MANIFEST, locked
+from ..retrievers._hashed_files import fingerprint, read_sealed_json, write_sealed_json
+from ..retrievers.protocols import Encoder, Progress
+from ..retrievers.records import Document
+
+SHARDS = "shards.json"
+_FORMAT = 1
+_REMEDY = "build the index again"
+_PARTS = "parts"
+"""Folder of the documents of every shard, which is there while they are indexed."""
+
+
+@dataclass(frozen=True)
+class AboutShards:
+    """What ``shards.json`` says.
+
+    Attributes:
+        shards: folders, in order.
+        settings: how each is indexed.
+        encoder: name of the encoder.
+        documents, passages: in all of them, when they were built.
+    """
+
+    shards: tuple[str, ...]
+    settings: IndexSettings
+    encoder: str
+    documents: int
+    passages: int
+
+    def check_encoder(self, encoder: Encoder) -> None:
+        """Raise EncoderError where an encoder is not that of the shards."""
+        if encoder.name != self.encoder:
+            raise EncoderError(f"the shards were built with the encoder {self.encoder!r}, not {encoder.name!r}")
+
+
+def is_sharded(folder: Path) -> bool:
+    """Return whether a folder is a sharded index."""
+    return (folder / SHARDS).is_file()
+
+
+def read_shards(folder: Path) -> AboutShards:
+    """Read the manifest of a sharded index.
+
+    Raises:
+        DamagedIndexError: when it is missing, damaged or of another format.
+    """
+    found = read_sealed_json(folder / SHARDS, DamagedIndexError, _REMEDY)
+    if found.get("format") != _FORMAT:
+        raise DamagedIndexError(f"{folder} has the format {found.get('format')!r}, not {_FORMAT}: {_REMEDY}")
+    settings = IndexSettings.from_json(found["settings"])
+    return AboutShards(tuple(found["shards"]), settings, found["encoder"], found["documents"], found["passages"])
+
+
+def shard_of(document: str, shards: int) -> int:
+    """Return the shard of a document by its id: it is the same on every machine."""
+    return int.from_bytes(hashlib.sha256(document.encode()).digest()[:8], "big") % shards
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """One shard that is to be built; whoever can read the folder can do it.
+
+    Attributes:
+        documents: file of its documents.
+        folder: of the index to make.
+        done: file that says of which documents it was made, and how.
+    """
+
+    documents: Path
+    folder: Path
+    done: Path
+    settings: IndexSettings
+    encoder: Encoder | None
+    threads: int | None
+    mask_patterns: Mapping[str, str]
+
+    def run(self, warn: Callable[[str], None], progress: Progress | None) -> None:
+        """Build the shard, unless it was built of the same documents in the same way."""
+        made_of = self._made_of()
+        if self._is_done(made_of):
+            return
+        self.done.unlink(missing_ok=True)
+        Index.build(
+            _documents(self.documents),
+            self.folder,
+            settings=self.settings,
+            encoder=self.encoder,
+            threads=self.threads,
+            warn=warn,
+            progress=progress,
+            mask_patterns=self.mask_patterns,
+        ).close()
+        write_sealed_json(self.done, made_of)
+
+    def _made_of(self) -> dict[str, Any]:
+        patterns = hashlib.sha256(json.dumps(dict(self.mask_patterns)).encode()).hexdigest()
+        name = self.encoder.name if self.encoder is not None else ""
+        about = {"documents": fingerprint(self.documents), "settings": dict(self.settings.to_json())}
+        return {**about, "encoder": name, "mask_patterns": patterns}
+
+    def _is_done(self, made_of: Mapping[str, Any]) -> bool:
+        if not self.done.is_file() or not (self.folder / MANIFEST).is_file():
+            return False
+        wanted = json.loads(json.dumps(made_of))
+        return bool(read_sealed_json(self.done, DamagedIndexError, _REMEDY) == wanted)
+
+
+RunTasks = Callable[[Sequence[ShardTask], Callable[[str], None], Progress | None], None]
+"""Builds several shards; called with where to warn and to report as well."""
+
+
+def run_here(tasks: Sequence[ShardTask], warn: Callable[[str], None], progress: Progress | None) -> None:
+    """Build shards in this process, one after the other."""
+    for task in tasks:
+        task.run(warn, progress)
+
+
+@dataclass(frozen=True)
+class ShardedBuild:
+    """How a sharded index is built: see :meth:`ShardedIndex.build`."""
+
+    out: Path
+    shards: int
+    settings: IndexSettings
+    encoder: Encoder | None
+    threads: int | None
+    mask_patterns: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        """Refuse what no part of a corpus can be indexed with."""
+        if self.shards < 1:
+            raise IndexFolderError(f"{self.shards} shards hold nothing: give 1 or more")
+        for name in ("dimension", "drop_duplicates"):
+            if getattr(self.settings, name):
+                raise IndexFolderError(f"{name} depends on the whole corpus, and a shard is a part: leave it out")
+        if self.settings.context != "none":
+            raise IndexFolderError("context depends on the whole corpus, and a shard is a part: leave it out")
+
+    def write(
+        self,
+        corpus: Any,
+        warn: Callable[[str], None],
+        progress: Progress | None,
+        strict: bool,
+        run: RunTasks = run_here,
+    ) -> None:
+        """Part the documents, build every shard, and write the manifest when all are there."""
+        items = [corpus] if isinstance(corpus, str | Path) else corpus
+        if graph_of(items, warn) is not None:
+            raise IndexFolderError("a knowledge graph is learned from as a whole: build it without shards")
+        if (self.out / MANIFEST).exists() or (self.out.exists() and not self.out.is_dir()):
+            raise IndexFolderError(f"{self.out} is there and is no sharded index: choose another folder")
+        if self.out.is_dir() and not is_sharded(self.out) and not _ours(self.out):
+            raise IndexFolderError(f"{self.out} is there and is no sharded index: choose another folder")
+        with storing(self.out):
+            (self.out / _PARTS).mkdir(parents=True, exist_ok=True)
+        with locked(self.out):
+            documents, _ = documents_of(items, warn, progress, self.out.resolve(), strict, bool(self.settings.mask))
+            names = self._part(documents)
+            run([self.task(name) for name in names], warn, progress)
+            self._commit(names)
+
+    def task(self, name: str) -> ShardTask:
+        """Return what there is to do for a shard."""
+        place = self.out.absolute()
+        how = (self.settings, self.encoder, self.threads, self.mask_patterns)
+        return ShardTask(place / _PARTS / f"{name}.jsonl", place / name, place / f"{name}.json", *how)
+
+    def _part(self, documents: Iterable[Document]) -> list[str]:
+        """Write the documents of every shard into a file, and return the names of shards that have some."""
+        names = [f"shard-{number:04d}" for number in range(self.shards)]
+        counts = dict.fromkeys(names, 0)
+        with storing(self.out), ExitStack() as stack:
+            files = [
+                stack.enter_context((self.out / _PARTS / f"{name}.jsonl").open("w", encoding="ascii")) for name in names
+            ]
+            for document in documents:
+                if document.text.strip():
+                    number = shard_of(document.id, self.shards)
+                    files[number].write(json.dumps(asdict(document)) + "\n")
+                    counts[names[number]] += 1
+        if not any(counts.values()):
+            raise CorpusError("the corpus holds no text: there is nothing to index")
+        return [name for name, count in counts.items() if count]
+
+    def _commit(self, names: list[str]) -> None:
+        """Name all shards in the manifest, and remove what it does not name."""
+        opened = [Index.open(self.out / name, encoder=self.encoder, verify=False) for name in names]
+        sizes = {
+            "documents": sum(index.store.documents for index in opened),
+            "passages": sum(map(len, opened)),
+        }
+        about = {"format": _FORMAT, "shards": names, "settings": opened[0].settings.to_json()}
+        write_sealed_json(self.out / SHARDS, {**about, "encoder": opened[0].encoder_name, **sizes})
+        for index in opened:
+            index.close()
+        with storing(self.out):
+            shutil.rmtree(self.out / _PARTS)
+            for path in self.out.glob("shard-[0-9]*"):
+                if path.name.removesuffix(".json") not in names:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _ours(folder: Path) -> bool:
+    """Return whether a folder has only what a build that was stopped has left."""
+    return all(name in (_PARTS, "lock") or name.startswith("shard-") for name in os.listdir(folder))
+
+
+def _documents(file: Path) -> Iterator[Document]:
+    """Iterate over the documents of a shard in the order of their ids.
+
+    So the rows of a shard, by which it orders equal scores, are in the order in which all shards are merged.
+    """
+    with file.open("rb") as lines:
+        places: list[tuple[str, int]] = []
+        begin = 0
+        for line in lines:
+            places.append((json.loads(line)["id"], begin))
+            begin += len(line)
+        for _, place in sorted(places):
+            lines.seek(place)
+            yield Document(**json.loads(lines.readline()))

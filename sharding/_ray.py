@@ -1,0 +1,105 @@
+"""Shards on a Ray cluster: a task builds one, an actor searches one. This process must be connected to the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..errors import MissingExtraError, ShardError, TrailhoundError
+from ..retrievers.protocols import Progress
+from ._building import ShardTask
+from ._shard import Waiting
+from ._shard_server import FieldWord, ShardAnswer, ShardQuestion, ShardServer, ShardStatistics
+
+try:
+    import ray
+except ImportError as error:
+    raise MissingExtraError("ray", "scale", "a sharded index on several machines") from error
+
+_PATIENCE = 10.0
+"""Seconds after which a shard that does not answer counts as lost."""
+
+_SIDE_BY_SIDE = 4
+"""Searches that an actor answers side by side."""
+
+_RETRIES = 5
+"""Times that a task begins again whose machine or process was lost."""
+
+
+def connect(address: str) -> None:
+    """Connect this process to a Ray cluster, unless it is: ``auto`` for the one that there is, or one of its own.
+
+    Raises:
+        ShardError: when there is none at the address.
+    """
+    if ray.is_initialized():
+        return
+    about: dict[str, Any] = {"log_to_driver": False, "include_dashboard": False}
+    try:
+        ray.init(address=None if address == "auto" else address, **about)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ShardError(f"there is no Ray cluster at {address} ({error}): start one, or give --ray auto") from error
+
+
+def run_on_ray(tasks: Sequence[ShardTask], warn: Callable[[str], None], progress: Progress | None) -> None:
+    """Build every shard as a task that takes one CPU.
+
+    Raises:
+        TrailhoundError: when a shard cannot be built, wherever that is.
+        ShardError: when the machines of one were lost again and again.
+    """
+    build = ray.remote(num_cpus=1, max_retries=_RETRIES)(_build)
+    waiting = [build.remote(task) for task in tasks]
+    try:
+        while waiting:
+            done, waiting = ray.wait(waiting)
+            for message in _got(done[0], "a task that builds a shard", None):
+                warn(message)
+            if progress is not None:
+                progress("building shards", len(tasks) - len(waiting), len(tasks))
+    finally:
+        for left in waiting:
+            ray.cancel(left)
+
+
+def _build(task: ShardTask) -> list[str]:
+    """Build a shard, and return what is to be said of it."""
+    said: list[str] = []
+    task.run(said.append, None)
+    return said
+
+
+class RayShard:
+    """A shard in an actor. While it is away it counts as lost; Ray starts it again wherever there is room."""
+
+    def __init__(self, folder: Path) -> None:
+        self.name = folder.name
+        server = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0, max_concurrency=_SIDE_BY_SIDE)(ShardServer)
+        self.actor: Any = server.remote(folder)
+
+    def statistics(self, words: Sequence[FieldWord]) -> Waiting[ShardStatistics]:
+        """Begin :meth:`ShardServer.statistics`."""
+        return partial(_got, self.actor.statistics.remote(words), self.name, _PATIENCE)
+
+    def ask(self, question: ShardQuestion) -> Waiting[ShardAnswer]:
+        """Begin :meth:`ShardServer.ask`."""
+        return partial(_got, self.actor.ask.remote(question), self.name, _PATIENCE)
+
+    def close(self) -> None:
+        """End the actor."""
+        ray.kill(self.actor)
+
+
+def _got(reference: Any, what: str, patience: float | None) -> Any:
+    """Wait for what an actor or a task returns."""
+    try:
+        return ray.get(reference, timeout=patience)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, TrailhoundError):
+            raise error.cause from error
+        raise
+    except (ray.exceptions.RayError, TimeoutError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ShardError(f"{what} cannot be reached ({type(error).__name__}: {reason})") from error

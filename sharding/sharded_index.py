@@ -1,0 +1,200 @@
+"""A sharded index: ordinary indexes of parts of a corpus, searched as one with the scores of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from ..agent._fixed_systems import DEPTH
+from ..errors import PolicyError, QuestionsError, ShardError
+from ..index.settings import IndexSettings
+from ..retrievers.protocols import Encoder, Progress, query_vectors
+from ..retrievers.records import Document
+from ..retrievers.words._analyser import identifiers
+from ..retrievers.words._asked_words import asked_words
+from ..retrievers.words._lexical import MOST_IDENTIFIED
+from ..retrievers.words._word_statistics import CorpusSize, WordStatistics
+from ._building import ShardedBuild, read_shards, run_here
+from ._merging import Merger
+from ._shard import LocalShard, Shard, Waiting
+from ._shard_server import FieldWord, ShardQuestion, ShardStatistics
+from .sharded_result import ShardedResult
+
+T = TypeVar("T")
+
+SHARDED_SYSTEMS = ("lexical", "dense", "hybrid")
+"""Fixed systems that answer over shards."""
+
+_SPARE = 10
+"""Passages beyond those wanted that a shard is asked for: of equal scores it cannot know which come first in all."""
+
+_FIELDS = ("forms", "both")
+"""Fields that an identifier is looked for in, one after the other."""
+
+
+class ShardedIndex:
+    """A sharded index, opened. Its rankings are those of one index of the same documents.
+
+    Args:
+        path: the folder that :meth:`build` wrote.
+        encoder: instead of the one that the shards name; must have its name.
+        threads: for encoding questions.
+        on_ray: every shard is an actor of the Ray cluster that this process is connected to, whose machines all see
+            ``path``; an actor that is lost is started again, and a search does not wait for it.
+        open_shard: opens a shard by its folder instead.
+
+    Raises:
+        IndexFolderError: when there is no sharded index, or a shard cannot be opened.
+        EncoderError: when ``encoder`` is another than the shards' own.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        encoder: Encoder | None = None,
+        threads: int = 1,
+        on_ray: bool = False,
+        open_shard: Callable[[Path], Shard] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.about = read_shards(self.path)
+        self._given, self._threads = encoder, threads
+        if encoder is not None:
+            self.about.check_encoder(encoder)
+        if open_shard is None:
+            open_shard = LocalShard
+            if on_ray:
+                from ._ray import RayShard as open_shard  # noqa: N813 - Ray is an extra
+        self.shards: tuple[Shard, ...] = tuple(open_shard(self.path.absolute() / name) for name in self.about.shards)
+
+    @classmethod
+    def build(
+        cls,
+        corpus: Path | str | Iterable[Path | str] | Iterable[Document],
+        out: Path | str,
+        shards: int,
+        *,
+        settings: IndexSettings | None = None,
+        encoder: Encoder | None = None,
+        threads: int | None = None,
+        warn: Callable[[str], None] | None = None,
+        progress: Progress | None = None,
+        mask_patterns: Mapping[str, str] | None = None,
+        strict: bool = False,
+        on_ray: bool = False,
+    ) -> ShardedIndex:
+        """Index a corpus in so many parts, and open the result. Shards that an earlier call made of the same stay.
+
+        Args:
+            corpus: a path or paths, or documents, as for :meth:`Index.build`; no knowledge graph.
+            out: the folder to make or change; every shard in it is an index of its own.
+            shards: how many; a document is in the one that the hash of its id says.
+            settings, encoder, threads, warn, progress, mask_patterns, strict: as for :meth:`Index.build`.
+            on_ray: every shard is a task of the Ray cluster that this process is connected to, whose machines all
+                see ``out``; a task whose machine is lost begins again elsewhere.
+
+        Raises:
+            IndexFolderError: when ``out`` is something else, or the settings cannot be those of a part.
+            CorpusError: when the corpus cannot be read, or holds no text.
+            MissingExtraError: when Ray is to build and is not installed.
+        """
+        build = ShardedBuild(Path(out), shards, settings or IndexSettings(), encoder, threads, mask_patterns or {})
+        run = run_here
+        if on_ray:
+            from ._ray import run_on_ray as run  # Ray is an extra
+        build.write(corpus, warn or (lambda message: None), progress, strict, run)
+        return cls(out, encoder, threads or 1)
+
+    def __len__(self) -> int:
+        """Return the number of passages when it was built."""
+        return self.about.passages
+
+    def __enter__(self) -> ShardedIndex:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of all shards."""
+        for shard in self.shards:
+            shard.close()
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The encoder of the shards; loaded when first used."""
+        if self._given is not None:
+            return self._given
+        encoder = self.about.settings.load_encoder(self._threads)
+        self.about.check_encoder(encoder)
+        return encoder
+
+    def search(self, question: str, limit: int = 10, system: str = "hybrid") -> ShardedResult:
+        """Find passages in all shards, in their newest state.
+
+        Words weigh by their frequencies in all shards that answer, so a shard that is lost changes scores a little.
+
+        Args:
+            question: in words.
+            limit: passages to return at most.
+            system: ``lexical``, ``dense`` or ``hybrid``.
+
+        Raises:
+            QuestionsError: when the question is empty or the limit cannot be.
+            PolicyError: when there is no such system over shards.
+            ShardError: when no shard can be reached.
+        """
+        if system not in SHARDED_SYSTEMS:
+            raise PolicyError(f"over shards there is no system {system!r}: choose one of {', '.join(SHARDED_SYSTEMS)}")
+        if not question.strip() or limit < 1:
+            raise QuestionsError(f"{limit} passages for the question {question!r} cannot be found: ask for one or more")
+        lost: set[str] = set()
+        wide = max(limit, DEPTH)
+        shards, by_words, known = self._weighed(question, lost) if system != "dense" else (self.shards, None, ())
+        vector = None if system == "lexical" else query_vectors(self.encoder, [question])[0]
+        asked = ShardQuestion(question, vector, wide + _SPARE, by_words, known if system == "hybrid" else ())
+        answers = Merger(_gathered([(shard.name, shard.ask(asked)) for shard in shards], lost))
+        found = answers.fused(limit, wide) if system == "hybrid" else answers.merged(system, limit)
+        unreachable = tuple(shard.name for shard in self.shards if shard.name in lost)
+        return ShardedResult(question, answers.passages(found), system, unreachable)
+
+    def _weighed(
+        self, question: str, lost: set[str]
+    ) -> tuple[Sequence[Shard], tuple[CorpusSize, WordStatistics], tuple[FieldWord, ...]]:
+        """Return the shards that are there, what words weigh in them, and the identifiers that few passages have."""
+        named = [[(field, term) for term in one.terms for field in _FIELDS] for one in identifiers(question)]
+        words = {(asked.field, asked.term) for asked in asked_words(question)}.union(*named)
+        begun = [(shard.name, shard.statistics(sorted(words))) for shard in self.shards]
+        statistics = _gathered(begun, lost)
+        corpus = CorpusSize.total([one.size for one in statistics.values()])
+        frequencies = {word: _sum(statistics, word) for word in words}
+        known = [next((word for word in one if 0 < frequencies[word] <= MOST_IDENTIFIED), None) for one in named]
+        there = [shard for shard in self.shards if shard.name in statistics]
+        return there, (corpus, WordStatistics(corpus.passages, frequencies)), tuple(w for w in known if w is not None)
+
+
+def _sum(statistics: Mapping[str, ShardStatistics], word: FieldWord) -> int:
+    return sum(one.frequencies[word] for one in statistics.values())
+
+
+def _gathered(begun: Sequence[tuple[str, Waiting[T]]], lost: set[str]) -> dict[str, T]:
+    """Wait for every shard; those that are lost are added to ``lost``.
+
+    Raises:
+        ShardError: when all are.
+    """
+    found: dict[str, T] = {}
+    reasons = []
+    for name, waiting in begun:
+        try:
+            found[name] = waiting()
+        except ShardError as error:
+            lost.add(name)
+            reasons.append(str(error))
+    if not found:
+        raise ShardError(f"none of the shards can be reached ({'; '.join(reasons)}): start them again")
+    return found

@@ -1,0 +1,87 @@
+"""A sharded index on a real Ray cluster of this machine: `make test-scale`."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from trailhound.demo._encyclopedia import Encyclopedia
+from trailhound.retrievers.protocols import Encoder
+from trailhound.sharding.sharded_index import ShardedIndex, ShardedResult
+
+ray = pytest.importorskip("ray", reason="needs Ray: make test-scale")
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+"""Ray's own, which it raises while it starts and ends."""
+
+SYSTEMS = ("lexical", "dense", "hybrid")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    ray.init(num_cpus=2, object_store_memory=150_000_000, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def index(
+    cluster: None, encyclopedia: Encyclopedia, hashing_encoder: Encoder, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ShardedIndex]:
+    place = tmp_path_factory.mktemp("ray") / "index"
+    ShardedIndex.build(encyclopedia.documents, place, 3, encoder=hashing_encoder, on_ray=True).close()
+    with ShardedIndex(place, hashing_encoder, on_ray=True) as opened:
+        yield opened
+
+
+def listed(result: ShardedResult) -> list[tuple[str, float]]:
+    return [(found.passage.id, found.score) for found in result.passages]
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_actors_rank_as_shards_in_this_process(
+    index: ShardedIndex, encyclopedia: Encyclopedia, hashing_encoder: Encoder, system: str
+) -> None:
+    with ShardedIndex(index.path, hashing_encoder) as local:
+        for question in encyclopedia.questions[:10]:
+            assert listed(index.search(question.text, 10, system)) == listed(local.search(question.text, 10, system))
+
+
+def test_searches_go_on_while_actors_are_killed_and_come_back(index: ShardedIndex, encyclopedia: Encyclopedia) -> None:
+    question = encyclopedia.questions[0].text
+    whole = listed(index.search(question, 10))
+    for shard in [*index.shards, *index.shards]:
+        ray.kill(shard.actor, no_restart=False)  # type: ignore[attr-defined]
+        seen = index.search(question, 10)
+        assert set(seen.unreachable) <= {shard.name}
+        for _ in range(600):
+            if not seen.unreachable:
+                break
+            assert shard.name not in {found.shard for found in seen.passages}
+            time.sleep(0.1)
+            seen = index.search(question, 10)
+        assert listed(seen) == whole
+
+
+def test_a_build_goes_on_when_the_process_of_a_task_is_killed(
+    cluster: None, encyclopedia: Encyclopedia, hashing_encoder: Encoder, tmp_path: Path, index: ShardedIndex
+) -> None:
+    marker = tmp_path / "killed"
+
+    class KillsItsProcess(type(hashing_encoder)):  # type: ignore[misc]
+        def encode(self, texts, progress=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+            if not marker.exists():
+                marker.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().encode(texts, progress)
+
+    with ShardedIndex.build(encyclopedia.documents, tmp_path / "s", 3, encoder=KillsItsProcess(), on_ray=True) as made:
+        assert marker.exists()
+        question = encyclopedia.questions[0].text
+        assert listed(made.search(question, 10)) == listed(index.search(question, 10))
