@@ -8,6 +8,7 @@
     │   └── IndexBusyError      another process builds, updates or compacts it (names the process)
     ├── ClosedError        an index or an agent is asked after it was closed
     ├── StorageError       a disk is full, read-only or failing (names path and disk)
+    │   └── DatabaseError       a database cannot be reached, refuses, or cannot store (names its address)
     ├── UpdateError        a change of an index cannot be made (unknown id, id that is there already, no room)
     ├── EncoderError       an encoder cannot be loaded or gave vectors that cannot be used
     ├── MaskingError       what is to be masked cannot be: an unknown kind, a pattern that is none
@@ -78,6 +79,10 @@ class ClosedError(TrailhoundError):
 
 class StorageError(TrailhoundError):
     """A file cannot be written because its disk is full, read-only or failing."""
+
+
+class DatabaseError(StorageError):
+    """The database that holds rows of an index cannot be reached, is not what is needed, or cannot store."""
 
 
 class UpdateError(TrailhoundError):

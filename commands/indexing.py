@@ -64,6 +64,7 @@ def add_index(subcommands: Any) -> None:
     )
     _add_masking(parser)
     add_sharding(parser)
+    _add_store(parser)
     about = "stop at the first file or record that cannot be read, instead of skipping it; an old index stays"
     parser.add_argument("--strict", action="store_true", help=about)
     about = "print what was made, skipped and left out as JSON"
@@ -107,6 +108,16 @@ def _add_vectors(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--store",
+        default="",
+        metavar="URL",
+        help="keep documents, passages and vectors in PostgreSQL with pgvector, as in postgresql://user@host/database;"
+        " the password comes from PGPASSWORD or ~/.pgpass (default: in the index folder; needs trailhound[postgresql])",
+    )
+
+
 def _add_masking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mask",
@@ -127,7 +138,7 @@ def _index(parsed: argparse.Namespace) -> None:
 
     patterns = mask_patterns(parsed)
     how = ("encoder", "query_prompt", "passage_prompt", "pooling", "dense", "chunk_tokens", "context")
-    names = (*how, "dimension", "drop_duplicates")
+    names = (*how, "dimension", "drop_duplicates", "store")
     chosen: dict[str, Any] = {name: getattr(parsed, name) for name in names}
     chosen["late_interaction"] = parsed.late_interaction == "on"
     settings = IndexSettings(mask=tuple(parsed.mask), **chosen)

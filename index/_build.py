@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -18,7 +17,7 @@ from ..graph._facts import link_facts
 from ..graph._knowledge_graph import KnowledgeGraph
 from ..retrievers._atomic_file import storing
 from ..retrievers._folder import SEGMENTS, SegmentEntry, commit, entries, read_manifest, remove_garbage, seal
-from ..retrievers._store import FILE_NAME, StoreWriter
+from ..retrievers._garbage import remove
 from ..retrievers.compiling._compiler import CorpusCompiler, StageRecord, window_of
 from ..retrievers.compiling._context import ContextFunction, ContextName, in_context
 from ..retrievers.compiling._masking import Masker
@@ -29,7 +28,7 @@ from ..retrievers.knowledge._fact_encoder import EmbeddingSettings, FactEncoder
 from ..retrievers.knowledge._facts import Facts, entity_documents, graph_file
 from ..retrievers.protocols import Encoder, Progress
 from ..retrievers.records import Document
-from ..retrievers.vectors._dense import COMPRESSED, DenseIndex
+from ..retrievers.vectors._dense import COMPRESSED
 from ..retrievers.vectors._encoder import ProjectedEncoder, learn_projection
 from ..retrievers.vectors._late_interaction import PIECES, PieceIndex
 from ..retrievers.vectors._piece_codes import PieceEncoder
@@ -37,6 +36,7 @@ from ..retrievers.vectors._vector_cache import DENSE, KEYS, VectorCache, clear_v
 from ..retrievers.words._lexical import LexicalIndex
 from ..retrievers.words._terms import TermIndex
 from ._roots import Roots
+from ._segment_rows import SegmentRows, new_rows
 from ._segments import FACTS, GRAPH, LEXICAL, TERMS
 from .settings import IndexSettings
 
@@ -44,11 +44,16 @@ if TYPE_CHECKING:
     from ..retrievers.corpus._loading import CorpusReader
 
 
+_OF_FACTS = ("dense", "store")
+"""Settings that a knowledge graph has too."""
+
+
 class Build:
     """An index in the making.
 
     Args:
-        folder: of the segment, which is there and empty.
+        folder: of the segment, which is there.
+        rows: where its evidence and its vectors go.
         place: of the index.
         settings: how it is indexed.
         compiler: makes passages of documents.
@@ -58,6 +63,7 @@ class Build:
     def __init__(
         self,
         folder: Path,
+        rows: SegmentRows,
         place: Path,
         settings: IndexSettings,
         compiler: CorpusCompiler,
@@ -68,10 +74,11 @@ class Build:
         self._settings = settings
         self._compiler = compiler
         self._progress = progress
+        self._rows = rows
 
     def write_store(self, documents: Iterable[Document]) -> None:
         """Compile the documents and write the evidence store."""
-        store = StoreWriter(self._folder / FILE_NAME)
+        store = self._rows.writer()
         try:
             for document, passages in self._compiler.compile(documents):
                 store.add(document, passages)
@@ -97,7 +104,7 @@ class Build:
         facts.save(self._folder / FACTS)
         encoder = FactEncoder.learn(facts, EmbeddingSettings(), self._progress)
         encoder.save(self._folder / FACTS)
-        DenseIndex.build(self._folder / DENSE, encoder.entity_vectors(), self._settings.dense)
+        self._rows.write_vectors(encoder.entity_vectors(), self._settings.dense)
         counts = {"passages": len(texts), "terms": len(terms.vocabulary), "links": len(graph.edges)}
         return self._description(encoder, counts)
 
@@ -120,7 +127,7 @@ class Build:
         if self._settings.dimension and not isinstance(encoder, ProjectedEncoder):
             encoder = ProjectedEncoder(encoder, learn_projection(vectors, self._settings.dimension))
             keys, vectors = keys_of(encoder.name, embedded), encoder.shortened(vectors)
-        DenseIndex.build(self._folder / DENSE, vectors, self._settings.dense)
+        self._rows.write_vectors(vectors, self._settings.dense)
         self._say("writing the dense index", len(texts))
         if isinstance(encoder, ProjectedEncoder):
             encoder.save(self._folder / DENSE)
@@ -211,13 +218,14 @@ class BuildPlan:
         with storing(place):
             folder.mkdir()
             try:
+                rows = new_rows(folder, self.settings.store)
                 if isinstance(corpus, Path):
-                    description = self._facts(corpus, folder, place, warn, progress)
+                    description = self._facts(corpus, folder, rows, place, warn, progress)
                 else:
-                    description = self._texts(corpus, folder, place, warn, progress)
-                digest = seal(folder, {"dense": self.settings.dense})
+                    description = self._texts(corpus, folder, rows, place, warn, progress)
+                digest = seal(folder, {"dense": self.settings.dense, **rows.about()})
             except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
+                remove(folder)
                 raise
         entry = SegmentEntry(folder.name, digest, int(str(description["passages"])))
         commit(place, {**about, **description, "generation": number}, [entry])
@@ -225,14 +233,20 @@ class BuildPlan:
         clear_vectors(place)
 
     def _facts(
-        self, triples: Path, folder: Path, place: Path, warn: Callable[[str], None], progress: Progress | None
+        self,
+        triples: Path,
+        folder: Path,
+        rows: SegmentRows,
+        place: Path,
+        warn: Callable[[str], None],
+        progress: Progress | None,
     ) -> Mapping[str, object]:
         if self.masker or self.context != "none":
             raise IndexFolderError("a knowledge graph is indexed as it is: leave out masking and context")
         if self.settings.dimension:
             raise EncoderError("the encoder of a knowledge graph is learned from it: no other dimension")
         self._check_of_facts()
-        build = Build(folder, place, self.settings, CorpusCompiler(self.masker), progress)
+        build = Build(folder, rows, place, self.settings, CorpusCompiler(self.masker), progress)
         return build.write_facts(Facts.read(triples, warn), triples)
 
     def _check_of_facts(self) -> None:
@@ -241,7 +255,7 @@ class BuildPlan:
         chosen = [
             field.name
             for field in fields(IndexSettings)
-            if field.name != "dense" and getattr(self.settings, field.name) != getattr(default, field.name)
+            if field.name not in _OF_FACTS and getattr(self.settings, field.name) != getattr(default, field.name)
         ]
         if chosen:
             raise IndexFolderError(f"a knowledge graph has no text to apply {', '.join(chosen)} to: leave it out")
@@ -250,6 +264,7 @@ class BuildPlan:
         self,
         documents: Iterable[Document],
         folder: Path,
+        rows: SegmentRows,
         place: Path,
         warn: Callable[[str], None],
         progress: Progress | None,
@@ -261,7 +276,7 @@ class BuildPlan:
         window = window_of(encoder, settings.chunk_tokens, warn)
         duplicates = DuplicateFilter() if settings.drop_duplicates else None
         compiler = CorpusCompiler(self.masker, settings.chunk_tokens, window, self.context, warn, duplicates)
-        build = Build(folder, place, settings, compiler, progress)
+        build = Build(folder, rows, place, settings, compiler, progress)
         build.write_store(documents)
         parts = build.write_parts(encoder)
         from ..retrievers.corpus._loading import CorpusReader

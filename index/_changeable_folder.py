@@ -285,4 +285,4 @@ class ChangeableFolder(OpenFolder):
 
     def _writer(self, progress: Progress | None) -> Writer:
         settings = self.settings
-        return Writer(self.path, settings.dense, settings.context != "none", self._links, progress)
+        return Writer(self.path, settings.dense, settings.store, settings.context != "none", self._links, progress)

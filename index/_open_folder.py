@@ -24,6 +24,7 @@ from ..retrievers.knowledge._facts import Facts
 from ..retrievers.protocols import SubIndex
 from ..retrievers.vectors._dense import DenseIndex
 from ..retrievers.vectors._late_interaction import PieceIndex
+from ..retrievers.vectors._postgres_dense import PostgresDense
 from ..retrievers.words._lexical import LexicalIndex
 from ..retrievers.words._links_folder import LinksFolder
 from ..retrievers.words._terms import TermIndex
@@ -152,7 +153,7 @@ class OpenFolder:
 
     store = Part[EvidenceStore | SegmentedStore]()
     lexical = Part[LexicalIndex]()
-    dense = Part[DenseIndex | SegmentedDense]()
+    dense = Part[DenseIndex | PostgresDense | SegmentedDense]()
     entity = Part[EntityIndex]()
     terms = Part[TermIndex | SegmentedTerms]()
     titles = Part[TitleMatcher]()

@@ -14,6 +14,7 @@ from ..retrievers._store import EvidenceStore, Origin
 from ..retrievers.records import Document, Hits, Passage, Query, Rows, Vectors
 from ..retrievers.vectors._dense import DenseIndex
 from ..retrievers.vectors._late_interaction import PieceIndex
+from ..retrievers.vectors._postgres_dense import PostgresDense
 from ..retrievers.words._lexical import DELETED_SPARE
 from ..retrievers.words._terms import TermHashes, TermIndex
 
@@ -287,7 +288,9 @@ class SegmentedDense:
 
     name = "dense"
 
-    def __init__(self, parts: Sequence[DenseIndex], alive: NDArray[np.bool_], spare: int = DELETED_SPARE) -> None:
+    def __init__(
+        self, parts: Sequence[DenseIndex | PostgresDense], alive: NDArray[np.bool_], spare: int = DELETED_SPARE
+    ) -> None:
         self._parts = parts
         self._spare = spare
         self._offsets = np.cumsum([0, *map(len, parts)])

@@ -17,7 +17,7 @@ from ..graph._knowledge_graph import KnowledgeGraph
 from ..retrievers._atomic_file import map_array
 from ..retrievers._folder import SEGMENT, SEGMENTS, SegmentEntry, check_segment
 from ..retrievers._shared import Shared, identity
-from ..retrievers._store import FILE_NAME, EvidenceStore
+from ..retrievers._store import EvidenceStore
 from ..retrievers.compiling._pruning import DUPLICATES, MARKS, Entry, MarkTable, load_dropped
 from ..retrievers.knowledge._fact_encoder import FactEncoder
 from ..retrievers.knowledge._facts import Facts
@@ -25,11 +25,13 @@ from ..retrievers.protocols import SubIndex
 from ..retrievers.vectors._dense import KINDS, DenseIndex
 from ..retrievers.vectors._encoder import PROJECTION
 from ..retrievers.vectors._late_interaction import CODES, PIECES, PieceIndex
+from ..retrievers.vectors._postgres_dense import PostgresDense
 from ..retrievers.vectors._vector_cache import DENSE
 from ..retrievers.words._lexical import DELETED_SPARE, LexicalIndex
 from ..retrievers.words._links_folder import LinksFolder
 from ..retrievers.words._terms import TermIndex
 from ..retrievers.words._titles import EntityIndex, TitleMatcher
+from ._segment_rows import open_dense, open_store, verify_rows
 from ._segment_views import Column, SegmentedDense, SegmentedPieces, SegmentedStore, SegmentedTerms
 from ._segmented_graph import SegmentedGraph, SegmentGraph
 from .where import DocumentColumns, Where
@@ -60,7 +62,7 @@ class PassageParts:
 
     store: EvidenceStore
     lexical: Path
-    dense: DenseIndex
+    dense: DenseIndex | PostgresDense
     terms: TermIndex
     titles: TitleMatcher
     pieces: PieceIndex | None
@@ -136,7 +138,7 @@ class Parts:
     alive: NDArray[np.bool_]
     store: EvidenceStore | SegmentedStore
     lexical: LexicalIndex
-    dense: DenseIndex | SegmentedDense
+    dense: DenseIndex | PostgresDense | SegmentedDense
     entity: EntityIndex
     terms: TermIndex | SegmentedTerms
     titles: TitleMatcher
@@ -188,6 +190,8 @@ def open_segment(place: Path, entry: SegmentEntry, verify: bool, first: bool) ->
     """
     about = check_segment(place, entry, verify)
     folder = place / SEGMENTS / entry.name
+    if verify:
+        verify_rows(folder, about)
     files = tuple(identity(folder / name) for name in sorted(about["files"]))
     return _SEGMENTS.get((entry, files, first), lambda: _opened(folder, entry, about, first))
 
@@ -215,9 +219,9 @@ def open_parts(
     graph = graph or SegmentGraph.without_edges(np.zeros(0, np.int64))
     if kind not in KINDS:
         raise DamagedIndexError(f"{folder / SEGMENT} names the dense kind {kind!r}: build the index again")
-    if FILE_NAME not in files:
+    store = open_store(folder, about)
+    if store is None:
         return Segment(entry, graph)
-    store = EvidenceStore(folder / FILE_NAME)
     dropped = load_dropped(folder) if DUPLICATES in files else ()
     segment = Segment(entry, graph, store, None, store.document_ids(), dropped)
     if not len(store):
@@ -233,7 +237,7 @@ def open_parts(
     passages = PassageParts(
         store,
         folder / LEXICAL,
-        DenseIndex(folder / DENSE, kind),
+        open_dense(folder, about, kind),
         TermIndex.load(folder / TERMS),
         TitleMatcher(titles, documents),
         pieces,

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from ..retrievers._atomic_file import map_array, storing
 from ..retrievers._folder import SEGMENTS, SegmentEntry, commit, remove_garbage, seal, write_deletions
-from ..retrievers._store import FILE_NAME, StoreWriter
+from ..retrievers._garbage import remove
 from ..retrievers.compiling._context import Chunked, in_context
 from ..retrievers.compiling._pruning import Entry, save_dropped
 from ..retrievers.compiling._window import text_with_lead
 from ..retrievers.protocols import Progress
 from ..retrievers.records import Rows, Vectors
-from ..retrievers.vectors._dense import COMPRESSED, DenseIndex, DenseKind
+from ..retrievers.vectors._dense import COMPRESSED, DenseKind
 from ..retrievers.vectors._late_interaction import PIECES, PieceIndex
 from ..retrievers.vectors._piece_codes import CodedPieces
 from ..retrievers.vectors._vector_cache import DENSE, KEYS
@@ -29,6 +29,7 @@ from ..retrievers.words._lexical import LexicalIndex
 from ..retrievers.words._links_folder import LinksFolder
 from ..retrievers.words._terms import TermIndex
 from ._relinking import new_edges
+from ._segment_rows import new_rows
 from ._segmented_graph import SegmentedGraph, SegmentGraph
 from ._segments import GRAPH, LEXICAL, LINES, TERMS, Parts, Segment, open_parts, parts_of
 
@@ -78,6 +79,7 @@ class Writer:
     Attributes:
         place: the index.
         dense: the dense kind of its settings.
+        store: the database that keeps its rows, empty for none.
         in_context: whether it puts lines before passages.
         links: folder for links to lexical files.
         progress: called with (stage, done, total).
@@ -85,6 +87,7 @@ class Writer:
 
     place: Path
     dense: DenseKind
+    store: str
     in_context: bool
     links: LinksFolder
     progress: Progress | None = None
@@ -154,7 +157,8 @@ class Writer:
 
     def _write(self, folder: Path, content: SegmentContent) -> dict[str, Any]:
         """Write everything but the edges; returns what is said of the segment."""
-        store = StoreWriter(folder / FILE_NAME)
+        rows = new_rows(folder, self.store)
+        store = rows.writer()
         try:
             for document, some in content.chunked:
                 store.add(document, some)
@@ -166,7 +170,7 @@ class Writer:
             save_dropped(folder, content.dropped, content.marks)
         passages = [passage for _, some in content.chunked for passage in some]
         if not passages:
-            return {"dense": "exact"}
+            return {"dense": "exact", **rows.about()}
         lines = content.lines or [""] * len(passages)
         found_by = [(p.title, in_context(line, text_with_lead(p))) for p, line in zip(passages, lines, strict=True)]
         LexicalIndex.build(folder / LEXICAL, found_by, len(found_by), None)
@@ -174,13 +178,13 @@ class Writer:
         terms.save(folder / TERMS)
         large = len(passages) >= _LARGE and self.dense not in COMPRESSED
         kind: DenseKind = self.dense if large else "exact"
-        DenseIndex.build(folder / DENSE, content.vectors, kind)
+        rows.write_vectors(content.vectors, kind)
         np.save(folder / DENSE / KEYS, content.keys, allow_pickle=False)
         if content.pieces is not None:
             PieceIndex.write(folder / PIECES, content.pieces)
         if content.lines:
             (folder / LINES).write_text(json.dumps(list(content.lines), ensure_ascii=False), "utf-8")
-        return {"dense": kind}
+        return {"dense": kind, **rows.about()}
 
     @contextmanager
     def _folder(self, number: int) -> Iterator[Path]:
@@ -191,7 +195,7 @@ class Writer:
                 folder.mkdir(parents=True)
                 yield folder
             except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
+                remove(folder)
                 raise
 
     def _opened(self, folder: Path, about: Mapping[str, Any], count: int, graph: SegmentGraph) -> Segment:

@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 
 from ..errors import DamagedIndexError, IndexFolderError, TrailhoundError
+from ..retrievers._postgres import check_url
 from ..retrievers.compiling._context import CONTEXTS, ContextFunction, ContextName
 from ..retrievers.compiling._masking import kinds_of
 from ..retrievers.protocols import Encoder
 from ..retrievers.vectors._conventions import Chosen
 from ..retrievers.vectors._dense import KINDS, DenseKind
 from ..retrievers.vectors._encoder import load_encoder
+from ..retrievers.vectors._postgres_dense import DATABASE_KINDS
 
 _CHUNK_TOKENS = 208
 
-_EARLIER = {"query_prompt": "", "passage_prompt": "", "pooling": ""}
+_EARLIER = {"query_prompt": "", "passage_prompt": "", "pooling": "", "store": ""}
 """Settings that the manifests of earlier indexes do not have, and what those were built with."""
 
 
@@ -38,6 +40,8 @@ class IndexSettings:
             index says which, and what is found instead.
         query_prompt, passage_prompt, pooling: what is put before texts, and how a vector is made of those of the tokens
             (:data:`POOLINGS`), of an encoder that does not say it itself; empty for what it says.
+        store: the address of a PostgreSQL database that keeps documents, passages and vectors, without a password;
+            empty for the index folder.
     """
 
     encoder: str = "minilm"
@@ -51,6 +55,7 @@ class IndexSettings:
     query_prompt: str = ""
     passage_prompt: str = ""
     pooling: str = ""
+    store: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
@@ -62,6 +67,12 @@ class IndexSettings:
             raise IndexFolderError(f"there is no context {self.context!r}: choose one of {', '.join(CONTEXTS)}")
         if self.dimension < 0:
             raise IndexFolderError(f"dimension is 1 or more, or 0 for the encoder's own, not {self.dimension}")
+        if self.store:
+            check_url(self.store)
+            if self.dense not in DATABASE_KINDS:
+                raise IndexFolderError(
+                    f"a database keeps whole vectors, not dense {self.dense}: choose {' or '.join(DATABASE_KINDS)}"
+                )
         self._chosen()
         object.__setattr__(self, "mask", kinds_of(self.mask))  # a manifest has a list, and "all" is every kind
 

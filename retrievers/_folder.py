@@ -4,6 +4,7 @@
     X/lock                             held by whoever builds, updates or compacts the index; holds its process number
     X/segments/NAME/segment.json       size and SHA-256 of every file of the segment
     X/segments/NAME.deleted-NUMBER     which documents of the segment are deleted, a bit each
+    X/segments/rows-KEY                rows of a database that were of a segment which is gone, until they are gone too
 
 Files are written once and synchronised before the manifest names them. What the manifest does not name is garbage of
 a writer that was killed, and the next writer removes it. So a kill leaves the state before a change or after it.
@@ -15,7 +16,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from ..errors import DamagedIndexError, IndexBusyError, IndexFolderError
 from ._atomic_file import storing, synchronise, write_json
 from ._foreign import names_in, not_an_index
+from ._garbage import ROWS, forget, remove
 from ._hashed_files import fingerprint
 
 FORMAT = 4
@@ -231,13 +232,10 @@ def remove_garbage(place: Path, segments: list[SegmentEntry]) -> None:
     kept = {entry.name for entry in segments}
     kept |= {f"{entry.name}.deleted-{entry.deletions}" for entry in segments if entry.deletions}
     for path in (*(place / SEGMENTS).glob("*"), *place.glob(f".{MANIFEST}.*")):
-        if path.name in kept:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                path.unlink()
+        if path.name not in kept and not path.name.startswith(ROWS):
+            remove(path)
+    for mark in (place / SEGMENTS).glob(f"{ROWS}*"):
+        forget(mark)
 
 
 @contextmanager

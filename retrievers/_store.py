@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import CorpusError, DamagedIndexError
 from ._bounded import Bounded
 from ._forks import PerProcess, Uncut
-from ._store_rows import packed, row_hash, unpacked
+from ._store_rows import document_row, passage_row, row_hash, unpacked
 from .records import Document, Passage, Rows
 
 FILE_NAME = "evidence.sqlite"
@@ -91,51 +91,24 @@ class StoreWriter:
         Raises:
             CorpusError: when an id is there already, or something cannot be stored.
         """
-        alone = len(passages) == 1 and passages[0].text == document.text
         try:
-            values = (
-                document.id,
-                document.title,
-                None if alone else document.text,
-                document.source,
-                _json(document.metadata),
-                document.markup,
-                int(document.atomic),
-            )
             self._connection.execute(
-                "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (self._documents, *values, row_hash(values))
+                "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (self._documents, *document_row(document, passages)),
             )
             for passage in passages:
                 self._add_passage(document.id, passage)
         except (UnicodeEncodeError, TypeError, sqlite3.InterfaceError, sqlite3.ProgrammingError) as error:
-            raise CorpusError(
-                f"document {document.id!r} cannot be stored ({error}): ids, titles, texts and sources are strings"
-                " without lone surrogates, metadata is JSON",
-                document.source or None,
-            ) from error
+            raise not_storable(document, error) from error
         except sqlite3.IntegrityError as error:
-            raise CorpusError(
-                f"an id of document {document.id!r} or of its passages names something else already ({error}):"
-                " ids must be unique, '<document>#<number>' is taken by passages",
-                document.source or None,
-            ) from error
+            raise not_unique(document, error) from error
         self._documents += 1
 
     def _add_passage(self, document_id: str, passage: Passage) -> None:
-        values = (
-            passage.title,
-            passage.text,
-            passage.start,
-            passage.end,
-            packed(passage),
-            passage.source,
-            _json(passage.metadata),
-            passage.lead,
-        )
-        digest = row_hash((self._passages, passage.id, document_id, *values))
+        values = passage_row(self._passages, document_id, passage)
         self._connection.execute(
             "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (self._passages, passage.id, self._documents, *values, digest),
+            (self._passages, passage.id, self._documents, *values),
         )
         self._passages += 1
 
@@ -161,8 +134,13 @@ class EvidenceStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = PerProcess(Lock)
         self._kept = Bounded[int, Passage](_KEPT, _weight)
+        self._count, self._documents = self._opened()
+
+    def _opened(self) -> tuple[int, int]:
+        """Connect, and return the number of passages and of documents."""
+        path = self.path
+        self._lock = PerProcess(Lock)
         # A published index is replaced, never changed: nothing is written, not even a lock or a shared-memory file.
         uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
         try:
@@ -171,9 +149,8 @@ class EvidenceStore:
         except sqlite3.OperationalError as error:
             raise DamagedIndexError(f"{path} cannot be opened ({error}): build the index again") from error
         try:
-            self._count, self._documents = self._fetch(
-                "SELECT (SELECT count(*) FROM passages), (SELECT count(*) FROM documents)", []
-            )[0]
+            found = self._fetch("SELECT (SELECT count(*) FROM passages), (SELECT count(*) FROM documents)", [])
+            return int(found[0][0]), int(found[0][1])
         except DamagedIndexError:
             self._connection().close()
             raise
@@ -367,5 +344,19 @@ def _weight(passage: Passage) -> int:
     return 1500 + 2 * len(passage.text) + 120 * len(passage.sentences)
 
 
-def _json(metadata: object) -> str:
-    return json.dumps(metadata, ensure_ascii=False, sort_keys=True)
+def not_storable(document: Document, error: object) -> CorpusError:
+    """Return the error of a document that holds what no store takes."""
+    return CorpusError(
+        f"document {document.id!r} cannot be stored ({error}): ids, titles, texts and sources are strings"
+        " without lone surrogates, metadata is JSON",
+        document.source or None,
+    )
+
+
+def not_unique(document: Document, error: object) -> CorpusError:
+    """Return the error of a document whose id, or that of a passage, is taken."""
+    return CorpusError(
+        f"an id of document {document.id!r} or of its passages names something else already ({error}):"
+        " ids must be unique, '<document>#<number>' is taken by passages",
+        document.source or None,
+    )

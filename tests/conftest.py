@@ -24,7 +24,7 @@ settings.register_profile(
 )
 settings.load_profile("trailhound")
 
-pytest_plugins = ["fixtures.policy", "fixtures.reading", "fixtures.router", "fixtures.searches"]
+pytest_plugins = ["fixtures.policy", "fixtures.postgres", "fixtures.reading", "fixtures.router", "fixtures.searches"]
 
 
 class HashingEncoder:

@@ -236,19 +236,9 @@ class DenseIndex:
         Raises:
             EncoderError: when the query has no vector, or one of another dimension.
         """
-        scores = np.asarray(self.reconstruct(rows) @ self._vector(query), np.float32)
+        scores = np.asarray(self.reconstruct(rows) @ vector_of(query, self.dimension), np.float32)
         order = np.lexsort((rows, -scores))
         return Hits(rows[order], scores[order])
-
-    def _vector(self, query: Query) -> Vectors:
-        """Return the query's vector, float32 [d]."""
-        if query.vector is None or query.vector.shape != (self.dimension,):
-            given = None if query.vector is None else query.vector.shape
-            raise EncoderError(
-                f"the dense index holds vectors of {self.dimension} numbers, the query's shape is {given}:"
-                " encode the question with the index's own encoder"
-            )
-        return query.vector
 
     def search(self, query: Query, limit: int) -> Hits:
         """Return the ``limit`` passages nearest to the query's vector, best first, ties by row.
@@ -256,7 +246,7 @@ class DenseIndex:
         Raises:
             EncoderError: when the query has no vector, or one of another dimension.
         """
-        asked = self._vector(query)
+        asked = vector_of(query, self.dimension)
         limit = min(limit, len(self))
         if limit < 1:
             return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
@@ -275,6 +265,21 @@ class DenseIndex:
         rows, scores = rows[present].astype(np.int64), scores[present].astype(np.float32)
         order = np.lexsort((rows, -scores))[:limit]
         return Hits(rows[order], scores[order])
+
+
+def vector_of(query: Query, dimension: int) -> Vectors:
+    """Return the query's vector, float32 [dimension].
+
+    Raises:
+        EncoderError: when it has none, or one of another dimension.
+    """
+    if query.vector is None or query.vector.shape != (dimension,):
+        given = None if query.vector is None else query.vector.shape
+        raise EncoderError(
+            f"the dense index holds vectors of {dimension} numbers, the query's shape is {given}:"
+            " encode the question with the index's own encoder"
+        )
+    return query.vector
 
 
 def _mapped(path: Path) -> Vectors:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import EncoderError, IndexFolderError
+from ...errors import DatabaseError, EncoderError, IndexFolderError
 from .._atomic_file import map_array
 from .._folder import SEGMENTS, check_segment, entries, read_manifest
 from ..protocols import Encoder, Progress, TokenCounter
@@ -22,6 +22,7 @@ from ..records import Vectors
 from ._dense import VECTORS
 from ._late_interaction import CODES, PIECES, PieceIndex
 from ._piece_codes import CodedPieces, PieceEncoder, encode
+from ._postgres_dense import PostgresDense
 from ._vector_log import KEY_BYTES, Record, VectorLog
 
 KEYS = "keys.npy"
@@ -167,11 +168,15 @@ def _of_index(place: Path, encoder: Encoder) -> Iterator[Record]:
         manifest = read_manifest(place)
         segments = entries(manifest) if manifest["encoder"] == encoder.name else []
         for entry in segments:
-            files = check_segment(place, entry, verify=True)["files"]
+            about = check_segment(place, entry, verify=True)
+            files = about["files"]
             folder = place / SEGMENTS / entry.name
             pieces = PieceIndex(folder / PIECES).coded if f"{PIECES}/{CODES}" in files else None
             if {f"{DENSE}/{KEYS}", f"{DENSE}/{VECTORS}"} <= files.keys():  # of codes nothing can be used again
                 keys, vectors = (np.asarray(map_array(folder / DENSE / name)) for name in (KEYS, VECTORS))
                 yield Record(keys, vectors, pieces)
-    except (IndexFolderError, OSError, ValueError):
+            elif "store" in about and f"{DENSE}/{KEYS}" in files:
+                keys = np.asarray(map_array(folder / DENSE / KEYS))
+                yield Record(keys, PostgresDense(folder, about["store"], "exact").vectors, pieces)
+    except (IndexFolderError, DatabaseError, OSError, ValueError):
         return  # to be replaced in any case: everything is encoded again
