@@ -23,7 +23,7 @@ from trailhound import Index, IndexSettings, SearchAgent, ShardedIndex
 from trailhound.retrievers._thread_limits import computing_on
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.questions._labelled import load_questions
-from trailhound.retrievers.records import Vectors
+from trailhound.retrievers.records import Passage, Vectors
 from trailhound.retrievers.vectors._encoder import load_encoder
 from trailhound.sharding._shard import Shard, Waiting
 from trailhound.sharding._shard_server import FieldWord, ShardAnswer, ShardQuestion, ShardStatistics
@@ -84,7 +84,8 @@ def overhead(index: ShardedIndex, questions: Sequence[str]) -> None:
         for shard in index.shards:
             started = time.perf_counter()
             shard.statistics(words[0])()
-            shard.ask(asked[0])()
+            answer = shard.ask(asked[0])()
+            shard.passages([*answer.documents][:LIMIT], answer.generation)()
             slowest = max(slowest, time.perf_counter() - started)
         beside.append(whole[-1] - slowest)
     total, more = (statistics.median(times) * 1000 for times in (whole, beside))
@@ -106,6 +107,10 @@ class Listening:
         """Note the question."""
         self._asked.append(question)
         return self._shard.ask(question)
+
+    def passages(self, rows: Sequence[int], generation: int) -> Waiting[list[Passage]]:
+        """Return the passages of rows."""
+        return self._shard.passages(rows, generation)
 
     def close(self) -> None:
         """Let go of the shard."""

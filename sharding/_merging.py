@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from ..retrievers._fusion import reciprocal_rank_fusion
 from ..retrievers.records import Hits, Rows
 from ._shard_server import ShardAnswer
-from .sharded_result import ShardedPassage
 
 _LAST_DIGITS = 1e-6
 """Share of a score that its last digits are: scores are computed in float32."""
@@ -26,9 +25,7 @@ class Merger:
     def __init__(self, answers: Mapping[str, ShardAnswer]) -> None:
         self._answers = answers
         found = [
-            (passage.document_id, row, name)
-            for name, answer in answers.items()
-            for row, passage in answer.passages.items()
+            (document, row, name) for name, answer in answers.items() for row, document in answer.documents.items()
         ]
         self._places = [(name, row) for _, row, name in sorted(found)]
         self._number = {place: number for number, place in enumerate(self._places)}
@@ -54,13 +51,9 @@ class Merger:
         identified = Hits(named, np.ones(len(named), np.float32))
         return reciprocal_rank_fusion([by_words, by_vector, identified], limit)
 
-    def passages(self, hits: Hits) -> tuple[ShardedPassage, ...]:
-        """Return what merged hits stand for."""
-        places = [self._places[number] for number in hits.rows.tolist()]
-        return tuple(
-            ShardedPassage(rank, self._answers[name].passages[row], score, name)
-            for rank, ((name, row), score) in enumerate(zip(places, hits.scores.tolist(), strict=True), start=1)
-        )
+    def places(self, hits: Hits) -> list[tuple[str, int]]:
+        """Return the shards and rows that merged hits stand for."""
+        return [self._places[number] for number in hits.rows.tolist()]
 
 
 def _order(rows: Rows, scores: NDArray[np.float32]) -> Rows:

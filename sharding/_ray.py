@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import MissingExtraError, ShardError, TrailhoundError
 from ..retrievers.protocols import Progress
+from ..retrievers.records import Passage
 from ._building import ShardTask
 from ._shard import Waiting
 from ._shard_server import FieldWord, ShardAnswer, ShardQuestion, ShardServer, ShardStatistics
@@ -86,6 +87,10 @@ class RayShard:
     def ask(self, question: ShardQuestion) -> Waiting[ShardAnswer]:
         """Begin :meth:`ShardServer.ask`."""
         return partial(_got, self.actor.ask.remote(question), self.name, _PATIENCE)
+
+    def passages(self, rows: Sequence[int], generation: int) -> Waiting[list[Passage]]:
+        """Begin :meth:`ShardServer.passages`."""
+        return partial(_got, self.actor.passages.remote(rows, generation), self.name, _PATIENCE)
 
     def close(self) -> None:
         """End the actor."""

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from ..retrievers.records import Passage
 from ._shard_server import FieldWord, ShardAnswer, ShardQuestion, ShardServer, ShardStatistics
 
 T = TypeVar("T")
@@ -27,6 +28,10 @@ class Shard(Protocol):
 
     def ask(self, question: ShardQuestion) -> Waiting[ShardAnswer]:
         """Begin :meth:`ShardServer.ask`."""
+        ...
+
+    def passages(self, rows: Sequence[int], generation: int) -> Waiting[list[Passage]]:
+        """Begin :meth:`ShardServer.passages`."""
         ...
 
     def close(self) -> None:
@@ -53,6 +58,10 @@ class LocalShard:
     def ask(self, question: ShardQuestion) -> Waiting[ShardAnswer]:
         """Begin :meth:`ShardServer.ask`."""
         return self._thread.submit(self._server.ask, question).result
+
+    def passages(self, rows: Sequence[int], generation: int) -> Waiting[list[Passage]]:
+        """Begin :meth:`ShardServer.passages`."""
+        return self._thread.submit(self._server.passages, rows, generation).result
 
     def close(self) -> None:
         """Let go of it, once what it is asked is answered."""

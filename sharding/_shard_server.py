@@ -1,4 +1,4 @@
-"""What a shard answers: what its words weigh, and all that a search wants of it in one call."""
+"""What a shard answers: what its words weigh, all that a search wants to rank, and passages."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ShardError
 from ..index._segments import Parts
 from ..index.index import Index
 from ..retrievers._forks import PerProcess
@@ -20,6 +21,9 @@ from ..retrievers.words._word_statistics import CorpusSize, WordStatistics
 
 FieldWord = tuple[str, str]
 """A field of the lexical index, and a term in it."""
+
+_KEPT = 4
+"""States of a shard whose passages can still be read after it has changed."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +64,13 @@ class ShardAnswer:
 
     Attributes:
         lists: rows of the shard with their scores, best first, by ``lexical``, ``dense`` and ``identified``.
-        passages: of all these rows.
+        documents: id of the document of every such row.
+        generation: state of the shard that the rows are of.
     """
 
     lists: Mapping[str, Hits]
-    passages: Mapping[int, Passage]
+    documents: Mapping[int, str]
+    generation: int
 
 
 class ShardServer:
@@ -81,17 +87,18 @@ class ShardServer:
         # Who searches a sharded index has checked its manifest; hashes of whole files were checked when it was built.
         self._index = Index.open(folder, threads=1, verify=False)
         self._lock = PerProcess(Lock)
+        self._states: dict[int, Parts] = {}
         self._sized: tuple[LexicalIndex, CorpusSize] | None = None
         self._within: tuple[LexicalIndex, CorpusSize, LexicalIndex] | None = None
 
     def statistics(self, words: Sequence[FieldWord]) -> ShardStatistics:
         """Return the size of the shard and how many passages have each word, deleted ones among them."""
-        lexical = self._parts().lexical
+        lexical = self._newest()[1].lexical
         return ShardStatistics(self._size(lexical), {word: lexical.frequency(*word) for word in words})
 
     def ask(self, question: ShardQuestion) -> ShardAnswer:
-        """Return all that the shard finds for a question, with the passages."""
-        parts = self._parts()
+        """Return all that the shard finds for a question."""
+        generation, parts = self._newest()
         query = Query(question.text, question.vector)
         lists: dict[str, Hits] = {}
         with computing_on(1):
@@ -103,16 +110,35 @@ class ShardServer:
             if question.identifiers:
                 lists["identified"] = _identified(parts.lexical, question.identifiers)
         rows = sorted({row for hits in lists.values() for row in hits.rows.tolist()})
-        return ShardAnswer(lists, dict(zip(rows, parts.store.passages(rows), strict=True)))
+        return ShardAnswer(lists, {row: parts.document_of[row] for row in rows}, generation)
+
+    def passages(self, rows: Sequence[int], generation: int) -> list[Passage]:
+        """Return the passages of rows of an answer.
+
+        Raises:
+            ShardError: when the shard has changed too often since.
+        """
+        newest = self._newest()
+        with self._lock():
+            parts = self._states.get(generation, newest[1] if newest[0] == generation else None)
+        if parts is None:
+            raise ShardError(f"{self._index.path} has changed more than {_KEPT} times since it was asked: ask again")
+        return parts.store.passages(rows)
 
     def close(self) -> None:
         """Let go of files and memory."""
         self._index.close()
 
-    def _parts(self) -> Parts:
-        """Return the newest state of the shard."""
+    def _newest(self) -> tuple[int, Parts]:
+        """Return the newest state of the shard and its number."""
         self._index.refresh()
-        return self._index.parts
+        with self._index.snapshot():
+            generation, parts = int(self._index.manifest["generation"]), self._index.parts
+        with self._lock():
+            self._states[generation] = parts
+            while len(self._states) > _KEPT:
+                del self._states[min(self._states)]
+        return generation, parts
 
     def _size(self, lexical: LexicalIndex) -> CorpusSize:
         with self._lock():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -19,8 +19,8 @@ from ..retrievers.words._word_statistics import CorpusSize, WordStatistics
 from ._building import ShardedBuild, read_shards, run_here
 from ._merging import Merger
 from ._shard import LocalShard, Shard, Waiting
-from ._shard_server import FieldWord, ShardQuestion, ShardStatistics
-from .sharded_result import ShardedResult
+from ._shard_server import FieldWord, ShardAnswer, ShardQuestion, ShardStatistics
+from .sharded_result import ShardedPassage, ShardedResult
 
 T = TypeVar("T")
 
@@ -157,10 +157,33 @@ class ShardedIndex:
         shards, by_words, known = self._weighed(question, lost) if system != "dense" else (self.shards, None, ())
         vector = None if system == "lexical" else query_vectors(self.encoder, [question])[0]
         asked = ShardQuestion(question, vector, wide + _SPARE, by_words, known if system == "hybrid" else ())
-        answers = Merger(_gathered([(shard.name, shard.ask(asked)) for shard in shards], lost))
-        found = answers.fused(limit, wide) if system == "hybrid" else answers.merged(system, limit)
-        unreachable = tuple(shard.name for shard in self.shards if shard.name in lost)
-        return ShardedResult(question, answers.passages(found), system, unreachable)
+        answers = _gathered([(shard.name, shard.ask(asked)) for shard in shards], lost)
+        merger = Merger(answers)
+        found = merger.fused(limit, wide) if system == "hybrid" else merger.merged(system, limit)
+        passages = self._read(merger.places(found), found.scores.tolist(), answers, lost)
+        return ShardedResult(question, passages, system, tuple(one.name for one in self.shards if one.name in lost))
+
+    def _read(
+        self,
+        places: Sequence[tuple[str, int]],
+        scores: Sequence[float],
+        answers: Mapping[str, ShardAnswer],
+        lost: set[str],
+    ) -> tuple[ShardedPassage, ...]:
+        """Return the passages of what was ranked, without those of shards that are lost by now."""
+        rows = {name: [row for shard, row in places if shard == name] for name in dict(places)}
+        if not rows:
+            return ()
+        asked = [(one, one.passages(rows[one.name], answers[one.name].generation)) for one in self._of(rows)]
+        texts = _gathered([(shard.name, waiting) for shard, waiting in asked], lost)
+        known = {(name, row): one for name in texts for row, one in zip(rows[name], texts[name], strict=True)}
+        there = [(place, score) for place, score in zip(places, scores, strict=True) if place in known]
+        return tuple(
+            ShardedPassage(rank, known[place], score, place[0]) for rank, (place, score) in enumerate(there, start=1)
+        )
+
+    def _of(self, names: Container[str]) -> list[Shard]:
+        return [shard for shard in self.shards if shard.name in names]
 
     def _weighed(
         self, question: str, lost: set[str]
@@ -173,8 +196,11 @@ class ShardedIndex:
         corpus = CorpusSize.total([one.size for one in statistics.values()])
         frequencies = {word: _sum(statistics, word) for word in words}
         known = [next((word for word in one if 0 < frequencies[word] <= MOST_IDENTIFIED), None) for one in named]
-        there = [shard for shard in self.shards if shard.name in statistics]
-        return there, (corpus, WordStatistics(corpus.passages, frequencies)), tuple(w for w in known if w is not None)
+        return (
+            self._of(statistics),
+            (corpus, WordStatistics(corpus.passages, frequencies)),
+            tuple(w for w in known if w is not None),
+        )
 
 
 def _sum(statistics: Mapping[str, ShardStatistics], word: FieldWord) -> int:

@@ -1,5 +1,6 @@
 """A sharded index ranks as one index of the same documents, and says which shards it could not reach."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,10 +11,10 @@ from trailhound.index.index import Index
 from trailhound.index.settings import IndexSettings
 from trailhound.retrievers._folder import MANIFEST
 from trailhound.retrievers.protocols import Encoder
-from trailhound.retrievers.records import Document
+from trailhound.retrievers.records import Document, Passage
 from trailhound.sharding._building import ShardedBuild, shard_of
 from trailhound.sharding._shard import LocalShard, Shard, Waiting
-from trailhound.sharding._shard_server import FieldWord, ShardAnswer, ShardQuestion, ShardStatistics
+from trailhound.sharding._shard_server import FieldWord, ShardAnswer, ShardQuestion, ShardServer, ShardStatistics
 from trailhound.sharding.sharded_index import ShardedIndex, ShardedResult
 
 SHARDS = (1, 2, 4, 8)
@@ -113,7 +114,7 @@ class LosableShard:
     def __init__(self, folder: Path) -> None:
         self.name, self._shard, self.there = folder.name, LocalShard(folder), True
 
-    def _begun(self, begin: Callable[[], Waiting[ShardAnswer] | Waiting[ShardStatistics]]) -> Waiting[object]:
+    def _begun(self, begin: Callable[[], Waiting[object]]) -> Waiting[object]:
         if self.there:
             return begin()
 
@@ -127,6 +128,9 @@ class LosableShard:
 
     def ask(self, question: ShardQuestion) -> Waiting[ShardAnswer]:
         return self._begun(lambda: self._shard.ask(question))  # type: ignore[return-value]
+
+    def passages(self, rows: Sequence[int], generation: int) -> Waiting[list[Passage]]:
+        return self._begun(lambda: self._shard.passages(rows, generation))  # type: ignore[return-value]
 
     def close(self) -> None:
         self._shard.close()
@@ -205,3 +209,24 @@ def test_what_cannot_be_asked_says_why(sharded: dict[int, ShardedIndex]) -> None
         sharded[2].search("red", 5, "policy")
     with pytest.raises(QuestionsError, match="ask for one or more"):
         sharded[2].search("red", 0)
+
+
+def test_passages_are_those_that_were_ranked_though_the_shard_has_changed_since(
+    sharded: dict[int, ShardedIndex], hashing_encoder: Encoder, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shard"
+    shutil.copytree(sharded[1].path / "shard-0000", folder)
+    server = ShardServer(folder)
+    answer = server.ask(ShardQuestion("red", hashing_encoder.encode(["red"])[0], 5, None))
+    rows = answer.lists["dense"].rows.tolist()
+    before = server.passages(rows, answer.generation)
+    with Index.open(folder, encoder=hashing_encoder) as index:
+        for number in range(5):
+            index.delete([before[0].document_id] if not number else [f"new-{number - 1}"])
+            index.add([Document(f"new-{number}", "New", "a new red card")])
+            server.statistics([])
+            if number == 0:
+                assert server.passages(rows, answer.generation) == before
+    with pytest.raises(ShardError, match="ask again"):
+        server.passages(rows, answer.generation)
+    server.close()
