@@ -36,6 +36,8 @@ def build_shards(parsed: argparse.Namespace, settings: IndexSettings, patterns: 
     from ..retrievers._svg import printable, printable_json
     from ..sharding.sharded_index import ShardedIndex
 
+    if patterns:
+        raise WrongUseError("--mask-pattern and --shards do not go together: mask in one index")
     started = perf_counter()
     on_ray = _connected(parsed.ray)
     with ProgressBar(parsed.quiet) as bar:
@@ -47,7 +49,6 @@ def build_shards(parsed: argparse.Namespace, settings: IndexSettings, patterns: 
             threads=parsed.threads,
             warn=bar.warn,
             progress=bar.report,
-            mask_patterns=patterns,
             strict=parsed.strict,
             on_ray=on_ray,
         )

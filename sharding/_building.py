@@ -91,7 +91,6 @@ class ShardTask:
     settings: IndexSettings
     encoder: Encoder | None
     threads: int | None
-    mask_patterns: Mapping[str, str]
 
     def run(self, warn: Callable[[str], None], progress: Progress | None) -> None:
         """Build the shard, unless it was built of the same documents in the same way."""
@@ -107,15 +106,13 @@ class ShardTask:
             threads=self.threads,
             warn=warn,
             progress=progress,
-            mask_patterns=self.mask_patterns,
         ).close()
         write_sealed_json(self.done, made_of)
 
     def _made_of(self) -> dict[str, Any]:
-        patterns = hashlib.sha256(json.dumps(dict(self.mask_patterns)).encode()).hexdigest()
         name = self.encoder.name if self.encoder is not None else ""
         about = {"documents": fingerprint(self.documents), "settings": dict(self.settings.to_json())}
-        return {**about, "encoder": name, "mask_patterns": patterns}
+        return {**about, "encoder": name}
 
     def _is_done(self, made_of: Mapping[str, Any]) -> bool:
         if not self.done.is_file() or not (self.folder / MANIFEST).is_file():
@@ -143,12 +140,16 @@ class ShardedBuild:
     settings: IndexSettings
     encoder: Encoder | None
     threads: int | None
-    mask_patterns: Mapping[str, str]
 
     def __post_init__(self) -> None:
         """Refuse what no part of a corpus can be indexed with."""
         if self.shards < 1:
             raise IndexFolderError(f"{self.shards} shards hold nothing: give 1 or more")
+        if self.settings.mask:
+            raise IndexFolderError(
+                "nothing is masked before the corpus is parted, so private data would lie on the disk for a while:"
+                " index it without shards"
+            )
         for name in ("dimension", "drop_duplicates"):
             if getattr(self.settings, name):
                 raise IndexFolderError(f"{name} depends on the whole corpus, and a shard is a part: leave it out")
@@ -174,7 +175,7 @@ class ShardedBuild:
         with storing(self.out):
             (self.out / _PARTS).mkdir(parents=True, exist_ok=True)
         with locked(self.out):
-            documents, _ = documents_of(items, warn, progress, self.out.resolve(), strict, bool(self.settings.mask))
+            documents, _ = documents_of(items, warn, progress, self.out.resolve(), strict, masked=False)
             names = self._part(documents)
             run([self.task(name) for name in names], warn, progress)
             self._commit(names)
@@ -182,7 +183,7 @@ class ShardedBuild:
     def task(self, name: str) -> ShardTask:
         """Return what there is to do for a shard."""
         place = self.out.absolute()
-        how = (self.settings, self.encoder, self.threads, self.mask_patterns)
+        how = (self.settings, self.encoder, self.threads)
         return ShardTask(place / _PARTS / f"{name}.jsonl", place / name, place / f"{name}.json", *how)
 
     def _part(self, documents: Iterable[Document]) -> list[str]:

@@ -81,7 +81,6 @@ class ShardedIndex:
         threads: int | None = None,
         warn: Callable[[str], None] | None = None,
         progress: Progress | None = None,
-        mask_patterns: Mapping[str, str] | None = None,
         strict: bool = False,
         on_ray: bool = False,
     ) -> ShardedIndex:
@@ -91,7 +90,7 @@ class ShardedIndex:
             corpus: a path or paths, or documents, as for :meth:`Index.build`; no knowledge graph.
             out: the folder to make or change; every shard in it is an index of its own.
             shards: how many; a document is in the one that the hash of its id says.
-            settings, encoder, threads, warn, progress, mask_patterns, strict: as for :meth:`Index.build`.
+            settings, encoder, threads, warn, progress, strict: as for :meth:`Index.build`.
             on_ray: every shard is a task of the Ray cluster that this process is connected to, whose machines all
                 see ``out``; a task whose machine is lost begins again elsewhere.
 
@@ -100,7 +99,7 @@ class ShardedIndex:
             CorpusError: when the corpus cannot be read, or holds no text.
             MissingExtraError: when Ray is to build and is not installed.
         """
-        build = ShardedBuild(Path(out), shards, settings or IndexSettings(), encoder, threads, mask_patterns or {})
+        build = ShardedBuild(Path(out), shards, settings or IndexSettings(), encoder, threads)
         run = run_here
         if on_ray:
             from ._ray import run_on_ray as run  # Ray is an extra

@@ -183,11 +183,16 @@ def test_fewer_shards_leave_none_of_the_old_ones(hashing_encoder: Encoder, tmp_p
 
 
 def test_what_depends_on_the_whole_corpus_is_refused(tmp_path: Path) -> None:
-    for settings in (IndexSettings(drop_duplicates=True), IndexSettings(context="corpus"), IndexSettings(dimension=8)):
-        with pytest.raises(IndexFolderError, match="depends on the whole corpus"):
-            ShardedBuild(tmp_path / "s", 2, settings, None, None, {})
+    for settings in (
+        IndexSettings(drop_duplicates=True),
+        IndexSettings(context="corpus"),
+        IndexSettings(dimension=8),
+        IndexSettings(mask=("email",)),
+    ):
+        with pytest.raises(IndexFolderError, match="depends on the whole corpus|nothing is masked"):
+            ShardedBuild(tmp_path / "s", 2, settings, None, None)
     with pytest.raises(IndexFolderError, match="0 shards"):
-        ShardedBuild(tmp_path / "s", 0, IndexSettings(), None, None, {})
+        ShardedBuild(tmp_path / "s", 0, IndexSettings(), None, None)
 
 
 def test_a_folder_that_is_something_else_is_left_alone(
