@@ -189,7 +189,7 @@ def test_what_depends_on_the_whole_corpus_is_refused(tmp_path: Path) -> None:
         IndexSettings(dimension=8),
         IndexSettings(mask=("email",)),
     ):
-        with pytest.raises(IndexFolderError, match="depends on the whole corpus|nothing is masked"):
+        with pytest.raises(IndexFolderError, match=r"depends on the whole corpus|nothing is masked"):
             ShardedBuild(tmp_path / "s", 2, settings, None, None)
     with pytest.raises(IndexFolderError, match="0 shards"):
         ShardedBuild(tmp_path / "s", 0, IndexSettings(), None, None)
