@@ -21,6 +21,7 @@ ROOMS = [
     "measuring",
     "retrievers",
     "serving",
+    "sharding",
 ]
 NOT_SOURCE = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "*.index")
 
