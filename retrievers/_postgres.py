@@ -269,7 +269,7 @@ def _prepare(url: str, connection: psycopg.Connection[Any]) -> None:
             connection.execute("DELETE FROM trailhound_version")
             connection.execute("INSERT INTO trailhound_version VALUES (%s)", (len(_MIGRATIONS),))
     # More neighbours are looked for until there are as many as were asked for.
-    connection.execute("SET hnsw.ef_search = 64; SET hnsw.iterative_scan = strict_order")
+    connection.execute("SET hnsw.ef_search = 200; SET hnsw.iterative_scan = strict_order")
 
 
 def _check_pgvector(url: str, connection: psycopg.Connection[Any]) -> None:
