@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
@@ -105,13 +106,19 @@ def train(
     where = device_called(device)
     adapter = load_adapter(Path(hop_encoder)) if hop_encoder is not None else None if begun is None else begun.adapter
     supervised = Supervision(supervision, reader, Path(out), chosen.reader_epochs, seed)
-    if chosen.made_beside and supervision == "passages":
-        sources = [*sources, *team.in_turn(lambda: sources_beside(sources, Path(out), chosen, seed, warn, progress))]
-    if team.rank:  # one of them says everything
-        warn, progress = None if warn is None else lambda message: None, None
-    run = _Run(sources, Path(out), validation, begun, adapter, chosen, seed, supervised, where, team, warn, progress)
-    team.first(lambda: claim(run.out, run.describe, resume))
-    return run.finish()
+    with threadpool_limits(1, user_api="blas"):  # numpy: sums in another order would make another policy
+        if chosen.made_beside and supervision == "passages":
+            sources = [
+                *sources,
+                *team.in_turn(lambda: sources_beside(sources, Path(out), chosen, seed, warn, progress)),
+            ]
+        if team.rank:  # one of them says everything
+            warn, progress = None if warn is None else lambda message: None, None
+        run = _Run(
+            sources, Path(out), validation, begun, adapter, chosen, seed, supervised, where, team, warn, progress
+        )
+        team.first(lambda: claim(run.out, run.describe, resume))
+        return run.finish()
 
 
 class _Run:
