@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from trailhound import Document, Index, SearchAgent
 from trailhound.demo._encyclopedia import Encyclopedia
 from trailhound.errors import ClosedError, PolicyError
 from trailhound.retrievers.protocols import Encoder
+from trailhound.retrievers.words import _links_folder
 
 WARM = """
 import sys
@@ -35,16 +35,15 @@ def built(encyclopedia: Encyclopedia, tmp_path: Path, hashing_encoder: Encoder) 
     return Index.build(encyclopedia.documents, tmp_path / "x.index", encoder=hashing_encoder)
 
 
-def opened() -> tuple[set[str], set[str]]:
-    """Return the files that this process has open, and the temporary folders of the program."""
+def opened() -> set[str]:
+    """Return the files that this process has open."""
     files = set()
     for handle in os.listdir("/proc/self/fd"):
         try:
             files.add(f"{handle} {os.readlink(f'/proc/self/fd/{handle}')}")
         except FileNotFoundError:
             continue  # that of the listing itself
-    folders = {name for place in ("/dev/shm", tempfile.gettempdir()) for name in os.listdir(place)}
-    return files, {name for name in folders if name.startswith("trailhound-")}
+    return files
 
 
 def test_a_closed_index_refuses_and_is_closed_again_without_effect(built: Index) -> None:
@@ -128,10 +127,20 @@ def test_closing_while_others_search_harms_no_search(built_in_index: Path) -> No
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux lists open files")
-def test_opening_and_closing_again_and_again_leaves_nothing_behind(built: Index, tmp_path: Path) -> None:
+def test_opening_and_closing_again_and_again_leaves_nothing_behind(
+    built: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     built.add([Document("new", "New", "A new document.")])  # two segments are linked in a temporary folder
     place = tmp_path / "copy.index"
     shutil.copytree(built.path, place)
+    folders = []
+    make = _links_folder._temporary_folder
+
+    def made() -> Path:
+        folders.append(make())
+        return folders[-1]
+
+    monkeypatch.setattr(_links_folder, "_temporary_folder", made)
 
     def use() -> None:
         with (
@@ -146,6 +155,8 @@ def test_opening_and_closing_again_and_again_leaves_nothing_behind(built: Index,
     for _ in range(25):
         use()
     assert opened() == before
+    assert folders
+    assert not [folder for folder in folders if folder.exists()]
 
 
 @pytest.mark.parametrize("system", ["", "ppr"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
 from trailhound.retrievers.compiling._chunking import chunk
@@ -78,4 +79,8 @@ def test_time_is_linear_in_the_corpus() -> None:
         return time.process_time() - started
 
     seconds(100)  # the pattern of words is made once
-    assert seconds(4000) < 24 * seconds(500) + 0.1
+    gc.disable()  # it looks at all that other tests have left
+    try:
+        assert min(seconds(4000) for _ in range(3)) < 24 * min(seconds(500) for _ in range(3)) + 0.1
+    finally:
+        gc.enable()
