@@ -78,13 +78,13 @@ def train(
         sources: what to learn from; their indexes must share an encoder.
         out: folder of the run; a run of the same settings that was interrupted there goes on.
         validation: what decides which policy is kept, and when to stop.
-        start: folder of a policy to go on from. It stays as it is unless the recipe has rounds, and unless one of them
-            is better on the validation questions; its ranker is adapted as far as that pays.
+        start: folder of a policy to go on from. It stays as it is unless a round is better on the validation questions;
+            its ranker is adapted as far as that pays.
         hop_encoder: folder of an encoder that ``tune`` made, for queries that hold evidence; copied into the policy.
         recipe: settings; the defaults when None.
         seed: of everything random.
         supervision: ``passages``: the labels say what supports the answer. ``answers``: only the questions' answers are
-            known, and of the labels nothing is looked at but which questions belong to a split.
+            known, and the labels say no more than which questions belong to a split.
         reader: judges paths, see :func:`.reading.opening.open_reader`; by default, or as ``coverage``, the labels do,
             and with answers only readers that are trained in the run.
         resume: go on with an interrupted run; otherwise an unfinished run in ``out`` is an error.
@@ -96,8 +96,7 @@ def train(
     Raises:
         QuestionsError: when there is nothing to learn from, or the indexes do not share an encoder.
         PolicyError: when ``out`` holds another run, or its checkpoint is damaged.
-        RecipeError: when the seed is negative or too large, the recipe has no round of either kind, or there is no
-            such supervision or device.
+        RecipeError: when the seed, the recipe, the supervision or the device cannot be.
         WorkerError: when another worker of the team is gone.
     """
     begun = None if start is None else load_policy(Path(start))
@@ -105,20 +104,15 @@ def train(
     check(chosen, seed, goes_on=begun is not None)
     where = device_called(device)
     adapter = load_adapter(Path(hop_encoder)) if hop_encoder is not None else None if begun is None else begun.adapter
-    supervised = Supervision(supervision, reader, Path(out), chosen.reader_epochs, seed)
+    taught = Supervision(supervision, reader, Path(out), chosen.reader_epochs, seed)
     with threadpool_limits(1, user_api="blas"):  # numpy: sums in another order would make another policy
         if chosen.made_beside and supervision == "passages":
-            sources = [
-                *sources,
-                *team.in_turn(lambda: sources_beside(sources, Path(out), chosen, seed, warn, progress)),
-            ]
+            made = team.in_turn(lambda: sources_beside(sources, Path(out), chosen, seed, warn, progress))
+            sources = [*sources, *made]
         if team.rank:  # one of them says everything
             warn, progress = None if warn is None else lambda message: None, None
-        run = _Run(
-            sources, Path(out), validation, begun, adapter, chosen, seed, supervised, where, team, warn, progress
-        )
-        team.first(lambda: claim(run.out, run.describe, resume))
-        return run.finish()
+        run = _Run(sources, Path(out), validation, begun, adapter, chosen, seed, taught, where, team, warn, progress)
+        return run.finish(resume)
 
 
 class _Run:
@@ -183,8 +177,9 @@ class _Run:
         self.average = weight_average(self.network, AVERAGE_DECAY)
         self.progressed = Progressed()
 
-    def finish(self) -> TrainingReport:
+    def finish(self, resume: bool) -> TrainingReport:
         """Go on from the checkpoint, if there is one: run the rounds that are left and write ``metrics.json``."""
+        self.team.first(lambda: claim(self.out, self.describe, resume))
         if self._checkpoint.exists():
             self.progressed = load_checkpoint(self._checkpoint, self.network, average=self.average)
         self._divide(self.team.in_turn(lambda: self.supervision.prepare(self.worlds, self.held_out, self._progress)))
