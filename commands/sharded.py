@@ -68,8 +68,9 @@ def search_shards(parsed: argparse.Namespace) -> None:
     from ..sharding.sharded_index import ShardedIndex
 
     given = [f"--{name.replace('_', '-')}" for name in _ONE_INDEX if getattr(parsed, name) is not None]
-    if given or parsed.explain_router or parsed.path:
-        named = ", ".join(given) or "--path and --explain-router"
+    given += [f"--{name.replace('_', '-')}" for name in ("path", "explain_router") if getattr(parsed, name)]
+    if given:
+        named = ", ".join(given)
         raise WrongUseError(f"{parsed.index} is a sharded index, which is searched without {named}: leave that out")
     with ShardedIndex(parsed.index, threads=parsed.threads or 1, on_ray=_connected(parsed.ray)) as index:
         result = index.search(parsed.question, parsed.limit, parsed.system or "hybrid")
