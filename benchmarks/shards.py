@@ -23,10 +23,10 @@ from trailhound import Index, IndexSettings, SearchAgent, ShardedIndex
 from trailhound.retrievers._thread_limits import computing_on
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.questions._labelled import load_questions
-from trailhound.retrievers.records import Passage, Vectors
+from trailhound.retrievers.records import Vectors
 from trailhound.retrievers.vectors._encoder import load_encoder
 from trailhound.sharding._shard import Shard, Waiting
-from trailhound.sharding._shard_server import FieldWord, ShardAnswer, ShardQuestion, ShardStatistics
+from trailhound.sharding._shard_server import FieldWord, ShardQuestion
 from trailhound.sharding.sharded_index import SHARDED_SYSTEMS
 
 SHARDS = (1, 2, 4, 8)
@@ -83,9 +83,9 @@ def overhead(index: ShardedIndex, questions: Sequence[str]) -> None:
         slowest = 0.0
         for shard in index.shards:
             started = time.perf_counter()
-            shard.statistics(words[0])()
-            answer = shard.ask(asked[0])()
-            shard.passages([*answer.documents][:LIMIT], answer.generation)()
+            shard.call("statistics", words[0])()
+            answer = shard.call("ask", asked[0])()
+            shard.call("passages", [*answer.documents][:LIMIT], answer.generation)()
             slowest = max(slowest, time.perf_counter() - started)
         beside.append(whole[-1] - slowest)
     total, more = (statistics.median(times) * 1000 for times in (whole, beside))
@@ -98,19 +98,13 @@ class Listening:
     def __init__(self, shard: Shard, asked: list[ShardQuestion], words: list[Sequence[FieldWord]]) -> None:
         self.name, self._shard, self._asked, self._words = shard.name, shard, asked, words
 
-    def statistics(self, words: Sequence[FieldWord]) -> Waiting[ShardStatistics]:
-        """Note the words that are asked for."""
-        self._words.append(words)
-        return self._shard.statistics(words)
-
-    def ask(self, question: ShardQuestion) -> Waiting[ShardAnswer]:
-        """Note the question."""
-        self._asked.append(question)
-        return self._shard.ask(question)
-
-    def passages(self, rows: Sequence[int], generation: int) -> Waiting[list[Passage]]:
-        """Return the passages of rows."""
-        return self._shard.passages(rows, generation)
+    def call(self, method: str, *given: Any) -> Waiting[Any]:
+        """Note the words and the question."""
+        if method == "statistics":
+            self._words.append(given[0])
+        elif method == "ask":
+            self._asked.append(given[0])
+        return self._shard.call(method, *given)
 
     def close(self) -> None:
         """Let go of the shard."""

@@ -9,10 +9,9 @@ from typing import Any
 
 from ..errors import MissingExtraError, ShardError, TrailhoundError
 from ..retrievers.protocols import Progress
-from ..retrievers.records import Passage
 from ._building import ShardTask
 from ._shard import Waiting
-from ._shard_server import FieldWord, ShardAnswer, ShardQuestion, ShardServer, ShardStatistics
+from ._shard_server import ShardServer
 
 try:
     import ray
@@ -80,17 +79,9 @@ class RayShard:
         server = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0, max_concurrency=_SIDE_BY_SIDE)(ShardServer)
         self.actor: Any = server.remote(folder)
 
-    def statistics(self, words: Sequence[FieldWord]) -> Waiting[ShardStatistics]:
-        """Begin :meth:`ShardServer.statistics`."""
-        return partial(_got, self.actor.statistics.remote(words), self.name, _PATIENCE)
-
-    def ask(self, question: ShardQuestion) -> Waiting[ShardAnswer]:
-        """Begin :meth:`ShardServer.ask`."""
-        return partial(_got, self.actor.ask.remote(question), self.name, _PATIENCE)
-
-    def passages(self, rows: Sequence[int], generation: int) -> Waiting[list[Passage]]:
-        """Begin :meth:`ShardServer.passages`."""
-        return partial(_got, self.actor.passages.remote(rows, generation), self.name, _PATIENCE)
+    def call(self, method: str, *given: Any) -> Waiting[Any]:
+        """Begin a method of :class:`ShardServer`."""
+        return partial(_got, getattr(self.actor, method).remote(*given), self.name, _PATIENCE)
 
     def close(self) -> None:
         """End the actor."""

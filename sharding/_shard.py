@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from ..retrievers.records import Passage
-from ._shard_server import FieldWord, ShardAnswer, ShardQuestion, ShardServer, ShardStatistics
+from ._shard_server import ShardServer
 
 T = TypeVar("T")
 
@@ -22,16 +21,8 @@ class Shard(Protocol):
     name: str
     """Its folder in the sharded index."""
 
-    def statistics(self, words: Sequence[FieldWord]) -> Waiting[ShardStatistics]:
-        """Begin :meth:`ShardServer.statistics`."""
-        ...
-
-    def ask(self, question: ShardQuestion) -> Waiting[ShardAnswer]:
-        """Begin :meth:`ShardServer.ask`."""
-        ...
-
-    def passages(self, rows: Sequence[int], generation: int) -> Waiting[list[Passage]]:
-        """Begin :meth:`ShardServer.passages`."""
+    def call(self, method: str, *given: Any) -> Waiting[Any]:
+        """Begin a method of :class:`ShardServer`, whose arguments and result can be pickled."""
         ...
 
     def close(self) -> None:
@@ -51,17 +42,9 @@ class LocalShard:
         self._server = ShardServer(folder)
         self._thread = ThreadPoolExecutor(1, f"shard {self.name}")
 
-    def statistics(self, words: Sequence[FieldWord]) -> Waiting[ShardStatistics]:
-        """Begin :meth:`ShardServer.statistics`."""
-        return self._thread.submit(self._server.statistics, words).result
-
-    def ask(self, question: ShardQuestion) -> Waiting[ShardAnswer]:
-        """Begin :meth:`ShardServer.ask`."""
-        return self._thread.submit(self._server.ask, question).result
-
-    def passages(self, rows: Sequence[int], generation: int) -> Waiting[list[Passage]]:
-        """Begin :meth:`ShardServer.passages`."""
-        return self._thread.submit(self._server.passages, rows, generation).result
+    def call(self, method: str, *given: Any) -> Waiting[Any]:
+        """Begin a method of :class:`ShardServer`."""
+        return self._thread.submit(getattr(self._server, method), *given).result
 
     def close(self) -> None:
         """Let go of it, once what it is asked is answered."""

@@ -11,7 +11,7 @@ from ..agent._fixed_systems import DEPTH
 from ..errors import PolicyError, QuestionsError, ShardError
 from ..index.settings import IndexSettings
 from ..retrievers.protocols import Encoder, Progress, query_vectors
-from ..retrievers.records import Document
+from ..retrievers.records import Document, Passage
 from ..retrievers.words._analyser import identifiers
 from ..retrievers.words._asked_words import asked_words
 from ..retrievers.words._lexical import MOST_IDENTIFIED
@@ -156,7 +156,7 @@ class ShardedIndex:
         shards, by_words, known = self._weighed(question, lost) if system != "dense" else (self.shards, None, ())
         vector = None if system == "lexical" else query_vectors(self.encoder, [question])[0]
         asked = ShardQuestion(question, vector, wide + _SPARE, by_words, known if system == "hybrid" else ())
-        answers = _gathered([(shard.name, shard.ask(asked)) for shard in shards], lost)
+        answers: dict[str, ShardAnswer] = _gathered([(shard.name, shard.call("ask", asked)) for shard in shards], lost)
         merger = Merger(answers)
         found = merger.fused(limit, wide) if system == "hybrid" else merger.merged(system, limit)
         passages = self._read(merger.places(found), found.scores.tolist(), answers, lost)
@@ -173,8 +173,8 @@ class ShardedIndex:
         rows = {name: [row for shard, row in places if shard == name] for name in dict(places)}
         if not rows:
             return ()
-        asked = [(one, one.passages(rows[one.name], answers[one.name].generation)) for one in self._of(rows)]
-        texts = _gathered([(shard.name, waiting) for shard, waiting in asked], lost)
+        asked = [(one, one.call("passages", rows[one.name], answers[one.name].generation)) for one in self._of(rows)]
+        texts: dict[str, list[Passage]] = _gathered([(shard.name, waiting) for shard, waiting in asked], lost)
         known = {(name, row): one for name in texts for row, one in zip(rows[name], texts[name], strict=True)}
         there = [(place, score) for place, score in zip(places, scores, strict=True) if place in known]
         return tuple(
@@ -190,8 +190,8 @@ class ShardedIndex:
         """Return the shards that are there, what words weigh in them, and the identifiers that few passages have."""
         named = [[(field, term) for term in one.terms for field in _FIELDS] for one in identifiers(question)]
         words = {(asked.field, asked.term) for asked in asked_words(question)}.union(*named)
-        begun = [(shard.name, shard.statistics(sorted(words))) for shard in self.shards]
-        statistics = _gathered(begun, lost)
+        begun = [(shard.name, shard.call("statistics", sorted(words))) for shard in self.shards]
+        statistics: dict[str, ShardStatistics] = _gathered(begun, lost)
         corpus = CorpusSize.total([one.size for one in statistics.values()])
         frequencies = {word: _sum(statistics, word) for word in words}
         known = [next((word for word in one if 0 < frequencies[word] <= MOST_IDENTIFIED), None) for one in named]

@@ -1,7 +1,6 @@
 """A sharded index ranks as one index of the same documents, and says which shards it could not reach."""
 
 import shutil
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,10 @@ from trailhound.index.index import Index
 from trailhound.index.settings import IndexSettings
 from trailhound.retrievers._folder import MANIFEST
 from trailhound.retrievers.protocols import Encoder
-from trailhound.retrievers.records import Document, Passage
+from trailhound.retrievers.records import Document
 from trailhound.sharding._building import ShardedBuild, shard_of
 from trailhound.sharding._shard import LocalShard, Shard, Waiting
-from trailhound.sharding._shard_server import FieldWord, ShardAnswer, ShardQuestion, ShardServer, ShardStatistics
+from trailhound.sharding._shard_server import ShardQuestion, ShardServer
 from trailhound.sharding.sharded_index import ShardedIndex, ShardedResult
 
 SHARDS = (1, 2, 4, 8)
@@ -114,23 +113,14 @@ class LosableShard:
     def __init__(self, folder: Path) -> None:
         self.name, self._shard, self.there = folder.name, LocalShard(folder), True
 
-    def _begun(self, begin: Callable[[], Waiting[object]]) -> Waiting[object]:
+    def call(self, method: str, *given: object) -> Waiting[object]:
         if self.there:
-            return begin()
+            return self._shard.call(method, *given)
 
         def lost() -> None:
             raise ShardError(f"{self.name} is away")
 
         return lost
-
-    def statistics(self, words: Sequence[FieldWord]) -> Waiting[ShardStatistics]:
-        return self._begun(lambda: self._shard.statistics(words))  # type: ignore[return-value]
-
-    def ask(self, question: ShardQuestion) -> Waiting[ShardAnswer]:
-        return self._begun(lambda: self._shard.ask(question))  # type: ignore[return-value]
-
-    def passages(self, rows: Sequence[int], generation: int) -> Waiting[list[Passage]]:
-        return self._begun(lambda: self._shard.passages(rows, generation))  # type: ignore[return-value]
 
     def close(self) -> None:
         self._shard.close()
