@@ -15,6 +15,7 @@
     ├── PolicyError        a policy folder is missing, damaged, or does not fit
     ├── RouterError        a router folder is missing, damaged, or does not fit the index
     ├── ShardError         a shard of a sharded index cannot be reached
+    ├── ClusterError       a Ray cluster cannot be reached
     ├── RecipeError        a training recipe has an unknown or impossible setting
     ├── CollapseError      a training was stopped because its vectors collapse (names measure, value and limit)
     ├── SearchCancelledError   whoever asked a search has cancelled it
@@ -107,6 +108,10 @@ class RouterError(TrailhoundError):
 
 class ShardError(TrailhoundError):
     """A shard of a sharded index cannot be reached."""
+
+
+class ClusterError(TrailhoundError):
+    """A Ray cluster cannot be reached."""
 
 
 class RecipeError(TrailhoundError):

@@ -160,7 +160,7 @@ def main(arguments: Sequence[str]) -> None:
         compare(indexes, encoder, questions)
         overhead(indexes[4], questions)
         if parsed.ray:
-            from trailhound.sharding._ray import connect
+            from trailhound.retrievers._ray_cluster import connect
 
             connect("local")
             with ShardedIndex(indexes[4].path, encoder, on_ray=True) as on_ray:

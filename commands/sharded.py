@@ -88,7 +88,7 @@ def _connected(address: str | None) -> bool:
     """Connect to a Ray cluster where an address is given, and return whether it was."""
     if address is None:
         return False
-    from ..sharding._ray import connect
+    from ..retrievers._ray_cluster import connect
 
     connect(address)
     return True

@@ -7,16 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import MissingExtraError, ShardError, TrailhoundError
+from ..errors import ShardError, TrailhoundError
+from ..retrievers._ray_cluster import ray
 from ..retrievers.protocols import Progress
 from ._building import ShardTask
 from ._shard import Waiting
 from ._shard_server import ShardServer
-
-try:
-    import ray
-except ImportError as error:
-    raise MissingExtraError("ray", "scale", "a sharded index on several machines") from error
 
 _PATIENCE = 10.0
 """Seconds after which a shard that does not answer counts as lost."""
@@ -26,21 +22,6 @@ _SIDE_BY_SIDE = 4
 
 _RETRIES = 5
 """Times that a task begins again whose machine or process was lost."""
-
-
-def connect(address: str) -> None:
-    """Connect this process to a Ray cluster, unless it is: ``auto`` for the one that there is, or one of its own.
-
-    Raises:
-        ShardError: when there is none at the address.
-    """
-    if ray.is_initialized():
-        return
-    about: dict[str, Any] = {"log_to_driver": False, "include_dashboard": False}
-    try:
-        ray.init(address=None if address == "auto" else address, **about)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ShardError(f"there is no Ray cluster at {address} ({error}): start one, or give --ray auto") from error
 
 
 def run_on_ray(tasks: Sequence[ShardTask], warn: Callable[[str], None], progress: Progress | None) -> None:
