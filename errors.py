@@ -14,7 +14,7 @@
     ├── MaskingError       what is to be masked cannot be: an unknown kind, a pattern that is none
     ├── PolicyError        a policy folder is missing, damaged, or does not fit
     ├── RouterError        a router folder is missing, damaged, or does not fit the index
-    ├── ShardError         a shard of a sharded index cannot be reached
+    ├── ShardError         a shard of a sharded index cannot be reached, or was not changed with the others
     ├── ClusterError       a Ray cluster cannot be reached
     ├── RecipeError        a training recipe has an unknown or impossible setting
     ├── CollapseError      a training was stopped because its vectors collapse (names measure, value and limit)
@@ -107,7 +107,7 @@ class RouterError(TrailhoundError):
 
 
 class ShardError(TrailhoundError):
-    """A shard of a sharded index cannot be reached."""
+    """A shard of a sharded index cannot be reached, or could not be changed after others were."""
 
 
 class ClusterError(TrailhoundError):

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ..console import ProgressBar
+from ..retrievers._folder import LOCK_TIMEOUT
 from .arguments import WrongUseError, positive
 
 if TYPE_CHECKING:
     from ..index.settings import IndexSettings
+    from ..sharding.sharded_index import ShardedIndex
 
-_ONE_INDEX = ("policy", "reranker", "query_encoder", "answer_with", "router", "picture", "context")
+_ONE_INDEX = (
+    *("policy", "reranker", "query_encoder", "answer_with", "router"),
+    *("picture", "context", "path", "explain_router"),
+)
 """Options of ``search`` that a sharded index has no use for."""
 
 
@@ -65,14 +70,9 @@ def build_shards(parsed: argparse.Namespace, settings: IndexSettings, patterns: 
 def search_shards(parsed: argparse.Namespace) -> None:
     """Search a sharded index and print what was found."""
     from ..retrievers._svg import printable, printable_json
-    from ..sharding.sharded_index import ShardedIndex
 
-    given = [f"--{name.replace('_', '-')}" for name in _ONE_INDEX if getattr(parsed, name) is not None]
-    given += [f"--{name.replace('_', '-')}" for name in ("path", "explain_router") if getattr(parsed, name)]
-    if given:
-        named = ", ".join(given)
-        raise WrongUseError(f"{parsed.index} is a sharded index, which is searched without {named}: leave that out")
-    with ShardedIndex(parsed.index, threads=parsed.threads or 1, on_ray=_connected(parsed.ray)) as index:
+    refuse(parsed, _ONE_INDEX)
+    with open_shards(parsed) as index:
         result = index.search(parsed.question, parsed.limit, parsed.system or "hybrid")
     if parsed.json:
         print(printable_json(asdict(result), ascii_only=(sys.stdout.encoding or "").lower() != "utf-8"))
@@ -82,6 +82,21 @@ def search_shards(parsed: argparse.Namespace) -> None:
         print(printable(f"   {' '.join(found.passage.text.split())[:200]}"))
     for name in result.unreachable:
         print(f"not reachable: {name}, whose passages are not among these")
+
+
+def refuse(parsed: argparse.Namespace, options: Sequence[str]) -> None:
+    """Refuse options that a sharded index has no use for."""
+    given = [f"--{name.replace('_', '-')}" for name in options if getattr(parsed, name)]
+    if given:
+        raise WrongUseError(f"{parsed.index} is a sharded index, which goes without {', '.join(given)}: leave that out")
+
+
+def open_shards(parsed: argparse.Namespace, lock_timeout: float = LOCK_TIMEOUT) -> ShardedIndex:
+    """Open the sharded index of a command, here or on the Ray cluster that it names."""
+    from ..sharding.sharded_index import ShardedIndex
+
+    on_ray = _connected(parsed.ray)
+    return ShardedIndex(parsed.index, threads=parsed.threads or 1, on_ray=on_ray, lock_timeout=lock_timeout)
 
 
 def _connected(address: str | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from .arguments import (
     mask_patterns,
     open_index,
 )
+from .sharded import add_ray, open_shards, refuse
 
 if TYPE_CHECKING:
     from ..index._drift import Drift
@@ -62,6 +63,7 @@ def add_update(subcommands: Any) -> None:
     add_path(parser, "--delete-never-retrieved", "RUN.trec", about, nargs="+", default=[])
     add_path(parser, "--questions", "FILE", "recent questions, one a line, to measure drift by")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_ray(parser, "change the shards of a sharded index by actors of the Ray cluster at ADDRESS, or auto, or local")
     add_lock_timeout(parser)
     add_mask_patterns(
         parser, "the patterns that the index was built with, every one again: it does not store them; may be repeated"
@@ -77,8 +79,14 @@ def _question_lines(path: Path) -> list[str]:
 
 def _update(parsed: argparse.Namespace) -> None:
     from ..index._drift import measure_drift
+    from ..sharding._building import is_sharded
 
     _check_use(parsed)
+    if is_sharded(parsed.index):
+        _update_shards(parsed)
+        return
+    if parsed.ray is not None:
+        raise WrongUseError(f"--ray changes a sharded index, and {parsed.index} is none: leave it out")
     questions = [] if parsed.questions is None else _question_lines(parsed.questions)
     patterns = mask_patterns(parsed)
     index = open_index(parsed.index, parsed.threads, lock_timeout=parsed.lock_timeout)
@@ -89,16 +97,38 @@ def _update(parsed: argparse.Namespace) -> None:
         else:
             updated = index.change(parsed.corpus, delete=_gone(index, parsed), replace=parsed.replace, **given)
     asked = [line for line in questions if line.strip()]
+    _print(parsed, synced if parsed.sync else updated, lambda: measure_drift(index, asked))
+
+
+def _update_shards(parsed: argparse.Namespace) -> None:
+    """Change a sharded index and say what was done."""
+    refuse(parsed, ("questions", "delete_never_retrieved", "mask_pattern"))
+    with ProgressBar(parsed.quiet) as bar, open_shards(parsed, parsed.lock_timeout) as index:
+        given: dict[str, Any] = {"warn": bar.warn, "progress": bar.report}
+        if parsed.sync:
+            report: SyncReport | UpdateReport = index.sync(parsed.corpus, dry_run=parsed.dry_run, **given)
+        else:
+            gone = list(map(index.id_of, parsed.delete))
+            report = index.change(parsed.corpus, delete=gone, replace=parsed.replace, **given)
+    _print(parsed, report)
+
+
+def _print(
+    parsed: argparse.Namespace, report: SyncReport | UpdateReport, drift: Callable[[], Drift] | None = None
+) -> None:
+    """Say what was done."""
+    from ..index.updates import SyncReport
+
     if parsed.json:
-        print(json.dumps(synced.to_json() if parsed.sync else updated.to_json(), ensure_ascii=False))
+        print(json.dumps(report.to_json(), ensure_ascii=False))
         return
-    if parsed.sync:
-        for line in _sync_lines(parsed.index, synced):
+    if isinstance(report, SyncReport):
+        for line in _sync_lines(parsed.index, report):
             print(printable(line))
-        if synced.update is None or not (synced.added or synced.replaced or synced.deleted):
+        if report.update is None or not (report.added or report.replaced or report.deleted):
             return
-        updated = synced.update
-    for line in _lines(parsed.index, updated, measure_drift(index, asked)):
+        report = report.update
+    for line in _lines(parsed.index, report, drift):
         print(line)
 
 
@@ -143,7 +173,7 @@ def _sync_lines(place: Path, report: SyncReport) -> Iterator[str]:
         yield f"{place}: nothing to do; {report.unchanged:,} unchanged"
 
 
-def _lines(place: Path, report: UpdateReport, drift: Drift) -> Iterator[str]:
+def _lines(place: Path, report: UpdateReport, measured: Callable[[], Drift] | None) -> Iterator[str]:
     """Say what was done, how long it took to be searchable, and what to do next."""
     counts = [(getattr(report, name), name) for name in ("added", "replaced", "deleted", "unchanged")]
     done = ", ".join(f"{count:,} {name}" for count, name in counts if count) or "nothing to add"
@@ -162,6 +192,13 @@ def _lines(place: Path, report: UpdateReport, drift: Drift) -> Iterator[str]:
     if not (report.added or report.replaced or report.deleted):
         return
     yield f"searchable after {report.milliseconds:,.0f} ms"
+    if measured is not None:
+        yield from _drift_lines(measured())
+    if report.advice is not None:
+        yield report.advice
+
+
+def _drift_lines(drift: Drift) -> Iterator[str]:
     moved = {
         "unknown terms": drift.unknown_terms,
         "centroid shift": drift.centroid_shift,
@@ -171,8 +208,6 @@ def _lines(place: Path, report: UpdateReport, drift: Drift) -> Iterator[str]:
     }
     figures = ", ".join(f"{name} {value:.2f}" for name, value in moved.items() if value is not None)
     yield f"drift since the base was built (0 to 1): {figures}"
-    if report.advice is not None:
-        yield report.advice
 
 
 def add_compact(subcommands: Any) -> None:

@@ -9,7 +9,6 @@ from itertools import chain, islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any
-from unicodedata import normalize
 
 from ..errors import CorpusError, UpdateError
 from ..retrievers.compiling._context import ContextFunction
@@ -163,11 +162,7 @@ class ChangeableFolder(OpenFolder):
 
     def id_of(self, given: str) -> str:
         """Return the id of the document that a user names by its id, or by the path of its file as it is typed here."""
-        if self.store.having([given]):
-            return given
-        found = Roots.of(self.manifest).holding(Path(given))
-        named = "" if found is None else normalize("NFC", found[1] or Path(given).name)
-        return named if named and self.store.having([named]) else given
+        return Roots.of(self.manifest).id_of(given, self.store)
 
     def sync(
         self,

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
+from ..retrievers._store import Documents
 from ..retrievers.records import CORPUS_ROOT, FILE_HASH, Document
 
 CORPUS = "corpus"
@@ -75,6 +77,14 @@ class Roots:
         if found is None:
             return name
         return found[1] or path.name
+
+    def id_of(self, given: str, store: Documents) -> str:
+        """Return the id of the document that a user names by its id, or by the path of its file as it is typed here."""
+        if store.having([given]):
+            return given
+        found = self.holding(Path(given))
+        named = "" if found is None else normalize("NFC", found[1] or Path(given).name)
+        return named if named and store.having([named]) else given
 
     def marked(self, document: Document, path: Path, always: bool) -> Document:
         """Return a document that was read from a file, with the number of its root where that does not go without.

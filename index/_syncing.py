@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import CorpusError, UpdateError
-from ..retrievers._store import EvidenceStore, Origin
+from ..retrievers._store import Documents, Origin
 from ..retrievers.compiling._masking import Masker, unique_ids
 from ..retrievers.corpus._known_files import KnownFiles
 from ..retrievers.protocols import Progress
 from ..retrievers.records import CORPUS_ROOT, FILE_HASH, Document
 from ._roots import Roots, absolute
-from ._segment_views import SegmentedStore
 from .updates import RECORD, SyncReport, same
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ class Planner:
     def __init__(
         self,
         place: Path,
-        store: EvidenceStore | SegmentedStore,
+        store: Documents,
         roots: Roots,
         masker: Masker,
         warn: Callable[[str], None],

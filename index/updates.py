@@ -16,7 +16,7 @@ from unicodedata import normalize
 
 from ..errors import CorpusError, IndexFolderError, UpdateError
 from ..retrievers._folder import entries, read_manifest, remove_garbage
-from ..retrievers._store import EvidenceStore
+from ..retrievers._store import Documents, EvidenceStore
 from ..retrievers.compiling._context import Chunked
 from ..retrievers.compiling._masking import Masker
 from ..retrievers.compiling._pruning import Entry
@@ -211,7 +211,7 @@ class Change:
         )
 
     def _add(self, documents: Sequence[Document], replace: bool) -> None:
-        _check_documents(documents, self._came)
+        check_documents(documents, self._came)
         if replace:
             before = len(documents)
             documents = different(self.state.parts.store, self._masker, documents)
@@ -222,10 +222,7 @@ class Change:
         compiled = additions.compiled(documents)
         removed = tuple(self.state.parts.store.having(document.id for document, _ in compiled))
         if removed and not replace:
-            raise UpdateError(
-                f"document {removed[0]!r} is in the index already{_others(removed)}: nothing was changed; replace it"
-                " (replace=True, --replace), keep a whole folder in step (sync, --sync), or leave it out"
-            )
+            raise there_already(removed)
         made = self._made(additions, removed, compiled)
         self._done.append(dataclasses.replace(made, added=len(compiled) - len(removed), replaced=len(removed)))
 
@@ -244,7 +241,15 @@ class Change:
         return Done(0, 0, 0, passages, left_out, tuple(back))
 
 
-def known_ids(store: EvidenceStore | SegmentedStore, document_ids: Iterable[str]) -> tuple[str, ...]:
+def there_already(identifiers: Sequence[str]) -> UpdateError:
+    """Return the error of documents that are to be added and are in the index."""
+    return UpdateError(
+        f"document {identifiers[0]!r} is in the index already{_others(identifiers)}: nothing was changed; replace it"
+        " (replace=True, --replace), keep a whole folder in step (sync, --sync), or leave it out"
+    )
+
+
+def known_ids(store: Documents, document_ids: Iterable[str]) -> tuple[str, ...]:
     """Return the ids as the index spells them: a file system may write an accent apart from its letter.
 
     Raises:
@@ -291,7 +296,7 @@ def _content(document: Document) -> tuple[object, ...]:
     return document.title, document.text, source, document.atomic, document.markup, written
 
 
-def _check_documents(documents: Sequence[Document], seen: set[str]) -> None:
+def check_documents(documents: Sequence[Document], seen: set[str]) -> None:
     """Refuse documents that cannot be stored, and ids that are given twice; add the ids to ``seen``."""
     for document in documents:
         if document.id in seen:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,26 @@ class Origin(NamedTuple):
     source: str
     file_hash: str | None
     root: int | None
+
+
+class Documents(Protocol):
+    """The documents that are stored somewhere."""
+
+    def having(self, document_ids: Iterable[str]) -> list[str]:
+        """Return those of the ids that are stored, in their order."""
+        ...
+
+    def document_ids(self) -> list[str]:
+        """Return the ids of all documents."""
+        ...
+
+    def document(self, document_id: str) -> Document:
+        """Return a document."""
+        ...
+
+    def origins(self) -> list[Origin]:
+        """Return where every document came from."""
+        ...
 
 
 class StoreWriter:

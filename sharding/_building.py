@@ -23,7 +23,7 @@ from ..retrievers.protocols import Encoder, Progress
 from ..retrievers.records import Document
 
 SHARDS = "shards.json"
-_FORMAT = 1
+_FORMAT = 2
 _REMEDY = "build the index again"
 _PARTS = "parts"
 """Folder of the documents of every shard, which is there while they are indexed."""
@@ -35,16 +35,31 @@ class AboutShards:
 
     Attributes:
         shards: folders, in order.
+        parts: that ids are hashed to; one that had no document when it was built is no shard.
         settings: how each is indexed.
         encoder: name of the encoder.
         documents, passages: in all of them, when they were built.
+        corpus: where its files are and what was read of them, as an index's manifest says it.
     """
 
     shards: tuple[str, ...]
+    parts: int
     settings: IndexSettings
     encoder: str
     documents: int
     passages: int
+    corpus: Mapping[str, Any]
+
+    def write(self, folder: Path) -> None:
+        """Let the manifest of a sharded index say this."""
+        about = {**asdict(self), "format": _FORMAT, "settings": self.settings.to_json()}
+        write_sealed_json(folder / SHARDS, about)
+
+    def shard_of(self, document: str) -> str:
+        """Return the shard of a document by its id; where its part is no shard, the next one that is."""
+        first = shard_of(document, self.parts)
+        names = (_name((first + step) % self.parts) for step in range(self.parts))
+        return next(name for name in names if name in self.shards)
 
     def check_encoder(self, encoder: Encoder) -> None:
         """Raise EncoderError where an encoder is not that of the shards."""
@@ -67,11 +82,23 @@ def read_shards(folder: Path) -> AboutShards:
     if found.get("format") != _FORMAT:
         raise DamagedIndexError(f"{folder} has the format {found.get('format')!r}, not {_FORMAT}: {_REMEDY}")
     settings = IndexSettings.from_json(found["settings"])
-    return AboutShards(tuple(found["shards"]), settings, found["encoder"], found["documents"], found["passages"])
+    sizes = (found["documents"], found["passages"])
+    return AboutShards(
+        tuple(found["shards"]), found["parts"], settings, found["encoder"], *sizes, corpus=found["corpus"]
+    )
+
+
+def done_file(folder: Path, shard: str) -> Path:
+    """Return the file that says of which documents a shard was built; without it a repeated build makes it anew."""
+    return folder / f"{shard}.json"
+
+
+def _name(number: int) -> str:
+    return f"shard-{number:04d}"
 
 
 def shard_of(document: str, shards: int) -> int:
-    """Return the shard of a document by its id: it is the same on every machine."""
+    """Return the part of a document by its id: it is the same on every machine."""
     return int.from_bytes(hashlib.sha256(document.encode()).digest()[:8], "big") % shards
 
 
@@ -175,20 +202,20 @@ class ShardedBuild:
         with storing(self.out):
             (self.out / _PARTS).mkdir(parents=True, exist_ok=True)
         with locked(self.out):
-            documents, _ = documents_of(items, warn, progress, self.out.resolve(), strict, masked=False)
+            documents, roots = documents_of(items, warn, progress, self.out.resolve(), strict, masked=False)
             names = self._part(documents)
             run([self.task(name) for name in names], warn, progress)
-            self._commit(names)
+            self._commit(names, {**roots.about(), **_reading(documents)})
 
     def task(self, name: str) -> ShardTask:
         """Return what there is to do for a shard."""
         place = self.out.absolute()
         how = (self.settings, self.encoder, self.threads)
-        return ShardTask(place / _PARTS / f"{name}.jsonl", place / name, place / f"{name}.json", *how)
+        return ShardTask(place / _PARTS / f"{name}.jsonl", place / name, done_file(place, name), *how)
 
     def _part(self, documents: Iterable[Document]) -> list[str]:
         """Write the documents of every shard into a file, and return the names of shards that have some."""
-        names = [f"shard-{number:04d}" for number in range(self.shards)]
+        names = [_name(number) for number in range(self.shards)]
         counts = dict.fromkeys(names, 0)
         with storing(self.out), ExitStack() as stack:
             files = [
@@ -203,15 +230,12 @@ class ShardedBuild:
             raise CorpusError("the corpus holds no text: there is nothing to index")
         return [name for name, count in counts.items() if count]
 
-    def _commit(self, names: list[str]) -> None:
+    def _commit(self, names: list[str], corpus: Mapping[str, Any]) -> None:
         """Name all shards in the manifest, and remove what it does not name."""
         opened = [Index.open(self.out / name, encoder=self.encoder, verify=False) for name in names]
-        sizes = {
-            "documents": sum(index.store.documents for index in opened),
-            "passages": sum(map(len, opened)),
-        }
-        about = {"format": _FORMAT, "shards": names, "settings": opened[0].settings.to_json()}
-        write_sealed_json(self.out / SHARDS, {**about, "encoder": opened[0].encoder_name, **sizes})
+        sizes = (sum(index.store.documents for index in opened), sum(map(len, opened)))
+        how = (opened[0].settings, opened[0].encoder_name)
+        AboutShards(tuple(names), self.shards, *how, *sizes, corpus=corpus).write(self.out)
         for index in opened:
             index.close()
         with storing(self.out):
@@ -219,6 +243,13 @@ class ShardedBuild:
             for path in self.out.glob("shard-[0-9]*"):
                 if path.name.removesuffix(".json") not in names:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _reading(documents: object) -> dict[str, Any]:
+    """Return what became of the files of a corpus, where it is one of files."""
+    from ..retrievers.corpus._loading import CorpusReader
+
+    return {"reading": documents.report.to_json()} if isinstance(documents, CorpusReader) else {}
 
 
 def _ours(folder: Path) -> bool:

@@ -9,9 +9,9 @@ from typing import Any
 
 from ..errors import ShardError, TrailhoundError
 from ..retrievers._ray_cluster import ray
-from ..retrievers.protocols import Progress
+from ..retrievers.protocols import Encoder, Progress
 from ._building import ShardTask
-from ._shard import Waiting
+from ._shard import CHANGE, Waiting
 from ._shard_server import ShardServer
 
 _PATIENCE = 10.0
@@ -55,14 +55,15 @@ def _build(task: ShardTask) -> list[str]:
 class RayShard:
     """A shard in an actor. While it is away it counts as lost; Ray starts it again wherever there is room."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, encoder: Encoder | None = None) -> None:
         self.name = folder.name
         server = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0, max_concurrency=_SIDE_BY_SIDE)(ShardServer)
-        self.actor: Any = server.remote(folder)
+        self.actor: Any = server.remote(folder, encoder)
 
     def call(self, method: str, *given: Any) -> Waiting[Any]:
         """Begin a method of :class:`ShardServer`."""
-        return partial(_got, getattr(self.actor, method).remote(*given), self.name, _PATIENCE)
+        patience = None if method == CHANGE else _PATIENCE  # how long a change takes nobody knows
+        return partial(_got, getattr(self.actor, method).remote(*given), self.name, patience)
 
     def close(self) -> None:
         """End the actor."""

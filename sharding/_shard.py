@@ -7,9 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from ..retrievers.protocols import Encoder
 from ._shard_server import ShardServer
 
 T = TypeVar("T")
+
+_THREADS = 2
+"""Calls of a shard that go side by side: a search does not wait for a change."""
+
+CHANGE = ShardServer.change.__name__
+"""The call that is no question: it is made once, and takes as long as it takes."""
 
 Waiting = Callable[[], T]
 """What was begun: the call waits for it, and raises :class:`ShardError` where the shard is lost."""
@@ -31,22 +38,22 @@ class Shard(Protocol):
 
 
 class LocalShard:
-    """A shard in this process, with a thread of its own.
+    """A shard in this process, with threads of its own.
 
     Raises:
-        IndexFolderError: when it cannot be opened.
+        IndexFolderError, EncoderError: as :class:`ShardServer`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, encoder: Encoder | None = None) -> None:
         self.name = folder.name
-        self._server = ShardServer(folder)
-        self._thread = ThreadPoolExecutor(1, f"shard {self.name}")
+        self._server = ShardServer(folder, encoder)
+        self._threads = ThreadPoolExecutor(_THREADS, f"shard {self.name}")
 
     def call(self, method: str, *given: Any) -> Waiting[Any]:
         """Begin a method of :class:`ShardServer`."""
-        return self._thread.submit(getattr(self._server, method), *given).result
+        return self._threads.submit(getattr(self._server, method), *given).result
 
     def close(self) -> None:
         """Let go of it, once what it is asked is answered."""
-        self._thread.shutdown()
+        self._threads.shutdown()
         self._server.close()

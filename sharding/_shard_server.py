@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,11 @@ from numpy.typing import NDArray
 from ..errors import ShardError
 from ..index._segments import Parts
 from ..index.index import Index
+from ..index.updates import UpdateReport
 from ..retrievers._forks import PerProcess
 from ..retrievers._thread_limits import computing_on
-from ..retrievers.records import Hits, Passage, Query, Rows, Vectors
+from ..retrievers.protocols import Encoder
+from ..retrievers.records import Document, Hits, Passage, Query, Rows, Vectors
 from ..retrievers.words._lexical import MOST_IDENTIFIED, LexicalIndex
 from ..retrievers.words._word_statistics import CorpusSize, WordStatistics
 
@@ -78,14 +81,16 @@ class ShardServer:
 
     Args:
         folder: an index, alone or of a sharded index.
+        encoder: instead of the one that the index names, for what is added.
 
     Raises:
         IndexFolderError: when there is no index, or it cannot be opened.
+        EncoderError: when ``encoder`` is another than the index's own.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, encoder: Encoder | None = None) -> None:
         # Who searches a sharded index has checked its manifest; hashes of whole files were checked when it was built.
-        self._index = Index.open(folder, threads=1, verify=False)
+        self._index = Index.open(folder, encoder=encoder, threads=1, verify=False)
         self._lock = PerProcess(Lock)
         self._states: dict[int, Parts] = {}
         self._sized: tuple[LexicalIndex, CorpusSize] | None = None
@@ -124,6 +129,14 @@ class ShardServer:
         if parts is None:
             raise ShardError(f"{self._index.path} has changed more than {_KEPT} times since it was asked: ask again")
         return parts.store.passages(rows)
+
+    def of_documents(self, method: str, *given: Any) -> Any:
+        """Return what a method of :class:`Documents` says of the newest state."""
+        return getattr(self._newest()[1].store, method)(*given)
+
+    def change(self, documents: Sequence[Document], delete: Sequence[str], replace: bool) -> UpdateReport:
+        """Change the shard: see ``Index.change``. It is found, and on the disk, once this returns."""
+        return self._index.change(documents, delete=delete, replace=replace)
 
     def close(self) -> None:
         """Let go of files and memory."""

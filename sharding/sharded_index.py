@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
 from ..agent._fixed_systems import DEPTH
 from ..errors import PolicyError, QuestionsError, ShardError
 from ..index.settings import IndexSettings
+from ..retrievers._folder import LOCK_TIMEOUT
 from ..retrievers.protocols import Encoder, Progress, query_vectors
 from ..retrievers.records import Document, Passage
 from ..retrievers.words._analyser import identifiers
 from ..retrievers.words._asked_words import asked_words
 from ..retrievers.words._lexical import MOST_IDENTIFIED
 from ..retrievers.words._word_statistics import CorpusSize, WordStatistics
+from ._additions import ChangeableShards
 from ._building import ShardedBuild, read_shards, run_here
 from ._merging import Merger
 from ._shard import LocalShard, Shard, Waiting
@@ -34,13 +36,14 @@ _FIELDS = ("forms", "both")
 """Fields that an identifier is looked for in, one after the other."""
 
 
-class ShardedIndex:
+class ShardedIndex(ChangeableShards):
     """A sharded index, opened. Its rankings are those of one index of the same documents.
 
     Args:
         path: the folder that :meth:`build` wrote.
         encoder: instead of the one that the shards name; must have its name.
         threads: for encoding questions.
+        lock_timeout: seconds that a change waits for another process.
         on_ray: every shard is an actor of the Ray cluster that this process is connected to, whose machines all see
             ``path``; an actor that is lost is started again, and a search does not wait for it.
         open_shard: opens a shard by its folder instead.
@@ -57,16 +60,19 @@ class ShardedIndex:
         threads: int = 1,
         on_ray: bool = False,
         open_shard: Callable[[Path], Shard] | None = None,
+        lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
-        self.path = Path(path)
+        self.path, self.lock_timeout = Path(path), lock_timeout
         self.about = read_shards(self.path)
         self._given, self._threads = encoder, threads
         if encoder is not None:
             self.about.check_encoder(encoder)
         if open_shard is None:
-            open_shard = LocalShard
+            open_shard = partial(LocalShard, encoder=encoder)
             if on_ray:
-                from ._ray import RayShard as open_shard  # noqa: N813 - Ray is an extra
+                from ._ray import RayShard  # Ray is an extra
+
+                open_shard = partial(RayShard, encoder=encoder)
         self.shards: tuple[Shard, ...] = tuple(open_shard(self.path.absolute() / name) for name in self.about.shards)
 
     @classmethod

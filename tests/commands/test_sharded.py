@@ -45,6 +45,21 @@ def test_what_only_one_index_can_do_is_refused(
     assert option[0] in capsys.readouterr().err
 
 
+def test_a_sharded_index_follows_its_folder(sharded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus = sharded.parent / "corpus"
+    (corpus / "Quay.txt").write_text("The quay is new.")
+    assert main(["update", str(sharded), str(corpus), "--sync", "--dry-run", "--quiet"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "+ Quay.txt"
+    assert main(["update", str(sharded), str(corpus / "Quay.txt"), "--quiet"]) == 0
+    assert "documents: 1 added; 1 new passages" in capsys.readouterr().out
+    main(["search", str(sharded), "the new quay", "--limit", "1"])
+    assert capsys.readouterr().out.startswith("1. Quay")
+    assert main(["update", str(sharded), "--delete", str(corpus / "Quay.txt"), "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["deleted"] == 1
+    assert main(["update", str(sharded), str(corpus), "--questions", str(corpus / "Tide.txt")]) == 2
+    assert "--questions" in capsys.readouterr().err
+
+
 def test_ray_without_shards_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["index", "x", "--out", str(tmp_path / "i"), "--ray", "auto"]) == 2
     assert "--shards" in capsys.readouterr().err
