@@ -83,7 +83,7 @@ def test_what_cannot_be_done_is_found_out_before_anything_changes(index: Sharded
     }
     gone = ["d1", "nobody"] if wrong == "unknown" else []
     with index, pytest.raises((UpdateError, CorpusError), match=r"nothing was changed|cannot be stored"):
-        index.change([*new(*NAMES), *last[wrong]], delete=gone)
+        index.change([*new(*NAMES), *last.get(wrong, [])], delete=gone)
     assert held(index) == {one.id for one in documents()}
 
 

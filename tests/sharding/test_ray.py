@@ -1,6 +1,7 @@
 """A sharded index on a real Ray cluster of this machine: `make test-scale`."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from trailhound.demo._encyclopedia import Encyclopedia
 from trailhound.retrievers.protocols import Encoder
+from trailhound.retrievers.records import Document
 from trailhound.sharding.sharded_index import ShardedIndex, ShardedResult
 
 ray = pytest.importorskip("ray", reason="needs Ray: make test-scale")
@@ -25,7 +27,8 @@ SYSTEMS = ("lexical", "dense", "hybrid")
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    ray.init(num_cpus=2, object_store_memory=150_000_000, include_dashboard=False, log_to_driver=False)
+    about = {"include_dashboard": False, "log_to_driver": False}
+    ray.init("local", num_cpus=2, object_store_memory=150_000_000, **about)
     yield
     ray.shutdown()
 
@@ -67,6 +70,24 @@ def test_searches_go_on_while_actors_are_killed_and_come_back(index: ShardedInde
             time.sleep(0.1)
             seen = index.search(question, 10)
         assert listed(seen) == whole
+
+
+def test_what_is_added_by_actors_is_found_at_once_by_all(
+    index: ShardedIndex, hashing_encoder: Encoder, tmp_path: Path
+) -> None:
+    shutil.copytree(index.path, tmp_path / "s")
+    new = [Document(f"new-{number}", "New", "It is of turquoise.") for number in range(6)]
+    with (
+        ShardedIndex(tmp_path / "s", hashing_encoder, on_ray=True) as one,
+        ShardedIndex(tmp_path / "s", hashing_encoder) as other,
+    ):
+        for document in new:
+            assert one.add([document]).added == 1
+            for seen in (one, other):
+                found = seen.search("turquoise", 10, "lexical").passages
+                assert document.id in {passage.passage.document_id for passage in found}
+        assert one.delete([document.id for document in new]).deleted == 6
+        assert other.search("turquoise", 10, "lexical").passages == ()
 
 
 def test_a_build_goes_on_when_the_process_of_a_task_is_killed(
