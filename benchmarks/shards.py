@@ -120,7 +120,7 @@ def kill(index: ShardedIndex, questions: Sequence[str], kills: int) -> None:
     away: list[float] = []
     for number in range(kills):
         shard: Any = index.shards[number % len(index.shards)]
-        ray.kill(shard.actor, no_restart=False)
+        ray.kill(shard.replicas[0].actor, no_restart=False)
         started = time.perf_counter()
         while True:
             place = searches % len(questions)

@@ -19,7 +19,7 @@ from .arguments import (
     positive,
     set_threads,
 )
-from .sharded import add_ray, search_shards
+from .sharded import add_ray, add_replicas, search_shards
 
 
 def add_search(subcommands: Any) -> None:
@@ -51,6 +51,7 @@ def add_search(subcommands: Any) -> None:
     parser.add_argument("--path", action="store_true", help="show every step of the search, and why it was done")
     add_path(parser, "--picture", "FILE.svg", "draw the path as a picture")
     add_ray(parser, "search the shards of a sharded index as actors of the Ray cluster at ADDRESS, or auto, or local")
+    add_replicas(parser, "with --ray: actors of each shard, of which a slow or lost one is not waited for")
 
 
 def _search(parsed: argparse.Namespace) -> None:
@@ -64,8 +65,8 @@ def _search(parsed: argparse.Namespace) -> None:
     if is_sharded(parsed.index):
         search_shards(parsed)
         return
-    if parsed.ray is not None:
-        raise WrongUseError(f"--ray searches a sharded index, and {parsed.index} is none: leave it out")
+    if parsed.ray is not None or parsed.replicas is not None:
+        raise WrongUseError(f"--ray and --replicas search a sharded index, and {parsed.index} is none: leave them out")
     threads = parsed.threads or 1
     index = open_index(parsed.index, threads, parsed.router, parsed.shard_mass)
     if parsed.explain_router:

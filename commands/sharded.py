@@ -36,6 +36,11 @@ def add_ray(parser: argparse.ArgumentParser, about: str) -> None:
     parser.add_argument("--ray", metavar="ADDRESS", help=about)
 
 
+def add_replicas(parser: argparse.ArgumentParser, about: str) -> None:
+    """Add how many actors answer for each part."""
+    parser.add_argument("--replicas", type=positive, metavar="N", help=f"{about} (default: 1)")
+
+
 def build_shards(parsed: argparse.Namespace, settings: IndexSettings, patterns: Mapping[str, str]) -> None:
     """Build a sharded index and print its size."""
     from ..retrievers._svg import printable, printable_json
@@ -95,8 +100,11 @@ def open_shards(parsed: argparse.Namespace, lock_timeout: float = LOCK_TIMEOUT) 
     """Open the sharded index of a command, here or on the Ray cluster that it names."""
     from ..sharding.sharded_index import ShardedIndex
 
-    on_ray = _connected(parsed.ray)
-    return ShardedIndex(parsed.index, threads=parsed.threads or 1, on_ray=on_ray, lock_timeout=lock_timeout)
+    replicas = getattr(parsed, "replicas", None) or 1
+    if replicas > 1 and parsed.ray is None:
+        raise WrongUseError("replicas are actors of a Ray cluster: give --ray ADDRESS as well")
+    on_ray, threads = _connected(parsed.ray), parsed.threads or 1
+    return ShardedIndex(parsed.index, threads=threads, on_ray=on_ray, lock_timeout=lock_timeout, replicas=replicas)
 
 
 def _connected(address: str | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,8 @@ from ..errors import ShardError, TrailhoundError
 from ..retrievers._ray_cluster import ray
 from ..retrievers.protocols import Encoder, Progress
 from ._building import ShardTask
-from ._shard import CHANGE, Waiting
+from ._replicas import ReplicatedShard
 from ._shard_server import ShardServer
-
-_PATIENCE = 10.0
-"""Seconds after which a shard that does not answer counts as lost."""
 
 _SIDE_BY_SIDE = 4
 """Searches that an actor answers side by side."""
@@ -36,7 +34,7 @@ def run_on_ray(tasks: Sequence[ShardTask], warn: Callable[[str], None], progress
     try:
         while waiting:
             done, waiting = ray.wait(waiting)
-            for message in _got(done[0], "a task that builds a shard", None):
+            for message in _got(done[0], "a task that builds a shard"):
                 warn(message)
             if progress is not None:
                 progress("building shards", len(tasks) - len(waiting), len(tasks))
@@ -52,32 +50,65 @@ def _build(task: ShardTask) -> list[str]:
     return said
 
 
-class RayShard:
-    """A shard in an actor. While it is away it counts as lost; Ray starts it again wherever there is room."""
+class RayShard(ReplicatedShard):
+    """A shard in actors, on as many machines as there are. Those that are lost Ray starts again where there is room.
 
-    def __init__(self, folder: Path, encoder: Encoder | None = None) -> None:
-        self.name = folder.name
-        server = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0, max_concurrency=_SIDE_BY_SIDE)(ShardServer)
+    Args:
+        folder: of the shard, which all machines see.
+        encoder: instead of the one that the shard names.
+        replicas: actors.
+    """
+
+    def __init__(self, folder: Path, encoder: Encoder | None = None, replicas: int = 1) -> None:
+        super().__init__(folder.name, [RayReplica(folder, encoder) for _ in range(replicas)])
+
+
+class RayReplica:
+    """An actor that answers for a shard."""
+
+    def __init__(self, folder: Path, encoder: Encoder | None) -> None:
+        self._name = folder.name
+        how = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": 0, "max_concurrency": _SIDE_BY_SIDE}
+        server = ray.remote(**how, scheduling_strategy="SPREAD")(ShardServer)
         self.actor: Any = server.remote(folder, encoder)
 
-    def call(self, method: str, *given: Any) -> Waiting[Any]:
-        """Begin a method of :class:`ShardServer`."""
-        patience = None if method == CHANGE else _PATIENCE  # how long a change takes nobody knows
-        return partial(_got, getattr(self.actor, method).remote(*given), self.name, patience)
+    def begin(self, method: str, *given: Any) -> Future[Any]:
+        """Begin a method of :class:`ShardServer`; the result is a :class:`ShardError` where the actor is lost."""
+        answer: Future[Any] = Future()
+        try:
+            begun = getattr(self.actor, method).remote(*given).future()
+        except ray.exceptions.RayError as error:
+            answer.set_exception(_told(error, self._name))
+        else:
+            begun.add_done_callback(partial(self._answered, answer))
+        return answer
 
     def close(self) -> None:
         """End the actor."""
         ray.kill(self.actor)
 
+    def _answered(self, answer: Future[Any], begun: Future[Any]) -> None:
+        error = begun.exception()
+        if error is None:
+            answer.set_result(begun.result())
+        else:
+            answer.set_exception(_told(error, self._name))
 
-def _got(reference: Any, what: str, patience: float | None) -> Any:
-    """Wait for what an actor or a task returns."""
+
+def _got(reference: Any, what: str) -> Any:
+    """Wait for what a task returns."""
     try:
-        return ray.get(reference, timeout=patience)
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, TrailhoundError):
-            raise error.cause from error
-        raise
-    except (ray.exceptions.RayError, TimeoutError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ShardError(f"{what} cannot be reached ({type(error).__name__}: {reason})") from error
+        return ray.get(reference)
+    except ray.exceptions.RayError as error:
+        raise _told(error, what) from error
+
+
+def _told(error: BaseException, what: str) -> BaseException:
+    """Return what an error of Ray's says: one of our own that was raised elsewhere, or that something is lost."""
+    if isinstance(error, ray.exceptions.RayTaskError):
+        cause = error.cause
+        return cause if isinstance(cause, TrailhoundError) else error
+    if not isinstance(error, ray.exceptions.RayError):
+        return error
+    reason = str(error).strip().split("\n")[0]
+    return ShardError(f"{what} cannot be reached ({type(error).__name__}: {reason})")

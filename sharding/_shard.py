@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -51,7 +51,11 @@ class LocalShard:
 
     def call(self, method: str, *given: Any) -> Waiting[Any]:
         """Begin a method of :class:`ShardServer`."""
-        return self._threads.submit(getattr(self._server, method), *given).result
+        return self.begin(method, *given).result
+
+    def begin(self, method: str, *given: Any) -> Future[Any]:
+        """Begin a method as a replica does."""
+        return self._threads.submit(getattr(self._server, method), *given)
 
     def close(self) -> None:
         """Let go of it, once what it is asked is answered."""

@@ -47,6 +47,8 @@ class ShardedIndex(ChangeableShards):
         on_ray: every shard is an actor of the Ray cluster that this process is connected to, whose machines all see
             ``path``; an actor that is lost is started again, and a search does not wait for it.
         open_shard: opens a shard by its folder instead.
+        replicas: actors of each shard, on as many machines as there are. The least busy one is asked, and another when
+            it is slow or lost, so nothing is unreachable while one of them lives.
 
     Raises:
         IndexFolderError: when there is no sharded index, or a shard cannot be opened.
@@ -61,18 +63,21 @@ class ShardedIndex(ChangeableShards):
         on_ray: bool = False,
         open_shard: Callable[[Path], Shard] | None = None,
         lock_timeout: float = LOCK_TIMEOUT,
+        replicas: int = 1,
     ) -> None:
         self.path, self.lock_timeout = Path(path), lock_timeout
         self.about = read_shards(self.path)
         self._given, self._threads = encoder, threads
         if encoder is not None:
             self.about.check_encoder(encoder)
+        if replicas < 1 or (replicas > 1 and not on_ray):
+            raise ShardError(f"{replicas} replicas cannot be: they are 1 or more actors of Ray (on_ray=True, --ray)")
         if open_shard is None:
             open_shard = partial(LocalShard, encoder=encoder)
             if on_ray:
                 from ._ray import RayShard  # Ray is an extra
 
-                open_shard = partial(RayShard, encoder=encoder)
+                open_shard = partial(RayShard, encoder=encoder, replicas=replicas)
         self.shards: tuple[Shard, ...] = tuple(open_shard(self.path.absolute() / name) for name in self.about.shards)
 
     @classmethod

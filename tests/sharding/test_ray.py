@@ -60,7 +60,7 @@ def test_searches_go_on_while_actors_are_killed_and_come_back(index: ShardedInde
     question = encyclopedia.questions[0].text
     whole = listed(index.search(question, 10))
     for shard in [*index.shards, *index.shards]:
-        ray.kill(shard.actor, no_restart=False)  # type: ignore[attr-defined]
+        ray.kill(shard.replicas[0].actor, no_restart=False)  # type: ignore[attr-defined]
         seen = index.search(question, 10)
         assert set(seen.unreachable) <= {shard.name}
         for _ in range(600):
@@ -70,6 +70,25 @@ def test_searches_go_on_while_actors_are_killed_and_come_back(index: ShardedInde
             time.sleep(0.1)
             seen = index.search(question, 10)
         assert listed(seen) == whole
+
+
+def test_nothing_is_unreachable_while_a_replica_lives(
+    index: ShardedIndex, encyclopedia: Encyclopedia, hashing_encoder: Encoder
+) -> None:
+    question = encyclopedia.questions[0].text
+    whole = listed(index.search(question, 10))
+    with ShardedIndex(index.path, hashing_encoder, on_ray=True, replicas=2) as replicated:
+        for shard in replicated.shards:
+            for replica in shard.replicas:  # type: ignore[attr-defined]
+                for _ in range(600):  # the one that was lost before is back
+                    if all(other.begin("statistics", []).exception() is None for other in shard.replicas):  # type: ignore[attr-defined]
+                        break
+                    time.sleep(0.1)
+                ray.kill(replica.actor, no_restart=False)
+                for _ in range(5):
+                    seen = replicated.search(question, 10)
+                    assert seen.unreachable == ()
+                    assert listed(seen) == whole
 
 
 def test_what_is_added_by_actors_is_found_at_once_by_all(
