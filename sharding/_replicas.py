@@ -19,8 +19,11 @@ from typing import Any, Protocol
 from ..errors import ShardError
 from ._shard import CHANGE, Waiting
 
-PATIENCE = 10.0
+_PATIENCE = 10.0
 """Seconds after which a shard that does not answer counts as lost."""
+
+_OPENING = 120.0
+"""Seconds that a shard has for its first answer: processes start, and open it."""
 
 _USUAL = 0.95
 """Share of answers that come before a second replica is asked."""
@@ -98,10 +101,11 @@ class ReplicatedShard:
             replica.close()
 
     def _answered(self, answer: Future[Any]) -> Any:
+        patience = _PATIENCE if self._took else _OPENING
         try:
-            return answer.result(PATIENCE)
+            return answer.result(patience)
         except TimeoutError as error:
-            raise ShardError(f"{self.name} has not answered for {PATIENCE:g} s") from error
+            raise ShardError(f"{self.name} has not answered for {patience:g} s") from error
 
     def begun(self, but: Sequence[int]) -> int | None:
         """Return the replica to ask, which is busier by a call from now on; None where all were asked."""

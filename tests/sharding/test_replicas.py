@@ -112,7 +112,6 @@ def test_hedging_waits_as_long_as_most_answers_of_the_quick_replica_take(pair: P
     shard, _, _ = pair
     assert shard.delay("ask") == 0.05
     for _ in range(100):
-        shard._busy = [1, 1]
         shard.ended("ask", 0, 0.02, lost=False)
         shard.ended("ask", 1, 3.0, lost=False)
     assert shard.delay("ask") == 0.02
