@@ -19,8 +19,8 @@ from table import Figures, by_system, report, show
 from trailhound.learning.router._examples import Examples, joined, local_examples
 from trailhound.learning.router._training import RouterSettings, make_router
 from trailhound.retrievers.router._clues import Corpus
+from trailhound.retrievers.router._clusters import balanced_clusters
 from trailhound.retrievers.router._ensemble import Member, RouterEnsemble, local_corpus
-from trailhound.retrievers.router._shards import balanced_clusters
 
 LIMIT = 20
 SHARDS = 8

@@ -41,6 +41,7 @@ def add_index(subcommands: Any) -> None:
         "  trailhound index corpus.jsonl --out c.index --dense opq --late-interaction off\n"
         "  trailhound index data/kg/umls --out umls.index\n"
         "  trailhound index corpus.jsonl --out c.shards --shards 8 --ray auto\n"
+        "  trailhound index corpus.jsonl --out c.shards --shards 8 --partition topics\n"
         "  trailhound index my-docs/ --out my-docs.index --strict\n"
         "A file that cannot be read is skipped; the table at the end and --json say why.",
     )
@@ -145,8 +146,8 @@ def _index(parsed: argparse.Namespace) -> None:
     if parsed.shards is not None:
         build_shards(parsed, settings, patterns)
         return
-    if parsed.ray is not None:
-        raise WrongUseError("--ray builds shards: give --shards as well")
+    if parsed.ray is not None or parsed.partition is not None:
+        raise WrongUseError("--ray and --partition are for shards: give --shards as well")
     started = perf_counter()
     with ProgressBar(parsed.quiet) as bar, going_on(parsed.out):
         index = Index.build(

@@ -28,6 +28,12 @@ def add_sharding(parser: argparse.ArgumentParser) -> None:
     """Add how a corpus is indexed in parts."""
     about = "index the corpus in so many parts, each an index of its own, which are searched as one"
     parser.add_argument("--shards", type=positive, metavar="N", help=about)
+    parser.add_argument(
+        "--partition",
+        choices=("hash", "topics"),
+        help="with --shards: part documents by the hash of their ids (hash, the default), or by what they are about"
+        " (topics), so that what a question asks for lies in few shards",
+    )
     add_ray(parser, "with --shards: build each as a task of the Ray cluster at ADDRESS, or auto, or local")
 
 
@@ -61,6 +67,7 @@ def build_shards(parsed: argparse.Namespace, settings: IndexSettings, patterns: 
             progress=bar.report,
             strict=parsed.strict,
             on_ray=on_ray,
+            partition=parsed.partition or "hash",
         )
     figures: dict[str, Any] = {"index": str(parsed.out), "shards": len(index.shards)}
     figures |= {"documents": index.about.documents, "passages": len(index)}

@@ -1,4 +1,4 @@
-"""Changing a sharded index: every document goes to the shard of its id, and each shard changes in one commit."""
+"""Changing a sharded index: a new document goes to the shard of its id or its topic; each changes in one commit."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from ..index.updates import SyncReport, UpdateReport, check_documents, known_ids
 from ..retrievers._folder import locked
 from ..retrievers._store import Origin
 from ..retrievers.compiling._masking import Masker
-from ..retrievers.protocols import Progress
+from ..retrievers.compiling._window import Window
+from ..retrievers.protocols import Encoder, Progress
 from ..retrievers.records import Document
 from ._building import AboutShards, done_file, read_shards
+from ._regions import Regions
 from ._shard import CHANGE, Shard
+from ._topics import FirstPassages
 
 T = TypeVar("T")
 
@@ -36,6 +39,11 @@ class ChangeableShards:
     about: AboutShards
     shards: tuple[Shard, ...]
     lock_timeout: float
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of the shards."""
+        raise NotImplementedError
 
     def add(
         self, documents: Iterable[Document], replace: bool = False, *, progress: Progress | None = None
@@ -151,8 +159,10 @@ class ChangeableShards:
             there = [one for one in known.having(document.id for document in documents) if one not in set(delete)]
             if there:
                 raise there_already(there)
-        coming = _by_key(documents, lambda document: self.about.shard_of(document.id))
-        going = _by_key(delete, self.about.shard_of)
+        where = known.shards_of([*(document.id for document in documents), *delete])
+        where.update(self._placed([document for document in documents if document.id not in where]))
+        coming = _by_key(documents, lambda document: where[document.id])
+        going = _by_key([one for one in delete if one in where], where.__getitem__)
         wanted = [shard for shard in self.shards if shard.name in {*coming, *going}]
         reports: list[UpdateReport] = []
         for number, shard in enumerate(wanted):
@@ -165,6 +175,16 @@ class ChangeableShards:
             if progress is not None:
                 progress("changing shards", number + 1, len(wanted))
         return _total(reports, (perf_counter() - started) * 1000)
+
+    def _placed(self, documents: Sequence[Document]) -> dict[str, str]:
+        """Return the shards of new documents, by id: those with the nearest regions."""
+        if not documents:
+            return {}
+        regions = Regions.load(self.path / self.about.regions)
+        tokens = self.about.settings.chunk_tokens
+        texts = FirstPassages.of(documents, Window(self.encoder), tokens).texts
+        numbers = regions.nearest(self.encoder.encode(texts)).tolist()
+        return {document.id: self.about.shards[number] for document, number in zip(documents, numbers, strict=True)}
 
 
 class ShardedDocuments:
@@ -182,10 +202,22 @@ class ShardedDocuments:
     def having(self, document_ids: Iterable[str]) -> list[str]:
         """Return those of the ids that are stored, in their order."""
         wanted = list(document_ids)
-        by_shard = _by_key(wanted, self._about.shard_of)
-        begun = [self._shards[name].call("of_documents", "having", some) for name, some in by_shard.items()]
-        found = {one for waiting in begun for one in waiting()}
+        found = self._found(wanted)
         return [one for one in wanted if one in found]
+
+    def shards_of(self, document_ids: Sequence[str]) -> dict[str, str]:
+        """Return the shards of documents by id: of all where ids are hashed, else of those that are stored."""
+        if self._about.regions:
+            return self._found(document_ids)
+        return {one: self._about.shard_of(one) for one in document_ids}
+
+    def _found(self, document_ids: Sequence[str]) -> dict[str, str]:
+        """Return the shards of those that are stored. By topics a document may be in any: then all are asked."""
+        by_shard = _by_key(document_ids, self._about.shard_of)
+        if self._about.regions:
+            by_shard = {name: list(document_ids) for name in self._shards}
+        begun = [(name, self._shards[name].call("of_documents", "having", some)) for name, some in by_shard.items()]
+        return {one: name for name, waiting in begun for one in waiting()}
 
     def document_ids(self) -> list[str]:
         """Return the ids of all documents."""
@@ -193,7 +225,7 @@ class ShardedDocuments:
 
     def document(self, document_id: str) -> Document:
         """Return a document."""
-        shard = self._shards[self._about.shard_of(document_id)]
+        shard = self._shards[self.shards_of([document_id])[document_id]]
         found: Document = shard.call("of_documents", "document", document_id)()
         return found
 

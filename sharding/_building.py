@@ -1,4 +1,4 @@
-"""Building a sharded index: documents are parted by the hash of their ids, and every part is indexed by itself."""
+"""Building a sharded index: documents are parted by the hash of their ids or by topics, and each part is indexed."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import CorpusError, DamagedIndexError, EncoderError, IndexFolderError
 from ..index._build import documents_of, graph_of
@@ -21,10 +21,18 @@ from ..retrievers._folder import MANIFEST, locked
 from ..retrievers._hashed_files import fingerprint, read_sealed_json, write_sealed_json
 from ..retrievers.protocols import Encoder, Progress
 from ..retrievers.records import Document
+from ..retrievers.vectors._vector_cache import clear_vectors
+from ._partition import Indexing, as_line, part_by_topics
+from ._regions import Regions, remove_regions
+from ._tasks import RunTasks, Warn, run_here
 
 SHARDS = "shards.json"
-_FORMAT = 2
+_FORMAT = 3
 _REMEDY = "build the index again"
+Partition = Literal["hash", "topics"]
+PARTITIONS: tuple[Partition, ...] = ("hash", "topics")
+"""How documents are parted: by the hash of their ids, or by what they are about."""
+
 _PARTS = "parts"
 """Folder of the documents of every shard, which is there while they are indexed."""
 
@@ -36,6 +44,7 @@ class AboutShards:
     Attributes:
         shards: folders, in order.
         parts: that ids are hashed to; one that had no document when it was built is no shard.
+        regions: file of the regions of every shard, where documents were parted by topics; else "".
         settings: how each is indexed.
         encoder: name of the encoder.
         documents, passages: in all of them, when they were built.
@@ -44,6 +53,7 @@ class AboutShards:
 
     shards: tuple[str, ...]
     parts: int
+    regions: str
     settings: IndexSettings
     encoder: str
     documents: int
@@ -84,7 +94,13 @@ def read_shards(folder: Path) -> AboutShards:
     settings = IndexSettings.from_json(found["settings"])
     sizes = (found["documents"], found["passages"])
     return AboutShards(
-        tuple(found["shards"]), found["parts"], settings, found["encoder"], *sizes, corpus=found["corpus"]
+        tuple(found["shards"]),
+        found["parts"],
+        found["regions"],
+        settings,
+        found["encoder"],
+        *sizes,
+        corpus=found["corpus"],
     )
 
 
@@ -119,10 +135,11 @@ class ShardTask:
     encoder: Encoder | None
     threads: int | None
 
-    def run(self, warn: Callable[[str], None], progress: Progress | None) -> None:
+    def run(self, warn: Warn, progress: Progress | None) -> None:
         """Build the shard, unless it was built of the same documents in the same way."""
         made_of = self._made_of()
         if self._is_done(made_of):
+            clear_vectors(self.folder)
             return
         self.done.unlink(missing_ok=True)
         Index.build(
@@ -148,16 +165,6 @@ class ShardTask:
         return bool(read_sealed_json(self.done, DamagedIndexError, _REMEDY) == wanted)
 
 
-RunTasks = Callable[[Sequence[ShardTask], Callable[[str], None], Progress | None], None]
-"""Builds several shards; called with where to warn and to report as well."""
-
-
-def run_here(tasks: Sequence[ShardTask], warn: Callable[[str], None], progress: Progress | None) -> None:
-    """Build shards in this process, one after the other."""
-    for task in tasks:
-        task.run(warn, progress)
-
-
 @dataclass(frozen=True)
 class ShardedBuild:
     """How a sharded index is built: see :meth:`ShardedIndex.build`."""
@@ -167,11 +174,14 @@ class ShardedBuild:
     settings: IndexSettings
     encoder: Encoder | None
     threads: int | None
+    partition: Partition = "hash"
 
     def __post_init__(self) -> None:
         """Refuse what no part of a corpus can be indexed with."""
         if self.shards < 1:
             raise IndexFolderError(f"{self.shards} shards hold nothing: give 1 or more")
+        if self.partition not in PARTITIONS:
+            raise IndexFolderError(f"there is no partition {self.partition!r}: choose {' or '.join(PARTITIONS)}")
         if self.settings.mask:
             raise IndexFolderError(
                 "nothing is masked before the corpus is parted, so private data would lie on the disk for a while:"
@@ -186,7 +196,7 @@ class ShardedBuild:
     def write(
         self,
         corpus: Any,
-        warn: Callable[[str], None],
+        warn: Warn,
         progress: Progress | None,
         strict: bool,
         run: RunTasks = run_here,
@@ -203,7 +213,9 @@ class ShardedBuild:
             (self.out / _PARTS).mkdir(parents=True, exist_ok=True)
         with locked(self.out):
             documents, roots = documents_of(items, warn, progress, self.out.resolve(), strict, masked=False)
-            names = self._part(documents)
+            names = (
+                self._part(documents) if self.partition == "hash" else self._by_topics(documents, run, warn, progress)
+            )
             run([self.task(name) for name in names], warn, progress)
             self._commit(names, {**roots.about(), **_reading(documents)})
 
@@ -224,18 +236,29 @@ class ShardedBuild:
             for document in documents:
                 if document.text.strip():
                     number = shard_of(document.id, self.shards)
-                    files[number].write(json.dumps(asdict(document)) + "\n")
+                    files[number].write(as_line(document))
                     counts[names[number]] += 1
-        if not any(counts.values()):
-            raise CorpusError("the corpus holds no text: there is nothing to index")
-        return [name for name, count in counts.items() if count]
+        return _filled(counts)
+
+    def _by_topics(
+        self, documents: Iterable[Document], run: RunTasks, warn: Warn, progress: Progress | None
+    ) -> list[str]:
+        """Do the same, by what the documents are about."""
+        tasks = {name: self.task(name) for name in map(_name, range(self.shards))}
+        targets = [(task.documents, task.folder) for task in tasks.values()]
+        indexing = Indexing(self.settings, self.encoder, self.threads)
+        with storing(self.out):
+            place = self.out.absolute() / _PARTS
+            counts = part_by_topics(documents, place, targets, indexing, run, warn, progress)
+        return _filled(dict(zip(tasks, counts, strict=True)))
 
     def _commit(self, names: list[str], corpus: Mapping[str, Any]) -> None:
         """Name all shards in the manifest, and remove what it does not name."""
         opened = [Index.open(self.out / name, encoder=self.encoder, verify=False) for name in names]
         sizes = (sum(index.store.documents for index in opened), sum(map(len, opened)))
         how = (opened[0].settings, opened[0].encoder_name)
-        AboutShards(tuple(names), self.shards, *how, *sizes, corpus=corpus).write(self.out)
+        regions = "" if self.partition == "hash" else Regions.of(opened).save(self.out)
+        AboutShards(tuple(names), self.shards, regions, *how, *sizes, corpus=corpus).write(self.out)
         for index in opened:
             index.close()
         with storing(self.out):
@@ -243,6 +266,7 @@ class ShardedBuild:
             for path in self.out.glob("shard-[0-9]*"):
                 if path.name.removesuffix(".json") not in names:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
+            remove_regions(self.out, but=regions)
 
 
 def _reading(documents: object) -> dict[str, Any]:
@@ -252,9 +276,18 @@ def _reading(documents: object) -> dict[str, Any]:
     return {"reading": documents.report.to_json()} if isinstance(documents, CorpusReader) else {}
 
 
+def _filled(counts: Mapping[str, int]) -> list[str]:
+    """Return the names of shards that have documents."""
+    if not any(counts.values()):
+        raise CorpusError("the corpus holds no text: there is nothing to index")
+    return [name for name, count in counts.items() if count]
+
+
 def _ours(folder: Path) -> bool:
     """Return whether a folder has only what a build that was stopped has left."""
-    return all(name in (_PARTS, "lock") or name.startswith("shard-") for name in os.listdir(folder))
+    return all(
+        name in (_PARTS, "lock") or name.lstrip(".").startswith(("shard-", "regions-")) for name in os.listdir(folder)
+    )
 
 
 def _documents(file: Path) -> Iterator[Document]:

@@ -11,9 +11,9 @@ from typing import Any
 from ..errors import ShardError, TrailhoundError
 from ..retrievers._ray_cluster import ray
 from ..retrievers.protocols import Encoder, Progress
-from ._building import ShardTask
 from ._replicas import ReplicatedShard
 from ._shard_server import ShardServer
+from ._tasks import Task
 
 _SIDE_BY_SIDE = 4
 """Searches that an actor answers side by side."""
@@ -22,7 +22,7 @@ _RETRIES = 5
 """Times that a task begins again whose machine or process was lost."""
 
 
-def run_on_ray(tasks: Sequence[ShardTask], warn: Callable[[str], None], progress: Progress | None) -> None:
+def run_on_ray(tasks: Sequence[Task], warn: Callable[[str], None], progress: Progress | None) -> None:
     """Build every shard as a task that takes one CPU.
 
     Raises:
@@ -43,7 +43,7 @@ def run_on_ray(tasks: Sequence[ShardTask], warn: Callable[[str], None], progress
             ray.cancel(left)
 
 
-def _build(task: ShardTask) -> list[str]:
+def _build(task: Task) -> list[str]:
     """Build a shard, and return what is to be said of it."""
     said: list[str] = []
     task.run(said.append, None)

@@ -18,10 +18,11 @@ from ..retrievers.words._asked_words import asked_words
 from ..retrievers.words._lexical import MOST_IDENTIFIED
 from ..retrievers.words._word_statistics import CorpusSize, WordStatistics
 from ._additions import ChangeableShards
-from ._building import ShardedBuild, read_shards, run_here
+from ._building import Partition, ShardedBuild, read_shards
 from ._merging import Merger
 from ._shard import LocalShard, Shard, Waiting
 from ._shard_server import FieldWord, ShardAnswer, ShardQuestion, ShardStatistics
+from ._tasks import run_here
 from .sharded_result import ShardedPassage, ShardedResult
 
 T = TypeVar("T")
@@ -94,23 +95,26 @@ class ShardedIndex(ChangeableShards):
         progress: Progress | None = None,
         strict: bool = False,
         on_ray: bool = False,
+        partition: Partition = "hash",
     ) -> ShardedIndex:
         """Index a corpus in so many parts, and open the result. Shards that an earlier call made of the same stay.
 
         Args:
             corpus: a path or paths, or documents, as for :meth:`Index.build`; no knowledge graph.
             out: the folder to make or change; every shard in it is an index of its own.
-            shards: how many; a document is in the one that the hash of its id says.
+            shards: how many.
             settings, encoder, threads, warn, progress, strict: as for :meth:`Index.build`.
             on_ray: every shard is a task of the Ray cluster that this process is connected to, whose machines all
                 see ``out``; a task whose machine is lost begins again elsewhere.
+            partition: ``hash``, a document is in the shard that the hash of its id says; or ``topics``, it lies where
+                others of its kind do, so that few shards need be asked.
 
         Raises:
             IndexFolderError: when ``out`` is something else, or the settings cannot be those of a part.
             CorpusError: when the corpus cannot be read, or holds no text.
             MissingExtraError: when Ray is to build and is not installed.
         """
-        build = ShardedBuild(Path(out), shards, settings or IndexSettings(), encoder, threads)
+        build = ShardedBuild(Path(out), shards, settings or IndexSettings(), encoder, threads, partition)
         run = run_here
         if on_ray:
             from ._ray import run_on_ray as run  # Ray is an extra

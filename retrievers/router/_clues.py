@@ -80,31 +80,59 @@ class Postings:
         The share of the terms (weighed by idf) that occur in the group; how much of each term's occurrences lie in it
         (by idf, and by its cube, where the rarest term decides); and CORI's belief, df / (df + 50 + 150 size / mean).
         """
-        if not len(clues.terms):
-            return np.zeros((self.groups, 4), np.float32)
         counts = np.zeros((len(clues.terms), self.groups), np.float32)
         place = np.searchsorted(self._vocabulary, clues.terms)
         for term in np.flatnonzero(among(clues.terms, self._vocabulary)).tolist():
             part = slice(self._offsets[place[term]], self._offsets[place[term] + 1])
             counts[term, self._groups[part]] = self._counts[part]
-        share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        present = counts > 0
-        belief = counts / (counts + 50 + 150 * self.sizes / max(float(self.sizes.mean()), 1e-6))
-        spread = np.log((self.groups + 0.5) / np.maximum(present.sum(axis=1), 1)) / np.log(self.groups + 1.0)
-        weight = clues.idf / clues.idf.sum()
-        cubed = clues.idf**3 / (clues.idf**3).sum()
-        columns = (weight @ present, weight @ share, cubed @ share, weight @ (belief * spread[:, None]))
-        return np.stack(columns, axis=1).astype(np.float32)
+        return word_evidence(counts, clues.idf, self.sizes)
+
+
+def word_evidence(
+    counts: NDArray[np.float32], idf: NDArray[np.float32], sizes: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return what the counts [t, groups] of a query's terms say of every group, see :meth:`Postings.evidence`.
+
+    Args:
+        counts: passages of every group that have each term.
+        idf: float32 [t], of each term among all of them.
+        sizes: float32 [groups], passages of every group.
+    """
+    groups = counts.shape[1]
+    if not len(counts):
+        return np.zeros((groups, 4), np.float32)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    present = counts > 0
+    belief = counts / (counts + 50 + 150 * sizes / max(float(sizes.mean()), 1e-6))
+    spread = np.log((groups + 0.5) / np.maximum(present.sum(axis=1), 1)) / np.log(groups + 1.0)
+    weight = idf / idf.sum()
+    cubed = idf**3 / (idf**3).sum()
+    columns = (weight @ present, weight @ share, cubed @ share, weight @ (belief * spread[:, None]))
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def named_share(clues: Clues, group: NDArray[np.int64], groups: int) -> NDArray[np.float32]:
     """Return the best specificity of a named passage in every group, and its share of all, float32 [groups, 2]."""
+    return named_evidence(group[clues.named], clues.specificity, groups)
+
+
+def named_evidence(where: NDArray[np.int64], specificity: NDArray[np.float32], groups: int) -> NDArray[np.float32]:
+    """Return the same of named passages in the groups ``where`` [k], below 0 for none."""
     found = np.zeros((groups, 2), np.float32)
-    where = group[clues.named]
     there = where >= 0
-    np.maximum.at(found[:, 0], where[there], clues.specificity[there])
-    np.add.at(found[:, 1], where[there], clues.specificity[there] / max(float(clues.specificity.sum()), 1e-6))
+    np.maximum.at(found[:, 0], where[there], specificity[there])
+    np.add.at(found[:, 1], where[there], specificity[there] / max(float(specificity.sum()), 1e-6))
     return found
+
+
+def region_evidence(regions: Vectors, vector: Vectors) -> NDArray[np.float32]:
+    """Return how near a query [d] is to the regions [groups, R, d] of every group, float32 [groups, 3].
+
+    The nearest region, the mean of the nearest three, and the mean of all.
+    """
+    near = np.sort(regions @ vector, axis=1)  # [groups, R]
+    columns = (near[:, -1], near[:, -3:].mean(axis=1), near.mean(axis=1))
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def stacked(clues: Sequence[Clues]) -> Vectors:

@@ -18,7 +18,7 @@ from ..records import Rows, Vectors
 from ..words._analyser import STOP_WORDS
 from ..words._phrases import words_of
 from ..words._terms import TermHashes, TermIndex, term_hashes
-from ._shards import balanced_clusters
+from ._clusters import balanced_clusters
 
 ARRAYS = "docids.safetensors"
 SETTINGS = "docids.json"

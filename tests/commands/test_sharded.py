@@ -60,6 +60,7 @@ def test_a_sharded_index_follows_its_folder(sharded: Path, capsys: pytest.Captur
     assert "--questions" in capsys.readouterr().err
 
 
-def test_ray_without_shards_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["index", "x", "--out", str(tmp_path / "i"), "--ray", "auto"]) == 2
-    assert "--shards" in capsys.readouterr().err
+def test_what_is_for_shards_is_refused_without(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in (["--ray", "auto"], ["--partition", "topics"]):
+        assert main(["index", "x", "--out", str(tmp_path / "i"), *option]) == 2
+        assert "--shards" in capsys.readouterr().err

@@ -11,13 +11,13 @@ from trailhound.learning.router._training import shard_targets
 from trailhound.retrievers.protocols import SubIndex
 from trailhound.retrievers.records import Query, Vectors
 from trailhound.retrievers.router._clues import Corpus
+from trailhound.retrievers.router._clusters import balanced_clusters
 from trailhound.retrievers.router._router import Router
 from trailhound.retrievers.router._shards import (
     SHARD_CLUES,
     LexicalShard,
     ShardStatistics,
     WithinShards,
-    balanced_clusters,
     best,
     build_lexical_shards,
     dense_shards,
