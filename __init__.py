@@ -30,14 +30,13 @@ if TYPE_CHECKING:
     from .measuring.report import write_report
     from .retrievers.records import Document, Passage, Question
     from .sharding.sharded_index import ShardedIndex
-    from .sharding.sharded_result import ShardedPassage, ShardedResult
 
 register_environments()  # gymnasium.make knows the environment once this package is imported
 __version__ = "0.1.0"
 __all__ = [
     "Comparison", "Document", "DownstreamSettings", "EnvironmentSettings", "Evaluation", "Evidence", "Index",
     "IndexSettings", "MissReport", "Passage", "Question", "Recipe", "RouterTuning", "SearchAgent", "SearchGroup",
-    "SearchResult", "ShardedIndex", "ShardedPassage", "ShardedResult", "Step", "SyncReport", "TrailhoundError",
+    "SearchResult", "ShardedIndex", "Step", "SyncReport", "TrailhoundError",
     "TrainingReport", "TrainingSource", "TuningSettings", "UpdateReport", "Where", "compare", "evaluate",
     "explain_misses", "load_recipe", "refresh_router", "train", "tune", "tune_query", "tune_reranker", "tune_router",
     "write_report",
@@ -54,7 +53,7 @@ _HOMES = {
     "learning.training_questions": "TrainingSource", "measuring.evaluation": "Evaluation evaluate",
     "measuring.comparison": "Comparison compare", "measuring.misses": "MissReport explain_misses",
     "measuring.report": "write_report", "retrievers.records": "Document Passage Question",
-    "sharding.sharded_index": "ShardedIndex", "sharding.sharded_result": "ShardedPassage ShardedResult",
+    "sharding.sharded_index": "ShardedIndex",
 }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ class JudgedSearch:
         self._folder = Path(scratch or folder or "") / "judged.index"
         self._encoder, self._how = encoder, how
         self._agent: SearchAgent | None = None
+        self._passages = 1
 
     def read(self, corpus: Iterable[tuple[str, str, str]]) -> None:
         """Index a corpus of (id, title, text); its records stay whole, unless they are too long."""
@@ -40,7 +41,9 @@ class JudgedSearch:
             Document(identifier, title, text.strip() or title or identifier, atomic=True)
             for identifier, title, text in corpus
         ]
-        self._agent = SearchAgent(Index.build(documents, self._folder, encoder=self._encoder), **self._how)
+        index = Index.build(documents, self._folder, encoder=self._encoder)
+        self._agent = SearchAgent(index, **self._how)
+        self._passages = -(-len(index) // index.store.documents)  # some documents have several
 
     def run(self, questions: Mapping[str, str], limit: int, among: Mapping[str, Sequence[str]] | None = None) -> Run:
         """Return the best ``limit`` documents of every question with their scores.
@@ -53,7 +56,7 @@ class JudgedSearch:
         agent = self._agent
         if agent is None:
             raise RuntimeError("no corpus was read: index() comes before search()")
-        most = limit * -(-len(agent.index) // agent.index.store.documents)  # some documents have several passages
+        most = limit * self._passages
         if among is None:
             results = agent.search_many(list(questions.values()), most)
         else:

@@ -88,6 +88,7 @@ class Found:
     evidence: list[Hit]
     path: list[str]
     ended_by: str
+    unreachable: list[str]
 
     @classmethod
     def of(cls, index: str, result: SearchResult) -> Found:
@@ -102,6 +103,7 @@ class Found:
             evidence=[Hit.of(index, one) for one in result.evidence],
             path=path_of(result),
             ended_by=result.ended_by,
+            unreachable=list(result.unreachable),
         )
 
 

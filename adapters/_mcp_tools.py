@@ -10,6 +10,7 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError
 from ..agent.search_agent import SearchAgent
 from ..agent.search_group import SearchGroup
 from ..errors import TrailhoundError
+from ..index._searchable import one_index
 from ..index.index import Index
 from ..index.where import Where
 from ..retrievers._places import in_full
@@ -82,7 +83,7 @@ class ServedIndexes:
     def _opened(self, index: str | None) -> Iterator[tuple[str, Index]]:
         """Give one index, by its name, in its newest state."""
         name = index or self._only or ""
-        opened = self._agents[name].index
+        opened = one_index(self._agents[name].index, "reading its documents")
         opened.refresh()
         with opened.snapshot(self._where):
             yield name, opened

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from ..envs._question_view import similarity
-from ..index.index import Index
+from ..index._searchable import Searchable
 from ..retrievers._thread_limits import computing_on
 from ..retrievers.records import Hits, Passage, SupportingSentence, Vectors
 from ._decision import Decision
@@ -30,7 +30,7 @@ class EvidenceMaker:
         threads: of the CPU to seek sentences on.
     """
 
-    def __init__(self, index: Index, system: System, threads: int) -> None:
+    def __init__(self, index: Searchable, system: System, threads: int) -> None:
         self._index, self._system, self._threads = index, system, threads
 
     def evidence(self, question: str, ranked: Ranked) -> tuple[Evidence, ...]:

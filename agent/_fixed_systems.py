@@ -14,8 +14,8 @@ from ..envs._question_view import similarity
 from ..errors import PolicyError
 from ..graph._knowledge_graph import KnowledgeGraph
 from ..graph._pagerank import PageRank
+from ..index._searchable import Searchable, one_index
 from ..index._segmented_graph import SegmentedGraph
-from ..index.index import Index
 from ..retrievers._forks import PerProcess
 from ..retrievers._fusion import reciprocal_rank_fusion
 from ..retrievers.records import Hits, Query, Rows, Vectors
@@ -102,13 +102,15 @@ class FixedSystem:
     """
 
     def __init__(
-        self, index: Index, kind: str, queries: TunedQueries | None = None, confidence: Confidence | None = None
+        self, index: Searchable, kind: str, queries: TunedQueries | None = None, confidence: Confidence | None = None
     ) -> None:
         if kind == LATE and index.pieces is None:
             raise PolicyError(
                 f"{index.path} keeps no word pieces, which late interaction compares: build it again with"
                 " `--late-interaction on` and an encoder that gives them, like the built-in one, or ask another system"
             )
+        if kind == "ppr":
+            one_index(index, "PageRank")
         self._index = index
         self._kind = kind
         self._queries = queries
@@ -225,7 +227,7 @@ class FixedSystem:
 
     def _walk(self, question: str, fused: Hits, limit: int) -> Hits:
         """Walk from what the question names and what fusion ranks highest."""
-        pagerank = self._walk_of(self._index.graph)
+        pagerank = self._walk_of(one_index(self._index, "PageRank").graph)
         named = self._index.entity.search(Query(question), 5)
         seeds = dict(zip(fused.rows[:10].tolist(), fused.scores[:10].tolist(), strict=True))
         for row in named.rows.tolist():
@@ -241,7 +243,7 @@ def _first(hits: Hits, limit: int) -> Hits:
     return Hits(hits.rows[:limit], hits.scores[:limit])
 
 
-def _identified(index: Index, question: str, lexical: Rows) -> Hits:
+def _identified(index: Searchable, question: str, lexical: Rows) -> Hits:
     """Return the passages that have an identifier of the question, and hardly any others have, in lexical order."""
     rows = {row for mention in index.entity.identified(question) for row in mention.rows}
     first = [row for row in lexical.tolist() if row in rows]
@@ -250,7 +252,7 @@ def _identified(index: Index, question: str, lexical: Rows) -> Hits:
 
 
 def follow_mentions(
-    index: Index, fused: Hits, named: Rows, vector: Vectors, limit: int
+    index: Searchable, fused: Hits, named: Rows, vector: Vectors, limit: int
 ) -> tuple[Hits, list[tuple[int, Rows]]]:
     """Return the ranking, and every hop that was made: the row it started from, and the rows it brought.
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ClosedError, PolicyError
-from ..index.index import Index
+from ..index._searchable import Searchable
 from ..retrievers._thread_limits import computing_on
 from ..retrievers.records import Passage
+from ..sharding._opening import open_searchable
 from ._evidence import EvidenceMaker
 from ._later import Later
 from ._systems import open_system
@@ -31,7 +32,7 @@ class OpenAgent:
 
     def __init__(
         self,
-        index: Index | Path | str,
+        index: Searchable | Path | str,
         policy: Path | str | None = None,
         *,
         system: str | None = None,
@@ -42,8 +43,8 @@ class OpenAgent:
     ) -> None:
         if not isinstance(threads, int) or threads < 1:
             raise PolicyError(f"a search cannot compute on {threads!r} threads: give a whole number, 1 or more")
-        self._opened_here = not isinstance(index, Index)
-        self.index = index if isinstance(index, Index) else Index.open(index, threads=threads)
+        self._opened_here = isinstance(index, Path | str)
+        self.index: Searchable = open_searchable(index, threads) if isinstance(index, Path | str) else index
         self._threads = threads
         self._closed = False
         folders = [None if place is None else Path(place) for place in (policy, reranker, query_encoder)]
@@ -91,7 +92,7 @@ class OpenAgent:
             if facts is not None:
                 question = f"{facts.entities[facts.heads[0]]} {facts.relations[facts.kinds[0]]}"
             else:
-                question = self.index.parts.title_of[0] or "What is known?"
+                question = "What is known?"
             ranked = self._system.rank(question, READ, UNWATCHED)
             passages = self.index.store.passages(ranked.to_read(READ).tolist())
             for evidence in self._made.evidence(question, ranked.first(READ)):

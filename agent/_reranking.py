@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..envs._question_view import QuestionView, similarity
 from ..errors import PolicyError
 from ..graph._pagerank import PageRank
-from ..index.index import Index
+from ..index._searchable import Searchable, one_index
 from ..retrievers._hashed_files import read_sealed_json, write_sealed_json
 from ..retrievers.protocols import Reranker
 from ..retrievers.records import Candidates, Passage, Query, Rows, SupportingSentence
@@ -49,7 +49,7 @@ class HybridFeatures:
     *dense*: its cosine with the question.
     """
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Searchable) -> None:
         self._index = index
 
     def __call__(self, query: Query, candidates: Candidates) -> NDArray[np.float64]:
@@ -74,9 +74,9 @@ class GraphFeatures:
     share of the other candidates, by 1 / rank, that it mentions or that mention it.
     """
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Searchable) -> None:
         self._index = index
-        self._pagerank = PageRank(index.graph)
+        self._pagerank = PageRank(one_index(index, "a re-ranker with PageRank").graph)
 
     def __call__(self, query: Query, candidates: Candidates) -> NDArray[np.float64]:
         """Return the features, float64 [n, 4]."""
@@ -107,7 +107,7 @@ class GraphFeatures:
         return shares
 
 
-def features_of(kind: str, index: Index) -> Features:
+def features_of(kind: str, index: Searchable) -> Features:
     """Return what computes the features of a kind over an index, float64 [n, features] of n candidates."""
     return HybridFeatures(index) if kind == "hybrid" else GraphFeatures(index)
 
@@ -125,7 +125,7 @@ class LinearReranker:
             or the index is a knowledge graph.
     """
 
-    def __init__(self, index: Index, kind: str, weights: Sequence[float]) -> None:
+    def __init__(self, index: Searchable, kind: str, weights: Sequence[float]) -> None:
         if kind not in NAMES:
             raise PolicyError(f"there is no linear re-ranker {kind!r}: choose one of {', '.join(NAMES)}")
         if len(weights) != len(NAMES[kind]) or not np.isfinite(weights).all():
@@ -172,7 +172,9 @@ class LinearReranker:
         return best
 
 
-def new_order(reranker: Reranker, index: Index, question: str, rows: Rows, scores: NDArray[np.float64]) -> list[int]:
+def new_order(
+    reranker: Reranker, index: Searchable, question: str, rows: Rows, scores: NDArray[np.float64]
+) -> list[int]:
     """Return the places of the rows in their new order, [n]; behind the first ``CANDIDATES`` the old one stays.
 
     ``rows`` are best first, int64 [n], with the ``scores`` of the first stage, float64 [n].
@@ -190,7 +192,7 @@ def save_reranker(folder: Path, reranker: LinearReranker, training: Mapping[str,
     write_sealed_json(folder / DESCRIPTION, description)
 
 
-def open_reranker(folder: Path, index: Index) -> LinearReranker:
+def open_reranker(folder: Path, index: Searchable) -> LinearReranker:
     """Open what :func:`save_reranker` wrote, for the passages of an index.
 
     Raises:

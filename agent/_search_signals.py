@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..envs._fact_world import FactWorld
-from ..envs._question_view import sampled, similarity, spread
+from ..envs._question_view import similarity
 from ..envs._world import QuestionWorld
 from ..envs.settings import SUB_INDEXES
-from ..index.index import Index
+from ..index._searchable import Searchable
 from ..retrievers.records import Hits, Rows, Vectors
 from ..retrievers.words._terms import TermHashes, among
 from ._rollout import SIGNALS as OF_THE_POLICY
@@ -81,7 +81,7 @@ class Asked:
         vector: its vector, float32 [d], and what that finds; None where vectors are not compared.
     """
 
-    index: Index
+    index: Searchable
     terms: TermHashes
     named: frozenset[int]
     lexical: Hits
@@ -152,7 +152,7 @@ def _vector_signals(asked: Asked, first: Rows, vector: Vectors, found: Rows) -> 
         return {}
     chance = float(np.sqrt(2 * np.log1p(len(index))))
     """About what the nearest of so many passages has by chance."""
-    usual, deviation = spread(index, vector)
+    usual, deviation = index.sample.spread(vector)
     cosines = similarity(index, found, vector)
     near = (similarity(index, first, vector) - usual) / (deviation * chance)
     by_vector = np.sort((cosines - usual) / (deviation * chance))[::-1]
@@ -174,18 +174,18 @@ def _vector_signals(asked: Asked, first: Rows, vector: Vectors, found: Rows) -> 
     }
 
 
-def _likeness(index: Index, first: Rows) -> float:
+def _likeness(index: Searchable, first: Rows) -> float:
     """Return how near the other first passages are to the first, in its deviations; 0 where there are none."""
     if len(first) < 2:
         return 0.0
     vector = index.dense.reconstruct(first[:1])[0]
-    usual, deviation = spread(index, vector)
+    usual, deviation = index.sample.spread(vector)
     return float(similarity(index, first[1:], vector).mean() - usual) / deviation
 
 
-def _own_nearness(index: Index) -> tuple[float, float, float]:
+def _own_nearness(index: Searchable) -> tuple[float, float, float]:
     """Return mean cosine of two passages and of nearest neighbours, and the deviation of the first, in a sample."""
-    sample = sampled(index)[::2]  # as many as when the curves were fitted
+    sample = index.sample.vectors[::2]  # as many as when the curves were fitted
     if len(sample) < 2:
         return 0.0, 1.0, 1.0
     alike = sample @ sample.T

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..index.index import Index
+from ..index._searchable import Searchable
 from ..retrievers.protocols import Encoder
 from ..retrievers.records import Passage, SupportingSentence, Vectors
 from ..retrievers.words._terms import among, term_hashes
@@ -27,7 +27,7 @@ class SupportingSentences:
         vector: of the question, float32 [d]: sentences are compared with it too; None for a search that has none.
     """
 
-    def __init__(self, index: Index, question: str, vector: Vectors | None) -> None:
+    def __init__(self, index: Searchable, question: str, vector: Vectors | None) -> None:
         self._encoder: Encoder | None = None if vector is None else index.encoder
         self._vector = vector
         self._terms = term_hashes(question)

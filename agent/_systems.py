@@ -14,7 +14,7 @@ from ..envs._question_view import QuestionView
 from ..envs._world import QuestionWorld
 from ..errors import PolicyError
 from ..graph._facts import FactTable
-from ..index.index import Index
+from ..index._searchable import Searchable, one_index
 from ..retrievers.records import Passage, Query, SupportingSentence
 from ._confidence import Confidence, listed
 from ._explanation import explain
@@ -57,7 +57,7 @@ class PolicySystem:
         PolicyError: when either is for a knowledge graph, and the policy was not trained for this index.
     """
 
-    def __init__(self, index: Index, policy: LoadedPolicy, label: str, exhaustive: bool = False) -> None:
+    def __init__(self, index: Searchable, policy: LoadedPolicy, label: str, exhaustive: bool = False) -> None:
         alike = policy.encoder == index.encoder_name
         if not alike and (index.facts is not None or policy.architecture.fact_kinds):
             raise PolicyError(
@@ -100,7 +100,7 @@ class PolicySystem:
 
         The head, which is evidence because the walk sets out from it, is the last answer to be given.
         """
-        world = fact_world(self._index, question, answer, self._settings)
+        world = fact_world(one_index(self._index, "a knowledge graph"), question, answer, self._settings)
         found = self.rank_worlds([world], len(self._index), None)[0]
         head = found.rows == world.asked.head
         order = np.argsort(head, kind="stable")[:limit]
@@ -139,7 +139,7 @@ class PolicySystem:
     def world(self, question: str) -> QuestionWorld:
         """Return what is known of a question before it is searched."""
         if self._index.facts is not None:
-            return fact_world(self._index, question, None, self._settings)
+            return fact_world(one_index(self._index, "a knowledge graph"), question, None, self._settings)
         return self._world_of(self._index.query(question))
 
     def _world_of(self, query: Query) -> QuestionWorld:
@@ -156,7 +156,7 @@ class RerankedSystem:
         PolicyError: when there is no usable re-ranker in ``folder``, or the index is a knowledge graph.
     """
 
-    def __init__(self, index: Index, system: System, folder: Path) -> None:
+    def __init__(self, index: Searchable, system: System, folder: Path) -> None:
         self._index = index
         self._system = system
         self._reranker = open_reranker(folder, index)
@@ -194,7 +194,7 @@ def shipped_confidence() -> Confidence | None:
 
 
 def open_system(
-    index: Index,
+    index: Searchable,
     name: str | None = None,
     policy: Path | None = None,
     reranker: Path | None = None,
@@ -216,13 +216,18 @@ def open_system(
             )
         from ._tuned_queries import TunedQueries  # which imports torch
 
-        fixed = FixedSystem(index, name, TunedQueries(query_encoder, index), shipped_confidence())
+        fixed = FixedSystem(
+            index,
+            name,
+            TunedQueries(query_encoder, one_index(index, "an encoder of tuned queries")),
+            shipped_confidence(),
+        )
         return fixed if reranker is None else RerankedSystem(index, fixed, reranker)
     system = _open_system(index, name, policy)
     return system if reranker is None else RerankedSystem(index, system, reranker)
 
 
-def _open_system(index: Index, name: str | None, policy: Path | None) -> System:
+def _open_system(index: Searchable, name: str | None, policy: Path | None) -> System:
     if name is not None and name not in SYSTEMS:
         raise PolicyError(f"there is no system {name!r}: choose one of {', '.join(SYSTEMS)}")
     if name in FIXED:

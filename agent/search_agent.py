@@ -14,6 +14,7 @@ from ..index.where import Where
 from ..retrievers._thread_limits import computing_on
 from ..retrievers.corpus._normalise import normalise
 from ..retrievers.records import LONGEST_QUESTION, Passage
+from ..sharding._fan import LostShardError
 from ._decision import Decision
 from ._fixed_systems import Ranked
 from ._later import Later
@@ -28,6 +29,12 @@ BATCH = 64
 
 WRITERS = 8
 """Answers that an endpoint is asked for side by side."""
+
+Found = tuple[tuple[Evidence, ...], tuple[Step, ...], Sequence[Passage]]
+"""Evidence and path of a search, and the passages that are read for an answer."""
+
+_BEGUN_AGAIN = 5
+"""Times that a search begins again, when a shard is lost in the middle of it."""
 
 
 class SearchAgent(OpenAgent):
@@ -272,13 +279,7 @@ class SearchAgent(OpenAgent):
         started = perf_counter()
         if self.index.facts is None:
             self.index.refresh()
-        with computing_on(self._threads), self.index.snapshot(where):
-            most = max(limit, READ)  # what is read does not depend on what is shown
-            if len(texts) == 1:
-                ranked = [self._system.rank(texts[0], most, watches[0])]
-            else:
-                ranked = self._system.rank_many(texts, most, watches)
-            found = [self._found(text, one, limit) for text, one in zip(texts, ranked, strict=True)]
+        ranked, found, unreachable = self._ranked(texts, limit, where, watches)
         milliseconds = (perf_counter() - started) * 1000 / len(texts)
         written = self._written(texts, [evidence for evidence, _, _ in found])
         return [
@@ -294,15 +295,33 @@ class SearchAgent(OpenAgent):
                 answer,
                 one.unanswered,
                 watch.ended_by,
+                unreachable,
             )
             for question, text, one, (evidence, path, read), answer, watch in zip(
                 questions, texts, ranked, found, written, watches, strict=True
             )
         ]
 
-    def _found(
-        self, text: str, ranked: Ranked, limit: int
-    ) -> tuple[tuple[Evidence, ...], tuple[Step, ...], Sequence[Passage]]:
+    def _ranked(
+        self, texts: Sequence[str], limit: int, where: Where | None, watches: Sequence[Watch]
+    ) -> tuple[list[Ranked], list[Found], tuple[str, ...]]:
+        """Rank passages for questions; returns what each found, and which shards did not answer."""
+        most = max(limit, READ)  # what is read does not depend on what is shown
+        for begun in range(_BEGUN_AGAIN + 1):
+            try:
+                with computing_on(self._threads), self.index.snapshot(where):
+                    if len(texts) == 1:
+                        ranked = [self._system.rank(texts[0], most, watches[0])]
+                    else:
+                        ranked = self._system.rank_many(texts, most, watches)
+                    found = [self._found(text, one, limit) for text, one in zip(texts, ranked, strict=True)]
+                    return ranked, found, self.index.unreachable
+            except LostShardError:
+                if begun == _BEGUN_AGAIN:
+                    raise
+        raise AssertionError("the last search returns or raises")
+
+    def _found(self, text: str, ranked: Ranked, limit: int) -> Found:
         """Return evidence and path of a search, and the passages that are read for an answer."""
         read = self.index.store.passages(ranked.to_read(READ).tolist())
         return (

@@ -19,17 +19,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from trailhound import Index, IndexSettings, SearchAgent, ShardedIndex
+from trailhound import Evidence, Index, IndexSettings, SearchAgent, ShardedIndex
 from trailhound.retrievers._thread_limits import computing_on
 from trailhound.retrievers.protocols import Progress
 from trailhound.retrievers.questions._labelled import load_questions
 from trailhound.retrievers.records import Vectors
 from trailhound.retrievers.vectors._encoder import load_encoder
 from trailhound.sharding._shard import Shard, Waiting
-from trailhound.sharding._shard_server import FieldWord, ShardQuestion
-from trailhound.sharding.sharded_index import SHARDED_SYSTEMS
 
 SHARDS = (1, 2, 4, 8)
+SYSTEMS = ("lexical", "dense", "hybrid", "hops", "policy")
 LIMIT = 20
 
 
@@ -49,61 +48,68 @@ class Remembering:
         return np.stack([self._known[text] for text in texts])
 
 
-def compare(indexes: dict[int, ShardedIndex], encoder: Remembering, questions: Sequence[str]) -> None:
-    """Print for every system and number of shards how many rankings are those of one index, and the score's error."""
-    one = Index.open(indexes[1].path / "shard-0000", encoder=encoder)
-    for system in SHARDED_SYSTEMS:
+def compare(one: Index, indexes: dict[int, ShardedIndex], questions: Sequence[str]) -> None:
+    """Print for every system and number of shards how many rankings are those of one index, and how scores differ."""
+    for system in SYSTEMS:
         agent = SearchAgent(one, system=system)
-        wanted = [[e.passage.id for e in agent.search(question, LIMIT).evidence] for question in questions]
-        firsts = [indexes[1].search(question, LIMIT, system) for question in questions]
+        wanted = [agent.search(question, LIMIT) for question in questions]
         for shards, index in indexes.items():
-            found = [index.search(question, LIMIT, system) for question in questions]
-            same = sum([p.passage.id for p in got.passages] == ids for got, ids in zip(found, wanted, strict=True))
-            error = max(
-                abs(a.score - b.score) / max(abs(b.score), 1e-9)
-                for got, first in zip(found, firsts, strict=True)
-                for a, b in zip(got.passages, first.passages, strict=True)
+            agent = SearchAgent(index, system=system)
+            same = first = 0
+            error = 0.0
+            for question, its in zip(questions, wanted, strict=True):
+                mine = agent.search(question, LIMIT)
+                ids = [[one.passage.id for one in result.evidence] for result in (mine, its)]
+                same, first = same + (ids[0] == ids[1]), first + (set(ids[0][:5]) == set(ids[1][:5]))
+                known = {one.passage.id: one for one in its.evidence}
+                for found in mine.evidence:
+                    if found.passage.id in known:
+                        error = max(error, *_differences(found, known[found.passage.id]))
+            print(
+                f"{system:8} {shards} shards: {same} of {len(questions)} rankings equal, {first} with the same first"
+                f" five; BM25 and cosines to {error:.1e}",
+                flush=True,
             )
-            print(f"{system:8} {shards} shards: {same} of {len(questions)} rankings equal, scores to {error:.1e}")
 
 
-def overhead(index: ShardedIndex, questions: Sequence[str]) -> None:
-    """Print the median time of a search, and what it is beyond the slowest shard's calls, each asked alone."""
-    whole, beside = [], []
+def _differences(mine: Evidence, its: Evidence) -> list[float]:
+    pairs = [(mine.bm25, its.bm25), (mine.cosine, its.cosine)]
+    return [0.0, *(abs(a - b) / max(abs(b), 1e-9) for a, b in pairs if a is not None and b is not None)]
+
+
+def overhead(index: ShardedIndex, questions: Sequence[str], system: str) -> None:
+    """Print the median time of a search, and what it is beyond the slowest shard's calls, each shard asked alone."""
+    agent, whole, beside = SearchAgent(index, system=system), [], []
     for question in questions:
-        index.encoder.encode([question])  # known from here on: encoding is not what is measured
-        asked: list[ShardQuestion] = []
-        words: list[Sequence[FieldWord]] = []
-        shards, index.shards = index.shards, tuple(Listening(shard, asked, words) for shard in index.shards)
-        index.search(question, LIMIT)
+        agent.search(question, LIMIT)  # known from here on: encoding is not what is measured
+        calls: dict[str, list[tuple[str, tuple[Any, ...]]]] = {}
+        shards, index.shards = index.shards, tuple(Listening(shard, calls) for shard in index.shards)
+        agent.search(question, LIMIT)
         index.shards = shards
         started = time.perf_counter()
-        index.search(question, LIMIT)
+        agent.search(question, LIMIT)
         whole.append(time.perf_counter() - started)
         slowest = 0.0
         for shard in index.shards:
             started = time.perf_counter()
-            shard.call("statistics", words[0])()
-            answer = shard.call("ask", asked[0])()
-            shard.call("passages", [*answer.documents][:LIMIT], answer.generation)()
+            for method, given in calls[shard.name]:
+                shard.call(method, *given)()
             slowest = max(slowest, time.perf_counter() - started)
         beside.append(whole[-1] - slowest)
     total, more = (statistics.median(times) * 1000 for times in (whole, beside))
-    print(f"hybrid search over {len(index.shards)} shards: {total:.1f} ms, {more:.1f} more than the slowest (medians)")
+    print(f"{system} over {len(index.shards)} shards: {total:.1f} ms, {more:.1f} more than the slowest (medians)")
 
 
 class Listening:
     """A shard that keeps what it is asked."""
 
-    def __init__(self, shard: Shard, asked: list[ShardQuestion], words: list[Sequence[FieldWord]]) -> None:
-        self.name, self._shard, self._asked, self._words = shard.name, shard, asked, words
+    def __init__(self, shard: Shard, calls: dict[str, list[tuple[str, tuple[Any, ...]]]]) -> None:
+        self.name, self._shard = shard.name, shard
+        self._calls = calls.setdefault(shard.name, [])
 
     def call(self, method: str, *given: Any) -> Waiting[Any]:
-        """Note the words and the question."""
-        if method == "statistics":
-            self._words.append(given[0])
-        elif method == "ask":
-            self._asked.append(given[0])
+        """Note the call."""
+        self._calls.append((method, given))
         return self._shard.call(method, *given)
 
     def close(self) -> None:
@@ -115,7 +121,8 @@ def kill(index: ShardedIndex, questions: Sequence[str], kills: int) -> None:
     """Kill an actor so many times while searches go on; print what they found meanwhile and afterwards."""
     import ray
 
-    whole = [[(p.passage.id, p.score) for p in index.search(question, LIMIT).passages] for question in questions]
+    agent = SearchAgent(index)
+    whole = [[one.passage.id for one in agent.search(question, LIMIT).evidence] for question in questions]
     searches = partial = wrong = 0
     away: list[float] = []
     for number in range(kills):
@@ -124,10 +131,10 @@ def kill(index: ShardedIndex, questions: Sequence[str], kills: int) -> None:
         started = time.perf_counter()
         while True:
             place = searches % len(questions)
-            found = index.search(questions[place], LIMIT)
+            found = agent.search(questions[place], LIMIT)
             searches += 1
             if not found.unreachable:
-                wrong += [(p.passage.id, p.score) for p in found.passages] != whole[place]
+                wrong += [one.passage.id for one in found.evidence] != whole[place]
                 break
             partial += 1
         away.append(time.perf_counter() - started)
@@ -144,6 +151,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--questions", type=Path, required=True)
     parser.add_argument("--split", default="dev", help="of the questions (default: dev)")
     parser.add_argument("--most", type=int, default=300, help="questions (default: 300)")
+    parser.add_argument("--folder", type=Path, help="keep the indexes here")
     parser.add_argument("--ray", action="store_true", help="measure actors on this machine as well")
     parser.add_argument("--kills", type=int, default=20, help="actors to kill with --ray (default: 20)")
     parsed = parser.parse_args(arguments)
@@ -151,20 +159,23 @@ def main(arguments: Sequence[str]) -> None:
     labelled, _ = load_questions(parsed.questions, parsed.split)
     questions = [question.text for question in labelled[: parsed.most]]
     settings = IndexSettings(late_interaction=False)
-    with tempfile.TemporaryDirectory() as folder, computing_on(1):
-        place = Path(folder)
+    with tempfile.TemporaryDirectory() as passing, computing_on(1):
+        place = parsed.folder or Path(passing)
+        one = Index.build(parsed.corpus, place / "one", settings=settings, encoder=encoder)
         indexes = {
             shards: ShardedIndex.build(parsed.corpus, place / str(shards), shards, settings=settings, encoder=encoder)
             for shards in SHARDS
         }
-        compare(indexes, encoder, questions)
-        overhead(indexes[4], questions)
+        compare(one, indexes, questions)
+        for system in ("hybrid", "policy"):
+            overhead(indexes[4], questions, system)
         if parsed.ray:
             from trailhound.retrievers._ray_cluster import connect
 
             connect("local")
             with ShardedIndex(indexes[4].path, encoder, on_ray=True) as on_ray:
-                overhead(on_ray, questions)
+                for system in ("hybrid", "policy"):
+                    overhead(on_ray, questions, system)
                 kill(on_ray, questions, parsed.kills)
 
 

@@ -36,6 +36,8 @@ def print_result(result: SearchResult, whole_path: bool) -> None:
 def _page(result: SearchResult, whole_path: bool) -> Iterator[str]:
     if result.unanswered and result.evidence:
         yield "Probably not answered here. What comes nearest:"
+    if result.unreachable:
+        yield printable(f"Not reachable, so not searched: {', '.join(result.unreachable)}")
     if result.written is not None:
         yield from _written(result.written)
     else:

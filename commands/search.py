@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..console import ProgressBar, print_table
 from .arguments import (
@@ -19,7 +19,11 @@ from .arguments import (
     positive,
     set_threads,
 )
-from .sharded import add_ray, add_replicas, search_shards
+from .sharded import add_ray, add_replicas, open_shards, refuse
+
+if TYPE_CHECKING:
+    from ..index._searchable import Searchable
+    from ..index.index import Index
 
 
 def add_search(subcommands: Any) -> None:
@@ -58,23 +62,21 @@ def _search(parsed: argparse.Namespace) -> None:
     from ..agent._drawing import draw_svg
     from ..agent.search_agent import SearchAgent
     from ..retrievers._atomic_file import storing
-    from ..retrievers._svg import printable, printable_json, printable_lines
+    from ..retrievers._svg import printable_json, printable_lines
     from ..sharding._building import is_sharded
     from .result_page import print_result
 
-    if is_sharded(parsed.index):
-        search_shards(parsed)
-        return
-    if parsed.ray is not None or parsed.replicas is not None:
-        raise WrongUseError(f"--ray and --replicas search a sharded index, and {parsed.index} is none: leave them out")
     threads = parsed.threads or 1
-    index = open_index(parsed.index, threads, parsed.router, parsed.shard_mass)
-    if parsed.explain_router:
-        if index.routing is None:
-            raise WrongUseError("--explain-router needs a router to explain: give --router")
-        for line in index.routing.explained(index.query(parsed.question)):
-            print(printable(line))
-        print()
+    index: Searchable
+    if is_sharded(parsed.index):
+        refuse(parsed, ("router", "explain_router"))
+        index = open_shards(parsed)
+    elif parsed.ray is not None or parsed.replicas is not None:
+        raise WrongUseError(f"--ray and --replicas search a sharded index, and {parsed.index} is none: leave them out")
+    else:
+        index = opened = open_index(parsed.index, threads, parsed.router, parsed.shard_mass)
+        if parsed.explain_router:
+            _explain_router(opened, parsed.question)
     agent = SearchAgent(
         index,
         parsed.policy,
@@ -96,6 +98,17 @@ def _search(parsed: argparse.Namespace) -> None:
         print(printable_lines(result.context(parsed.context)))
         return
     print_result(result, whole_path=parsed.path or index.facts is not None)  # over facts the walk is the reason
+
+
+def _explain_router(index: Index, question: str) -> None:
+    """Say in words where the router leads a question."""
+    from ..retrievers._svg import printable
+
+    if index.routing is None:
+        raise WrongUseError("--explain-router needs a router to explain: give --router")
+    for line in index.routing.explained(index.query(question)):
+        print(printable(line))
+    print()
 
 
 def add_demo(subcommands: Any) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +14,6 @@ from .arguments import WrongUseError, positive
 if TYPE_CHECKING:
     from ..index.settings import IndexSettings
     from ..sharding.sharded_index import ShardedIndex
-
-_ONE_INDEX = (
-    *("policy", "reranker", "query_encoder", "answer_with", "router"),
-    *("picture", "context", "path", "explain_router"),
-)
-"""Options of ``search`` that a sharded index has no use for."""
 
 
 def add_sharding(parser: argparse.ArgumentParser) -> None:
@@ -77,23 +69,6 @@ def build_shards(parsed: argparse.Namespace, settings: IndexSettings, patterns: 
     else:
         sizes = ", ".join(f"{figures[name]:,} {name}" for name in ("shards", "documents", "passages"))
         print(printable(f"{parsed.out}: {sizes}"))
-
-
-def search_shards(parsed: argparse.Namespace) -> None:
-    """Search a sharded index and print what was found."""
-    from ..retrievers._svg import printable, printable_json
-
-    refuse(parsed, _ONE_INDEX)
-    with open_shards(parsed) as index:
-        result = index.search(parsed.question, parsed.limit, parsed.system or "hybrid")
-    if parsed.json:
-        print(printable_json(asdict(result), ascii_only=(sys.stdout.encoding or "").lower() != "utf-8"))
-        return
-    for found in result.passages:
-        print(printable(f"{found.rank}. {found.passage.title or found.passage.id}  ({found.score:.4f}, {found.shard})"))
-        print(printable(f"   {' '.join(found.passage.text.split())[:200]}"))
-    for name in result.unreachable:
-        print(f"not reachable: {name}, whose passages are not among these")
 
 
 def refuse(parsed: argparse.Namespace, options: Sequence[str]) -> None:

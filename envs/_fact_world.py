@@ -63,8 +63,8 @@ class FactWorld(QuestionWorld):
         """Static features, float32 [N, len(STATIC)]: the vectors' agreement, degrees, and which is the head."""
         features = np.zeros((self._count, len(STATIC)), np.float32)
         features[:, STATIC.index("dense")] = similarity(self.index, self.rows, self.view.vector)
-        features[:, STATIC.index("in_degree")] = np.log1p(self.index.graph.in_degree) / 4
-        features[:, STATIC.index("out_degree")] = np.log1p(self.index.graph.out_degree) / 4
+        features[:, STATIC.index("in_degree")] = np.log1p(self.index.graph.in_degree[self.rows]) / 4
+        features[:, STATIC.index("out_degree")] = np.log1p(self.index.graph.out_degree[self.rows]) / 4
         features[:, STATIC.index("titled")] = 1
         features[self.asked.head, _NAMED] = 1
         return features

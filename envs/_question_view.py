@@ -5,21 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..graph._knowledge_graph import GROUPS, Relation
-from ..index.index import Index
+from ..index._searchable import Searchable
 from ..retrievers.records import Query, Rows, Vectors
 from ..retrievers.words._terms import among, term_hashes, title_hashes
 from .settings import PAIR, QUESTION_WORDS, STATIC
 
 
-def similarity(index: Index, rows: Rows, vector: Vectors) -> NDArray[np.float32]:
+def similarity(index: Searchable, rows: Rows, vector: Vectors) -> NDArray[np.float32]:
     """Return the inner product of each row's vector with ``vector`` [d], float32 [n].
 
     A matrix product may round a row differently when other rows are beside it; einsum sums each row alone, which
@@ -28,54 +25,16 @@ def similarity(index: Index, rows: Rows, vector: Vectors) -> NDArray[np.float32]
     return np.asarray(np.einsum("nd,d->n", index.dense.reconstruct(rows), vector), np.float32)
 
 
-_SAMPLE = 256
-"""Passages that tell how near to a vector any passage of the corpus is."""
-
 _SCALE = 4.0
 
 
-class _Sample:
-    """Vectors of some passages of a corpus, float32 [at most _SAMPLE, d], and what was asked of them lately."""
-
-    def __init__(self, vectors: Vectors) -> None:
-        self.vectors = vectors
-        self.spread = lru_cache(_SAMPLE)(self._spread)  # a search asks for that of its question again and again
-
-    def _spread(self, vector: bytes) -> tuple[float, float]:
-        usual = self.vectors @ np.frombuffer(vector, np.float32) if len(self.vectors) else np.zeros(1, np.float32)
-        return float(usual.mean()), max(float(usual.std()), 1e-3)
-
-
-_samples: WeakKeyDictionary[Any, _Sample] = WeakKeyDictionary()
-"""The sample of each dense index that was asked for one."""
-
-
-def sampled(index: Index) -> Vectors:
-    """Return the vectors of an even sample of the corpus, float32 [at most _SAMPLE, d]."""
-    return _sample(index).vectors
-
-
-def spread(index: Index, vector: Vectors) -> tuple[float, float]:
-    """Return mean and standard deviation of the cosines of ``vector`` [d] with an even sample of the corpus."""
-    return _sample(index).spread(vector.tobytes())
-
-
-def _sample(index: Index) -> _Sample:
-    sample = _samples.get(index.dense)
-    if sample is None:
-        rows = index.store.rows()
-        places = np.unique(np.linspace(0, len(rows) - 1, _SAMPLE).astype(np.int64)) if len(rows) else rows
-        _samples[index.dense] = sample = _Sample(index.dense.reconstruct(rows[places]))
-    return sample
-
-
-def standardised(index: Index, rows: Rows, vector: Vectors) -> NDArray[np.float32]:
+def standardised(index: Searchable, rows: Rows, vector: Vectors) -> NDArray[np.float32]:
     """Return how far each row's cosine with ``vector`` [d] stands above those of the corpus, float32 [n].
 
     In standard deviations, divided by 4. So encoders whose cosines lie close together say the same as those that spread
     them.
     """
-    usual, deviation = spread(index, vector)
+    usual, deviation = index.sample.spread(vector)
     return (similarity(index, rows, vector) - usual) / (_SCALE * deviation)
 
 
@@ -127,12 +86,12 @@ class QuestionView:
     pieces: Vectors | None = None
 
     @classmethod
-    def of(cls, index: Index, text: str, vector: Vectors | None = None) -> QuestionView:
+    def of(cls, index: Searchable, text: str, vector: Vectors | None = None) -> QuestionView:
         """Analyse ``text`` over ``index``; encodes it unless its vector is given."""
         return cls.of_query(index, index.query(text) if vector is None else Query(text, vector))
 
     @classmethod
-    def of_query(cls, index: Index, query: Query) -> QuestionView:
+    def of_query(cls, index: Searchable, query: Query) -> QuestionView:
         """Analyse a question that is encoded already."""
         assert query.vector is not None  # an index's query has one
         terms = term_hashes(query.text)
@@ -146,14 +105,14 @@ class QuestionView:
         """Return the weighted share of the question's terms that are among ``terms``, sorted."""
         return float(self.weights[among(self.terms, terms)].sum())
 
-    def coverage(self, index: Index, rows: Rows) -> NDArray[np.float32]:
+    def coverage(self, index: Searchable, rows: Rows) -> NDArray[np.float32]:
         """Return the weighted share of the question's terms that each row has, float32 [n]."""
         terms, owner = index.terms.terms_of(rows)
         asked = among(terms, self.terms)
         place = np.searchsorted(self.terms, terms[asked])
         return np.bincount(owner[asked], self.weights[place], len(rows)).astype(np.float32)
 
-    def static_features(self, index: Index, rows: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def static_features(self, index: Searchable, rows: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the static features float32 [n, len(STATIC)] and the term hits float32 [n, t] of ``rows``.
 
         A hit holds the term's weight where the passage has it, else 0.
@@ -178,7 +137,9 @@ class QuestionView:
         features[:, 1] = hits.sum(axis=1)
         return features, hits
 
-    def _title_agreement(self, index: Index, titles: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _title_agreement(
+        self, index: Searchable, titles: Sequence[str]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the idf-weighted shares of each title's terms in the question, and of the question's in the title."""
         each = [title_hashes(title) for title in titles]
         owner = np.repeat(np.arange(len(each)), [len(hashes) for hashes in each])
@@ -190,7 +151,7 @@ class QuestionView:
         return shared, np.bincount(owner[inside], weights, len(each)).astype(np.float64)
 
 
-def _named_titles(index: Index, text: str) -> dict[int, NDArray[np.float32]]:
+def _named_titles(index: Searchable, text: str) -> dict[int, NDArray[np.float32]]:
     """Find what ``text`` names by title or identifier; the most specific mention of each row counts."""
     named: dict[int, NDArray[np.float32]] = {}
     size = max(len(text), 1)
@@ -224,7 +185,7 @@ class _Beside:
 class PairFeatures:
     """Pair features of one question's passages, computed once per (evidence, candidate)."""
 
-    def __init__(self, index: Index, view: QuestionView) -> None:
+    def __init__(self, index: Searchable, view: QuestionView) -> None:
         self._index = index
         self._view = view
         self._beside: dict[int, _Beside] = {}

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..graph._knowledge_graph import GROUPS, Relation
-from ..index.index import Index
+from ..index._searchable import Searchable
 from ..retrievers.records import Hits, Rows, Vectors
 from ._batch import Lane
-from ._question_view import spread
 from ._world import QuestionWorld
 from .settings import DYNAMIC, FOUND_BY, SEEN, STATIC, SUB_INDEXES
 
@@ -161,10 +160,12 @@ def _of_words(columns: Columns, coverage: NDArray[np.float32], rows: Rows, lexic
     columns["covered"][:] = coverage.max()
 
 
-def _of_vectors(columns: Columns, index: Index, asked: Vectors, vectors: Vectors, listed: NDArray[np.bool_]) -> None:
+def _of_vectors(
+    columns: Columns, index: Searchable, asked: Vectors, vectors: Vectors, listed: NDArray[np.bool_]
+) -> None:
     """Fill in what the question's vector says of the passages', float32 [n, d]."""
     cosines = vectors @ asked
-    usual, deviation = spread(index, asked)
+    usual, deviation = index.sample.spread(asked)
     columns["dense"][:] = (cosines - usual) / deviation / 4
     columns["dense_below"][:] = (cosines - cosines.max()) / deviation
     columns["dense_height"][:] = _standardised(cosines, cosines[listed]) / 3
@@ -241,7 +242,7 @@ def _policy(
     columns["evidence"][:] = len(state.evidence) / state.world.settings.max_evidence
 
 
-def _edges(index: Index, rows: Rows, vectors: Vectors) -> NDArray[np.float32]:
+def _edges(index: Searchable, rows: Rows, vectors: Vectors) -> NDArray[np.float32]:
     """Return the neighbours of each passage among ``rows``, by kind: float32 [len(EDGES), n, n]."""
     n = len(rows)
     edges = np.zeros((len(EDGES), n, n), np.float32)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..graph._knowledge_graph import GROUPS
-from ..index.index import Index
+from ..index._searchable import Searchable
 from ..retrievers._fusion import reciprocal_rank_fusion
 from ..retrievers.protocols import Encoder, SubIndex, query_vectors
 from ..retrievers.records import Hits, Passage, Query, Rows, Vectors
@@ -112,7 +112,7 @@ class QuestionWorld:
 
     def __init__(
         self,
-        index: Index,
+        index: Searchable,
         view: QuestionView,
         settings: EnvironmentSettings,
         gold: frozenset[int] = frozenset(),

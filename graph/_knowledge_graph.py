@@ -51,6 +51,13 @@ class _Adjacency:
         part = slice(self.offsets[key], self.offsets[key + 1])
         return Links(self.rows[part], self.relations[part], self.starts[part], self.ends[part])
 
+    def many(self, keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], Links]:
+        """Return how many edges each key has, and all of them, key after key."""
+        begins = self.offsets[keys]
+        counts = self.offsets[keys + 1] - begins
+        places = np.arange(int(counts.sum())) + np.repeat(begins - np.cumsum(counts) + counts, counts)
+        return counts, Links(self.rows[places], self.relations[places], self.starts[places], self.ends[places])
+
 
 class KnowledgeGraph:
     """Typed edges over the passages 0..N-1, readable from both ends in time proportional to the degree.
@@ -129,6 +136,24 @@ class KnowledgeGraph:
         if group not in _OUTWARD:
             raise ValueError(f"no relation group {group!r}; there are {', '.join(GROUPS)}")
         return self._outward.links(row * len(_OUTWARD) + _OUTWARD.index(group))
+
+    def neighbours_of(self, rows: Rows, groups: Sequence[str]) -> tuple[NDArray[np.int64], Links]:
+        """Return the neighbours of several rows in several groups, row after row and group after group.
+
+        Returns:
+            how many there are of each row in each group, int64 [n, groups]; and all of them.
+        """
+        counts = np.zeros((len(rows), len(groups)), np.int64)
+        found = []
+        for place, group in enumerate(groups):
+            inward = group == "mentioned_by"
+            keys = rows if inward else rows * len(_OUTWARD) + _OUTWARD.index(group)
+            counts[:, place], links = (self._inward if inward else self._outward).many(np.asarray(keys, np.int64))
+            found.append(links)
+        row_of = np.concatenate([np.repeat(np.arange(len(rows)), counts[:, k]) for k in range(len(groups))])
+        order = np.argsort(row_of, kind="stable")
+        names = ("rows", "relations", "starts", "ends")
+        return counts, Links(*(np.concatenate([getattr(links, name) for links in found])[order] for name in names))
 
     def share_weights(self, row: int) -> NDArray[np.float32]:
         """Return the weight of each link of ``row`` in the group *shares*, float32 [k], strongest first."""

@@ -29,6 +29,7 @@ from ..retrievers.words._lexical import LexicalIndex
 from ..retrievers.words._links_folder import LinksFolder
 from ..retrievers.words._terms import TermIndex
 from ..retrievers.words._titles import EntityIndex, TitleMatcher
+from ._sample import Sample
 from ._segment_views import SegmentedDense, SegmentedPieces, SegmentedStore, SegmentedTerms
 from ._segmented_graph import SegmentedGraph
 from ._segments import Parts, Segment, open_segment, parts_of, visible_parts
@@ -161,6 +162,7 @@ class OpenFolder:
     facts = Part[Facts | None]()
     pieces = Part[PieceIndex | SegmentedPieces | None]()
     sub_indexes = Part[dict[str, SubIndex]]()
+    sample = Part[Sample]()
 
     @property
     def parts(self) -> Parts:
@@ -203,13 +205,13 @@ class OpenFolder:
         """
         outer: State | None = getattr(self._pinned, "state", None)
         state = self._latest if outer is None else outer
-        self._pinned.state = state if where is None else State(state.manifest, self._visible(state.parts, where))
+        self._pinned.state = state if where is None else State(state.manifest, self.visible(state.parts, where))
         try:
             yield
         finally:
             self._pinned.state = outer
 
-    def _visible(self, parts: Parts, where: Where) -> Parts:
+    def visible(self, parts: Parts, where: Where) -> Parts:
         """Return the parts of a state in which only documents that fit are seen."""
         if parts.facts is not None:
             raise QuestionsError(f"{self.path} is a knowledge graph, which has no documents: ask without conditions")

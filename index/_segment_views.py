@@ -16,7 +16,7 @@ from ..retrievers.vectors._dense import DenseIndex
 from ..retrievers.vectors._late_interaction import PieceIndex
 from ..retrievers.vectors._postgres_dense import PostgresDense
 from ..retrievers.words._lexical import DELETED_SPARE
-from ..retrievers.words._terms import TermHashes, TermIndex
+from ..retrievers.words._terms import TermHashes, TermIndex, rarity
 
 _FEW_LEFT, _COMPARED = 1 / 16, 20_000
 """Share and number of a segment's vectors up to which those that are not deleted are all compared with a query's."""
@@ -274,7 +274,7 @@ class SegmentedTerms:
         """Return ln(1 + (N - df + 0.5) / (df + 0.5)) of each term, float32 [k]: see :meth:`TermIndex.idf`."""
         frequency = self.document_frequency(hashes)
         passages = int(self._alive.sum()) if self._exact else len(self)
-        return np.log1p((passages - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
+        return rarity(frequency, passages)
 
 
 class SegmentedDense:

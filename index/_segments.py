@@ -22,6 +22,7 @@ from ..retrievers.compiling._pruning import DUPLICATES, MARKS, Entry, MarkTable,
 from ..retrievers.knowledge._fact_encoder import FactEncoder
 from ..retrievers.knowledge._facts import Facts
 from ..retrievers.protocols import SubIndex
+from ..retrievers.records import Rows
 from ..retrievers.vectors._dense import KINDS, DenseIndex
 from ..retrievers.vectors._encoder import PROJECTION
 from ..retrievers.vectors._late_interaction import CODES, PIECES, PieceIndex
@@ -31,6 +32,7 @@ from ..retrievers.words._lexical import DELETED_SPARE, LexicalIndex
 from ..retrievers.words._links_folder import LinksFolder
 from ..retrievers.words._terms import TermIndex
 from ..retrievers.words._titles import EntityIndex, TitleMatcher
+from ._sample import Sample, draw_numbers, drawn
 from ._segment_rows import open_dense, open_store, verify_rows
 from ._segment_views import Column, SegmentedDense, SegmentedPieces, SegmentedStore, SegmentedTerms
 from ._segmented_graph import SegmentedGraph, SegmentGraph
@@ -79,6 +81,11 @@ class PassageParts:
     def entity(self) -> EntityIndex:
         """Finds the passages whose title a query names."""
         return EntityIndex((), None, self.titles)
+
+    @cached_property
+    def draw_numbers(self) -> NDArray[np.uint64]:
+        """By which passages are drawn for a sample, uint64 [n]."""
+        return draw_numbers(self.document_of)
 
 
 @dataclass(frozen=True)
@@ -167,6 +174,22 @@ class Parts:
     def sub_indexes(self) -> dict[str, SubIndex]:
         """The sub-indexes by name."""
         return {index.name: index for index in (self.lexical, self.dense, self.entity)}
+
+    @cached_property
+    def draw_numbers(self) -> NDArray[np.uint64]:
+        """By which passages are drawn for the sample, uint64 [N]."""
+        numbers = [segment.passages.draw_numbers for segment in self.segments if segment.passages is not None]
+        return numbers[0] if len(numbers) == 1 else np.concatenate(numbers)
+
+    @cached_property
+    def sample_rows(self) -> Rows:
+        """The rows of the sample, int64 [at most 256]."""
+        return drawn(self.draw_numbers, self.alive)
+
+    @cached_property
+    def sample(self) -> Sample:
+        """A sample of the passages, the same for any order of the documents."""
+        return Sample(self.dense.reconstruct(self.sample_rows))
 
 
 def base_of(segments: Sequence[Segment]) -> PassageParts:

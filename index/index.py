@@ -172,6 +172,11 @@ class Index(ChangeableFolder):
         return len(self.store)
 
     @property
+    def unreachable(self) -> tuple[str, ...]:
+        """Parts that are not seen: none, since all of an index is in this process."""
+        return ()
+
+    @property
     def dropped(self) -> list[dict[str, str]]:
         """The passages that were left out because they repeat another: see :func:`load_dropped`."""
         return [dict(entry) for entry in self.parts.dropped]

@@ -230,6 +230,7 @@ class ResultBody(Open):
     written: WrittenBody | None
     unanswered: bool
     ended_by: str
+    unreachable: list[str]
 
 
 class ListedBody(Open):

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from ..retrievers.records import Document
 from ..retrievers.vectors._vector_cache import clear_vectors
 from ._partition import Indexing, as_line, part_by_topics
 from ._regions import Regions, remove_regions
-from ._tasks import RunTasks, Warn, run_here
+from ._tasks import RunTasks, Warn
 
 SHARDS = "shards.json"
 _FORMAT = 3
@@ -151,7 +151,7 @@ class ShardTask:
             warn=warn,
             progress=progress,
         ).close()
-        write_sealed_json(self.done, made_of)
+        write_sealed_json(self.done, {**made_of, "manifest": fingerprint(self.folder / MANIFEST)})
 
     def _made_of(self) -> dict[str, Any]:
         name = self.encoder.name if self.encoder is not None else ""
@@ -161,8 +161,17 @@ class ShardTask:
     def _is_done(self, made_of: Mapping[str, Any]) -> bool:
         if not self.done.is_file() or not (self.folder / MANIFEST).is_file():
             return False
-        wanted = json.loads(json.dumps(made_of))
+        wanted = json.loads(json.dumps({**made_of, "manifest": fingerprint(self.folder / MANIFEST)}))
         return bool(read_sealed_json(self.done, DamagedIndexError, _REMEDY) == wanted)
+
+
+LinkShards = Callable[[Sequence[Index], Mapping[str, int], Sequence[Path], Progress | None], None]
+"""Writes how the passages of shards stand in the whole corpus: see ``_linking.link``."""
+
+
+def place_of_links(shard: Path) -> Path:
+    """Return the file that says how the passages of a shard stand in the whole corpus."""
+    return shard.with_name(f"{shard.name}.links")
 
 
 @dataclass(frozen=True)
@@ -199,9 +208,10 @@ class ShardedBuild:
         warn: Warn,
         progress: Progress | None,
         strict: bool,
-        run: RunTasks = run_here,
+        run: RunTasks,
+        link: LinkShards,
     ) -> None:
-        """Part the documents, build every shard, and write the manifest when all are there."""
+        """Part the documents, build every shard, link them, and write the manifest when all are there."""
         items = [corpus] if isinstance(corpus, str | Path) else corpus
         if graph_of(items, warn) is not None:
             raise IndexFolderError("a knowledge graph is learned from as a whole: build it without shards")
@@ -213,11 +223,13 @@ class ShardedBuild:
             (self.out / _PARTS).mkdir(parents=True, exist_ok=True)
         with locked(self.out):
             documents, roots = documents_of(items, warn, progress, self.out.resolve(), strict, masked=False)
-            names = (
-                self._part(documents) if self.partition == "hash" else self._by_topics(documents, run, warn, progress)
-            )
+            order: dict[str, int] = {}
+            noted = _noted(documents, order)
+            names = self._part(noted) if self.partition == "hash" else self._by_topics(noted, run, warn, progress)
             run([self.task(name) for name in names], warn, progress)
-            self._commit(names, {**roots.about(), **_reading(documents)})
+            opened = [Index.open(self.out / name, encoder=self.encoder, verify=False) for name in names]
+            link(opened, order, [place_of_links(self.out / name) for name in names], progress)
+            self._commit(names, opened, {**roots.about(), **_reading(documents)})
 
     def task(self, name: str) -> ShardTask:
         """Return what there is to do for a shard."""
@@ -252,9 +264,8 @@ class ShardedBuild:
             counts = part_by_topics(documents, place, targets, indexing, run, warn, progress)
         return _filled(dict(zip(tasks, counts, strict=True)))
 
-    def _commit(self, names: list[str], corpus: Mapping[str, Any]) -> None:
+    def _commit(self, names: list[str], opened: Sequence[Index], corpus: Mapping[str, Any]) -> None:
         """Name all shards in the manifest, and remove what it does not name."""
-        opened = [Index.open(self.out / name, encoder=self.encoder, verify=False) for name in names]
         sizes = (sum(index.store.documents for index in opened), sum(map(len, opened)))
         how = (opened[0].settings, opened[0].encoder_name)
         regions = "" if self.partition == "hash" else Regions.of(opened).save(self.out)
@@ -264,7 +275,7 @@ class ShardedBuild:
         with storing(self.out):
             shutil.rmtree(self.out / _PARTS)
             for path in self.out.glob("shard-[0-9]*"):
-                if path.name.removesuffix(".json") not in names:
+                if path.name.partition(".")[0] not in names:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
             remove_regions(self.out, but=regions)
 
@@ -291,16 +302,14 @@ def _ours(folder: Path) -> bool:
 
 
 def _documents(file: Path) -> Iterator[Document]:
-    """Iterate over the documents of a shard in the order of their ids.
-
-    So the rows of a shard, by which it orders equal scores, are in the order in which all shards are merged.
-    """
+    """Iterate over the documents of a shard, in the order in which they were parted."""
     with file.open("rb") as lines:
-        places: list[tuple[str, int]] = []
-        begin = 0
         for line in lines:
-            places.append((json.loads(line)["id"], begin))
-            begin += len(line)
-        for _, place in sorted(places):
-            lines.seek(place)
-            yield Document(**json.loads(lines.readline()))
+            yield Document(**json.loads(line))
+
+
+def _noted(documents: Iterable[Document], order: dict[str, int]) -> Iterator[Document]:
+    """Iterate over documents, and note the place of each in the corpus by its id."""
+    for document in documents:
+        order[document.id] = len(order)
+        yield document

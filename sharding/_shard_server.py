@@ -1,9 +1,9 @@
-"""What a shard answers: what its words weigh, all that a search wants to rank, and passages."""
+"""What a shard answers: what its words weigh, all that a search wants to rank, and passages with all that is known."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ShardError
+from ..errors import IndexFolderError, ShardError
 from ..index._segments import Parts
 from ..index.index import Index
 from ..index.updates import UpdateReport
@@ -20,67 +20,21 @@ from ..retrievers._thread_limits import computing_on
 from ..retrievers.protocols import Encoder
 from ..retrievers.records import Document, Hits, Passage, Query, Rows, Vectors
 from ..retrievers.words._lexical import MOST_IDENTIFIED, LexicalIndex
-from ..retrievers.words._word_statistics import CorpusSize, WordStatistics
-
-FieldWord = tuple[str, str]
-"""A field of the lexical index, and a term in it."""
+from ..retrievers.words._terms import TermHashes
+from ..retrievers.words._title_tables import MAX_TITLE_ROWS
+from ..retrievers.words._word_statistics import CorpusSize
+from ._messages import Asked, Begun, FieldWord, KnownWords, QuestionWords, RecordBlock, TitleForm, View, row_in_shard
+from ._shard_links import ShardLinks
 
 _KEPT = 4
 """States of a shard whose passages can still be read after it has changed."""
-
-
-@dataclass(frozen=True)
-class ShardStatistics:
-    """What a shard adds to the weights of words.
-
-    Attributes:
-        size: of the shard.
-        frequencies: how many of its passages have each word that was asked for.
-    """
-
-    size: CorpusSize
-    frequencies: Mapping[FieldWord, int]
-
-
-@dataclass(frozen=True)
-class ShardQuestion:
-    """What a shard is asked.
-
-    Attributes:
-        text: the question.
-        vector: of the question, float32 [d]; None where vectors are not to be compared.
-        limit: passages of each list at most.
-        by_words: the size of all shards together, and the frequencies in them; None where words are not looked up.
-        identifiers: of the question, those that few passages of all shards have.
-    """
-
-    text: str
-    vector: Vectors | None
-    limit: int
-    by_words: tuple[CorpusSize, WordStatistics] | None
-    identifiers: tuple[FieldWord, ...] = ()
-
-
-@dataclass(frozen=True)
-class ShardAnswer:
-    """What a shard found.
-
-    Attributes:
-        lists: rows of the shard with their scores, best first, by ``lexical``, ``dense`` and ``identified``.
-        documents: id of the document of every such row.
-        generation: state of the shard that the rows are of.
-    """
-
-    lists: Mapping[str, Hits]
-    documents: Mapping[int, str]
-    generation: int
 
 
 class ShardServer:
     """Answers for one shard, in whatever process it is; threads may share one.
 
     Args:
-        folder: an index, alone or of a sharded index.
+        folder: a shard of a sharded index.
         encoder: instead of the one that the index names, for what is added.
 
     Raises:
@@ -91,47 +45,78 @@ class ShardServer:
     def __init__(self, folder: Path, encoder: Encoder | None = None) -> None:
         # Who searches a sharded index has checked its manifest; hashes of whole files were checked when it was built.
         self._index = Index.open(folder, encoder=encoder, threads=1, verify=False)
+        self._links = ShardLinks(folder)
         self._lock = PerProcess(Lock)
         self._states: dict[int, Parts] = {}
         self._sized: tuple[LexicalIndex, CorpusSize] | None = None
         self._within: tuple[LexicalIndex, CorpusSize, LexicalIndex] | None = None
 
-    def statistics(self, words: Sequence[FieldWord]) -> ShardStatistics:
-        """Return the size of the shard and how many passages have each word, deleted ones among them."""
-        lexical = self._newest()[1].lexical
-        return ShardStatistics(self._size(lexical), {word: lexical.frequency(*word) for word in words})
+    def begin(self, view: View, asked: Sequence[QuestionWords]) -> Begun:
+        """Begin a search: say what the shard knows of questions by their words, and which state it is in."""
+        generation, whole = self._newest() if view.generation is None else (view.generation, self._whole(view))
+        view = View(generation, view.where)
+        parts = self._parts(view)
+        size = self._size(whole.lexical)
+        known = tuple(_known(parts, words, partial(self._links.in_all, whole)) for words in asked)
+        counted = int(parts.alive.sum()) if view.where is not None else len(parts.terms)
+        complete = self._links.hold(whole) and bool(parts.alive[: len(whole.base)].all())
+        return Begun(generation, size, len(parts.store), counted, parts.pieces is not None, complete, known)
 
-    def ask(self, question: ShardQuestion) -> ShardAnswer:
-        """Return all that the shard finds for a question."""
-        generation, parts = self._newest()
-        query = Query(question.text, question.vector)
-        lists: dict[str, Hits] = {}
+    def ask(self, view: View, asked: Asked) -> dict[str, Hits]:
+        """Return all that the shard finds for a query, by ``lexical`` and ``dense``."""
+        parts = self._parts(view)
+        query = Query(asked.text, asked.vector)
+        found: dict[str, Hits] = {}
         with computing_on(1):
-            if question.by_words is not None:
-                corpus, statistics = question.by_words
-                lists["lexical"] = self._lexical(parts.lexical, corpus).search(query, question.limit, statistics)
-            if question.vector is not None:
-                lists["dense"] = parts.dense.search(query, question.limit)
-            if question.identifiers:
-                lists["identified"] = _identified(parts.lexical, question.identifiers)
-        rows = sorted({row for hits in lists.values() for row in hits.rows.tolist()})
-        return ShardAnswer(lists, {row: parts.document_of[row] for row in rows}, generation)
+            if asked.by_words is not None:
+                corpus, statistics = asked.by_words
+                lexical = self._lexical(self._whole(view), parts, corpus)
+                found["lexical"] = self._in_all(view, lexical.search(query, asked.limit, statistics))
+            if asked.vector is not None:
+                found["dense"] = self._in_all(view, parts.dense.search(query, asked.limit))
+        return found
 
-    def passages(self, rows: Sequence[int], generation: int) -> list[Passage]:
-        """Return the passages of rows of an answer.
+    def passages(self, view: View, rows: Rows) -> list[Passage]:
+        """Return the passages of rows of an answer."""
+        return self._parts(view).store.passages(row_in_shard(rows).tolist())
 
-        Raises:
-            ShardError: when the shard has changed too often since.
-        """
-        newest = self._newest()
-        with self._lock():
-            parts = self._states.get(generation, newest[1] if newest[0] == generation else None)
-        if parts is None:
-            raise ShardError(f"{self._index.path} has changed more than {_KEPT} times since it was asked: ask again")
-        return parts.store.passages(rows)
+    def records(self, view: View, rows: Rows) -> RecordBlock:
+        """Return all that is known of passages; rows that are not seen are left out."""
+        parts = self._parts(view)
+        rows = row_in_shard(rows)
+        there: NDArray[np.bool_] = rows < len(parts.alive)
+        there[there] = parts.alive[rows[there]]
+        mine = rows[there]
+        terms, owner = parts.terms.terms_of(mine)
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(mine)))]).astype(np.int64)
+        passages = parts.store.passages(mine.tolist())
+        edges = self._links.edges(self._whole(view), parts, mine)
+        return RecordBlock(there, passages, parts.dense.reconstruct(mine), offsets, np.asarray(terms), edges)
+
+    def late(self, view: View, pieces: Vectors, rows: Rows) -> NDArray[np.float32]:
+        """Return how well a question's word pieces fit passages, float32 [n]."""
+        found = self._parts(view).pieces
+        if found is None:
+            raise IndexFolderError(f"{self._index.path} keeps no word pieces, as other shards do: build it again")
+        with computing_on(1):
+            return found.score(pieces, row_in_shard(rows))
+
+    def frequencies(self, view: View, hashes: TermHashes) -> NDArray[np.int64]:
+        """Return in how many passages each term is, int64 [k]."""
+        return self._parts(view).terms.document_frequency(hashes)
+
+    def sample(self, view: View) -> tuple[NDArray[np.uint64], Vectors]:
+        """Return the shard's sample: the numbers by which its passages are drawn, and their vectors."""
+        parts = self._parts(view)
+        return parts.draw_numbers[parts.sample_rows], parts.sample.vectors
+
+    def document(self, view: View, document_id: str) -> Document | None:
+        """Return a document with its text; None where it is not of this shard, or not seen."""
+        store = self._parts(view).store
+        return store.document(document_id) if store.having([document_id]) else None
 
     def of_documents(self, method: str, *given: Any) -> Any:
-        """Return what a method of :class:`Documents` says of the newest state."""
+        """Return what a method of :class:`ShardedDocuments` says of the newest state."""
         return getattr(self._newest()[1].store, method)(*given)
 
     def change(self, documents: Sequence[Document], delete: Sequence[str], replace: bool) -> UpdateReport:
@@ -153,22 +138,71 @@ class ShardServer:
                 del self._states[min(self._states)]
         return generation, parts
 
+    def _whole(self, view: View) -> Parts:
+        """Return a state of the shard.
+
+        Raises:
+            ShardError: when the shard has changed too often since.
+        """
+        assert view.generation is not None  # a search begins with the newest
+        with self._lock():
+            parts = self._states.get(view.generation)
+        if parts is None:
+            newest, parts = self._newest()
+            if newest != view.generation:
+                raise ShardError(f"{self._index.path} has changed too often since this search began: ask again")
+        return parts
+
+    def _parts(self, view: View) -> Parts:
+        """Return what is seen of a state."""
+        whole = self._whole(view)
+        return whole if view.where is None else self._index.visible(whole, view.where)
+
+    def _in_all(self, view: View, hits: Hits) -> Hits:
+        return Hits(self._links.in_all(self._whole(view), hits.rows), hits.scores)
+
     def _size(self, lexical: LexicalIndex) -> CorpusSize:
         with self._lock():
             if self._sized is None or self._sized[0] is not lexical:
                 self._sized = (lexical, lexical.size())
             return self._sized[1]
 
-    def _lexical(self, lexical: LexicalIndex, corpus: CorpusSize) -> LexicalIndex:
-        """Return the lexical index with the mean lengths of all shards."""
+    def _lexical(self, whole: Parts, parts: Parts, corpus: CorpusSize) -> LexicalIndex:
+        """Return the lexical index of what is seen, with the mean lengths of all shards."""
+        lexical = whole.lexical
         with self._lock():
             if self._within is None or self._within[0] is not lexical or self._within[1] != corpus:
                 self._within = (lexical, corpus, lexical.within(corpus))
-            return self._within[2]
+            within = self._within[2]
+        return within if parts is whole else within.without(parts.alive, parts.lexical.spare)
 
 
-def _identified(lexical: LexicalIndex, identifiers: Sequence[FieldWord]) -> Hits:
-    found = [lexical.with_phrase([word], field, MOST_IDENTIFIED) for field, word in identifiers]
-    rows: Rows = np.unique(np.concatenate(found))
-    scores: NDArray[np.float32] = np.ones(len(rows), np.float32)
-    return Hits(rows, scores)
+InAll = Callable[[Rows], Rows]
+"""Makes rows of all shards of those of a shard."""
+
+
+def _known(parts: Parts, asked: QuestionWords, in_all: InAll) -> KnownWords:
+    lexical = parts.lexical
+    return KnownWords(
+        parts.terms.document_frequency(asked.hashes),
+        tuple(lexical.frequency(*word) for word in asked.words),
+        tuple(_identified(lexical, word, in_all) for word in asked.identifiers),
+        tuple(_forms(parts, asked.folded, in_all)),
+    )
+
+
+def _identified(lexical: LexicalIndex, word: FieldWord, in_all: InAll) -> Rows | None:
+    """Return the rows that have an identifier; None where they are too many."""
+    field, term = word
+    rows = lexical.with_phrase([term], field, MOST_IDENTIFIED)
+    return None if not len(rows) and lexical.frequency(field, term) > MOST_IDENTIFIED else in_all(rows)
+
+
+def _forms(parts: Parts, folded: Sequence[str], in_all: InAll) -> Iterable[TitleForm]:
+    """Return every form of a title that stands among folded words, those that fit too many documents too."""
+    return dict.fromkeys(
+        TitleForm(
+            phrase, form.text, form.kind, form.exact, tuple(in_all(np.array(form.rows[: MAX_TITLE_ROWS + 1])).tolist())
+        )
+        for phrase, form in parts.titles.table(folded=True).among(folded)
+    )

@@ -2,52 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TypeVar
+from threading import local
 
-from ..agent._fixed_systems import DEPTH
-from ..errors import PolicyError, QuestionsError, ShardError
+from ..errors import ShardError
+from ..index._sample import Sample
 from ..index.settings import IndexSettings
+from ..index.where import Where
 from ..retrievers._folder import LOCK_TIMEOUT
-from ..retrievers.protocols import Encoder, Progress, query_vectors
-from ..retrievers.records import Document, Passage
-from ..retrievers.words._analyser import identifiers
-from ..retrievers.words._asked_words import asked_words
-from ..retrievers.words._lexical import MOST_IDENTIFIED
-from ..retrievers.words._word_statistics import CorpusSize, WordStatistics
+from ..retrievers.protocols import Encoder, Progress, SubIndex
+from ..retrievers.records import Document, Query
+from ..retrievers.vectors._piece_codes import queries_of
 from ._additions import ChangeableShards
 from ._building import Partition, ShardedBuild, read_shards
-from ._merging import Merger
-from ._shard import LocalShard, Shard, Waiting
-from ._shard_server import FieldWord, ShardAnswer, ShardQuestion, ShardStatistics
+from ._fan import Fan
+from ._linking import link
+from ._remembering import Remembering
+from ._remote_parts import (
+    RemoteDense,
+    RemoteEntities,
+    RemoteGraph,
+    RemotePieces,
+    RemoteStore,
+    RemoteSubIndex,
+    RemoteTerms,
+)
+from ._shard import LocalShard, Shard
+from ._state import State
 from ._tasks import run_here
-from .sharded_result import ShardedPassage, ShardedResult
-
-T = TypeVar("T")
-
-SHARDED_SYSTEMS = ("lexical", "dense", "hybrid")
-"""Fixed systems that answer over shards."""
-
-_SPARE = 10
-"""Passages beyond those wanted that a shard is asked for: of equal scores it cannot know which come first in all."""
-
-_FIELDS = ("forms", "both")
-"""Fields that an identifier is looked for in, one after the other."""
 
 
 class ShardedIndex(ChangeableShards):
-    """A sharded index, opened. Its rankings are those of one index of the same documents.
+    """A sharded index, opened; an agent searches it as it does one index of the same documents.
 
     Args:
         path: the folder that :meth:`build` wrote.
         encoder: instead of the one that the shards name; must have its name.
         threads: for encoding questions.
-        lock_timeout: seconds that a change waits for another process.
         on_ray: every shard is an actor of the Ray cluster that this process is connected to, whose machines all see
             ``path``; an actor that is lost is started again, and a search does not wait for it.
         open_shard: opens a shard by its folder instead.
+        lock_timeout: seconds that a change waits for another process.
         replicas: actors of each shard, on as many machines as there are. The least busy one is asked, and another when
             it is slow or lost, so nothing is unreachable while one of them lives.
 
@@ -55,6 +53,8 @@ class ShardedIndex(ChangeableShards):
         IndexFolderError: when there is no sharded index, or a shard cannot be opened.
         EncoderError: when ``encoder`` is another than the shards' own.
     """
+
+    facts = None
 
     def __init__(
         self,
@@ -66,9 +66,11 @@ class ShardedIndex(ChangeableShards):
         lock_timeout: float = LOCK_TIMEOUT,
         replicas: int = 1,
     ) -> None:
-        self.path, self.lock_timeout = Path(path), lock_timeout
+        self.path, self.lock_timeout = Path(path).absolute(), lock_timeout
         self.about = read_shards(self.path)
+        self.encoder_name = self.about.encoder
         self._given, self._threads = encoder, threads
+        self._arguments = (threads, on_ray, None, lock_timeout, replicas)
         if encoder is not None:
             self.about.check_encoder(encoder)
         if replicas < 1 or (replicas > 1 and not on_ray):
@@ -79,7 +81,9 @@ class ShardedIndex(ChangeableShards):
                 from ._ray import RayShard  # Ray is an extra
 
                 open_shard = partial(RayShard, encoder=encoder, replicas=replicas)
-        self.shards: tuple[Shard, ...] = tuple(open_shard(self.path.absolute() / name) for name in self.about.shards)
+        self.shards: tuple[Shard, ...] = tuple(open_shard(self.path / name) for name in self.about.shards)
+        self._pinned = local()
+        self._remembering = Remembering()
 
     @classmethod
     def build(
@@ -118,12 +122,16 @@ class ShardedIndex(ChangeableShards):
         run = run_here
         if on_ray:
             from ._ray import run_on_ray as run  # Ray is an extra
-        build.write(corpus, warn or (lambda message: None), progress, strict, run)
+        build.write(corpus, warn or (lambda message: None), progress, strict, run, link)
         return cls(out, encoder, threads or 1)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle as the folder's path: whoever unpickles opens it."""
+        return type(self), (self.path, self._given, *self._arguments)
+
     def __len__(self) -> int:
-        """Return the number of passages when it was built."""
-        return self.about.passages
+        """Return the number of passages."""
+        return self._state.passages
 
     def __enter__(self) -> ShardedIndex:
         """Return itself."""
@@ -147,94 +155,99 @@ class ShardedIndex(ChangeableShards):
         self.about.check_encoder(encoder)
         return encoder
 
-    def search(self, question: str, limit: int = 10, system: str = "hybrid") -> ShardedResult:
-        """Find passages in all shards, in their newest state.
+    def query(self, text: str) -> Query:
+        """Return ``text`` with its vector, and with its word pieces where the encoder gives them."""
+        return self.queries([text])[0]
 
-        Words weigh by their frequencies in all shards that answer, so a shard that is lost changes scores a little.
+    def queries(self, texts: Sequence[str]) -> list[Query]:
+        """Return texts as :meth:`query` does, encoded together; their words are looked up in one round trip."""
+        found = queries_of(self.encoder, texts)
+        pinned: State | None = getattr(self._pinned, "state", None)
+        if pinned is not None:
+            pinned.announce(found)
+        return found
+
+    @contextmanager
+    def snapshot(self, where: Where | None = None) -> Iterator[None]:
+        """Let this thread see one state of every shard, whatever others add or delete meanwhile.
 
         Args:
-            question: in words.
-            limit: passages to return at most.
-            system: ``lexical``, ``dense`` or ``hybrid``.
-
-        Raises:
-            QuestionsError: when the question is empty or the limit cannot be.
-            PolicyError: when there is no such system over shards.
-            ShardError: when no shard can be reached.
+            where: only documents that fit are seen.
         """
-        if system not in SHARDED_SYSTEMS:
-            raise PolicyError(f"over shards there is no system {system!r}: choose one of {', '.join(SHARDED_SYSTEMS)}")
-        if not question.strip() or limit < 1:
-            raise QuestionsError(f"{limit} passages for the question {question!r} cannot be found: ask for one or more")
-        lost: set[str] = set()
-        wide = max(limit, DEPTH)
-        shards, by_words, known = self._weighed(question, lost) if system != "dense" else (self.shards, None, ())
-        vector = None if system == "lexical" else query_vectors(self.encoder, [question])[0]
-        asked = ShardQuestion(question, vector, wide + _SPARE, by_words, known if system == "hybrid" else ())
-        answers: dict[str, ShardAnswer] = _gathered([(shard.name, shard.call("ask", asked)) for shard in shards], lost)
-        merger = Merger(answers)
-        found = merger.fused(limit, wide) if system == "hybrid" else merger.merged(system, limit)
-        passages = self._read(merger.places(found), found.scores.tolist(), answers, lost)
-        return ShardedResult(question, passages, system, tuple(one.name for one in self.shards if one.name in lost))
-
-    def _read(
-        self,
-        places: Sequence[tuple[str, int]],
-        scores: Sequence[float],
-        answers: Mapping[str, ShardAnswer],
-        lost: set[str],
-    ) -> tuple[ShardedPassage, ...]:
-        """Return the passages of what was ranked, without those of shards that are lost by now."""
-        rows = {name: [row for shard, row in places if shard == name] for name in dict(places)}
-        if not rows:
-            return ()
-        asked = [(one, one.call("passages", rows[one.name], answers[one.name].generation)) for one in self._of(rows)]
-        texts: dict[str, list[Passage]] = _gathered([(shard.name, waiting) for shard, waiting in asked], lost)
-        known = {(name, row): one for name in texts for row, one in zip(rows[name], texts[name], strict=True)}
-        there = [(place, score) for place, score in zip(places, scores, strict=True) if place in known]
-        return tuple(
-            ShardedPassage(rank, known[place], score, place[0]) for rank, (place, score) in enumerate(there, start=1)
-        )
-
-    def _of(self, names: Container[str]) -> list[Shard]:
-        return [shard for shard in self.shards if shard.name in names]
-
-    def _weighed(
-        self, question: str, lost: set[str]
-    ) -> tuple[Sequence[Shard], tuple[CorpusSize, WordStatistics], tuple[FieldWord, ...]]:
-        """Return the shards that are there, what words weigh in them, and the identifiers that few passages have."""
-        named = [[(field, term) for term in one.terms for field in _FIELDS] for one in identifiers(question)]
-        words = {(asked.field, asked.term) for asked in asked_words(question)}.union(*named)
-        begun = [(shard.name, shard.call("statistics", sorted(words))) for shard in self.shards]
-        statistics: dict[str, ShardStatistics] = _gathered(begun, lost)
-        corpus = CorpusSize.total([one.size for one in statistics.values()])
-        frequencies = {word: _sum(statistics, word) for word in words}
-        known = [next((word for word in one if 0 < frequencies[word] <= MOST_IDENTIFIED), None) for one in named]
-        return (
-            self._of(statistics),
-            (corpus, WordStatistics(corpus.passages, frequencies)),
-            tuple(w for w in known if w is not None),
-        )
-
-
-def _sum(statistics: Mapping[str, ShardStatistics], word: FieldWord) -> int:
-    return sum(one.frequencies[word] for one in statistics.values())
-
-
-def _gathered(begun: Sequence[tuple[str, Waiting[T]]], lost: set[str]) -> dict[str, T]:
-    """Wait for every shard; those that are lost are added to ``lost``.
-
-    Raises:
-        ShardError: when all are.
-    """
-    found: dict[str, T] = {}
-    reasons = []
-    for name, waiting in begun:
+        outer: State | None = getattr(self._pinned, "state", None)
+        self._pinned.state = outer if outer is not None and where is None else self._new_state(where)
         try:
-            found[name] = waiting()
-        except ShardError as error:
-            lost.add(name)
-            reasons.append(str(error))
-    if not found:
-        raise ShardError(f"none of the shards can be reached ({'; '.join(reasons)}): start them again")
-    return found
+            yield
+        finally:
+            self._pinned.state = outer
+
+    def refresh(self) -> bool:
+        """Do nothing: every search asks the shards for their newest state."""
+        return False
+
+    def sub_indexes_for(self, question: Query) -> Mapping[str, SubIndex]:
+        """Return the sub-indexes that are searched for a question, by name."""
+        state = self._state
+        lexical, dense = RemoteSubIndex("lexical", state, ahead=True), RemoteDense(state, ahead=True)
+        return {"lexical": lexical, "dense": dense, "entity": RemoteEntities(state)}
+
+    @property
+    def sub_indexes(self) -> Mapping[str, SubIndex]:
+        """The sub-indexes by name."""
+        return {"lexical": self.lexical, "dense": self.dense, "entity": self.entity}
+
+    @property
+    def lexical(self) -> RemoteSubIndex:
+        """The lexical sub-index of all shards."""
+        return RemoteSubIndex("lexical", self._state)
+
+    @property
+    def dense(self) -> RemoteDense:
+        """The dense sub-index of all shards."""
+        return RemoteDense(self._state)
+
+    @property
+    def entity(self) -> RemoteEntities:
+        """What questions name in all shards."""
+        return RemoteEntities(self._state)
+
+    @property
+    def store(self) -> RemoteStore:
+        """The evidence store of all shards."""
+        return RemoteStore(self._state)
+
+    @property
+    def terms(self) -> RemoteTerms:
+        """The terms of the passages of all shards."""
+        return RemoteTerms(self._state)
+
+    @property
+    def graph(self) -> RemoteGraph:
+        """The edges of the passages of all shards."""
+        return RemoteGraph(self._state)
+
+    @property
+    def pieces(self) -> RemotePieces | None:
+        """The word pieces of the passages of all shards, where they are kept."""
+        state = self._state
+        return RemotePieces(state) if state.has_pieces else None
+
+    @property
+    def sample(self) -> Sample:
+        """A sample of the passages of all shards."""
+        return self._state.sample()
+
+    @property
+    def unreachable(self) -> tuple[str, ...]:
+        """Shards that did not answer when the search of this thread began, whose passages are not seen."""
+        state = self._state
+        return state.fan.names(state.fan.lost)
+
+    @property
+    def _state(self) -> State:
+        """The state that this thread sees, the newest outside of :meth:`snapshot`."""
+        pinned: State | None = getattr(self._pinned, "state", None)
+        return self._new_state(None) if pinned is None else pinned
+
+    def _new_state(self, where: Where | None) -> State:
+        return State(Fan(self.shards), where, self._remembering, self.encoder.dimension)

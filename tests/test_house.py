@@ -13,7 +13,7 @@ import pytest
 import trailhound
 
 ROOT = Path(__file__).parents[1]
-FLOORS = ["retrievers", "graph", "index", "envs", "agent", "learning", "measuring", "sharding", "serving"]
+FLOORS = ["retrievers", "graph", "index", "sharding", "envs", "agent", "learning", "measuring", "serving"]
 ROOF = len(FLOORS)
 """The level of ``cli``, ``commands``, ``__main__`` and ``__init__``; ``errors`` lies below every floor."""
 LONGEST_FILE = 400

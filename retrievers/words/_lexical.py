@@ -99,7 +99,7 @@ class LexicalIndex:
         self._offsets = np.repeat(np.cumsum([0, *sizes[:-1]]), [len(meta["segments"]) for meta in metas])
         self._alive = alive
         self._dead = 0 if alive is None else int(len(alive) - alive.sum())
-        self._spare = DELETED_SPARE
+        self.spare = DELETED_SPARE
 
     @classmethod
     def build(
@@ -141,7 +141,7 @@ class LexicalIndex:
             spare: passages beyond those wanted that are asked for at first.
         """
         found = copy(self)
-        found._spare = spare
+        found.spare = spare
         found._alive = alive
         found._dead = int(len(alive) - alive.sum())
         found.__dict__.pop("_among", None)  # of the passages that were left before
@@ -165,7 +165,7 @@ class LexicalIndex:
                 write_filler(folder, _schema().build(), missing)
             found = LexicalIndex([*self._folders, folder])
         found._rows_here = len(self)
-        return found if self._alive is None else found.without(self._alive, self._spare)
+        return found if self._alive is None else found.without(self._alive, self.spare)
 
     @cached_property
     def _among(self) -> Any:
@@ -192,7 +192,7 @@ class LexicalIndex:
         parsed = None if limit < 1 else self._parsed(query.text, statistics)
         if parsed is None:
             return Hits(np.zeros(0, np.int64), np.zeros(0, np.float32))
-        wanted = limit + min(self._dead, self._spare)
+        wanted = limit + min(self._dead, self.spare)
         if self._among is not None:
             import tantivy
 

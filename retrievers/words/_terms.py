@@ -53,6 +53,11 @@ def among(hashes: TermHashes, known: TermHashes) -> NDArray[np.bool_]:
     return np.asarray(known[place] == hashes)
 
 
+def rarity(frequency: NDArray[np.int64], passages: int) -> NDArray[np.float32]:
+    """Return the idf of terms that so many of the passages have: see :meth:`TermIndex.idf`."""
+    return np.log1p((passages - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
+
+
 class TermIndex:
     """The distinct terms of every passage, as sorted hashes in compressed rows.
 
@@ -156,8 +161,7 @@ class TermIndex:
 
         Robertson and Zaragoza, The Probabilistic Relevance Framework (2009), eq. 3.1, kept above 0 by the 1.
         """
-        frequency = self.document_frequency(hashes)
-        return np.log1p((len(self) - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
+        return rarity(self.document_frequency(hashes), len(self))
 
     def save(self, path: Path) -> None:
         """Write the arrays to ``path`` (safetensors)."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import sqrt
 from threading import Lock
 from typing import Protocol
@@ -13,15 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._forks import PerProcess
-from ..records import Hits, Query
-from ._analyser import STOP_WORDS, identifiers
-from ._lexical import LexicalIndex
-from ._phrases import PARAGRAPH_END, Accept, PhraseTable, find_phrases, fold, joins, word_spans, words_of
-from ._title_forms import Kind, title_forms
-
-MAX_TITLE_ROWS = 8
-MAX_ALIAS_ROWS = 4
-"""An alias that fits more documents than this ("John Smith") says too little to be followed."""
+from ..records import Hits, Query, Rows
+from ._analyser import STOP_WORDS, Identifier, identifiers
+from ._phrases import PARAGRAPH_END, fold, joins, word_spans, words_of
+from ._title_forms import Kind
+from ._title_tables import FormKey, FormTable, NamedForm, TitleTable, TitleTables, keyed_forms
 
 _SENTENCE_END = frozenset(".!?")
 _NAME_JOINTS = frozenset((" ", "-", "–", "'", "’"))
@@ -45,126 +40,6 @@ class TitleMention:
     end: int
     kind: Kind
     exact: bool
-
-
-@dataclass(slots=True)
-class NamedForm:
-    """A form in a table: how it is written (case and punctuation), and which rows it names."""
-
-    text: str
-    kind: Kind
-    exact: bool
-    rows: list[int]
-
-
-FormKey = tuple[str, Kind, bool]
-"""A form's words, joined by spaces, its kind, and whether it is a whole title: writings of one key count together."""
-
-
-class FormTable(Protocol):
-    """Where a matcher looks forms up."""
-
-    def entries(self, phrase: str) -> list[NamedForm] | None:
-        """Return the forms of these words, joined by spaces."""
-        ...
-
-    def find(self, words: Sequence[str], accept: Accept[NamedForm]) -> list[tuple[int, int, list[NamedForm]]]:
-        """Find forms as :func:`~trailhound.retrievers.words._phrases.find_phrases` does."""
-        ...
-
-    def is_crowded(self, phrase: str) -> bool:
-        """Return whether a form of these words fits too many documents."""
-        ...
-
-
-class _TitleTables:
-    """The forms of several matchers, read as one table; fulfils ``FormTable``. See :meth:`TitleMatcher.over`."""
-
-    def __init__(
-        self, matchers: Sequence[TitleMatcher], offsets: Sequence[int], alive: NDArray[np.bool_], folded: bool
-    ) -> None:
-        self._matchers = matchers
-        self._offsets = offsets
-        self._alive = alive
-        self._whole = bool(alive.all())
-        self._folded = folded
-
-    @cached_property
-    def _tables(self) -> list[TitleTable]:  # made when first needed
-        return [matcher.single(self._folded) for matcher in self._matchers]
-
-    @cached_property
-    def _phrases(self) -> list[PhraseTable[NamedForm]]:
-        return [some for table in self._tables for some in (table, table.crowded) if len(some)]
-
-    def entries(self, phrase: str) -> list[NamedForm] | None:
-        """Return the forms of these words that name a living row."""
-        first = self._tables[0]
-        if self._whole and all(some is first or some.entries(phrase) is None for some in self._phrases):
-            return first.entries(phrase)
-        return [form for writings, crowded in self._forms(phrase) if not crowded for form in writings] or None
-
-    def is_crowded(self, phrase: str) -> bool:
-        """Return whether a form of these words fits too many documents that are alive."""
-        return any(crowded for _, crowded in self._forms(phrase))
-
-    def find(self, words: Sequence[str], accept: Accept[NamedForm]) -> list[tuple[int, int, list[NamedForm]]]:
-        """Find forms as :func:`~trailhound.retrievers.words._phrases.find_phrases` does."""
-        lengths: dict[str, tuple[int, ...]] = {}
-        for word in set(words):
-            found = {length for some in self._phrases for length in some.lengths(word)}
-            if found:
-                lengths[word] = tuple(sorted(found, reverse=True))
-        begins = [place for place, word in enumerate(words) if word in lengths]
-        return find_phrases(words, begins, lengths.__getitem__, self.entries, accept)
-
-    def _forms(self, phrase: str) -> Iterator[tuple[list[NamedForm], bool]]:
-        """Iterate over the forms of one key, with their living rows, and whether those are too many."""
-        named: dict[FormKey, dict[str, NamedForm]] = {}
-        for table, offset in zip(self._tables, self._offsets, strict=True):
-            for entry in (*(table.entries(phrase) or ()), *(table.crowded.entries(phrase) or ())):
-                rows = [row + offset for row in entry.rows if self._alive[row + offset]]
-                if rows:
-                    writings = named.setdefault((phrase, entry.kind, entry.exact), {})
-                    writings.setdefault(entry.text, NamedForm(entry.text, entry.kind, entry.exact, [])).rows.extend(
-                        rows
-                    )
-        for key, writings in named.items():
-            yield list(writings.values()), not _names(key, writings)
-
-
-def _names(key: FormKey, writings: Mapping[str, NamedForm]) -> bool:
-    """Return whether forms of one key fit few enough documents to name them."""
-    return len({row for entry in writings.values() for row in entry.rows}) <= most_rows(key[1])
-
-
-class TitleTable(PhraseTable[NamedForm]):
-    """The forms of many titles; fulfils ``FormTable``.
-
-    Attributes:
-        crowded: forms that fit so many documents that they name none.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.crowded: PhraseTable[NamedForm] = PhraseTable()
-
-    def is_crowded(self, phrase: str) -> bool:
-        """Return whether a form of these words fits too many documents."""
-        return self.crowded.entries(phrase) is not None
-
-
-def most_rows(kind: Kind) -> int:
-    """Return how many documents a form may fit before it names none."""
-    return MAX_TITLE_ROWS if kind == "title" else MAX_ALIAS_ROWS
-
-
-def keyed_forms(title: str, folded: bool) -> Iterator[tuple[FormKey, str]]:
-    """Iterate over the forms of ``title``: how a table knows each, case folded or not, and how it is written."""
-    for form in title_forms(title):
-        words = words_of(form.text)
-        key = " ".join([fold(word) for word in words] if folded else words)
-        yield (key, form.kind, form.text == title.strip()), form.text
 
 
 class TitleMatcher:
@@ -235,7 +110,17 @@ class TitleMatcher:
             alive: bool [N], false for rows that no form names any more.
         """
         matcher = cls([])
-        matcher._cased, matcher._folded = (_TitleTables(matchers, offsets, alive, folded) for folded in (False, True))
+        matcher._cased, matcher._folded = (
+            TitleTables(lambda folded=folded: [one.single(folded) for one in matchers], offsets, alive)  # type: ignore[misc]
+            for folded in (False, True)
+        )
+        return matcher
+
+    @classmethod
+    def of_question(cls, forms: Iterable[tuple[FormKey, NamedForm]]) -> TitleMatcher:
+        """Return a matcher that knows some forms alone, with their words folded: those that a question may name."""
+        matcher = cls([])
+        matcher._folded = TitleTable.of(forms)
         return matcher
 
     def is_crowded(self, text: str) -> bool:
@@ -261,18 +146,11 @@ class TitleMatcher:
         return table
 
     def _table(self, folded: bool) -> TitleTable:
-        # Forms of the same words are counted together, but judged one by one: "Help!" and "Help" are two titles.
-        named: dict[FormKey, dict[str, NamedForm]] = {}
-        for row, title in self._first_rows():
-            for key, text in keyed_forms(title, folded):
-                writings = named.setdefault(key, {})
-                writings.setdefault(text, NamedForm(text, key[1], key[2], [])).rows.append(row)
-        table = TitleTable()
-        for key, writings in named.items():
-            kept = table if _names(key, writings) else table.crowded
-            for entry in writings.values():
-                kept.add(key[0].split(" "), entry)
-        return table
+        return TitleTable.of(
+            (key, NamedForm(text, key[1], key[2], [row]))
+            for row, title in self._first_rows()
+            for key, text in keyed_forms(title, folded)
+        )
 
     def _first_rows(self) -> Iterator[tuple[int, str]]:
         """Iterate over the rows that stand for their documents, with their titles."""
@@ -330,6 +208,14 @@ def _mentions(
     return mentions
 
 
+class Identifying(Protocol):
+    """Where identifiers are looked up, such as a lexical index."""
+
+    def identified(self, identifier: Identifier) -> Rows:
+        """Return the passages that have an identifier, ascending; none where more than a few have it."""
+        ...
+
+
 class EntityIndex:
     """Finds passages that the query names: by their title, an alias of it, or an identifier that they alone have.
 
@@ -351,7 +237,7 @@ class EntityIndex:
         titles: Sequence[str],
         document_ids: Sequence[str] | None = None,
         matcher: TitleMatcher | None = None,
-        lexical: LexicalIndex | None = None,
+        lexical: Identifying | None = None,
     ) -> None:
         self.matcher = matcher if matcher is not None else TitleMatcher(titles, document_ids)
         self._lexical = lexical

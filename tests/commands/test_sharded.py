@@ -21,23 +21,25 @@ def sharded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_shards_are_searched_as_one_and_each_alone(sharded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", str(sharded), "Where is the lighthouse?", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["passages"][0]["passage"]["document_id"] == "Lighthouse.txt"
-    assert len(found["passages"]) == 4
+    assert found["evidence"][0]["passage"]["document_id"] == "Lighthouse.txt"
+    assert len(found["evidence"]) == 4
     assert found["unreachable"] == []
-    name = found["passages"][0]["shard"]
-    assert main(["search", str(sharded / name), "Where is the lighthouse?", "--json", "--system", "lexical"]) == 0
-    assert json.loads(capsys.readouterr().out)["evidence"][0]["passage"]["document_id"] == "Lighthouse.txt"
+    alone = 0
+    for shard in read_shards(sharded).shards:
+        assert main(["search", str(sharded / shard), "lighthouse", "--json", "--system", "lexical"]) == 0
+        evidence = json.loads(capsys.readouterr().out)["evidence"]
+        alone += any(one["passage"]["document_id"] == "Lighthouse.txt" for one in evidence)
+    assert alone == 1
 
 
-def test_passages_are_printed_with_their_shard(sharded: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["search", str(sharded), "the tide", "--system", "lexical", "--limit", "1"])
-    first, text = capsys.readouterr().out.splitlines()
-    assert first.startswith("1. Tide")
-    assert any(name in first for name in read_shards(sharded).shards)
-    assert text.strip() == "The tide is number 1 of the things of Torl."
+def test_the_path_of_a_search_over_shards_is_shown(sharded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", str(sharded), "the tide", "--limit", "1", "--path"]) == 0
+    shown = capsys.readouterr().out
+    assert "The tide is number 1 of the things of Torl." in shown
+    assert "ask the lexical index" in shown
 
 
-@pytest.mark.parametrize("option", [["--path"], ["--policy", "runs/x"], ["--context", "50"]])
+@pytest.mark.parametrize("option", [["--router", "runs/x"], ["--explain-router"]])
 def test_what_only_one_index_can_do_is_refused(
     sharded: Path, option: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -52,8 +54,8 @@ def test_a_sharded_index_follows_its_folder(sharded: Path, capsys: pytest.Captur
     assert capsys.readouterr().out.splitlines()[0] == "+ Quay.txt"
     assert main(["update", str(sharded), str(corpus / "Quay.txt"), "--quiet"]) == 0
     assert "documents: 1 added; 1 new passages" in capsys.readouterr().out
-    main(["search", str(sharded), "the new quay", "--limit", "1"])
-    assert capsys.readouterr().out.startswith("1. Quay")
+    main(["search", str(sharded), "the new quay", "--limit", "1", "--json"])
+    assert json.loads(capsys.readouterr().out)["evidence"][0]["passage"]["document_id"] == "Quay.txt"
     assert main(["update", str(sharded), "--delete", str(corpus / "Quay.txt"), "--json", "--quiet"]) == 0
     assert json.loads(capsys.readouterr().out)["deleted"] == 1
     assert main(["update", str(sharded), str(corpus), "--questions", str(corpus / "Tide.txt")]) == 2

@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from trailhound.agent.search_agent import SearchAgent
+from trailhound.agent.search_result import SearchResult
 from trailhound.demo._encyclopedia import Encyclopedia
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.records import Document
-from trailhound.sharding.sharded_index import ShardedIndex, ShardedResult
+from trailhound.sharding._building import shard_of
+from trailhound.sharding._messages import View
+from trailhound.sharding.sharded_index import ShardedIndex
 
 ray = pytest.importorskip("ray", reason="needs Ray: make test-scale")
 
@@ -22,7 +26,7 @@ pytestmark = [
 ]
 """Ray's own, which it raises while it starts and ends."""
 
-SYSTEMS = ("lexical", "dense", "hybrid")
+SYSTEMS = ("lexical", "dense", "hybrid", "hops", "policy")
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +47,12 @@ def index(
         yield opened
 
 
-def listed(result: ShardedResult) -> list[tuple[str, float]]:
-    return [(found.passage.id, found.score) for found in result.passages]
+def search(index: ShardedIndex, question: str, limit: int = 10, system: str = "hybrid") -> SearchResult:
+    return SearchAgent(index, system=system).search(question, limit)
+
+
+def listed(result: SearchResult) -> list[tuple[str, float]]:
+    return [(found.passage.id, found.score) for found in result.evidence]
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -53,22 +61,23 @@ def test_actors_rank_as_shards_in_this_process(
 ) -> None:
     with ShardedIndex(index.path, hashing_encoder) as local:
         for question in encyclopedia.questions[:10]:
-            assert listed(index.search(question.text, 10, system)) == listed(local.search(question.text, 10, system))
+            assert listed(search(index, question.text, 10, system)) == listed(search(local, question.text, 10, system))
 
 
 def test_searches_go_on_while_actors_are_killed_and_come_back(index: ShardedIndex, encyclopedia: Encyclopedia) -> None:
     question = encyclopedia.questions[0].text
-    whole = listed(index.search(question, 10))
+    whole = listed(search(index, question, 10))
     for shard in [*index.shards, *index.shards]:
         ray.kill(shard.replicas[0].actor, no_restart=False)  # type: ignore[attr-defined]
-        seen = index.search(question, 10)
+        seen = search(index, question, 10)
         assert set(seen.unreachable) <= {shard.name}
         for _ in range(600):
             if not seen.unreachable:
                 break
-            assert shard.name not in {found.shard for found in seen.passages}
+            gone = index.about.shards.index(shard.name)
+            assert gone not in {shard_of(found.passage.document_id, 3) for found in seen.evidence}
             time.sleep(0.1)
-            seen = index.search(question, 10)
+            seen = search(index, question, 10)
         assert listed(seen) == whole
 
 
@@ -76,17 +85,17 @@ def test_nothing_is_unreachable_while_a_replica_lives(
     index: ShardedIndex, encyclopedia: Encyclopedia, hashing_encoder: Encoder
 ) -> None:
     question = encyclopedia.questions[0].text
-    whole = listed(index.search(question, 10))
+    whole = listed(search(index, question, 10))
     with ShardedIndex(index.path, hashing_encoder, on_ray=True, replicas=2) as replicated:
         for shard in replicated.shards:
             for replica in shard.replicas:  # type: ignore[attr-defined]
                 for _ in range(600):  # the one that was lost before is back
-                    if all(other.begin("statistics", []).exception() is None for other in shard.replicas):  # type: ignore[attr-defined]
+                    if all(other.begin("begin", View(), []).exception() is None for other in shard.replicas):  # type: ignore[attr-defined]
                         break
                     time.sleep(0.1)
                 ray.kill(replica.actor, no_restart=False)
                 for _ in range(5):
-                    seen = replicated.search(question, 10)
+                    seen = search(replicated, question, 10)
                     assert seen.unreachable == ()
                     assert listed(seen) == whole
 
@@ -103,10 +112,10 @@ def test_what_is_added_by_actors_is_found_at_once_by_all(
         for document in new:
             assert one.add([document]).added == 1
             for seen in (one, other):
-                found = seen.search("turquoise", 10, "lexical").passages
+                found = search(seen, "turquoise", 10, "lexical").evidence
                 assert document.id in {passage.passage.document_id for passage in found}
         assert one.delete([document.id for document in new]).deleted == 6
-        assert other.search("turquoise", 10, "lexical").passages == ()
+        assert search(other, "turquoise", 10, "lexical").evidence == ()
 
 
 def test_a_build_goes_on_when_the_process_of_a_task_is_killed(
@@ -124,4 +133,4 @@ def test_a_build_goes_on_when_the_process_of_a_task_is_killed(
     with ShardedIndex.build(encyclopedia.documents, tmp_path / "s", 3, encoder=KillsItsProcess(), on_ray=True) as made:
         assert marker.exists()
         question = encyclopedia.questions[0].text
-        assert listed(made.search(question, 10)) == listed(index.search(question, 10))
+        assert listed(search(made, question, 10)) == listed(search(index, question, 10))

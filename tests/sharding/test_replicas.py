@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 from trailhound.errors import QuestionsError, ShardError
-from trailhound.index.index import Index
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.records import Document
+from trailhound.sharding._messages import Asked, View
 from trailhound.sharding._replicas import ReplicatedShard, _Alarms
 from trailhound.sharding._shard import LocalShard
-from trailhound.sharding._shard_server import ShardQuestion
 from trailhound.sharding.sharded_index import ShardedIndex
 
 
@@ -174,23 +173,27 @@ def test_replicas_answer_from_the_newest_state_and_from_the_one_that_was_asked(
     hashing_encoder: Encoder, tmp_path: Path
 ) -> None:
     some = [Document(f"d{number}", f"Card {number}", f"a red card, {number}") for number in range(4)]
-    Index.build(some, tmp_path / "i", encoder=hashing_encoder).close()
-    replicas = [LocalShard(tmp_path / "i", hashing_encoder) for _ in range(2)]
-    shard = ReplicatedShard("i", replicas)
-    question = ShardQuestion("ochre", hashing_encoder.encode(["ochre"])[0], 9, None)
-    before = shard.call("ask", question)()
+    ShardedIndex.build(some, tmp_path / "s", 1, encoder=hashing_encoder).close()
+    replicas = [LocalShard(tmp_path / "s" / "shard-0000", hashing_encoder) for _ in range(2)]
+    shard = ReplicatedShard("shard-0000", replicas)
+    question = Asked("ochre", hashing_encoder.encode(["ochre"])[0], 9, None)
+    before = shard.call("begin", View(), [])().generation
     for number in range(6):
         shard.call("change", [Document(f"n{number}", "New", "an ochre card")], [], False)()
-        answers = [replica.begin("ask", question).result() for replica in replicas]
-        assert answers[0].generation == answers[1].generation > before.generation
-        assert f"n{number}" in answers[0].documents.values()
+        first, second = (replica.begin("begin", View(), []).result().generation for replica in replicas)
+        assert first == second > before
+        found = [replica.begin("ask", View(first), question).result()["dense"].rows for replica in replicas]
+        documents = [one.document_id for one in shard.call("passages", View(first), found[0])()]
+        assert f"n{number}" in documents
+        assert found[0].tolist() == found[1].tolist()
     shard.call("change", [Document("next", "New", "an ochre card")], [], False)()
-    asked = replicas[0].begin("ask", question).result()
+    view = View(replicas[0].begin("begin", View(), []).result().generation)
+    rows = replicas[0].begin("ask", view, question).result()["dense"].rows
+    texts = replicas[0].begin("passages", view, rows).result()
     shard.call("change", [Document("last", "New", "an ochre card")], [], False)()
-    replicas[1].begin("statistics", []).result()
+    replicas[1].begin("begin", View(), []).result()
     for _ in range(4):  # whichever replica is asked first, the one that still has that state answers
-        row = next(iter(asked.documents))
-        assert shard.call("passages", [row], asked.generation)()[0].document_id == asked.documents[row]
+        assert shard.call("passages", view, rows)() == texts
     shard.close()
 
 

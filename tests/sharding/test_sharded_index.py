@@ -1,23 +1,27 @@
 """A sharded index ranks as one index of the same documents, and says which shards it could not reach."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from trailhound.errors import CorpusError, IndexFolderError, PolicyError, QuestionsError, ShardError
+from trailhound.agent.search_agent import SearchAgent
+from trailhound.agent.search_result import SearchResult
+from trailhound.demo._encyclopedia import Encyclopedia
+from trailhound.errors import CorpusError, IndexFolderError, PolicyError, ShardError
 from trailhound.index.index import Index
 from trailhound.index.settings import IndexSettings
+from trailhound.index.where import Where
 from trailhound.retrievers._folder import MANIFEST
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.records import Document
 from trailhound.sharding._building import ShardedBuild, shard_of
+from trailhound.sharding._messages import Asked, View
 from trailhound.sharding._shard import LocalShard, Shard, Waiting
-from trailhound.sharding._shard_server import ShardQuestion, ShardServer
-from trailhound.sharding.sharded_index import ShardedIndex, ShardedResult
+from trailhound.sharding._shard_server import ShardServer
+from trailhound.sharding.sharded_index import ShardedIndex
 
 SHARDS = (1, 2, 4, 8)
-SYSTEMS = ("lexical", "dense", "hybrid")
+SYSTEMS = ("lexical", "dense", "hybrid", "hops", "policy")
 COLOURS = ["red", "green", "blue", "black", "white", "amber", "violet"]
 
 
@@ -54,28 +58,105 @@ def sharded(hashing_encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) 
     return {n: ShardedIndex.build(documents(), place / f"{n}", n, encoder=hashing_encoder) for n in SHARDS}
 
 
-def listed(result: ShardedResult) -> list[str]:
-    return [found.passage.id for found in result.passages]
+@pytest.fixture(scope="module")
+def linked(
+    encyclopedia: Encyclopedia, hashing_encoder: Encoder, tmp_path_factory: pytest.TempPathFactory
+) -> ShardedIndex:
+    """The encyclopedia, whose articles mention each other, in three shards."""
+    place = tmp_path_factory.mktemp("linked") / "index"
+    return ShardedIndex.build(encyclopedia.documents, place, 3, encoder=hashing_encoder)
 
 
-@pytest.mark.parametrize("shards", SHARDS[1:])
+def found_by(index: Index | ShardedIndex, question: str, limit: int, system: str) -> SearchResult:
+    return SearchAgent(index, system=system).search(question, limit)
+
+
+def steps(result: SearchResult) -> list[tuple[str, str]]:
+    return [(step.action, step.detail) for step in result.path]
+
+
+def listed(result: SearchResult) -> list[str]:
+    return [one.passage.id for one in result.evidence]
+
+
+@pytest.mark.parametrize("shards", SHARDS)
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_any_number_of_shards_ranks_as_one(sharded: dict[int, ShardedIndex], system: str, shards: int) -> None:
-    for question in QUESTIONS:
-        one, many = (sharded[n].search(question, 20, system) for n in (1, shards))
-        assert listed(many) == listed(one), question
-        scores = [[found.score for found in result.passages] for result in (one, many)]
-        np.testing.assert_allclose(scores[1], scores[0], rtol=1e-6, atol=1e-6)
-
-
-@pytest.mark.parametrize("system", ["lexical", "dense"])
-def test_scores_are_those_of_an_index_that_is_not_sharded(
-    sharded: dict[int, ShardedIndex], one_index: Index, system: str
+def test_any_number_of_shards_ranks_as_one_index(
+    sharded: dict[int, ShardedIndex], one_index: Index, system: str, shards: int
 ) -> None:
     for question in QUESTIONS:
-        hits = one_index.sub_indexes[system].search(one_index.query(question), 20)
-        found = sharded[4].search(question, 20, system)
-        np.testing.assert_allclose([one.score for one in found.passages], hits.scores, rtol=1e-6, atol=1e-6)
+        one, many = (found_by(index, question, 20, system) for index in (one_index, sharded[shards]))
+        assert listed(many) == listed(one), question
+        assert steps(many) == steps(one)
+        for mine, its in zip(many.evidence, one.evidence, strict=True):
+            scores = [[each.score, each.probability, each.bm25, each.cosine] for each in (mine, its)]
+            np.testing.assert_allclose(*np.array(scores, np.float64), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("system", ["hops", "policy"])
+def test_links_are_followed_from_one_shard_to_another(
+    linked: ShardedIndex, small_index: Index, encyclopedia: Encyclopedia, system: str
+) -> None:
+    followed = 0
+    one, many = (SearchAgent(each, system=system) for each in (small_index, linked))
+    for question in encyclopedia.questions[:25]:
+        results = [agent.search(question.text, 10) for agent in (one, many)]
+        assert listed(results[1]) == listed(results[0]), question.text
+        assert steps(results[1]) == steps(results[0])
+        followed += sum("mention" in step.detail for step in results[1].path)
+    assert followed
+
+
+def test_every_edge_of_one_index_is_one_of_the_shards(linked: ShardedIndex, small_index: Index) -> None:
+    with linked.snapshot():
+        row = {}
+        for shard in range(len(linked.shards)):
+            with Index.open(linked.path / linked.about.shards[shard], verify=False) as opened:
+                server = ShardServer(opened.path)
+                rows = server._links.in_all(opened.parts, np.arange(len(opened)))
+                row.update(zip((passage.id for passage in opened.store), rows.tolist(), strict=True))
+                server.close()
+        ids = {number: name for name, number in row.items()}
+        for place, passage in enumerate(small_index.store):
+            for group in ("mentions", "mentioned_by", "shares", "adjacent"):
+                wanted = small_index.graph.neighbours(place, group)
+                links = linked.graph.neighbours(row[passage.id], group)
+                names = [ids[one] for one in links.rows.tolist()]
+                assert names == [one.id for one in small_index.store.passages(wanted.rows.tolist())]
+                np.testing.assert_array_equal(links.starts, wanted.starts)
+
+
+def test_many_questions_are_searched_as_one_by_one(linked: ShardedIndex, encyclopedia: Encyclopedia) -> None:
+    agent = SearchAgent(linked)
+    questions = [question.text for question in encyclopedia.questions[:6]]
+    assert [listed(one) for one in agent.search_many(questions)] == [listed(agent.search(one)) for one in questions]
+
+
+@pytest.mark.parametrize("system", ["hybrid", "policy"])
+def test_only_documents_that_fit_are_seen(
+    linked: ShardedIndex, small_index: Index, encyclopedia: Encyclopedia, system: str
+) -> None:
+    some = Where(documents=[document.id for document in encyclopedia.documents[::2]])
+    agents = [SearchAgent(each, system=system) for each in (small_index, linked)]
+    for question in encyclopedia.questions[:10]:
+        one, many = (agent.search(question.text, 10, where=some) for agent in agents)
+        assert {each.passage.document_id for each in many.evidence} <= set(some.documents or ())
+        if system == "hybrid":
+            assert listed(many) == listed(one)
+
+
+def test_a_document_is_read_from_whichever_shard_has_it(linked: ShardedIndex, encyclopedia: Encyclopedia) -> None:
+    for document in encyclopedia.documents[:5]:
+        assert linked.store.document(document.id).text == document.text
+    with pytest.raises(KeyError):
+        linked.store.document("nowhere")
+
+
+def test_an_agent_opens_a_sharded_index_by_its_folder(linked: ShardedIndex, encyclopedia: Encyclopedia) -> None:
+    with ShardedIndex(linked.path, linked.encoder) as opened:
+        assert len(opened) == linked.about.passages
+    with pytest.raises(PolicyError, match="is in shards"):
+        SearchAgent(linked, system="ppr")
 
 
 def test_every_document_is_in_the_shard_that_its_id_says(sharded: dict[int, ShardedIndex]) -> None:
@@ -97,24 +178,25 @@ def test_an_addition_to_a_shard_is_found_at_once_with_the_scores_of_one_index(
         ShardedIndex.build(documents(), tmp_path / "s", 3, encoder=hashing_encoder) as index,
         Index.build([*documents(), new], tmp_path / "one", encoder=hashing_encoder) as one,
     ):
-        before = index.search("violet ochre", 5, "lexical")
+        before = found_by(index, "violet ochre", 5, "lexical")
         with Index.open(index.path / index.about.shards[shard_of("new", 3)], encoder=hashing_encoder) as shard:
             shard.add([new])
-        after = index.search("violet ochre", 5, "lexical")
-        assert "new" not in [found.passage.document_id for found in before.passages]
-        assert after.passages[0].passage.document_id == "new"
-        scores = one.lexical.search(one.query("violet ochre"), 5).scores
-        np.testing.assert_allclose([found.score for found in after.passages], scores, rtol=1e-6)
+        for system in ("lexical", "hybrid"):
+            after = found_by(index, "violet ochre", 5, system)
+            assert listed(after) == listed(found_by(one, "violet ochre", 5, system))
+        assert "new" not in [each.passage.document_id for each in before.evidence]
+        assert after.evidence[0].passage.document_id == "new"
 
 
 class LosableShard:
-    """A shard in this process whose machine can be taken away."""
+    """A shard in this process whose machine can be taken away, at once or after so many calls."""
 
     def __init__(self, folder: Path) -> None:
-        self.name, self._shard, self.there = folder.name, LocalShard(folder), True
+        self.name, self._shard, self.there, self.left = folder.name, LocalShard(folder), True, 1000
 
     def call(self, method: str, *given: object) -> Waiting[object]:
-        if self.there:
+        self.left -= 1
+        if self.there and self.left >= 0:
             return self._shard.call(method, *given)
 
         def lost() -> None:
@@ -126,9 +208,9 @@ class LosableShard:
         self._shard.close()
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", ["lexical", "hybrid", "policy"])
 def test_a_lost_shard_is_named_and_the_others_answer(
-    sharded: dict[int, ShardedIndex], hashing_encoder: Encoder, system: str
+    linked: ShardedIndex, hashing_encoder: Encoder, encyclopedia: Encyclopedia, system: str
 ) -> None:
     made: list[LosableShard] = []
 
@@ -136,17 +218,27 @@ def test_a_lost_shard_is_named_and_the_others_answer(
         made.append(LosableShard(folder))
         return made[-1]
 
-    with ShardedIndex(sharded[4].path, hashing_encoder, open_shard=opened) as index:
-        made[1].there = False
-        result = index.search("red green violet", 200, system)
-        assert result.unreachable == ("shard-0001",)
-        assert {found.shard for found in result.passages} == {"shard-0000", "shard-0002", "shard-0003"}
-        made[1].there = True
-        assert index.search("red green violet", 200, system).unreachable == ()
+    question = encyclopedia.questions[0].text
+    with ShardedIndex(linked.path, hashing_encoder, open_shard=opened) as index:
+        agent = SearchAgent(index, system=system)
+        whole = agent.search(question)
+        for left in (0, 1, 2, 3):  # also in the middle of a search
+            made[1].left = left
+            result = agent.search(question)
+            assert result.unreachable in (("shard-0001",), ())
+            if not left:
+                assert result.unreachable
+            if result.unreachable:
+                gone = {shard_of(one.passage.document_id, 3) for one in result.evidence}
+                assert gone <= {0, 2}
+        made[1].left = 1000
+        again = agent.search(question)
+        assert again.unreachable == ()
+        assert listed(again) == listed(whole)
         for shard in made:
             shard.there = False
         with pytest.raises(ShardError, match="none of the shards"):
-            index.search("red", 5, system)
+            agent.search(question)
 
 
 def test_a_build_that_is_repeated_makes_only_what_is_missing_or_changed(
@@ -199,29 +291,22 @@ def test_a_folder_that_is_something_else_is_left_alone(
         ShardedIndex.build([Document("a", "A", " ")], tmp_path / "s", 2, encoder=hashing_encoder)
 
 
-def test_what_cannot_be_asked_says_why(sharded: dict[int, ShardedIndex]) -> None:
-    with pytest.raises(PolicyError, match="choose one of lexical, dense, hybrid"):
-        sharded[2].search("red", 5, "policy")
-    with pytest.raises(QuestionsError, match="ask for one or more"):
-        sharded[2].search("red", 0)
-
-
 def test_passages_are_those_that_were_ranked_though_the_shard_has_changed_since(
-    sharded: dict[int, ShardedIndex], hashing_encoder: Encoder, tmp_path: Path
+    hashing_encoder: Encoder, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "shard"
-    shutil.copytree(sharded[1].path / "shard-0000", folder)
+    ShardedIndex.build(documents(), tmp_path / "s", 1, encoder=hashing_encoder).close()
+    folder = tmp_path / "s" / "shard-0000"
     server = ShardServer(folder)
-    answer = server.ask(ShardQuestion("red", hashing_encoder.encode(["red"])[0], 5, None))
-    rows = answer.lists["dense"].rows.tolist()
-    before = server.passages(rows, answer.generation)
+    view = View(server.begin(View(), []).generation)
+    rows = server.ask(view, Asked("red", hashing_encoder.encode(["red"])[0], 5, None))["dense"].rows
+    before = server.passages(view, rows)
     with Index.open(folder, encoder=hashing_encoder) as index:
         for number in range(5):
             index.delete([before[0].document_id] if not number else [f"new-{number - 1}"])
             index.add([Document(f"new-{number}", "New", "a new red card")])
-            server.statistics([])
+            server.begin(View(), [])
             if number == 0:
-                assert server.passages(rows, answer.generation) == before
+                assert server.passages(view, rows) == before
     with pytest.raises(ShardError, match="ask again"):
-        server.passages(rows, answer.generation)
+        server.passages(view, rows)
     server.close()

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from trailhound.agent.search_agent import SearchAgent
 from trailhound.errors import DamagedIndexError, IndexFolderError
 from trailhound.index.index import Index
 from trailhound.index.settings import IndexSettings
@@ -14,6 +15,7 @@ from trailhound.retrievers.protocols import Encoder, Progress
 from trailhound.retrievers.records import Document, Vectors
 from trailhound.sharding import _partition
 from trailhound.sharding._building import ShardedBuild
+from trailhound.sharding._linking import link
 from trailhound.sharding._regions import Regions
 from trailhound.sharding._tasks import run_here
 from trailhound.sharding._topics import Sample, TopicPartition
@@ -85,7 +87,10 @@ def test_neither_the_order_of_documents_nor_blocks_change_what_is_found(
     with build(tmp_path / "c", documents(), hashing_encoder) as blocks:
         assert sorted(map(topic_of, held(blocks).values())) == [0, 1, 2]
         for question in ("the tide of the harbour", "quartz 17"):
-            found = [[p.passage.id for p in one.search(question, 5).passages] for one in (index, blocks)]
+            found = [
+                [p.passage.id for p in SearchAgent(one, system="hybrid").search(question, 5).evidence]
+                for one in (index, blocks)
+            ]
             assert found[0] == found[1]
 
 
@@ -112,9 +117,9 @@ def test_an_interrupted_build_encodes_nothing_twice(hashing_encoder: Encoder, tm
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        how.write(corpus, print, None, False, broken_off)
+        how.write(corpus, print, None, False, broken_off, link)
     seen = len(counting.texts)
-    how.write(corpus, print, None, False)
+    how.write(corpus, print, None, False, run_here, link)
     assert len(counting.texts) == seen
     with ShardedIndex(tmp_path / "s", hashing_encoder) as index:
         assert sum(map(len, held(index).values())) == len(corpus)
@@ -142,7 +147,10 @@ def test_what_is_new_goes_to_its_topic_and_what_is_there_stays(hashing_encoder: 
             assert f"new{number}" in after[of_topic[number]]
         assert "d0" in after[of_topic[0]]
         assert all("d1" not in names for names in after.values())
-        assert index.search("no longer of the sea", 1, "lexical").passages[0].passage.document_id == "d0"
+        assert (
+            SearchAgent(index, system="lexical").search("no longer of the sea", 1).evidence[0].passage.document_id
+            == "d0"
+        )
 
 
 def test_no_shard_is_too_heavy_though_all_documents_are_alike() -> None:
@@ -176,7 +184,7 @@ def test_a_document_is_drawn_to_those_that_it_mentions() -> None:
 def test_more_shards_than_documents_leave_some_out(hashing_encoder: Encoder, tmp_path: Path) -> None:
     with build(tmp_path / "s", documents(1)[:3], hashing_encoder, shards=8) as index:
         assert len(index.about.shards) == 3
-        assert index.search("tide", 3, "lexical").passages[0].passage.document_id == "d0"
+        assert SearchAgent(index, system="lexical").search("tide", 3).evidence[0].passage.document_id == "d0"
 
 
 def test_damaged_regions_are_refused(hashing_encoder: Encoder, tmp_path: Path) -> None:
