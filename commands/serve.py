@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..errors import MissingExtraError
 from ..retrievers._svg import printable
-from .arguments import WrongUseError, add_number, add_path, command_parser, port_number
+from .arguments import WrongUseError, add_number, add_path, command_parser, port_number, positive
+from .sharded import add_ray, add_replicas
 
 if TYPE_CHECKING:
+    from ..serving._on_ray import Replicas
     from ..serving._settings import ServerSettings
 
 PORT = 8008
@@ -36,6 +38,7 @@ def add_serve(subcommands: Any) -> None:
         "  trailhound serve my-docs.index --answer-with http://localhost:8000/v1#MODEL\n"
         "  trailhound serve --new-key reader --rights my-docs:search --keys keys.jsonl\n"
         "  trailhound serve my-docs.index --host 0.0.0.0 --keys keys.jsonl\n"
+        "  trailhound serve my-docs.index --ray auto --replicas 2 --most-replicas 8 --state /shared/state\n"
         "Each index is a workspace, called as its folder. The page is at http://127.0.0.1:8008, the schema at /docs.",
         threads="searches that each worker runs side by side (default: 2)",
     )
@@ -43,6 +46,10 @@ def add_serve(subcommands: Any) -> None:
     parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help="address to listen at (default: 127.0.0.1)")
     add_number(parser, "--port", PORT, "port to listen at", kind=port_number)
     add_number(parser, "--workers", 1, "processes that serve")
+    add_ray(parser, "serve by replicas on the Ray cluster at ADDRESS, or auto, or local, instead of by processes here")
+    add_replicas(parser, "with --ray: replicas, of a CPU each")
+    about = "with --ray: replicas that there are while many requests wait (default: as many as always)"
+    parser.add_argument("--most-replicas", type=positive, metavar="M", help=about)
     add_path(parser, "--policy", "RUN", "the policy that searches (default: the one that ships)")
     about = "let a model write answers from the passages, and check what it cites (OpenAI's chat completions)"
     parser.add_argument("--answer-with", metavar="URL#MODEL", help=about)
@@ -65,15 +72,45 @@ def _serve(parsed: argparse.Namespace) -> None:
         raise WrongUseError("--rights and --principals are of a new key: give --new-key NAME as well")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # searches share the cores, not one search its threads
     _check_installed()
-    from ..serving._running import run
-
+    replicas = _replicas(parsed)
     with tempfile.TemporaryDirectory(prefix="trailhound-serve-") as folder:
         settings = _settings(parsed, Path(folder))
-        if not parsed.quiet:
-            names = ", ".join(settings.workspaces)
-            where = f"[{parsed.host}]" if ":" in parsed.host else parsed.host
-            sys.stderr.write(f"serving {printable(names)} at http://{where}:{parsed.port}  (Ctrl-C ends it)\n")
+        if replicas is not None:
+            from ..serving._on_ray import run_on_ray
+
+            run_on_ray(settings, replicas, lambda: _say(parsed, settings))
+            return
+        from ..serving._running import run
+
+        _say(parsed, settings)
         run(settings)
+
+
+def _say(parsed: argparse.Namespace, settings: ServerSettings) -> None:
+    if not parsed.quiet:
+        names = ", ".join(settings.workspaces)
+        where = f"[{parsed.host}]" if ":" in parsed.host else parsed.host
+        sys.stderr.write(f"serving {printable(names)} at http://{where}:{parsed.port}  (Ctrl-C ends it)\n")
+
+
+def _replicas(parsed: argparse.Namespace) -> Replicas | None:
+    """Return how many replicas serve on Ray; None where processes of this machine do."""
+    given = (parsed.replicas, parsed.most_replicas)
+    if parsed.ray is None:
+        if given != (None, None):
+            raise WrongUseError("--replicas and --most-replicas are of a Ray cluster: give --ray ADDRESS as well")
+        return None
+    if parsed.workers != 1:
+        raise WrongUseError("--workers are processes here, and --ray serves by replicas: give --replicas instead")
+    if parsed.ray != "local" and parsed.state is None:
+        raise WrongUseError("the replicas of a cluster share a folder that all machines see: give --state DIR")
+    least = parsed.replicas or 1
+    most = parsed.most_replicas or least
+    if most < least:
+        raise WrongUseError(f"there cannot be {least} replicas always and {most} at most: give --most-replicas more")
+    from ..serving._on_ray import Replicas
+
+    return Replicas(parsed.ray, least, most)
 
 
 def _check_installed() -> None:

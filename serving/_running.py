@@ -25,7 +25,7 @@ def run(settings: ServerSettings) -> None:
     Raises:
         IndexFolderError, PolicyError, QuestionsError: as :func:`create_app`.
     """
-    _few_arenas()
+    few_arenas()
     common: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
@@ -47,11 +47,11 @@ def worker() -> object:
     """Return the application of a worker process."""
     from ._app import told_app
 
-    _few_arenas()
+    few_arenas()
     return told_app()
 
 
-def _few_arenas() -> None:
+def few_arenas() -> None:
     """Let threads share memory that they freed: with an arena each, every change of an index leaves some behind."""
     with suppress(AttributeError, OSError, TypeError):  # other C libraries have no arenas
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)

@@ -5,49 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic, sleep
 
 import pytest
-from fixtures.served import PATIENCE, QUESTION, Client
+from fixtures.served import PATIENCE, QUESTION, command
 from trailhound.cli import main
 from trailhound.serving._keys import read_keys
 from trailhound.serving._settings import VARIABLE, ServerSettings
 
 AT = "/v1/workspaces/isles"
-
-
-@contextmanager
-def command(*arguments: Path | str) -> Iterator[tuple[subprocess.Popen[str], Client]]:
-    """Run ``trailhound serve`` on a free port until the block ends, or the test has ended it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    line = [sys.executable, "-m", "trailhound", "serve", *map(str, arguments), "--port", str(port)]
-    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
-    client = Client(port)
-    try:
-        until = monotonic() + PATIENCE
-        while True:
-            assert process.poll() is None, process.stderr.read() if process.stderr else ""
-            assert monotonic() < until, "the server is not ready"
-            try:
-                if client("GET", "/health/ready").status == 200:
-                    break
-            except OSError:
-                sleep(0.1)
-        yield process, client
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        if process.stderr:
-            process.stderr.close()
 
 
 def test_workers_see_each_others_changes_and_end_together(isles: Path, tmp_path: Path) -> None:
