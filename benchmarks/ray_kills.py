@@ -1,0 +1,227 @@
+"""Machines that are lost: nodes of a Ray cluster are killed at random while it indexes, searches and adds documents.
+
+    python benchmarks/ray_kills.py --kills 20
+
+The cluster is on this machine: a head, which stays, and two nodes of one CPU, of which one is killed by SIGKILL at a
+random moment and replaced. The corpus is invented, the encoder is the built-in one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import ray
+from ray.cluster_utils import Cluster
+from trailhound import Document, Index, ShardedIndex
+from trailhound.demo._encyclopedia import Encyclopedia, generate
+from trailhound.errors import ShardError, TrailhoundError
+from trailhound.retrievers._thread_limits import computing_on
+
+SHARDS = 4
+NODES = 2
+LIMIT = 10
+_MEMORY = 150_000_000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a part of the benchmark.
+
+    Attributes:
+        what: was done meanwhile.
+        kills: nodes that were killed.
+        done: how often it was done.
+        failed: how often it was refused with an error.
+        partial: results that named a shard that was away.
+        wrong: results that were neither partial nor those of a cluster in which nothing is killed.
+        lost: documents that were acknowledged and are not there.
+        seconds: it took.
+    """
+
+    what: str
+    kills: int
+    done: int
+    failed: int
+    partial: int
+    wrong: int
+    lost: int
+    seconds: float
+
+    def __str__(self) -> str:
+        """Return a row of a table."""
+        numbers = (self.kills, self.done, self.failed, self.partial, self.wrong, self.lost)
+        return f"| {self.what} | {' | '.join(map(str, numbers))} | {self.seconds:.0f} s |"
+
+
+class Machines:
+    """A cluster whose nodes are killed and replaced.
+
+    Args:
+        seed: of the moments.
+    """
+
+    def __init__(self, seed: int) -> None:
+        about: dict[str, Any] = {"num_cpus": 0, "object_store_memory": _MEMORY, "include_dashboard": False}
+        self._cluster = Cluster(initialize_head=True, head_node_args=about)
+        self._nodes = [self._new() for _ in range(NODES)]
+        self._random = Random(seed)
+        self.kills = 0
+        ray.init(self._cluster.address, log_to_driver=False)
+
+    def kill(self, shortest: float, longest: float) -> None:
+        """Wait for a random time, then kill a node and start another."""
+        time.sleep(self._random.uniform(shortest, longest))
+        node = self._nodes.pop(self._random.randrange(len(self._nodes)))
+        self._cluster.remove_node(node, allow_graceful=False)
+        self.kills += 1
+        self._nodes.append(self._new())
+
+    @contextmanager
+    def dying(self, kills: int, shortest: float, longest: float) -> Iterator[Callable[[], bool]]:
+        """Kill so many nodes while the block runs, which is told whether there are more to come; waits for the last."""
+        killer = threading.Thread(target=lambda: [self.kill(shortest, longest) for _ in range(kills)])
+        killer.start()
+        try:
+            yield killer.is_alive
+        finally:
+            killer.join()
+
+    def close(self) -> None:
+        """End the cluster."""
+        ray.shutdown()
+        self._cluster.shutdown()
+
+    def _new(self) -> Any:
+        return self._cluster.add_node(num_cpus=1, object_store_memory=_MEMORY)
+
+
+def rankings(index: ShardedIndex, corpus: Encyclopedia) -> list[list[tuple[str, float]]]:
+    """Return what is found for every question."""
+    return [listed(index, question.text)[0] for question in corpus.questions]
+
+
+def listed(index: ShardedIndex, question: str) -> tuple[list[tuple[str, float]], bool]:
+    """Return what is found for a question, and whether all shards answered."""
+    result = index.search(question, LIMIT)
+    return [(found.passage.id, round(found.score, 5)) for found in result.passages], not result.unreachable
+
+
+def indexing(machines: Machines, corpus: Encyclopedia, place: Path, wanted: ShardedIndex, kills: int) -> Outcome:
+    """Build again and again, two nodes killed in each, and hold every result against one that nothing interrupted."""
+    expected, failed, wrong, before, done = rankings(wanted, corpus), 0, 0, machines.kills, 0
+    began = time.perf_counter()
+    once = time.perf_counter()
+    ShardedIndex.build(corpus.documents, place / "first", SHARDS, on_ray=True).close()
+    usual = time.perf_counter() - once
+    while machines.kills - before < kills:
+        more = min(2, kills - (machines.kills - before))
+        with machines.dying(more, 0.0, usual / more):
+            try:
+                ShardedIndex.build(corpus.documents, place / f"{done}", SHARDS, on_ray=True).close()
+            except TrailhoundError as error:
+                failed += 1
+                print(f"a build failed: {error}", file=sys.stderr)
+            else:
+                with ShardedIndex(place / f"{done}") as made:
+                    sizes = (made.about.documents, len(made)) == (wanted.about.documents, len(wanted))
+                    wrong += not sizes or rankings(made, corpus) != expected
+        done += 1
+    return Outcome("builds", machines.kills - before, done, failed, 0, wrong, 0, time.perf_counter() - began)
+
+
+def searching(
+    machines: Machines, corpus: Encyclopedia, place: Path, replicas: int, kills: int, seldom: float
+) -> Outcome:
+    """Search on while nodes are killed."""
+    done = failed = partial = wrong = 0
+    began, before = time.perf_counter(), machines.kills
+    with ShardedIndex(place, on_ray=True, replicas=replicas) as index:
+        expected = rankings(index, corpus)
+        with machines.dying(kills, seldom / 2, seldom) as more:
+            while more():
+                number = done % len(corpus.questions)
+                done += 1
+                try:
+                    found, whole = listed(index, corpus.questions[number].text)
+                except ShardError:
+                    failed += 1
+                    continue
+                partial += not whole
+                wrong += whole and found != expected[number]
+        until = time.perf_counter() + 120
+        while not listed(index, corpus.questions[0].text)[1] and time.perf_counter() < until:
+            time.sleep(0.5)
+        wrong += sum(found != right for found, right in zip(rankings(index, corpus), expected, strict=True))
+    what = f"searches of {replicas} replica{'s' if replicas > 1 else ''}"
+    return Outcome(what, machines.kills - before, done, failed, partial, wrong, 0, time.perf_counter() - began)
+
+
+def adding(machines: Machines, place: Path, replicas: int, kills: int, seldom: float) -> Outcome:
+    """Add one document after the other while nodes are killed, and look for all that were acknowledged."""
+    acknowledged: list[str] = []
+    failed = number = 0
+    began, before = time.perf_counter(), machines.kills
+    with (
+        ShardedIndex(place, on_ray=True, replicas=replicas) as index,
+        machines.dying(kills, seldom / 2, seldom) as more,
+    ):
+        while more():
+            number += 1
+            new = Document(f"added-{number}", f"Addition {number}", f"Number {number} of what was added meanwhile.")
+            try:
+                index.add([new], replace=True)
+            except ShardError:
+                failed += 1
+            else:
+                acknowledged.append(new.id)
+    held: set[str] = set()
+    for name in index.about.shards:
+        with Index.open(place / name) as shard:  # which compares every file with its hash
+            held.update(shard.store.document_ids())
+    lost = len({*acknowledged} - held)
+    kills = machines.kills - before
+    return Outcome("additions", kills, number, failed, 0, 0, lost, time.perf_counter() - began)
+
+
+def measure(kills: int, articles: int, seldom: float, seed: int) -> Iterator[Outcome]:
+    """Yield what became of builds, searches and additions, of which each has so many nodes killed."""
+    corpus = generate(articles=articles, questions=30, seed=3)
+    machines = Machines(seed)
+    try:
+        with tempfile.TemporaryDirectory() as folder, computing_on(1):
+            place = Path(folder)
+            with ShardedIndex.build(corpus.documents, place / "whole", SHARDS) as wanted:
+                yield indexing(machines, corpus, place, wanted, kills)
+            for replicas in (1, 2):
+                yield searching(machines, corpus, place / "whole", replicas, kills, seldom)
+            yield adding(machines, place / "whole", 2, kills, seldom)
+    finally:
+        machines.close()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print a row for each part."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20, help="nodes, in each part (default: 20)")
+    parser.add_argument("--articles", type=int, default=600, help="of the corpus (default: 600)")
+    parser.add_argument("--seldom", type=float, default=12.0, help="seconds between two kills at most (default: 12)")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments (default: 0)")
+    parsed = parser.parse_args(arguments)
+    print("| while | nodes killed | times | refused | named a shard | wrong | acknowledged and lost | took |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
+    for outcome in measure(parsed.kills, parsed.articles, parsed.seldom, parsed.seed):
+        print(outcome, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
