@@ -14,11 +14,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
 from ray.cluster_utils import Cluster
@@ -26,6 +25,8 @@ from trailhound import Document, Index, ShardedIndex
 from trailhound.demo._encyclopedia import Encyclopedia, generate
 from trailhound.errors import ShardError, TrailhoundError
 from trailhound.retrievers._thread_limits import computing_on
+
+T = TypeVar("T")
 
 SHARDS = 4
 NODES = 2
@@ -86,15 +87,17 @@ class Machines:
         self.kills += 1
         self._nodes.append(self._new())
 
-    @contextmanager
-    def dying(self, kills: int, shortest: float, longest: float) -> Iterator[Callable[[], bool]]:
-        """Kill so many nodes while the block runs, which is told whether there are more to come; waits for the last."""
-        killer = threading.Thread(target=lambda: [self.kill(shortest, longest) for _ in range(kills)])
-        killer.start()
-        try:
-            yield killer.is_alive
-        finally:
-            killer.join()
+    def beside(self, kills: int, shortest: float, longest: float, work: Callable[[Callable[[], bool]], T]) -> T:
+        """Kill so many nodes while something works in a thread, which is told whether more will be killed."""
+        over = threading.Event()
+        with ThreadPoolExecutor(1) as threads:
+            working = threads.submit(work, lambda: not over.is_set())
+            try:
+                for _ in range(kills):  # Ray starts nodes from the main thread alone
+                    self.kill(shortest, longest)
+            finally:
+                over.set()
+            return working.result()
 
     def close(self) -> None:
         """End the cluster."""
@@ -120,34 +123,38 @@ def indexing(machines: Machines, corpus: Encyclopedia, place: Path, wanted: Shar
     """Build again and again, two nodes killed in each, and hold every result against one that nothing interrupted."""
     expected, failed, wrong, before, done = rankings(wanted, corpus), 0, 0, machines.kills, 0
     began = time.perf_counter()
-    once = time.perf_counter()
-    ShardedIndex.build(corpus.documents, place / "first", SHARDS, on_ray=True).close()
-    usual = time.perf_counter() - once
+    build(corpus, place / "first")
+    usual = time.perf_counter() - began
     while machines.kills - before < kills:
-        more = min(2, kills - (machines.kills - before))
-        with machines.dying(more, 0.0, usual / more):
-            try:
-                ShardedIndex.build(corpus.documents, place / f"{done}", SHARDS, on_ray=True).close()
-            except TrailhoundError as error:
-                failed += 1
-                print(f"a build failed: {error}", file=sys.stderr)
-            else:
-                with ShardedIndex(place / f"{done}") as made:
-                    sizes = (made.about.documents, len(made)) == (wanted.about.documents, len(wanted))
-                    wrong += not sizes or rankings(made, corpus) != expected
+        more, folder = min(2, kills - (machines.kills - before)), place / f"{done}"
+        try:
+            machines.beside(more, 0.0, usual / more, lambda _, folder=folder: build(corpus, folder))
+        except TrailhoundError as error:
+            failed += 1
+            print(f"a build failed: {error}", file=sys.stderr)
+        else:
+            with ShardedIndex(folder) as made:
+                sizes = (made.about.documents, len(made)) == (wanted.about.documents, len(wanted))
+                wrong += not sizes or rankings(made, corpus) != expected
         done += 1
     return Outcome("builds", machines.kills - before, done, failed, 0, wrong, 0, time.perf_counter() - began)
+
+
+def build(corpus: Encyclopedia, place: Path) -> None:
+    """Build a sharded index on the cluster."""
+    ShardedIndex.build(corpus.documents, place, SHARDS, on_ray=True).close()
 
 
 def searching(
     machines: Machines, corpus: Encyclopedia, place: Path, replicas: int, kills: int, seldom: float
 ) -> Outcome:
     """Search on while nodes are killed."""
-    done = failed = partial = wrong = 0
     began, before = time.perf_counter(), machines.kills
     with ShardedIndex(place, on_ray=True, replicas=replicas) as index:
         expected = rankings(index, corpus)
-        with machines.dying(kills, seldom / 2, seldom) as more:
+
+        def search(more: Callable[[], bool]) -> tuple[int, int, int, int]:
+            done = failed = partial = wrong = 0
             while more():
                 number = done % len(corpus.questions)
                 done += 1
@@ -158,6 +165,9 @@ def searching(
                     continue
                 partial += not whole
                 wrong += whole and found != expected[number]
+            return done, failed, partial, wrong
+
+        done, failed, partial, wrong = machines.beside(kills, seldom / 2, seldom, search)
         until = time.perf_counter() + 120
         while not listed(index, corpus.questions[0].text)[1] and time.perf_counter() < until:
             time.sleep(0.5)
@@ -169,28 +179,27 @@ def searching(
 def adding(machines: Machines, place: Path, replicas: int, kills: int, seldom: float) -> Outcome:
     """Add one document after the other while nodes are killed, and look for all that were acknowledged."""
     acknowledged: list[str] = []
-    failed = number = 0
     began, before = time.perf_counter(), machines.kills
-    with (
-        ShardedIndex(place, on_ray=True, replicas=replicas) as index,
-        machines.dying(kills, seldom / 2, seldom) as more,
-    ):
+
+    def add(more: Callable[[], bool]) -> int:
+        number = 0
         while more():
             number += 1
             new = Document(f"added-{number}", f"Addition {number}", f"Number {number} of what was added meanwhile.")
-            try:
+            with suppress(ShardError):
                 index.add([new], replace=True)
-            except ShardError:
-                failed += 1
-            else:
                 acknowledged.append(new.id)
+        return number
+
+    with ShardedIndex(place, on_ray=True, replicas=replicas) as index:
+        number = machines.beside(kills, seldom / 2, seldom, add)
     held: set[str] = set()
     for name in index.about.shards:
         with Index.open(place / name) as shard:  # which compares every file with its hash
             held.update(shard.store.document_ids())
-    lost = len({*acknowledged} - held)
+    lost, refused = len({*acknowledged} - held), number - len(acknowledged)
     kills = machines.kills - before
-    return Outcome("additions", kills, number, failed, 0, 0, lost, time.perf_counter() - began)
+    return Outcome("additions", kills, number, refused, 0, 0, lost, time.perf_counter() - began)
 
 
 def measure(kills: int, articles: int, seldom: float, seed: int) -> Iterator[Outcome]:
