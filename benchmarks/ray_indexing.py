@@ -39,6 +39,13 @@ _OFTEN = 0.1
 """Seconds between two looks at the processes."""
 
 
+def kind_of(process: psutil.Process) -> str:
+    """Return what a process is for."""
+    line = " ".join(process.cmdline())
+    names = ("gcs_server", "raylet", "log_monitor", "dashboard", "Dashboard", "runtime_env", "RuntimeEnv", "ray::")
+    return next((name for name in names if name in line), process.name()).lower()
+
+
 def cpu_of(script: str, *arguments: str) -> tuple[float, float, dict[str, float]]:
     """Return the seconds of CPU and of time that a script and all it starts take, and the CPU by kind of process."""
     began = time.perf_counter()
@@ -54,7 +61,7 @@ def cpu_of(script: str, *arguments: str) -> tuple[float, float, dict[str, float]
             try:
                 times = process.cpu_times()
                 key = process.pid, process.create_time()
-                seen[key] = (seen[key][0] if key in seen else process.name(), times.user + times.system)
+                seen[key] = (kind_of(process), times.user + times.system)
             except psutil.NoSuchProcess:
                 continue
         time.sleep(_OFTEN)

@@ -118,6 +118,8 @@ class ShardedIndex(ChangeableShards):
             CorpusError: when the corpus cannot be read, or holds no text.
             MissingExtraError: when Ray is to build and is not installed.
         """
+        if on_ray and threads is None:
+            threads = 1  # a task takes one CPU
         build = ShardedBuild(Path(out), shards, settings or IndexSettings(), encoder, threads, partition)
         run = run_here
         if on_ray:
