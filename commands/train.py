@@ -24,10 +24,11 @@ from .arguments import (
     set_threads,
     shown,
 )
+from .sharded import add_ray
 
 if TYPE_CHECKING:
     from ..index.index import Index
-    from ..learning.policy._workers import Team
+    from ..learning.policy._workers import Team, Voice
     from ..learning.policy.recipe import Recipe
     from ..learning.policy.training import TrainingReport
     from ..learning.training_questions import TrainingSource
@@ -85,18 +86,39 @@ def add_train(subcommands: Any) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting of the recipe")
     about = "processes that train together (default: 1); a run is reproducible for a given seed AND number of workers"
     parser.add_argument("--workers", type=positive, default=1, metavar="N", help=about)
+    add_ray(parser, "let workers be actors of the Ray cluster at ADDRESS, or auto, or local: the policy is the same")
     add_device(parser)
     add_out(parser, "RUN", "folder of the run; goes on if interrupted")
 
 
 def _run(parsed: argparse.Namespace) -> None:
     """Train a policy."""
-    from ..learning.policy._workers import run_team
-
     _check_supervision(parsed)
-    report = run_team(parsed.workers, _train, parsed)
+    report = _report(parsed)
     figures = {name: value for name, value in report.metrics.items() if name != "kept_round"}
     print(f"{parsed.out}: {shown(figures)} on validation, {report.seconds:.0f} s")
+
+
+def _report(parsed: argparse.Namespace) -> TrainingReport:
+    """Train with workers of this machine, or of a cluster."""
+    from ..learning.policy._workers import run_team
+
+    if parsed.ray is None:
+        return run_team(parsed.workers, _train, parsed)
+    from ..learning.policy._ray_workers import run_team_on_ray
+    from ..retrievers._ray_cluster import connect
+
+    if parsed.device not in ("auto", "cpu"):
+        raise WrongUseError(f"--ray trains on CPUs: leave --device {parsed.device} out")
+    parsed.device = "cpu"
+    connect(parsed.ray)
+    checkpoint = parsed.out / "checkpoint.safetensors"
+
+    def reached() -> int | None:
+        return checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
+
+    with ProgressBar(parsed.quiet) as bar:
+        return run_team_on_ray(parsed.workers, _train, parsed, reached, bar.warn, bar.report)
 
 
 def _train(team: Team, parsed: argparse.Namespace) -> TrainingReport:
@@ -111,9 +133,10 @@ def _train(team: Team, parsed: argparse.Namespace) -> TrainingReport:
     begun = None if start is None else load_policy(start)
     recipe = load_recipe(parsed.recipe, overrides, begun)
     set_threads(parsed.threads or 1)
-    with ProgressBar(parsed.quiet or team.rank > 0) as bar:
+    with ProgressBar(parsed.quiet or team.rank > 0 or team.voice is not None) as bar:
+        voice = team.voice or bar
         if parsed.supervision == "none":
-            sources, validation = team.in_turn(lambda: _made_sources(parsed, recipe, bar, team))
+            sources, validation = team.in_turn(lambda: _made_sources(parsed, recipe, voice, team))
         else:
             sources, validation = _labelled_sources(parsed, held_out, team)
             if all(source.index.facts is not None for source in sources):
@@ -131,8 +154,8 @@ def _train(team: Team, parsed: argparse.Namespace) -> TrainingReport:
             reader=parsed.reader,
             device=parsed.device,
             team=team,
-            warn=bar.warn,
-            progress=bar.report,
+            warn=voice.warn,
+            progress=voice.report,
         )
 
 
@@ -183,13 +206,13 @@ def _labelled_sources(
 
 
 def _made_sources(
-    parsed: argparse.Namespace, recipe: Recipe, bar: ProgressBar, team: Team
+    parsed: argparse.Namespace, recipe: Recipe, voice: Voice, team: Team
 ) -> tuple[list[TrainingSource], list[TrainingSource]]:
     """Return what to learn from and what to validate on, where there are none."""
     from ..learning.policy._supervision import made_sources
 
     indexes = [open_index(path, parsed.threads or team.threads) for path in parsed.index]
-    return made_sources(indexes, parsed.out, recipe, parsed.seed, bar.report)
+    return made_sources(indexes, parsed.out, recipe, parsed.seed, voice.report)
 
 
 def _folder_and_split(text: str) -> tuple[Path, str]:

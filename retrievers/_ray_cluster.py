@@ -23,7 +23,7 @@ def connect(address: str) -> None:
     if ray.is_initialized():
         return
     ends = signal.getsignal(signal.SIGTERM)
-    about: dict[str, Any] = {"log_to_driver": False, "include_dashboard": False}
+    about: dict[str, Any] = {"log_to_driver": False, "include_dashboard": False, "logging_level": "ERROR"}
     try:
         ray.init(address=None if address == "auto" else address, **about)
     except (ConnectionError, ValueError, RuntimeError) as error:

@@ -2,25 +2,26 @@
 
 Every worker is a process of its own, with the same network. Before each step of the optimizer the gradients of all are
 averaged, so the networks stay equal bit for bit, and a run depends on its seed and on how many workers there are. They
-meet in a file and talk by torch's gloo over the loopback interface. The process that started them computes nothing: it
-waits, and when one of them fails or dies it ends the others.
+talk by torch's gloo. Here they are processes of this machine, which meet in a file and use the loopback interface;
+:mod:`._ray_workers` has those of a cluster. The process that started them computes nothing: it waits, and when one of
+them fails or dies it ends the others.
 """
 
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Sequence
-from copy import copy
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -38,22 +39,31 @@ LAST_WORDS = 5.0
 """Seconds in which a worker that is told to end must do so, and in which the cause of a failure must be heard."""
 
 
+class Voice(Protocol):
+    """What a worker says to whoever started the run."""
+
+    def report(self, stage: str, done: int, total: int) -> None:
+        """Say how far a stage has come."""
+
+    def warn(self, message: str) -> None:
+        """Say a warning."""
+
+
 class Team:
     """The workers of a run, as one of them sees it; alone, everything here does nothing.
 
     Args:
         rank: number of this worker, from 0 on.
         size: how many there are.
+        threads: CPU threads for this worker to encode texts with; None for all there are.
+        voice: how this worker speaks, where it has no terminal.
     """
 
-    def __init__(self, rank: int = 0, size: int = 1) -> None:
+    def __init__(self, rank: int = 0, size: int = 1, threads: int | None = None, voice: Voice | None = None) -> None:
         self.rank = rank
         self.size = size
-
-    @property
-    def threads(self) -> int | None:
-        """CPU threads for this worker to encode texts with; None for all there are."""
-        return None if self.size == 1 else max(1, (os.cpu_count() or 1) // self.size)
+        self.threads = threads
+        self.voice = voice
 
     def share(self, items: Sequence[T]) -> list[T]:
         """Return this worker's items."""
@@ -120,7 +130,7 @@ ALONE = Team()
 """The team of a run that has one worker: this process."""
 
 
-class _LostError(WorkerError):
+class LostError(WorkerError):
     """What a worker raises when another one is gone; never the cause of a failure."""
 
 
@@ -128,7 +138,7 @@ def _together(collective: Callable[[], object]) -> None:
     try:
         collective()
     except RuntimeError as error:
-        raise _LostError(f"a worker is gone, or has not answered for {LONGEST_WAIT}: {error}") from error
+        raise LostError(f"a worker is gone, or has not answered for {LONGEST_WAIT}: {error}") from error
 
 
 def run_team(size: int, work: Callable[[Team, A], T], argument: A) -> T:
@@ -171,16 +181,31 @@ def _run_worker(
     """Be one worker: meet the others, work, and say how it went."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    team = Team(rank, size, threads=max(1, (os.cpu_count() or 1) // size))
+    end.send(outcome(team, {"init_method": f"file://{folder}/meeting"}, work, argument))
+
+
+def outcome(
+    team: Team, meeting: Mapping[str, Any], work: Callable[[Team, A], T], argument: A
+) -> tuple[Exception | None, T | None]:
+    """Meet the others of the team and work; returns the error if there was one, and what the first worker made.
+
+    Args:
+        team: as this worker sees it.
+        meeting: where the team meets: arguments of ``init_process_group``.
+        work: what all of them do.
+        argument: of ``work``.
+    """
     try:
-        dist.init_process_group(
-            "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=size, timeout=LONGEST_WAIT
-        )
-        result = work(Team(rank, size), argument)
-        end.send((None, result if rank == 0 else None))
-        dist.destroy_process_group()
+        if team.size > 1:
+            dist.init_process_group("gloo", rank=team.rank, world_size=team.size, timeout=LONGEST_WAIT, **meeting)
+        result = work(team, argument)
+        if team.size > 1:
+            dist.destroy_process_group()
+        return None, result if team.rank == 0 else None
     except Exception as error:
-        error.add_note(f"This was in worker {rank + 1} of {size}:\n{traceback.format_exc()}")
-        _send_error(end, error)
+        error.add_note(f"This was in worker {team.rank + 1} of {team.size}:\n{traceback.format_exc()}")
+        return _portable(error), None
 
 
 def _end_with_parent() -> None:
@@ -190,13 +215,13 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _send_error(end: Connection[Any, Any], error: Exception) -> None:
-    """Send an error, or its words where it cannot be put together again on the other side."""
+def _portable(error: Exception) -> Exception:
+    """Return an error, or its words where it cannot be put together again in another process."""
     try:
-        copy(error)  # as the other side would: its constructor may not like its arguments
-        end.send((error, None))
+        pickle.loads(pickle.dumps(error))  # its constructor may not like its arguments
     except Exception:  # whatever it is that it holds
-        end.send((WorkerError(f"{type(error).__name__}: {error}"), None))
+        return WorkerError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _result(processes: Sequence[BaseProcess], ends: Sequence[Connection[Any, Any]]) -> Any:
@@ -215,7 +240,7 @@ def _result(processes: Sequence[BaseProcess], ends: Sequence[Connection[Any, Any
                 error, results[rank] = end.recv()
             except EOFError:
                 error = _death(rank, processes)
-            if isinstance(error, _LostError):
+            if isinstance(error, LostError):
                 lost = error  # the cause is yet to be heard from another
             elif error is not None:
                 raise error
