@@ -249,7 +249,7 @@ def _generation(place: Path) -> int | None:
 
 
 def open_searched(parsed: argparse.Namespace) -> Index:
-    """Open the index of a command that searches, on one CPU thread unless more are asked for."""
+    """Open the index of a command that searches it, on one CPU thread unless more are asked for."""
     set_threads(parsed.threads or 1)
     return open_index(parsed.index, parsed.threads or 1, parsed.router, parsed.shard_mass)
 

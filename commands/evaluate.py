@@ -9,6 +9,7 @@ from ..console import ProgressBar, print_rows, print_table
 from ..retrievers._svg import printable
 from .arguments import (
     LABELS,
+    WrongUseError,
     add_number,
     add_path,
     add_policy,
@@ -16,9 +17,12 @@ from .arguments import (
     add_system,
     command_parser,
     open_searched,
+    set_threads,
 )
+from .sharded import add_ray, add_replicas, open_shards, refuse
 
 if TYPE_CHECKING:
+    from ..index._searchable import Searchable
     from ..measuring.misses import Miss, MissReport
 
 
@@ -41,6 +45,8 @@ def add_evaluate(subcommands: Any) -> None:
     add_questions(parser, "queries.jsonl and qrels/, a native file, or triples")
     add_policy(parser)
     add_system(parser)
+    add_ray(parser, "ask the shards of a sharded index as actors of the Ray cluster at ADDRESS, or auto, or local")
+    add_replicas(parser, "with --ray: actors of each shard")
     add_path(parser, "--run-file", "FILE", "write the rankings in TREC's format")
     add_path(parser, "--json", "FILE", "write the figures, and how each question went")
     add_path(parser, "--reliability", "FILE.svg", "draw how far its confidence can be trusted")
@@ -48,8 +54,17 @@ def add_evaluate(subcommands: Any) -> None:
 
 def _evaluate(parsed: argparse.Namespace) -> None:
     from ..measuring.evaluation import evaluate
+    from ..sharding._building import is_sharded
 
-    index = open_searched(parsed)
+    index: Searchable
+    if is_sharded(parsed.index):
+        set_threads(parsed.threads or 1)
+        refuse(parsed, ("router",))
+        index = open_shards(parsed)
+    elif parsed.ray is not None or parsed.replicas is not None:
+        raise WrongUseError(f"--ray and --replicas ask a sharded index, and {parsed.index} is none: leave them out")
+    else:
+        index = open_searched(parsed)
     with ProgressBar(parsed.quiet) as bar:
         evaluation = evaluate(
             index,

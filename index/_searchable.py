@@ -25,6 +25,19 @@ from .where import Where
 class Store(Protocol):
     """The passages and documents that a search may hand over: see :class:`EvidenceStore`."""
 
+    @property
+    def documents(self) -> int:
+        """Number of documents."""
+        ...
+
+    def row_of(self, passage_id: str) -> int:
+        """Return the row of a passage; KeyError when there is none."""
+        ...
+
+    def rows_of(self, document_id: str) -> list[int]:
+        """Return the rows of a document's passages; KeyError when there is none."""
+        ...
+
     def passage(self, row: int) -> Passage:
         """Return the passage of a row."""
         ...

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..agent._fixed_systems import Ranked
-from ..index.index import Index
+from ..index._searchable import Searchable
 from ..retrievers.questions._label_targets import SettledLabels
 from ..retrievers.records import Passage
 
@@ -62,7 +62,7 @@ class Judging:
         """Return whether a passage counts for a question, and is not left out."""
         return self._left_out.get(question, frozenset()).isdisjoint((passage.id, passage.document_id))
 
-    def judge(self, index: Index, question: str, ranked: Ranked) -> Judged:
+    def judge(self, index: Searchable, question: str, ranked: Ranked) -> Judged:
         """Return a ranking by the names that it is judged by."""
         rows = ranked.rows.tolist()
         passages = index.store.passages(rows)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ..agent._decision import Decision
 from ..agent._fixed_systems import Ranked
-from ..index.index import Index
+from ..index._searchable import Searchable
 from ..retrievers.questions._label_targets import SettledLabels
 from ..retrievers.records import Question
 from ._judged import Judged, title_of
@@ -21,7 +21,7 @@ _TITLES = 3
 
 
 def question_results(
-    index: Index,
+    index: Searchable,
     labels: SettledLabels,
     questions: Sequence[Question],
     figures: Mapping[str, dict[str, float]],
@@ -58,11 +58,11 @@ def question_results(
     return tuple(results)
 
 
-def _labelled_title(index: Index, labels: SettledLabels, name: str) -> str:
+def _labelled_title(index: Searchable, labels: SettledLabels, name: str) -> str:
     target = labels.targets.get(name)
     return name if target is None else title_of(index.store.passage(target.rows[0]))
 
 
-def _path_step(index: Index, decision: Decision) -> PathStep:
+def _path_step(index: Searchable, decision: Decision) -> PathStep:
     titles = tuple(title_of(passage) for passage in index.store.passages(decision.rows[:_TITLES]))
     return PathStep(decision.kind, decision.detail, decision.reason, titles, decision.probability)

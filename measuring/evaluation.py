@@ -20,7 +20,7 @@ from ..agent._systems import PolicySystem, System, open_system
 from ..agent.reader._language_models import answering_reader
 from ..agent.reader._protocol import exact_match, f1_score
 from ..errors import QuestionsError
-from ..index.index import Index
+from ..index._searchable import Searchable, one_index
 from ..retrievers._atomic_file import write_json
 from ..retrievers._calibration import brier_score, calibration_error
 from ..retrievers.knowledge._facts import Facts
@@ -29,6 +29,7 @@ from ..retrievers.questions._label_targets import SettledLabels, meant, settle_l
 from ..retrievers.questions._labelled import load_questions
 from ..retrievers.questions._left_out import LEFT_OUT, load_left_out
 from ..retrievers.records import Qrels, Question, Run
+from ..sharding._opening import open_searchable
 from ._fact_figures import fact_figures
 from ._judged import Judged, Judging
 from ._metrics import evaluate_run, mean, recall, write_reliability, write_run
@@ -84,7 +85,7 @@ class Evaluation:
 
 
 def evaluate(
-    index: Index | Path | str,
+    index: Searchable | Path | str,
     questions: Path | str,
     split: str,
     *,
@@ -104,7 +105,7 @@ def evaluate(
     included; the first question is asked once before, so that loading the encoder does not count.
 
     Args:
-        index: an opened index, or the folder of one.
+        index: an opened index or sharded index, or the folder of one.
         questions: a folder with ``queries.jsonl`` and ``qrels/SPLIT.tsv``, whose labels name passages or documents
             (see :class:`trailhound.measuring._judged.Judging`); what its ``excluded.json``, if there is one, names for
             a question is left out of that question's ranking. Or with ``SPLIT.txt`` of triples over a knowledge graph,
@@ -122,13 +123,15 @@ def evaluate(
             a file to write is not there.
         PolicyError: when a reliability diagram is asked for, and the system does not say how sure it is.
     """
-    opened = index if isinstance(index, Index) else Index.open(index)
+    opened = open_searchable(index) if isinstance(index, Path | str) else index
     check_folders(run_file, json_file, reliability_file)
-    asked = _load(opened, Path(questions), split, warn)
+    with opened.snapshot():
+        asked = _load(opened, Path(questions), split, warn)
     folders = (None if place is None else Path(place) for place in (policy, reranker, query_encoder))
     chosen = open_system(opened, system, *folders)
     ranked, latencies = _rank_all(chosen, opened, asked.questions, progress)
-    evaluation = _measured(asked, chosen.name, ranked, latencies, None if policy is None else Path(policy), warn)
+    with opened.snapshot():
+        evaluation = _measured(asked, chosen.name, ranked, latencies, None if policy is None else Path(policy), warn)
     given = {"index": opened.path, "questions": questions, "split": split, "policy": policy, "system": system}
     given |= {"reranker": reranker, "query_encoder": query_encoder}
     settings = {name: str(value) for name, value in given.items() if value is not None}
@@ -139,7 +142,7 @@ def evaluate(
 class _Asked:
     """The questions over an index, and by what their results are judged."""
 
-    index: Index
+    index: Searchable
     folder: Path
     questions: list[Question]
     labels: SettledLabels
@@ -147,7 +150,7 @@ class _Asked:
     judging: Judging
 
 
-def _load(index: Index, folder: Path, split: str, warn: Callable[[str], None] | None) -> _Asked:
+def _load(index: Searchable, folder: Path, split: str, warn: Callable[[str], None] | None) -> _Asked:
     questions, qrels = load_questions(folder, split, warn)
     labels = settle_labels(index.store, qrels)
     _check_labels(index, labels, folder, warn)
@@ -169,7 +172,7 @@ def _measured(
     if index.facts is None:
         measured = _passage_figures(questions, labels.qrels, judged, ranked)
     else:
-        measured = fact_figures(index, asked.folder, questions, ranked, warn)
+        measured = fact_figures(one_index(index, "a knowledge graph"), asked.folder, questions, ranked, warn)
     answers = _judged_answers(index, questions, ranked, policy)
     run = {question.id: one.scores for question, one in zip(questions, judged, strict=True)}
     return replace(
@@ -201,15 +204,17 @@ def check_folders(*files: Path | str | None) -> None:
 
 
 def _rank_all(
-    system: System, index: Index, questions: list[Question], progress: Progress | None
+    system: System, index: Searchable, questions: list[Question], progress: Progress | None
 ) -> tuple[list[Ranked], list[float]]:
     """Return every ranking and how many milliseconds it took."""
     ranked, latencies = [], []
     for question in questions[:1]:
-        _rank(system, index.facts, question)
+        with index.snapshot():
+            _rank(system, index.facts, question)
     for number, question in enumerate(questions, start=1):
         started = perf_counter()
-        ranked.append(_rank(system, index.facts, question))
+        with index.snapshot():
+            ranked.append(_rank(system, index.facts, question))
         latencies.append((perf_counter() - started) * 1000)
         if progress is not None:
             progress("answering questions", number, len(questions))
@@ -246,7 +251,7 @@ def _passage_figures(
 
 
 def _judged_answers(
-    index: Index, questions: list[Question], ranked: list[Ranked], policy: Path | None
+    index: Searchable, questions: list[Question], ranked: list[Ranked], policy: Path | None
 ) -> dict[str, dict[str, float]]:
     """Return exact match and F1 of the reader's answers, whether each is stated, and stated rightly, by question.
 
@@ -312,7 +317,7 @@ def _summary(per_question: dict[str, dict[str, float]]) -> dict[str, float]:
     return figures
 
 
-def _check_labels(index: Index, labels: SettledLabels, folder: Path, warn: Callable[[str], None] | None) -> None:
+def _check_labels(index: Searchable, labels: SettledLabels, folder: Path, warn: Callable[[str], None] | None) -> None:
     """Warn of labels that name nothing in the index.
 
     Raises:

@@ -126,7 +126,7 @@ class Begun:
     Attributes:
         generation: number of the state that the search keeps to.
         size: of the shard, deleted passages among them.
-        passages: that are seen.
+        documents, passages: that are seen.
         rows: that count in document frequencies of terms.
         pieces: whether word pieces are kept.
         complete: whether all passages that were linked are seen, so that every edge that leads here ends.
@@ -135,6 +135,7 @@ class Begun:
 
     generation: int
     size: CorpusSize
+    documents: int
     passages: int
     rows: int
     pieces: bool

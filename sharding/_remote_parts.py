@@ -21,6 +21,19 @@ class RemoteStore:
     def __init__(self, state: State) -> None:
         self._state = state
 
+    @property
+    def documents(self) -> int:
+        """Number of documents."""
+        return self._state.documents
+
+    def row_of(self, passage_id: str) -> int:
+        """Return the row of a passage; KeyError when there is none."""
+        return self._state.rows_named("passage", passage_id)[0]
+
+    def rows_of(self, document_id: str) -> list[int]:
+        """Return the rows of a document's passages; KeyError when there is none."""
+        return self._state.rows_named("document", document_id)
+
     def passage(self, row: int) -> Passage:
         """Return the passage of a row."""
         return self.passages([row])[0]

@@ -60,7 +60,8 @@ class ShardServer:
         known = tuple(_known(parts, words, partial(self._links.in_all, whole)) for words in asked)
         counted = int(parts.alive.sum()) if view.where is not None else len(parts.terms)
         complete = self._links.hold(whole) and bool(parts.alive[: len(whole.base)].all())
-        return Begun(generation, size, len(parts.store), counted, parts.pieces is not None, complete, known)
+        sizes = parts.store.documents, len(parts.store)
+        return Begun(generation, size, *sizes, counted, parts.pieces is not None, complete, known)
 
     def ask(self, view: View, asked: Asked) -> dict[str, Hits]:
         """Return all that the shard finds for a query, by ``lexical`` and ``dense``."""
@@ -109,6 +110,16 @@ class ShardServer:
         """Return the shard's sample: the numbers by which its passages are drawn, and their vectors."""
         parts = self._parts(view)
         return parts.draw_numbers[parts.sample_rows], parts.sample.vectors
+
+    def rows_named(self, view: View, kind: str, name: str) -> list[int]:
+        """Return the rows of a ``passage`` or of a ``document`` by its id; none where it is not of this shard."""
+        store = self._parts(view).store
+        try:
+            rows = [store.row_of(name)] if kind == "passage" else store.rows_of(name)
+        except KeyError:
+            return []
+        found: list[int] = self._links.in_all(self._whole(view), np.array(rows, np.int64)).tolist()
+        return found
 
     def document(self, view: View, document_id: str) -> Document | None:
         """Return a document with its text; None where it is not of this shard, or not seen."""

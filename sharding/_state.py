@@ -127,6 +127,11 @@ class State:
         return sum(begun.passages for begun in self._of_all)
 
     @property
+    def documents(self) -> int:
+        """Documents that are seen."""
+        return sum(begun.documents for begun in self._of_all)
+
+    @property
     def rows(self) -> int:
         """Passages that count in the frequencies of terms."""
         return sum(begun.rows for begun in self._of_all)
@@ -266,6 +271,16 @@ class State:
         if not here:
             raise KeyError(document_id)
         return here[0]
+
+    def rows_named(self, kind: str, name: str) -> list[int]:
+        """Return the rows of a ``passage`` or of a ``document`` by its id; KeyError where no shard has it."""
+        self.know([])
+        found: list[int] = [
+            row for rows in self.fan.ask("rows_named", self._to_all(kind, name)).values() for row in rows
+        ]
+        if not found:
+            raise KeyError(name)
+        return found
 
     def _to_all(self, *given: object) -> dict[int, tuple[object, ...]]:
         return {number: (view, *given) for number, view in self._views.items()}

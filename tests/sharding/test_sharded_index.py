@@ -11,6 +11,7 @@ from trailhound.errors import CorpusError, IndexFolderError, PolicyError, ShardE
 from trailhound.index.index import Index
 from trailhound.index.settings import IndexSettings
 from trailhound.index.where import Where
+from trailhound.measuring.evaluation import evaluate
 from trailhound.retrievers._folder import MANIFEST
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.records import Document
@@ -310,3 +311,13 @@ def test_passages_are_those_that_were_ranked_though_the_shard_has_changed_since(
     with pytest.raises(ShardError, match="ask again"):
         server.passages(view, rows)
     server.close()
+
+
+@pytest.mark.parametrize("system", ["hybrid", "policy"])
+def test_an_evaluation_over_shards_is_that_of_one_index(
+    linked: ShardedIndex, small_index: Index, corpus_folder: Path, system: str
+) -> None:
+    one, many = (evaluate(index, corpus_folder, "dev", system=system) for index in (small_index, linked))
+    measured = {name: value for name, value in one.figures.items() if "latency" not in name}
+    assert {name: many.figures[name] for name in measured} == pytest.approx(measured, abs=1e-4)
+    assert many.run.keys() == one.run.keys()
