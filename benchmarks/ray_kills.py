@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 import ray
 from ray.cluster_utils import Cluster
-from trailhound import Document, Index, ShardedIndex
+from trailhound import Document, Index, SearchAgent, ShardedIndex
 from trailhound.demo._encyclopedia import Encyclopedia, generate
 from trailhound.errors import ShardError, TrailhoundError
 from trailhound.retrievers._thread_limits import computing_on
@@ -33,6 +33,7 @@ T = TypeVar("T")
 SHARDS = 4
 NODES = 2
 LIMIT = 10
+SYSTEM = "hybrid"
 _MEMORY = 150_000_000
 
 
@@ -112,13 +113,14 @@ class Machines:
 
 def rankings(index: ShardedIndex, corpus: Encyclopedia) -> list[list[tuple[str, float]]]:
     """Return what is found for every question."""
-    return [listed(index, question.text)[0] for question in corpus.questions]
+    agent = SearchAgent(index, system=SYSTEM)
+    return [listed(agent, question.text)[0] for question in corpus.questions]
 
 
-def listed(index: ShardedIndex, question: str) -> tuple[list[tuple[str, float]], bool]:
+def listed(agent: SearchAgent, question: str) -> tuple[list[tuple[str, float]], bool]:
     """Return what is found for a question, and whether all shards answered."""
-    result = index.search(question, LIMIT)
-    return [(found.passage.id, round(found.score, 5)) for found in result.passages], not result.unreachable
+    result = agent.search(question, LIMIT)
+    return [(found.passage.id, round(found.score, 5)) for found in result.evidence], not result.unreachable
 
 
 def indexing(machines: Machines, corpus: Encyclopedia, place: Path, wanted: ShardedIndex, kills: int) -> Outcome:
@@ -153,7 +155,7 @@ def searching(
     """Search on while nodes are killed."""
     began, before = time.perf_counter(), machines.kills
     with ShardedIndex(place, on_ray=True, replicas=replicas) as index:
-        expected = rankings(index, corpus)
+        agent, expected = SearchAgent(index, system=SYSTEM), rankings(index, corpus)
 
         def search(more: Callable[[], bool]) -> tuple[int, int, int, int]:
             done = failed = partial = wrong = 0
@@ -161,7 +163,7 @@ def searching(
                 number = done % len(corpus.questions)
                 done += 1
                 try:
-                    found, whole = listed(index, corpus.questions[number].text)
+                    found, whole = listed(agent, corpus.questions[number].text)
                 except ShardError:
                     failed += 1
                     continue
@@ -171,7 +173,7 @@ def searching(
 
         done, failed, partial, wrong = machines.beside(kills, seldom / 2, seldom, search)
         until = time.perf_counter() + 120
-        while not listed(index, corpus.questions[0].text)[1] and time.perf_counter() < until:
+        while not listed(agent, corpus.questions[0].text)[1] and time.perf_counter() < until:
             time.sleep(0.5)
         wrong += sum(found != right for found, right in zip(rankings(index, corpus), expected, strict=True))
     what = f"searches of {replicas} replica{'s' if replicas > 1 else ''}"

@@ -21,7 +21,7 @@ from threading import Timer
 from typing import Any
 
 import numpy as np
-from trailhound import IndexSettings, ShardedIndex
+from trailhound import IndexSettings, SearchAgent, ShardedIndex
 from trailhound.retrievers._thread_limits import computing_on
 from trailhound.retrievers.protocols import Progress, query_vectors
 from trailhound.retrievers.questions._labelled import load_questions
@@ -81,7 +81,7 @@ def slowed(index: ShardedIndex, seconds: float, share: float, hedging: bool) -> 
             shard.replicas, shard.delay = replicas, delay
 
 
-def hedge(index: ShardedIndex, questions: Sequence[str]) -> None:
+def hedge(agent: SearchAgent, index: ShardedIndex, questions: Sequence[str]) -> None:
     """Print how long searches take while one replica is slow, with and without hedging."""
     for seconds, share in ((0.0, 0.0), (0.1, 0.05), (0.1, 1.0)):
         for hedging in (False, True):
@@ -89,7 +89,7 @@ def hedge(index: ShardedIndex, questions: Sequence[str]) -> None:
                 times = []
                 for question in questions:
                     began = time.perf_counter()
-                    index.search(question, LIMIT)
+                    agent.search(question, LIMIT)
                     times.append((time.perf_counter() - began) * 1000)
                 shards: list[Any] = list(index.shards)
                 more = sum(shard.hedged for shard in shards) / sum(shard.calls for shard in shards)
@@ -121,9 +121,10 @@ def main(arguments: Sequence[str]) -> None:
         settings = IndexSettings(late_interaction=False)
         ShardedIndex.build(parsed.corpus, place, parsed.shards, settings=settings).close()
         with ShardedIndex(place, Known(questions), on_ray=True, replicas=2) as index:
+            agent = SearchAgent(index, system="hybrid")
             for question in questions[:50]:
-                index.search(question, LIMIT)
-            hedge(index, questions)
+                agent.search(question, LIMIT)
+            hedge(agent, index, questions)
 
 
 if __name__ == "__main__":
