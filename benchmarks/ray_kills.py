@@ -123,25 +123,33 @@ def listed(agent: SearchAgent, question: str) -> tuple[list[tuple[str, float]], 
     return [(found.passage.id, round(found.score, 5)) for found in result.evidence], not result.unreachable
 
 
-def indexing(machines: Machines, corpus: Encyclopedia, place: Path, wanted: ShardedIndex, kills: int) -> Outcome:
-    """Build again and again, two nodes killed in each, and hold every result against one that nothing interrupted."""
-    expected, failed, wrong, before, done = rankings(wanted, corpus), 0, 0, machines.kills, 0
-    began = time.perf_counter()
-    build(corpus, place / "first")
-    usual = time.perf_counter() - began
-    while machines.kills - before < kills:
-        more, folder = min(2, kills - (machines.kills - before)), place / f"{done}"
-        try:
-            machines.beside(more, 0.0, usual / more, lambda _, folder=folder: build(corpus, folder))
-        except TrailhoundError as error:
-            failed += 1
-            print(f"a build failed: {error}", file=sys.stderr)
-        else:
-            with ShardedIndex(folder) as made:
-                sizes = (made.about.documents, len(made)) == (wanted.about.documents, len(wanted))
-                wrong += not sizes or rankings(made, corpus) != expected
-        done += 1
-    return Outcome("builds", machines.kills - before, done, failed, 0, wrong, 0, time.perf_counter() - began)
+def indexing(
+    machines: Machines, corpus: Encyclopedia, place: Path, wanted: ShardedIndex, kills: int, seldom: float
+) -> Outcome:
+    """Build again and again while nodes are killed, and hold every result against one that nothing interrupted."""
+    expected, before, began = rankings(wanted, corpus), machines.kills, time.perf_counter()
+
+    def builds(more: Callable[[], bool]) -> list[Path | None]:
+        made: list[Path | None] = []
+        while more():
+            folder = place / f"build-{len(made)}"
+            try:
+                build(corpus, folder)
+            except TrailhoundError as error:
+                print(f"a build failed: {error}", file=sys.stderr)
+                made.append(None)
+            else:
+                made.append(folder)
+        return made
+
+    made = machines.beside(kills, 0.0, seldom, builds)
+    wrong = 0
+    for folder in filter(None, made):
+        with ShardedIndex(folder) as index:
+            sizes = (index.about.documents, len(index)) == (wanted.about.documents, len(wanted))
+            wrong += not sizes or rankings(index, corpus) != expected
+    seconds = time.perf_counter() - began
+    return Outcome("builds", machines.kills - before, len(made), made.count(None), 0, wrong, 0, seconds)
 
 
 def build(corpus: Encyclopedia, place: Path) -> None:
@@ -213,10 +221,11 @@ def measure(kills: int, articles: int, seldom: float, seed: int) -> Iterator[Out
     try:
         with tempfile.TemporaryDirectory() as folder, computing_on(1):
             place = Path(folder)
-            with ShardedIndex.build(corpus.documents, place / "whole", SHARDS) as wanted:
-                yield indexing(machines, corpus, place, wanted, kills)
+            ShardedIndex.build(corpus.documents, place / "whole", SHARDS).close()
             for replicas in (1, 2):
                 yield searching(machines, corpus, place / "whole", replicas, kills, seldom)
+            with ShardedIndex(place / "whole") as wanted:
+                yield indexing(machines, corpus, place, wanted, kills, seldom)
             yield adding(machines, place / "whole", 2, kills, seldom)
     finally:
         machines.close()

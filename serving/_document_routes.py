@@ -89,7 +89,7 @@ def document(access: Searching, document: DocumentId) -> Response:
 async def delete(service: Served, access: Writing, document: DocumentId) -> Response:
     """Delete a document, and wait a while for it to be gone; the job tells whether it is."""
     _check_changeable(access)
-    if not await run_in_threadpool(access.workspace.has, document, access.where()):
+    if not await run_in_threadpool(access.workspace.having, [document], access.where()):
         raise missing("document", document)
     job = service.jobs.submit(Asked(access.workspace.name, "delete", access.key, {"delete": [document]}))
     until = monotonic() + PATIENCE
@@ -127,6 +127,6 @@ async def _add_files(request: Request, service: Service, access: Access, replace
 
 
 def _check_changeable(access: Access) -> None:
-    if access.workspace.index.facts is not None:
+    if not access.workspace.changeable:
         name = access.workspace.name
         raise Refusal(409, "UpdateError", f"{name} is a knowledge graph: change its graph.txt and build it again")

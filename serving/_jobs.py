@@ -249,10 +249,7 @@ class Jobs:
 def _check_seen(workspace: Workspace, identifiers: list[str], principals: list[str]) -> None:
     """Refuse to change documents that are there, but may not be seen by whoever asks."""
     where = Where(principals=principals)
-    with workspace.seen(None):
-        there = set(workspace.index.store.having(identifiers))
-    with workspace.seen(where):
-        hidden = there - set(workspace.index.store.having(identifiers))
+    hidden = workspace.having(identifiers, None) - workspace.having(identifiers, where)
     if hidden:
         raise UpdateError(f"the id {min(hidden)!r} is taken: choose another")
 

@@ -23,6 +23,7 @@ from ._refusal import Refusal, as_json
 from ._schemas import SearchBody, WhereBody, seconds_of, where_of
 from ._searching import Threads
 from ._settings import WAITING, ServerSettings
+from ._sharded_workspace import open_workspace
 from ._workspace import Workspace
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ class Service:
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
         self.keys = None if settings.keys is None else KeyRing(settings.keys)
-        self.workspaces = {name: Workspace(name, place, settings.policy) for name, place in settings.workspaces.items()}
+        self.workspaces = {
+            name: open_workspace(name, place, settings.policy) for name, place in settings.workspaces.items()
+        }
         self.writer = None if settings.answer_with is None else AnsweringEndpoint(settings.answer_with)
         self.metrics = Metrics()
         self.misses = Misses(settings.misses)

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from ..index.index import Index
 from ..retrievers.protocols import Encoder
 from ._shard_server import ShardServer
 
@@ -38,15 +39,15 @@ class Shard(Protocol):
 
 
 class LocalShard:
-    """A shard in this process, with threads of its own.
+    """A shard in this process, with threads of its own; arguments are those of :class:`ShardServer`.
 
     Raises:
         IndexFolderError, EncoderError: as :class:`ShardServer`.
     """
 
-    def __init__(self, folder: Path, encoder: Encoder | None = None) -> None:
+    def __init__(self, folder: Path, encoder: Encoder | None = None, index: Index | None = None) -> None:
         self.name = folder.name
-        self._server = ShardServer(folder, encoder)
+        self._server = ShardServer(folder, encoder, index)
         self._threads = ThreadPoolExecutor(_THREADS, f"shard {self.name}")
 
     def call(self, method: str, *given: Any) -> Waiting[Any]:

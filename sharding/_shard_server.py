@@ -36,15 +36,17 @@ class ShardServer:
     Args:
         folder: a shard of a sharded index.
         encoder: instead of the one that the index names, for what is added.
+        index: the shard, where it is open already.
 
     Raises:
         IndexFolderError: when there is no index, or it cannot be opened.
         EncoderError: when ``encoder`` is another than the index's own.
     """
 
-    def __init__(self, folder: Path, encoder: Encoder | None = None) -> None:
+    def __init__(self, folder: Path, encoder: Encoder | None = None, index: Index | None = None) -> None:
         # Who searches a sharded index has checked its manifest; hashes of whole files were checked when it was built.
-        self._index = Index.open(folder, encoder=encoder, threads=1, verify=False)
+        opened = Index.open(folder, encoder=encoder, threads=1, verify=False) if index is None else index
+        self._index = opened
         self._links = ShardLinks(folder)
         self._lock = PerProcess(Lock)
         self._states: dict[int, Parts] = {}

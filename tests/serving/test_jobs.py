@@ -14,12 +14,13 @@ from trailhound.serving._jobs import JOB, Asked, Jobs
 from trailhound.serving._keys import NOBODY_ASKED
 from trailhound.serving._metrics import Metrics
 from trailhound.serving._refusal import Refusal
+from trailhound.serving._sharded_workspace import open_workspace
 from trailhound.serving._workspace import Workspace
 
 
 @pytest.fixture
 def workspace(isles: Path, tmp_path: Path) -> Workspace:
-    return Workspace("isles", Path(shutil.copytree(isles, tmp_path / "isles.index")), None)
+    return open_workspace("isles", Path(shutil.copytree(isles, tmp_path / "isles.index")), None)
 
 
 def jobs_of(workspace: Workspace, folder: Path, resumable: bool = True) -> Jobs:
@@ -83,7 +84,7 @@ def test_a_change_that_was_made_and_not_noted_is_made_again_without_harm(workspa
 
 def test_two_workers_share_the_work_in_the_order_it_came(isles: Path, tmp_path: Path) -> None:
     place = Path(shutil.copytree(isles, tmp_path / "isles.index"))
-    workers = [Workspace("isles", place, None) for _ in range(2)]
+    workers = [open_workspace("isles", place, None) for _ in range(2)]
     both = [jobs_of(worker, tmp_path, resumable=False) for worker in workers]
     names = [f"animal-{number}" for number in range(6)]
     for number, name in enumerate(names):

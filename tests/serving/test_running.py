@@ -57,9 +57,9 @@ def test_serving_imports_no_torch(isles: Path, tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from threading import Event\n"
         "from trailhound.serving._app import create_app; from trailhound.serving._settings import ServerSettings\n"
-        "from trailhound.serving._workspace import Workspace\n"
+        "from trailhound.serving._sharded_workspace import open_workspace\n"
         f"create_app(ServerSettings({{}}, 'localhost', 1, 1, 1, Path({str(tmp_path)!r}), '0'))\n"
-        f"Workspace('isles', Path({str(isles)!r}), None).warm_up(); print('torch' in sys.modules)"
+        f"open_workspace('isles', Path({str(isles)!r}), None).warm_up(); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout == "False\n", done.stderr
