@@ -279,7 +279,7 @@ class SearchAgent(OpenAgent):
         started = perf_counter()
         if self.index.facts is None:
             self.index.refresh()
-        ranked, found, unreachable = self._ranked(texts, limit, where, watches)
+        ranked, found, unreachable, shards = self._ranked(texts, limit, where, watches)
         milliseconds = (perf_counter() - started) * 1000 / len(texts)
         written = self._written(texts, [evidence for evidence, _, _ in found])
         return [
@@ -296,16 +296,17 @@ class SearchAgent(OpenAgent):
                 one.unanswered,
                 watch.ended_by,
                 unreachable,
+                asked,
             )
-            for question, text, one, (evidence, path, read), answer, watch in zip(
-                questions, texts, ranked, found, written, watches, strict=True
+            for question, text, one, (evidence, path, read), answer, watch, asked in zip(
+                questions, texts, ranked, found, written, watches, shards, strict=True
             )
         ]
 
     def _ranked(
         self, texts: Sequence[str], limit: int, where: Where | None, watches: Sequence[Watch]
-    ) -> tuple[list[Ranked], list[Found], tuple[str, ...]]:
-        """Rank passages for questions; returns what each found, and which shards did not answer."""
+    ) -> tuple[list[Ranked], list[Found], tuple[str, ...], list[tuple[str, ...]]]:
+        """Rank passages for questions; returns what each found, which shards did not answer, and whom each asked."""
         most = max(limit, READ)  # what is read does not depend on what is shown
         for begun in range(_BEGUN_AGAIN + 1):
             try:
@@ -315,7 +316,7 @@ class SearchAgent(OpenAgent):
                     else:
                         ranked = self._system.rank_many(texts, most, watches)
                     found = [self._found(text, one, limit) for text, one in zip(texts, ranked, strict=True)]
-                    return ranked, found, self.index.unreachable
+                    return ranked, found, self.index.unreachable, [self.index.shards_asked(text) for text in texts]
             except LostShardError:
                 if begun == _BEGUN_AGAIN:
                     raise

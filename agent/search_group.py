@@ -119,6 +119,7 @@ def merged(results: Mapping[str, SearchResult], limit: int) -> SearchResult:
         unanswered=all(result.unanswered for result in results.values()),
         ended_by=next((one.ended_by for one in results.values() if one.ended_by != "policy"), "policy"),
         unreachable=tuple(f"{name}/{shard}" for name, one in results.items() for shard in one.unreachable),
+        shards=tuple(f"{name}/{shard}" for name, one in results.items() for shard in one.shards),
     )
 
 

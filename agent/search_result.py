@@ -93,6 +93,7 @@ class SearchResult:
         written: what a language model answered from the evidence, its citations checked: ``[1]`` is the evidence of
             rank 1. None where none was asked, or where it found that the passages do not say.
         unreachable: shards of a sharded index that did not answer, whose passages are not among the evidence.
+        shards: that were asked what they find for the question; none where it is one index.
     """
 
     question: str
@@ -107,6 +108,7 @@ class SearchResult:
     unanswered: bool = False
     ended_by: str = BY_ITSELF
     unreachable: tuple[str, ...] = ()
+    shards: tuple[str, ...] = ()
 
     def context(self, token_budget: int, count_tokens: Callable[[str], int] | None = None) -> str:
         """Pack the evidence into a prompt: ``[rank] title (file, page)``, then its text, best passages first.
@@ -177,7 +179,7 @@ def _result_of(found: Mapping[str, Any]) -> SearchResult:
         "path": tuple(_made(Step, {**one, **_tuples(one, "passages", "titles")}) for one in found["path"]),
         "answer": None if answer is None else _made(Answer, answer),
         "written": None if written is None else _written_of(written),
-        **_tuples(found, "unreachable"),
+        **_tuples(found, "unreachable", "shards"),
     }
     return _made(SearchResult, {**found, **parts})
 

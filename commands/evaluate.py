@@ -9,7 +9,6 @@ from ..console import ProgressBar, print_rows, print_table
 from ..retrievers._svg import printable
 from .arguments import (
     LABELS,
-    WrongUseError,
     add_number,
     add_path,
     add_policy,
@@ -19,7 +18,7 @@ from .arguments import (
     open_searched,
     set_threads,
 )
-from .sharded import add_ray, add_replicas, open_shards, refuse
+from .sharded import add_asking, add_ray, add_replicas, open_shards, refuse, refuse_without_shards
 
 if TYPE_CHECKING:
     from ..index._searchable import Searchable
@@ -47,6 +46,7 @@ def add_evaluate(subcommands: Any) -> None:
     add_system(parser)
     add_ray(parser, "ask the shards of a sharded index as actors of the Ray cluster at ADDRESS, or auto, or local")
     add_replicas(parser, "with --ray: actors of each shard")
+    add_asking(parser)
     add_path(parser, "--run-file", "FILE", "write the rankings in TREC's format")
     add_path(parser, "--json", "FILE", "write the figures, and how each question went")
     add_path(parser, "--reliability", "FILE.svg", "draw how far its confidence can be trusted")
@@ -61,9 +61,8 @@ def _evaluate(parsed: argparse.Namespace) -> None:
         set_threads(parsed.threads or 1)
         refuse(parsed, ("router",))
         index = open_shards(parsed)
-    elif parsed.ray is not None or parsed.replicas is not None:
-        raise WrongUseError(f"--ray and --replicas ask a sharded index, and {parsed.index} is none: leave them out")
     else:
+        refuse_without_shards(parsed)
         index = open_searched(parsed)
     with ProgressBar(parsed.quiet) as bar:
         evaluation = evaluate(

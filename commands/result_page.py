@@ -53,6 +53,8 @@ def _page(result: SearchResult, whole_path: bool) -> Iterator[str]:
         for number, line in enumerate(summarise_path(result)):
             yield from _wrapped(line, "path: " if not number else "      ", "        ")
     effort = f"{result.calls} calls, {result.milliseconds:.0f} ms"
+    if result.shards:
+        effort += f", shards asked: {len(result.shards)}"
     yield f"{'by' if whole_path else '      by'} the {printable(result.answered_by)}: {effort}"
     if result.confidence is not None:
         margin = "" if whole_path else "      "

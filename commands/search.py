@@ -19,7 +19,7 @@ from .arguments import (
     positive,
     set_threads,
 )
-from .sharded import add_ray, add_replicas, open_shards, refuse
+from .sharded import add_asking, add_ray, add_replicas, open_shards, refuse, refuse_without_shards
 
 if TYPE_CHECKING:
     from ..index._searchable import Searchable
@@ -38,6 +38,7 @@ def add_search(subcommands: Any) -> None:
         '  trailhound search w.index "..." --path --picture path.svg\n'
         '  trailhound search w.index "..." --system hybrid --query-encoder runs/w-q\n'
         '  trailhound search w.index "..." --answer-with http://localhost:8000/v1#MODEL\n'
+        '  trailhound search c.shards "..." --ask 0.25\n'
         '  trailhound search umls.index "alga isa" --policy runs/umls',
     )
     add_path(parser, "index", "INDEX")
@@ -56,6 +57,7 @@ def add_search(subcommands: Any) -> None:
     add_path(parser, "--picture", "FILE.svg", "draw the path as a picture")
     add_ray(parser, "search the shards of a sharded index as actors of the Ray cluster at ADDRESS, or auto, or local")
     add_replicas(parser, "with --ray: actors of each shard, of which a slow or lost one is not waited for")
+    add_asking(parser)
 
 
 def _search(parsed: argparse.Namespace) -> None:
@@ -71,9 +73,8 @@ def _search(parsed: argparse.Namespace) -> None:
     if is_sharded(parsed.index):
         refuse(parsed, ("router", "explain_router"))
         index = open_shards(parsed)
-    elif parsed.ray is not None or parsed.replicas is not None:
-        raise WrongUseError(f"--ray and --replicas search a sharded index, and {parsed.index} is none: leave them out")
     else:
+        refuse_without_shards(parsed)
         index = opened = open_index(parsed.index, threads, parsed.router, parsed.shard_mass)
         if parsed.explain_router:
             _explain_router(opened, parsed.question)

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..console import ProgressBar
 from ..retrievers._folder import LOCK_TIMEOUT
-from .arguments import WrongUseError, positive
+from .arguments import WrongUseError, positive, share
 
 if TYPE_CHECKING:
     from ..index.settings import IndexSettings
     from ..sharding.sharded_index import ShardedIndex
+
+
+_SHARDS_ALONE = ("ray", "replicas", "ask", "ask_mass")
 
 
 def add_sharding(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +40,14 @@ def add_ray(parser: argparse.ArgumentParser, about: str) -> None:
 def add_replicas(parser: argparse.ArgumentParser, about: str) -> None:
     """Add how many actors answer for each part."""
     parser.add_argument("--replicas", type=positive, metavar="N", help=f"{about} (default: 1)")
+
+
+def add_asking(parser: argparse.ArgumentParser) -> None:
+    """Add how many parts are asked."""
+    about = "ask so much of the shards of a sharded index by topics, as in 0.25: those that probably hold the answer"
+    parser.add_argument("--ask", type=share, metavar="SHARE", help=f"{about} (default: 1, all)")
+    about = "ask no more shards than hold so much of the probability, as in 0.9"
+    parser.add_argument("--ask-mass", type=share, metavar="SHARE", help=f"{about} (default: 1, all)")
 
 
 def build_shards(parsed: argparse.Namespace, settings: IndexSettings, patterns: Mapping[str, str]) -> None:
@@ -78,6 +89,13 @@ def refuse(parsed: argparse.Namespace, options: Sequence[str]) -> None:
         raise WrongUseError(f"{parsed.index} is a sharded index, which goes without {', '.join(given)}: leave that out")
 
 
+def refuse_without_shards(parsed: argparse.Namespace) -> None:
+    """Refuse options that only a sharded index has a use for."""
+    given = [f"--{name.replace('_', '-')}" for name in _SHARDS_ALONE if getattr(parsed, name) is not None]
+    if given:
+        raise WrongUseError(f"{parsed.index} is no sharded index, which {', '.join(given)} is for: leave that out")
+
+
 def open_shards(parsed: argparse.Namespace, lock_timeout: float = LOCK_TIMEOUT) -> ShardedIndex:
     """Open the sharded index of a command, here or on the Ray cluster that it names."""
     from ..sharding.sharded_index import ShardedIndex
@@ -86,7 +104,15 @@ def open_shards(parsed: argparse.Namespace, lock_timeout: float = LOCK_TIMEOUT) 
     if replicas > 1 and parsed.ray is None:
         raise WrongUseError("replicas are actors of a Ray cluster: give --ray ADDRESS as well")
     on_ray, threads = _connected(parsed.ray), parsed.threads or 1
-    return ShardedIndex(parsed.index, threads=threads, on_ray=on_ray, lock_timeout=lock_timeout, replicas=replicas)
+    return ShardedIndex(
+        parsed.index,
+        threads=threads,
+        on_ray=on_ray,
+        lock_timeout=lock_timeout,
+        replicas=replicas,
+        ask=getattr(parsed, "ask", None) or 1.0,
+        ask_mass=getattr(parsed, "ask_mass", None) or 1.0,
+    )
 
 
 def _connected(address: str | None) -> bool:

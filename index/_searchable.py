@@ -195,6 +195,10 @@ class Searchable(Protocol):
         """Parts of the index that are not seen because their machines are away; none for one index."""
         ...
 
+    def shards_asked(self, question: str) -> tuple[str, ...]:
+        """Return the shards that are asked what they find for a question; none of one index."""
+        ...
+
     def __len__(self) -> int:
         """Return the number of passages."""
         ...

@@ -176,6 +176,10 @@ class Index(ChangeableFolder):
         """Parts that are not seen: none, since all of an index is in this process."""
         return ()
 
+    def shards_asked(self, question: str) -> tuple[str, ...]:
+        """Return the shards that are asked for a question: none, since this is one index."""
+        return ()
+
     @property
     def dropped(self) -> list[dict[str, str]]:
         """The passages that were left out because they repeat another: see :func:`load_dropped`."""

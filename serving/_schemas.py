@@ -231,6 +231,7 @@ class ResultBody(Open):
     unanswered: bool
     ended_by: str
     unreachable: list[str]
+    shards: list[str]
 
 
 class ListedBody(Open):

@@ -225,7 +225,9 @@ class ShardedBuild:
             documents, roots = documents_of(items, warn, progress, self.out.resolve(), strict, masked=False)
             order: dict[str, int] = {}
             noted = _noted(documents, order)
-            names = self._part(noted) if self.partition == "hash" else self._by_topics(noted, run, warn, progress)
+            names = (
+                self._part(noted) if self.partition == "hash" else self._by_topics(noted, order, run, warn, progress)
+            )
             run([self.task(name) for name in names], warn, progress)
             opened = [Index.open(self.out / name, encoder=self.encoder, verify=False) for name in names]
             link(opened, order, [place_of_links(self.out / name) for name in names], progress)
@@ -253,7 +255,12 @@ class ShardedBuild:
         return _filled(counts)
 
     def _by_topics(
-        self, documents: Iterable[Document], run: RunTasks, warn: Warn, progress: Progress | None
+        self,
+        documents: Iterable[Document],
+        order: Mapping[str, int],
+        run: RunTasks,
+        warn: Warn,
+        progress: Progress | None,
     ) -> list[str]:
         """Do the same, by what the documents are about."""
         tasks = {name: self.task(name) for name in map(_name, range(self.shards))}
@@ -261,7 +268,7 @@ class ShardedBuild:
         indexing = Indexing(self.settings, self.encoder, self.threads)
         with storing(self.out):
             place = self.out.absolute() / _PARTS
-            counts = part_by_topics(documents, place, targets, indexing, run, warn, progress)
+            counts = part_by_topics(documents, order, place, targets, indexing, run, warn, progress)
         return _filled(dict(zip(tasks, counts, strict=True)))
 
     def _commit(self, names: list[str], opened: Sequence[Index], corpus: Mapping[str, Any]) -> None:

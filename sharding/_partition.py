@@ -14,10 +14,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -39,9 +40,6 @@ _MOST_BLOCKS = 256
 
 _SAMPLE = 50_000
 """Documents that the clusters are learned of."""
-
-_READ = 1 << 24
-"""Bytes that are copied at once."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +119,7 @@ def sample_of(blocks: Sequence[BlockTask]) -> tuple[Sample, list[_Encoded]]:
 
 def part_by_topics(
     documents: Iterable[Document],
+    order: Mapping[str, int],
     place: Path,
     targets: Sequence[tuple[Path, Path]],
     indexing: Indexing,
@@ -132,6 +131,7 @@ def part_by_topics(
 
     Args:
         documents: of the corpus; empty ones are left out.
+        order: place of every document in the corpus by its id, complete when all are read.
         place: folder for files on the way.
         targets: for every shard the file of its documents, and the folder of its index.
         indexing: how they will be indexed.
@@ -149,7 +149,8 @@ def part_by_topics(
     run(sampled, warn, progress)
     sample, encoded = sample_of(sampled)
     weights = np.concatenate([one.first.weights for one in encoded])
-    partition = TopicPartition.learned(sample.smoothed, weights, min(len(targets), len(sample.smoothed)))
+    shards = min(len(targets), len(weights))
+    partition = TopicPartition.learned(sample.smoothed, weights, shards, np.random.default_rng(0))
     begin = 0
     for block, mine in zip(sampled, encoded, strict=True):
         vectors = sample.smoothed[begin : begin + len(mine.documents)]
@@ -157,7 +158,7 @@ def part_by_topics(
         begin += len(mine.documents)
     rest = [BlockTask(block.folder, indexing, (partition, sampled)) for block in blocks[len(sampled) :]]
     run(rest, warn, progress)
-    return [_gather(blocks, number, *target) for number, target in enumerate(targets)]
+    return [_gather(blocks, order, number, *target) for number, target in enumerate(targets)]
 
 
 def as_line(document: Document) -> str:
@@ -192,21 +193,32 @@ def _blocks(documents: Iterable[Document], place: Path) -> tuple[list[Path], int
     return [path for path in paths if path.stat().st_size], count
 
 
-def _gather(blocks: Sequence[BlockTask], number: int, documents: Path, index: Path) -> int:
-    """Put the documents of a shard and their vectors behind each other; returns how many there are."""
+def _gather(blocks: Sequence[BlockTask], order: Mapping[str, int], number: int, documents: Path, index: Path) -> int:
+    """Put the documents of a shard in the order of the corpus, and their vectors behind each other; returns a count."""
     log = VectorLog(index)
     log.clear()
-    count = 0
-    with documents.open("w", encoding="ascii") as file:
-        for block in blocks:
-            part = block.folder / f"{number}.jsonl"
+    places: list[tuple[int, int, int]] = []
+    with ExitStack() as stack, documents.open("wb") as file:
+        parts: list[BinaryIO] = []
+        for part in (block.folder / f"{number}.jsonl" for block in blocks):
             if part.is_file():
-                with part.open(encoding="ascii") as lines:
-                    while copied := lines.read(_READ):
-                        count += copied.count("\n")
-                        file.write(copied)
-                kept = VectorLog(block.folder / str(number))
-                for record in kept.read():
-                    log.append(record)
-                kept.clear()
-    return count
+                places += _places(part, order, len(parts))
+                parts.append(stack.enter_context(part.open("rb")))
+        for _, part_number, begin in sorted(places):
+            parts[part_number].seek(begin)
+            file.write(parts[part_number].readline())
+    for block in blocks:
+        kept = VectorLog(block.folder / str(number))
+        for record in kept.read():
+            log.append(record)
+        kept.clear()
+    return len(places)
+
+
+def _places(part: Path, order: Mapping[str, int], number: int) -> Iterator[tuple[int, int, int]]:
+    """Iterate over the place in the corpus of every line of a part, with the part's number and where it begins."""
+    begin = 0
+    with part.open("rb") as lines:
+        for line in lines:
+            yield order[json.loads(line)["id"]], number, begin
+            begin += len(line)

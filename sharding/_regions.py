@@ -37,8 +37,13 @@ class Regions:
         rng = np.random.default_rng(0)
         drawn = []
         for shard in shards:
-            rows = np.flatnonzero(shard.parts.alive)
-            drawn.append(shard.parts.dense.reconstruct(np.sort(rng.permutation(rows)[:_COMPARED])))
+            rows = drawn_rows(np.flatnonzero(shard.parts.alive), rng)
+            drawn.append(shard.parts.dense.reconstruct(rows))
+        return cls.among(drawn, rng)
+
+    @classmethod
+    def among(cls, drawn: Sequence[Vectors], rng: np.random.Generator) -> Regions:
+        """Find regions among vectors [n, d] that were drawn of every shard."""
         count = min(isqrt(len(vectors)) for vectors in drawn)
         return cls(np.stack([balanced_clusters(vectors, count, rng)[1] for vectors in drawn]))
 
@@ -62,6 +67,11 @@ class Regions:
 
         content, _ = read_sealed_tensors(file, DamagedIndexError, _REMEDY)
         return cls(load(content)["regions"])
+
+
+def drawn_rows(rows: Rows, rng: np.random.Generator) -> Rows:
+    """Return the rows whose vectors the regions of a shard are made of, ascending."""
+    return np.sort(rng.permutation(rows)[:_COMPARED])
 
 
 def remove_regions(folder: Path, but: str) -> None:

@@ -24,6 +24,7 @@ from ._merging import LAST_DIGITS, merged
 from ._messages import Asked, Begun, FieldWord, KnownWords, QuestionWords, View, shards_of
 from ._records import Record, Remembered, records_of
 from ._remembering import Remembering
+from ._routing import Routing, known_of
 
 _SPARE = 10
 """Passages beyond those wanted that a shard is asked for: of equal scores it cannot know which come first in all."""
@@ -39,10 +40,14 @@ class Known:
     Attributes:
         statistics: what its words weigh.
         entity: finds what it names.
+        asked: the words.
+        by_shard: what each shard knows of them.
     """
 
     statistics: WordStatistics
     entity: EntityIndex
+    asked: QuestionWords
+    by_shard: Mapping[int, KnownWords]
 
 
 class _Identified:
@@ -79,12 +84,17 @@ class State:
         where: what documents must fit; None for all.
         remembering: what searches of the same state have asked before.
         dimension: of vectors.
+        routing: chooses the shards that are asked for what they find; None for all.
     """
 
-    def __init__(self, fan: Fan, where: Where | None, remembering: Remembering, dimension: int) -> None:
+    def __init__(
+        self, fan: Fan, where: Where | None, remembering: Remembering, dimension: int, routing: Routing | None = None
+    ) -> None:
         self.fan = fan
         self.dimension = dimension
         self._where = where
+        self._routing = routing
+        self._chosen: dict[str, list[int]] = {}
         self._remembering = remembering
         self._begun: dict[int, Begun] = {}
         self._views: dict[int, View] = {}
@@ -114,7 +124,7 @@ class State:
             generations = tuple(sorted((number, begun.generation) for number, begun in found.items()))
             self._remembered = self._remembering.of(generations, self._where)
         for place, (text, words) in enumerate(zip(new, asked, strict=True)):
-            self._known[text] = self._gathered(words, [begun.known[place] for begun in found.values()])
+            self._known[text] = self._gathered(words, {number: begun.known[place] for number, begun in found.items()})
 
     def known(self, text: str) -> Known:
         """Return what all shards know of the words of a text."""
@@ -177,9 +187,23 @@ class State:
             by_words = CorpusSize.total([begun.size for begun in self._begun.values()]), statistics
         self.know([])
         asked = Asked(text, vector if "dense" in kinds else None, limit + _SPARE, by_words)
-        answers: dict[int, dict[str, Hits]] = self.fan.ask("ask", self._to_all(asked))
+        given = {number: (self._views[number], asked) for number in self.chosen(text, vector)}
+        answers: dict[int, dict[str, Hits]] = self.fan.ask("ask", given)
         alike = {"lexical": LAST_DIGITS, "dense": 0.0}
         return {kind: merged((one[kind] for one in answers.values()), limit, alike[kind]) for kind in kinds}
+
+    def chosen(self, text: str, vector: Vectors | None = None) -> list[int]:
+        """Return the numbers of the shards that are asked for what they find for a text."""
+        self.know([])
+        if self._routing is None:
+            return sorted(self._views)
+        if text not in self._chosen:
+            known, announced = self.known(text), self._announced.get(text)
+            passages = {number: begun.size.passages for number, begun in self._begun.items()}
+            of_shards = known_of(known.asked, known.by_shard, passages, text, known.entity)
+            vector = announced.vector if vector is None and announced is not None else vector
+            self._chosen[text] = self._routing.chosen(list(known.by_shard), of_shards, text, vector)
+        return self._chosen[text]
 
     def _look_ahead(self, rows: Rows) -> None:
         """Fetch all that is known of passages, and how frequent their terms are, in two round trips."""
@@ -292,7 +316,8 @@ class State:
         wanted = {number: rows[numbers == number] for number in np.unique(numbers).tolist()}
         return {number: mine for number, mine in wanted.items() if number in self._views}
 
-    def _gathered(self, asked: QuestionWords, known: Sequence[KnownWords]) -> Known:
+    def _gathered(self, asked: QuestionWords, by_shard: Mapping[int, KnownWords]) -> Known:
+        known = list(by_shard.values())
         counts = np.sum([one.words for one in known], axis=0).astype(np.int64).tolist()
         statistics = WordStatistics(self._size.passages, dict(zip(asked.words, counts, strict=True)))
         self._remembered.learn(asked.hashes, np.sum([one.hashes for one in known], axis=0))
@@ -310,7 +335,8 @@ class State:
             for one in known
             for form in one.forms
         )
-        return Known(statistics, EntityIndex((), None, TitleMatcher.of_question(forms), _Identified(identified)))
+        entity = EntityIndex((), None, TitleMatcher.of_question(forms), _Identified(identified))
+        return Known(statistics, entity, asked, by_shard)
 
     @property
     def _size(self) -> CorpusSize:

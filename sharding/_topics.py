@@ -16,7 +16,7 @@ from ..retrievers.records import Document, Rows, Vectors
 from ..retrievers.router._clusters import SLACK, balanced_clusters, priced, smoothed
 from ..retrievers.words._titles import TitleMatcher
 
-_SMOOTHING = 0.5
+SMOOTHING = 0.5
 """What the mean of the documents that a document is linked with weighs beside its own vector."""
 
 
@@ -54,7 +54,7 @@ class Sample:
         self._vectors = vectors
         edges = link_titles(self._titles, [document.text for document in documents], self._matcher)
         linked = edges.relation == Relation.TITLE_MENTION
-        self.smoothed = smoothed(vectors, edges.source[linked], edges.target[linked], _SMOOTHING)
+        self.smoothed = smoothed(vectors, edges.source[linked], edges.target[linked], SMOOTHING)
 
     def smoothed_with(self, documents: Sequence[Document], vectors: Vectors) -> Vectors:
         """Return the vectors [n, d] of other documents, each drawn to those of the sample that it mentions."""
@@ -67,7 +67,7 @@ class Sample:
             target += [len(vectors) + row for row in sorted(rows)]
         both = np.concatenate([vectors, self._vectors])
         links = np.array(source, np.int64), np.array(target, np.int64)
-        return smoothed(both, *links, _SMOOTHING)[: len(vectors)]
+        return smoothed(both, *links, SMOOTHING)[: len(vectors)]
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,11 @@ class TopicPartition:
     prices: NDArray[np.float32]
 
     @classmethod
-    def learned(cls, vectors: Vectors, weights: NDArray[np.float64], shards: int) -> TopicPartition:
-        """Learn so many clusters of vectors [n, d]; the same vectors give the same ones."""
-        _, centroids = balanced_clusters(vectors, shards, np.random.default_rng(0))
+    def learned(
+        cls, vectors: Vectors, weights: NDArray[np.float64], shards: int, rng: np.random.Generator
+    ) -> TopicPartition:
+        """Learn so many clusters of vectors [n, d] of documents, by the weights [n] of these."""
+        _, centroids = balanced_clusters(vectors, shards, rng)
         return cls(centroids, priced(vectors @ centroids.T, np.zeros(shards, np.float32), weights))
 
     def placed(self, vectors: Vectors, weights: NDArray[np.float64]) -> Rows:

@@ -8,18 +8,20 @@ from functools import cached_property, partial
 from pathlib import Path
 from threading import local
 
-from ..errors import ShardError
+from ..errors import IndexFolderError, ShardError
 from ..index._sample import Sample
 from ..index.settings import IndexSettings
 from ..index.where import Where
 from ..retrievers._folder import LOCK_TIMEOUT
-from ..retrievers.protocols import Encoder, Progress, SubIndex
+from ..retrievers.protocols import Encoder, Progress, SubIndex, query_vectors
 from ..retrievers.records import Document, Query
+from ..retrievers.router._shard_judge import shipped_judge
 from ..retrievers.vectors._piece_codes import queries_of
 from ._additions import ChangeableShards
 from ._building import Partition, ShardedBuild, read_shards
 from ._fan import Fan
 from ._linking import link
+from ._regions import Regions
 from ._remembering import Remembering
 from ._remote_parts import (
     RemoteDense,
@@ -30,6 +32,7 @@ from ._remote_parts import (
     RemoteSubIndex,
     RemoteTerms,
 )
+from ._routing import Choosing, Routing
 from ._shard import LocalShard, Shard
 from ._state import State
 from ._tasks import run_here
@@ -48,9 +51,12 @@ class ShardedIndex(ChangeableShards):
         lock_timeout: seconds that a change waits for another process.
         replicas: actors of each shard, on as many machines as there are. The least busy one is asked, and another when
             it is slow or lost, so nothing is unreachable while one of them lives.
+        ask: the share of the shards that is asked for what they find, the most probable ones for each query.
+        ask_mass: of the probability: no more shards are asked than hold so much of it.
 
     Raises:
-        IndexFolderError: when there is no sharded index, or a shard cannot be opened.
+        IndexFolderError: when there is no sharded index, a shard cannot be opened, or some are to be left out of one
+            that is not parted by topics.
         EncoderError: when ``encoder`` is another than the shards' own.
     """
 
@@ -65,16 +71,19 @@ class ShardedIndex(ChangeableShards):
         open_shard: Callable[[Path], Shard] | None = None,
         lock_timeout: float = LOCK_TIMEOUT,
         replicas: int = 1,
+        ask: float = 1.0,
+        ask_mass: float = 1.0,
     ) -> None:
         self.path, self.lock_timeout = Path(path).absolute(), lock_timeout
         self.about = read_shards(self.path)
         self.encoder_name = self.about.encoder
         self._given, self._threads = encoder, threads
-        self._arguments = (threads, on_ray, None, lock_timeout, replicas)
+        self._arguments = (threads, on_ray, None, lock_timeout, replicas, ask, ask_mass)
         if encoder is not None:
             self.about.check_encoder(encoder)
         if replicas < 1 or (replicas > 1 and not on_ray):
             raise ShardError(f"{replicas} replicas cannot be: they are 1 or more actors of Ray (on_ray=True, --ray)")
+        self._routing = self._routed(Choosing(ask, ask_mass))
         if open_shard is None:
             open_shard = partial(LocalShard, encoder=encoder)
             if on_ray:
@@ -245,6 +254,27 @@ class ShardedIndex(ChangeableShards):
         state = self._state
         return state.fan.names(state.fan.lost)
 
+    def shards_asked(self, question: str) -> tuple[str, ...]:
+        """Return the shards that are asked what they find for a question; other queries of its search ask their own."""
+        state = self._state
+        return state.fan.names(state.chosen(question))
+
+    def _routed(self, choosing: Choosing) -> Routing | None:
+        """Return what chooses the shards that are asked; None where all are.
+
+        Raises:
+            IndexFolderError: when what a question asks for lies anywhere.
+        """
+        if choosing.all:
+            return None
+        if not self.about.regions:
+            raise IndexFolderError(
+                f"{self.path} is parted by the hash of ids, so every shard must be asked: leave --ask out, or build it"
+                " with --partition topics"
+            )
+        regions = Regions.load(self.path / self.about.regions)
+        return Routing(regions, shipped_judge(), choosing, lambda text: query_vectors(self.encoder, [text])[0])
+
     @property
     def _state(self) -> State:
         """The state that this thread sees, the newest outside of :meth:`snapshot`."""
@@ -252,4 +282,4 @@ class ShardedIndex(ChangeableShards):
         return self._new_state(None) if pinned is None else pinned
 
     def _new_state(self, where: Where | None) -> State:
-        return State(Fan(self.shards), where, self._remembering, self.encoder.dimension)
+        return State(Fan(self.shards), where, self._remembering, self.encoder.dimension, self._routing)

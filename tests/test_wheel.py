@@ -57,7 +57,7 @@ def expected() -> set[str]:
     files = [*ROOT.glob("*.py"), ROOT / "py.typed", *(ROOT / "runs" / "recipes").glob("*.toml")]
     for room in ROOMS:
         files += [*(ROOT / room).rglob("*.py"), *(ROOT / room).rglob("*.toml")]
-    for folder in (ROOT / "agent" / "shipped", ROOT / "serving" / "page"):
+    for folder in (ROOT / "agent" / "shipped", ROOT / "retrievers" / "router" / "shipped", ROOT / "serving" / "page"):
         files += [path for path in folder.glob("*") if path.is_file()]
     return {f"trailhound/{path.relative_to(ROOT).as_posix()}" for path in files}
 

@@ -50,9 +50,13 @@ def clues_of(query: Query, corpus: Corpus) -> Clues:
         given = None if query.vector is None else query.vector.shape
         raise EncoderError(f"a router needs the query's vector of {dimension} numbers, got {given}: encode the query")
     terms = term_hashes(query.text)
-    hits = corpus.entity.search(Query(query.text), MOST_NAMED)
-    specificity = hits.scores * np.float32(4 / max(len(query.text), 4))
-    return Clues(query.vector, terms, corpus.terms.idf(terms), hits.rows, specificity)
+    return Clues(query.vector, terms, corpus.terms.idf(terms), *named_by(query.text, corpus.entity))
+
+
+def named_by(text: str, entity: EntityIndex) -> tuple[Rows, NDArray[np.float32]]:
+    """Return the passages whose titles a query names, and how specifically it does; see :class:`Clues`."""
+    hits = entity.search(Query(text), MOST_NAMED)
+    return hits.rows, hits.scores * np.float32(4 / max(len(text), 4))
 
 
 class Postings:

@@ -276,7 +276,7 @@ def test_to_json_is_plain_and_comes_back_equal(results: list[SearchResult]) -> N
         assert value["evidence"][0]["passage"]["id"] == result.evidence[0].passage.id
         assert value["path"][0]["action"] == result.path[0].action
         told = {"answered_by", "milliseconds", "calls", "confidence", "answer", "written", "unanswered", "ended_by"}
-        assert set(value) == {"question", "evidence", "path", "unreachable", *told}
+        assert set(value) == {"question", "evidence", "path", "unreachable", "shards", *told}
 
 
 @pytest.mark.parametrize("system", [None, "lexical", "dense", "hybrid", "hops", "ppr"])

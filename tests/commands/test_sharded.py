@@ -66,3 +66,23 @@ def test_what_is_for_shards_is_refused_without(tmp_path: Path, capsys: pytest.Ca
     for option in (["--ray", "auto"], ["--partition", "topics"]):
         assert main(["index", "x", "--out", str(tmp_path / "i"), *option]) == 2
         assert "--shards" in capsys.readouterr().err
+
+
+def test_few_shards_are_asked_where_they_are_parted_by_topics(
+    sharded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by_topics, one = tmp_path / "topics", sharded / "shard-0000"
+    corpus = str(sharded.parent / "corpus")
+    assert main(["index", corpus, "--out", str(by_topics), "--shards", "2", "--partition", "topics", "--quiet"]) == 0
+    capsys.readouterr()
+    asked = ["Where is the lighthouse?", "--system", "lexical", "--json", "--ask"]
+    assert main(["search", str(by_topics), *asked, "0.5"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["shards"]) == 1
+    assert found["evidence"][0]["passage"]["document_id"] == "Lighthouse.txt"
+    assert main(["search", str(sharded), *asked, "0.5"]) == 1
+    assert "--partition topics" in capsys.readouterr().err
+    assert main(["search", str(one), *asked, "0.5"]) == 2
+    assert "--ask" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["search", str(by_topics), *asked, "2"])

@@ -155,7 +155,7 @@ def test_what_is_new_goes_to_its_topic_and_what_is_there_stays(hashing_encoder: 
 
 def test_no_shard_is_too_heavy_though_all_documents_are_alike() -> None:
     vectors = np.tile(np.eye(8, dtype=np.float32)[0], (100, 1))
-    partition = TopicPartition.learned(vectors, np.ones(100), 4)
+    partition = TopicPartition.learned(vectors, np.ones(100), 4, np.random.default_rng(0))
     assert np.bincount(partition.placed(vectors, np.ones(100)), minlength=4).max() <= np.ceil(25 * 1.15)
 
 
@@ -164,7 +164,7 @@ def test_documents_of_many_passages_count_for_as_many() -> None:
     vectors = rng.standard_normal((200, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     weights = np.where(vectors[:, 0] > 0, 5.0, 1.0)
-    placed = TopicPartition.learned(vectors, weights, 4).placed(vectors, weights)
+    placed = TopicPartition.learned(vectors, weights, 4, rng).placed(vectors, weights)
     assert np.bincount(placed, weights, 4).max() <= np.ceil(weights.sum() / 4 * 1.15)
 
 
