@@ -13,6 +13,7 @@ from trailhound.agent.search_result import SearchResult
 from trailhound.demo._encyclopedia import Encyclopedia
 from trailhound.retrievers.protocols import Encoder
 from trailhound.retrievers.records import Document
+from trailhound.sharding import _partition
 from trailhound.sharding._building import shard_of
 from trailhound.sharding._messages import View
 from trailhound.sharding.sharded_index import ShardedIndex
@@ -134,3 +135,27 @@ def test_a_build_goes_on_when_the_process_of_a_task_is_killed(
         assert marker.exists()
         question = encyclopedia.questions[0].text
         assert listed(search(made, question, 10)) == listed(search(index, question, 10))
+
+
+def test_blocks_are_placed_by_tasks_as_they_are_here(
+    cluster: None,
+    encyclopedia: Encyclopedia,
+    hashing_encoder: Encoder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_partition, "_BLOCK", 50)
+    monkeypatch.setattr(_partition, "_SAMPLE", 50)
+    documents, question = encyclopedia.documents, encyclopedia.questions[0].text
+    for name, on_ray in (("here", False), ("ray", True)):
+        how = {"encoder": hashing_encoder, "partition": "topics", "on_ray": on_ray}
+        ShardedIndex.build(documents, tmp_path / name, 3, **how).close()  # type: ignore[arg-type]
+    with (
+        ShardedIndex(tmp_path / "here", hashing_encoder, ask=0.3) as here,
+        ShardedIndex(tmp_path / "ray", hashing_encoder, on_ray=True, ask=0.3) as on_actors,
+    ):
+        assert here.about.regions == on_actors.about.regions
+        assert here.about.documents == len(documents)
+        found, same = search(on_actors, question), search(here, question)
+        assert len(found.shards) == 1
+        assert (found.shards, listed(found)) == (same.shards, listed(same))
