@@ -5,7 +5,8 @@
 
 ``indexes`` has an index of every set, ``indexes/2wiki.index`` and so on. Its passages are parted here as a build would,
 and the fixed system *hybrid* ranks those of the shards that are asked, with the scores of the whole. Each set is
-routed over by judges that were trained on the training questions of all others; three seeds of partition and judge.
+routed over by judges that were trained on the training questions of all others (*learned*), with three seeds of
+partition and judge, and by the judge that comes with the package, which knows training questions of it (*shipped*).
 With --train the judge that comes with the package is written, trained on all of them.
 """
 
@@ -30,7 +31,7 @@ from trailhound.retrievers.questions._labelled import load_questions
 from trailhound.retrievers.records import Hits, Query, Rows, Vectors
 from trailhound.retrievers.router._clues import named_by
 from trailhound.retrievers.router._clusters import smoothed
-from trailhound.retrievers.router._shard_judge import SHIPPED, KnownOfShards, ShardJudge
+from trailhound.retrievers.router._shard_judge import SHIPPED, KnownOfShards, ShardJudge, shipped_judge
 from trailhound.retrievers.words._terms import TermHashes, TermIndex, term_hashes
 from trailhound.sharding._building import shard_of
 from trailhound.sharding._regions import Regions, drawn_rows
@@ -212,7 +213,8 @@ def measure(name: str, parted: Parted, questions: Sequence[Asked], judge: ShardJ
     clues = np.stack([parted.clues(asked) for asked in questions])
     learned = np.stack([judge.probabilities(one) for one in clues])
     routers = {"nearest region": clues[:, :, 8], "regions": clues[:, :, 11] + 1e-3 * clues[:, :, 8]}
-    routers |= {"words": clues[:, :, 3], "learned": learned}
+    shipped = np.stack([shipped_judge().probabilities(one) for one in clues])
+    routers |= {"words": clues[:, :, 3], "learned": learned, "shipped": shipped}
     everything = [np.arange(len(parted.regions))] * len(questions)
     found = {"all": [parted.recall(questions, everything)]}
     for router, scores in routers.items():
