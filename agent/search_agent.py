@@ -38,10 +38,10 @@ _BEGUN_AGAIN = 5
 
 
 class SearchAgent(OpenAgent):
-    """Searches one index; threads may share an agent, and each search depends on nothing but its question.
+    """Searches one index, or its shards; threads may share an agent, and a search depends on nothing but its question.
 
     Args:
-        index: an opened index, or the folder of one.
+        index: an opened index or sharded index, or the folder of one.
         policy: the folder of a trained policy; the one that ships with the package when None.
         system: one of ``lexical``, ``dense``, ``late`` (where the index has it), ``hybrid``, ``hops``,
             ``ppr``, ``exhaustive``, ``policy``; without it the policy, or ``hybrid`` when the shipped policy was not

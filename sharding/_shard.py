@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from ..index.index import Index
+from ..retrievers._forks import PerProcess
 from ..retrievers.protocols import Encoder
 from ._shard_server import ShardServer
 
@@ -48,7 +50,7 @@ class LocalShard:
     def __init__(self, folder: Path, encoder: Encoder | None = None, index: Index | None = None) -> None:
         self.name = folder.name
         self._server = ShardServer(folder, encoder, index)
-        self._threads = ThreadPoolExecutor(_THREADS, f"shard {self.name}")
+        self._threads = PerProcess(partial(ThreadPoolExecutor, _THREADS, f"shard {self.name}"))
 
     def call(self, method: str, *given: Any) -> Waiting[Any]:
         """Begin a method of :class:`ShardServer`."""
@@ -56,9 +58,9 @@ class LocalShard:
 
     def begin(self, method: str, *given: Any) -> Future[Any]:
         """Begin a method as a replica does."""
-        return self._threads.submit(getattr(self._server, method), *given)
+        return self._threads().submit(getattr(self._server, method), *given)
 
     def close(self) -> None:
         """Let go of it, once what it is asked is answered."""
-        self._threads.shutdown()
+        self._threads().shutdown()
         self._server.close()

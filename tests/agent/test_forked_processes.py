@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from trailhound import Document, ShardedIndex
 
 BEGIN = """
 import json, multiprocessing, os, sys, threading
@@ -85,3 +86,10 @@ def test_a_pool_of_forked_processes(built_in_index: Path) -> None:
 
 def test_workers_of_a_data_loader(built_in_index: Path) -> None:
     assert said(built_in_index, "", LOADER) is True
+
+
+def test_children_that_are_forked_while_threads_search_shards(tmp_path: Path) -> None:
+    texts = {"film": "The film was directed by Anna.", "anna": "Anna was born in Torl.", "singer": "Ben sings."}
+    documents = [Document(name, name.title(), text) for name, text in texts.items()]
+    ShardedIndex.build(documents, tmp_path / "shards", 2).close()
+    assert said(tmp_path / "shards", "", CHILDREN) == [[0] * 6, True]
