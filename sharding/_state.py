@@ -212,9 +212,16 @@ class State:
         self.frequencies(np.unique(np.concatenate([np.zeros(0, np.uint32), *titles, *(one.terms for one in known)])))
 
     def records(self, rows: Rows) -> list[Record]:
-        """Return what is known of passages; those of other shards that are gone are left out."""
+        """Return what is known of passages, in the order of their rows.
+
+        Raises:
+            IndexError: when there is no such row.
+        """
         self.fetch(rows)
-        return [self._records[row] for row in rows.tolist() if row in self._records]
+        try:
+            return [self._records[row] for row in rows.tolist()]
+        except KeyError as error:
+            raise IndexError(f"row {error} is not one of the passages that are seen") from error
 
     def fetch(self, rows: Rows) -> None:
         """Fetch what is known of passages, where it is not there yet."""
