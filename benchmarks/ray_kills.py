@@ -9,6 +9,7 @@ random moment and replaced. The corpus is invented, the encoder is the built-in 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 import threading
@@ -172,7 +173,8 @@ def searching(
                 done += 1
                 try:
                     found, whole = listed(agent, corpus.questions[number].text)
-                except ShardError:
+                except ShardError as error:
+                    print(f"a search was refused: {error}", file=sys.stderr)
                     failed += 1
                     continue
                 partial += not whole
@@ -222,11 +224,11 @@ def measure(kills: int, articles: int, seldom: float, seed: int) -> Iterator[Out
         with tempfile.TemporaryDirectory() as folder, computing_on(1):
             place = Path(folder)
             ShardedIndex.build(corpus.documents, place / "whole", SHARDS).close()
-            for replicas in (1, 2):
+            for replicas in (2, 1):
                 yield searching(machines, corpus, place / "whole", replicas, kills, seldom)
+            yield adding(machines, Path(shutil.copytree(place / "whole", place / "changed")), 2, kills, seldom)
             with ShardedIndex(place / "whole") as wanted:
                 yield indexing(machines, corpus, place, wanted, kills, seldom)
-            yield adding(machines, place / "whole", 2, kills, seldom)
     finally:
         machines.close()
 
