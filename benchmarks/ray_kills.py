@@ -36,6 +36,8 @@ NODES = 2
 LIMIT = 10
 SYSTEM = "hybrid"
 _MEMORY = 150_000_000
+_SETTLED = 300.0
+"""Seconds in which lost shards come back, on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,17 @@ def listed(agent: SearchAgent, question: str) -> tuple[list[tuple[str, float]], 
     return [(found.passage.id, round(found.score, 5)) for found in result.evidence], not result.unreachable
 
 
+def settle(agent: SearchAgent, question: str) -> None:
+    """Wait until every shard answers."""
+    until = time.perf_counter() + _SETTLED
+    while time.perf_counter() < until:
+        with suppress(ShardError):
+            if listed(agent, question)[1]:
+                return
+        time.sleep(0.5)
+    raise SystemExit(f"the shards do not answer {_SETTLED:g} s after the last kill")
+
+
 def indexing(
     machines: Machines, corpus: Encyclopedia, place: Path, wanted: ShardedIndex, kills: int, seldom: float
 ) -> Outcome:
@@ -164,7 +177,9 @@ def searching(
     """Search on while nodes are killed."""
     began, before = time.perf_counter(), machines.kills
     with ShardedIndex(place, on_ray=True, replicas=replicas) as index:
-        agent, expected = SearchAgent(index, system=SYSTEM), rankings(index, corpus)
+        agent = SearchAgent(index, system=SYSTEM)
+        settle(agent, corpus.questions[0].text)
+        expected = rankings(index, corpus)
 
         def search(more: Callable[[], bool]) -> tuple[int, int, int, int]:
             done = failed = partial = wrong = 0
@@ -182,9 +197,7 @@ def searching(
             return done, failed, partial, wrong
 
         done, failed, partial, wrong = machines.beside(kills, seldom / 2, seldom, search)
-        until = time.perf_counter() + 120
-        while not listed(agent, corpus.questions[0].text)[1] and time.perf_counter() < until:
-            time.sleep(0.5)
+        settle(agent, corpus.questions[0].text)
         wrong += sum(found != right for found, right in zip(rankings(index, corpus), expected, strict=True))
     what = f"searches of {replicas} replica{'s' if replicas > 1 else ''}"
     return Outcome(what, machines.kills - before, done, failed, partial, wrong, 0, time.perf_counter() - began)
