@@ -115,9 +115,9 @@ class Machines:
 
 
 def rankings(index: ShardedIndex, corpus: Encyclopedia) -> list[list[tuple[str, float]]]:
-    """Return what is found for every question."""
+    """Return what is found for every question when every shard answers."""
     agent = SearchAgent(index, system=SYSTEM)
-    return [listed(agent, question.text)[0] for question in corpus.questions]
+    return [settled(agent, question.text) for question in corpus.questions]
 
 
 def listed(agent: SearchAgent, question: str) -> tuple[list[tuple[str, float]], bool]:
@@ -126,13 +126,14 @@ def listed(agent: SearchAgent, question: str) -> tuple[list[tuple[str, float]], 
     return [(found.passage.id, round(found.score, 5)) for found in result.evidence], not result.unreachable
 
 
-def settle(agent: SearchAgent, question: str) -> None:
-    """Wait until every shard answers."""
+def settled(agent: SearchAgent, question: str) -> list[tuple[str, float]]:
+    """Return what is found for a question once every shard answers."""
     until = time.perf_counter() + _SETTLED
     while time.perf_counter() < until:
         with suppress(ShardError):
-            if listed(agent, question)[1]:
-                return
+            found, whole = listed(agent, question)
+            if whole:
+                return found
         time.sleep(0.5)
     raise SystemExit(f"the shards do not answer {_SETTLED:g} s after the last kill")
 
@@ -177,9 +178,7 @@ def searching(
     """Search on while nodes are killed."""
     began, before = time.perf_counter(), machines.kills
     with ShardedIndex(place, on_ray=True, replicas=replicas) as index:
-        agent = SearchAgent(index, system=SYSTEM)
-        settle(agent, corpus.questions[0].text)
-        expected = rankings(index, corpus)
+        agent, expected = SearchAgent(index, system=SYSTEM), rankings(index, corpus)
 
         def search(more: Callable[[], bool]) -> tuple[int, int, int, int]:
             done = failed = partial = wrong = 0
@@ -197,7 +196,6 @@ def searching(
             return done, failed, partial, wrong
 
         done, failed, partial, wrong = machines.beside(kills, seldom / 2, seldom, search)
-        settle(agent, corpus.questions[0].text)
         wrong += sum(found != right for found, right in zip(rankings(index, corpus), expected, strict=True))
     what = f"searches of {replicas} replica{'s' if replicas > 1 else ''}"
     return Outcome(what, machines.kills - before, done, failed, partial, wrong, 0, time.perf_counter() - began)
@@ -237,11 +235,11 @@ def measure(kills: int, articles: int, seldom: float, seed: int) -> Iterator[Out
         with tempfile.TemporaryDirectory() as folder, computing_on(1):
             place = Path(folder)
             ShardedIndex.build(corpus.documents, place / "whole", SHARDS).close()
-            for replicas in (2, 1):
-                yield searching(machines, corpus, place / "whole", replicas, kills, seldom)
+            yield searching(machines, corpus, place / "whole", 2, kills, seldom)
             yield adding(machines, Path(shutil.copytree(place / "whole", place / "changed")), 2, kills, seldom)
             with ShardedIndex(place / "whole") as wanted:
                 yield indexing(machines, corpus, place, wanted, kills, seldom)
+            yield searching(machines, corpus, place / "whole", 1, kills, seldom)
     finally:
         machines.close()
 

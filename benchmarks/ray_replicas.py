@@ -2,7 +2,8 @@
 
     python benchmarks/ray_replicas.py
 
-The corpus is invented. The slow replica hands some of its answers, or all, over later. Questions are encoded beforehand.
+The corpus is invented. The slow replica hands some of its answers, or all, over later. Questions are encoded
+beforehand.
 """
 
 from __future__ import annotations
