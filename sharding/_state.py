@@ -21,13 +21,16 @@ from ..retrievers.words._titles import EntityIndex, TitleMatcher
 from ..retrievers.words._word_statistics import CorpusSize, WordStatistics
 from ._fan import Fan
 from ._merging import LAST_DIGITS, merged
-from ._messages import Asked, Begun, FieldWord, KnownWords, QuestionWords, View, shards_of
+from ._messages import MOST_SHARDS, Asked, Begun, FieldWord, KnownWords, QuestionWords, View, shards_of
 from ._records import Record, Remembered, records_of
 from ._remembering import Remembering
 from ._routing import Routing, known_of
 
 _SPARE = 10
 """Passages beyond those wanted that a shard is asked for: of equal scores it cannot know which come first in all."""
+
+_MAY_END, _ENDS = 1, 2
+"""Whether an edge that leads to a shard ends at a passage that is seen: perhaps, or always; 0 for never."""
 
 _FIELDS = ("forms", "both")
 """Fields that an identifier is looked for in, one after the other."""
@@ -102,6 +105,7 @@ class State:
         self._announced: dict[str, Query] = {}
         self._lists: dict[tuple[str, str, int], Hits] = {}
         self._records: dict[int, Record] = {}
+        self._ends = np.zeros(MOST_SHARDS, np.int8)
         self._remembered = Remembered()
 
     def announce(self, queries: Sequence[Query]) -> None:
@@ -123,6 +127,8 @@ class State:
             self._views = {number: View(begun.generation, self._where) for number, begun in found.items()}
             generations = tuple(sorted((number, begun.generation) for number, begun in found.items()))
             self._remembered = self._remembering.of(generations, self._where)
+            for number, begun in found.items():
+                self._ends[number] = _ENDS if begun.complete else _MAY_END
         for place, (text, words) in enumerate(zip(new, asked, strict=True)):
             self._known[text] = self._gathered(words, {number: begun.known[place] for number, begun in found.items()})
 
@@ -239,9 +245,9 @@ class State:
 
     def there(self, rows: Rows) -> NDArray[np.bool_]:
         """Return which of the passages that edges lead to are seen, bool [n]."""
-        numbers = shards_of(rows)
-        found = np.isin(numbers, [number for number, begun in self._begun.items() if begun.complete])
-        doubtful = ~found & np.isin(numbers, list(self._begun))
+        known = self._ends[shards_of(rows)]
+        found: NDArray[np.bool_] = known == _ENDS
+        doubtful = known == _MAY_END
         if doubtful.any():
             self.fetch(rows[doubtful])
             found[doubtful] = [row in self._records for row in rows[doubtful].tolist()]
@@ -253,12 +259,16 @@ class State:
         Raises:
             IndexError: when there is no such row.
         """
-        wanted = self._by_shard(np.array([row for row in rows.tolist() if row not in self._records], np.int64))
-        sent = self.fan.ask("passages", {number: (self._views[number], mine) for number, mine in wanted.items()})
-        found = {row: record.passage for row, record in self._records.items()}
-        for number, passages in sent.items():
-            found.update(zip(wanted[number].tolist(), passages, strict=True))
-        return [found[row] for row in rows.tolist()]
+        found = {row: self._records[row].passage for row in rows.tolist() if row in self._records}
+        if len(found) < len(rows):
+            wanted = self._by_shard(np.array([row for row in rows.tolist() if row not in found], np.int64))
+            sent = self.fan.ask("passages", {number: (self._views[number], mine) for number, mine in wanted.items()})
+            for number, passages in sent.items():
+                found.update(zip(wanted[number].tolist(), passages, strict=True))
+        try:
+            return [found[row] for row in rows.tolist()]
+        except KeyError as error:
+            raise IndexError(f"row {error} is not one of the passages that are seen") from error
 
     def frequencies(self, hashes: TermHashes) -> NDArray[np.int64]:
         """Return in how many passages each term is, int64 [k]."""
