@@ -17,13 +17,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...agent.reader._protocol import normalise_answer
 from ...envs._world import QuestionWorld
-from ...index._searchable import one_index
+from ...index.index import Index
 from ...retrievers.records import Query
 from ...retrievers.words._analyser import STOP_WORDS
 
@@ -231,7 +232,7 @@ def _alike(worlds: Sequence[QuestionWorld]) -> NDArray[np.float64]:
 def _wording(world: QuestionWorld) -> frozenset[str]:
     """Return the words of a question outside the names in it; stop words do not count."""
     text = world.view.text
-    for mention in one_index(world.index, "a set of evidence").titles.find_in_question(text):
+    for mention in cast(Index, world.index).titles.find_in_question(text):
         text = text[: mention.start] + " " * (mention.end - mention.start) + text[mention.end :]
     return frozenset(word for word in normalise_answer(text).split() if word not in STOP_WORDS)
 
