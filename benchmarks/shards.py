@@ -4,7 +4,7 @@
     python benchmarks/shards.py --corpus ../shared/data/techdocs --questions ../shared/data/techdocs --ray
     python benchmarks/shards.py --corpus ../shared/data/2wiki --questions ../shared/data/2wiki --ray --kills 20
 
-The one index is a sharded index of one shard, an ordinary index, searched by the fixed systems of ``SearchAgent``.
+Shards and one ordinary index of the same corpus are searched by the same agents.
 """
 
 from __future__ import annotations

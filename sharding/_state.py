@@ -190,7 +190,7 @@ class State:
         by_words: tuple[CorpusSize, WordStatistics] | None = None
         if "lexical" in kinds:
             statistics = self.known(text).statistics
-            by_words = CorpusSize.total([begun.size for begun in self._begun.values()]), statistics
+            by_words = self._size, statistics
         self.know([])
         asked = Asked(text, vector if "dense" in kinds else None, limit + _SPARE, by_words)
         given = {number: (self._views[number], asked) for number in self.chosen(text, vector)}
@@ -274,11 +274,12 @@ class State:
         """Return in how many passages each term is, int64 [k]."""
         self.know([])
         found = self._remembered.frequencies(hashes)
-        unknown = np.unique(hashes[found < 0])
-        if len(unknown):
-            answers = self.fan.ask("frequencies", self._to_all(unknown))
-            self._remembered.learn(unknown, np.sum(list(answers.values()), axis=0))
-            found = self._remembered.frequencies(hashes)
+        missing = found < 0
+        if missing.any():
+            unknown, place = np.unique(hashes[missing], return_inverse=True)
+            counts = np.sum(list(self.fan.ask("frequencies", self._to_all(unknown)).values()), axis=0)
+            self._remembered.learn(unknown, counts)
+            found[missing] = counts[place]
         return found
 
     def late(self, pieces: Vectors, rows: Rows) -> NDArray[np.float32]:
