@@ -321,3 +321,13 @@ def test_an_evaluation_over_shards_is_that_of_one_index(
     measured = {name: value for name, value in one.figures.items() if "latency" not in name}
     assert {name: many.figures[name] for name in measured} == pytest.approx(measured, abs=1e-4)
     assert many.run.keys() == one.run.keys()
+
+
+def test_words_weigh_the_same_when_those_that_are_remembered_are_dropped(
+    linked: ShardedIndex, small_index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trailhound.sharding._records._MOST_WORDS", 3)
+    with linked.snapshot():
+        for row in range(5):
+            terms = np.concatenate([small_index.terms.terms(row), small_index.terms.terms(row + 1)])
+            np.testing.assert_array_equal(linked.terms.idf(terms), small_index.terms.idf(terms))
