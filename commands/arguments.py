@@ -214,7 +214,13 @@ def open_index(
 ) -> Index:
     """Open an index, with its router where one is given."""
     from ..index.index import Index
+    from ..sharding._building import is_sharded, read_shards
 
+    if is_sharded(path):
+        one = path / read_shards(path).shards[0]
+        raise WrongUseError(
+            f"{path} is a sharded index, and this takes one index: give one of its shards, such as {one}"
+        )
     return Index.open(path, threads=threads, router=router, shard_mass=shard_mass, lock_timeout=lock_timeout)
 
 

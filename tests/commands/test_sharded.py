@@ -86,3 +86,11 @@ def test_few_shards_are_asked_where_they_are_parted_by_topics(
     assert "--ask" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["search", str(by_topics), *asked, "2"])
+
+
+@pytest.mark.parametrize("command", [["graph"], ["compact"], ["mcp"]])
+def test_commands_for_one_index_say_that_this_is_several(
+    sharded: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, str(sharded)]) == 2
+    assert "shard-0000" in capsys.readouterr().err
