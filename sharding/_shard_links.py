@@ -73,7 +73,6 @@ class ShardLinks:
 
     Args:
         folder: of the shard.
-        base: hash of its base as it is now.
 
     Raises:
         DamagedIndexError: when what was written of them cannot be read.
