@@ -26,6 +26,9 @@ from urllib.request import urlopen
 import pytest
 from trailhound.cli import main
 
+if find_spec("mcp") is not None:
+    import mcp.client.stdio  # noqa: F401 - it keeps the stderr of its import, which must be a file and no test's own
+
 TUTORIALS = Path(__file__).parents[1] / "docs" / "tutorials"
 NEEDS = {"serve": ("server", "fastapi"), "mcp": ("mcp", "mcp")}
 """The extra that a page cannot do without, and a package of it."""
