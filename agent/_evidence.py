@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -33,8 +33,19 @@ class EvidenceMaker:
     def __init__(self, index: Searchable, system: System, threads: int) -> None:
         self._index, self._system, self._threads = index, system, threads
 
-    def evidence(self, question: str, ranked: Ranked) -> tuple[Evidence, ...]:
-        """Return the evidence, best first; its sentences and pages are sought when they are looked at."""
+    def passages(self, rows: Iterable[int]) -> dict[int, Passage]:
+        """Read the passages of rows, each once."""
+        once = list(dict.fromkeys(rows))
+        return dict(zip(once, self._index.store.passages(once), strict=True))
+
+    def evidence(self, question: str, ranked: Ranked, known: Mapping[int, Passage]) -> tuple[Evidence, ...]:
+        """Return the evidence, best first; its sentences and pages are sought when they are looked at.
+
+        Args:
+            question: as it is read.
+            ranked: what was found.
+            known: its passages, by row.
+        """
         brought: dict[int, str] = {}
         for decision in ranked.decisions:
             if decision.kind != "take":
@@ -43,7 +54,7 @@ class EvidenceMaker:
         listed = brought and self._index.facts is None
         elsewhere = "listed below what came into view" if listed else "everything was asked"
         rows = ranked.rows.tolist()
-        passages = self._index.store.passages(rows)
+        passages = [known[row] for row in rows]
         sentences = self._sentences(question, ranked.vector, passages)
         by_words = {} if ranked.by_words is None else _scores_by_row(ranked.by_words)
         unknown: list[float | None] = [None] * len(rows)
@@ -96,9 +107,9 @@ class EvidenceMaker:
         starts = self._index.store.document(passage.document_id).metadata.get("page_starts", [])
         return Later(lambda: _page_of(sentence.value(), page, starts))
 
-    def step(self, decision: Decision) -> Step:
-        """Return a step of the path, with what it brought or took."""
-        passages = self._index.store.passages(decision.rows)
+    def step(self, decision: Decision, known: Mapping[int, Passage]) -> Step:
+        """Return a step of the path, with what it brought or took; its passages are ``known`` by row."""
+        passages = [known[row] for row in decision.rows]
         return Step(
             decision.kind,
             decision.detail,

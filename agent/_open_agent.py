@@ -94,10 +94,11 @@ class OpenAgent:
             else:
                 question = "What is known?"
             ranked = self._system.rank(question, READ, UNWATCHED)
-            passages = self.index.store.passages(ranked.to_read(READ).tolist())
-            for evidence in self._made.evidence(question, ranked.first(READ)):
+            read, shown = ranked.to_read(READ).tolist(), ranked.first(READ)
+            passages = self._made.passages([*read, *shown.rows.tolist()])
+            for evidence in self._made.evidence(question, shown, passages):
                 _ = evidence.sentence
-            self._answer(question, passages)
+            self._answer(question, [passages[row] for row in read])
 
     def _check_open(self) -> None:
         if self._closed:

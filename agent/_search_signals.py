@@ -125,7 +125,8 @@ def _word_signals(asked: Asked, first: Rows, scores: NDArray[np.float32]) -> dic
         "named_first": float(not asked.named.isdisjoint(first.tolist())),
     }
     if len(first) and len(idf):
-        has = np.array([among(asked.terms, terms.terms(row)) for row in first.tolist()])  # [first, t]
+        theirs, owner = terms.terms_of(first)
+        has = np.array([among(asked.terms, theirs[owner == place]) for place in range(len(first))])  # [first, t]
         seen: NDArray[np.bool_] = np.any(has, axis=0)
         each, rarest = has @ idf, int(idf.argmax())
         values |= {
@@ -157,7 +158,7 @@ def _vector_signals(asked: Asked, first: Rows, vector: Vectors, found: Rows) -> 
     near = (similarity(index, first, vector) - usual) / (deviation * chance)
     by_vector = np.sort((cosines - usual) / (deviation * chance))[::-1]
     by_words, both = asked.lexical.rows, np.intersect1d(asked.lexical.rows[:10], found[:10])
-    itself, neighbours, own_deviation = _own_nearness(index)
+    itself, neighbours, own_deviation = index.sample.own_nearness
     return {
         "at_home": (usual - itself) / own_deviation,
         "as_near": (float(cosines.max()) - neighbours) / own_deviation,
@@ -181,17 +182,6 @@ def _likeness(index: Searchable, first: Rows) -> float:
     vector = index.dense.reconstruct(first[:1])[0]
     usual, deviation = index.sample.spread(vector)
     return float(similarity(index, first[1:], vector).mean() - usual) / deviation
-
-
-def _own_nearness(index: Searchable) -> tuple[float, float, float]:
-    """Return mean cosine of two passages and of nearest neighbours, and the deviation of the first, in a sample."""
-    sample = index.sample.vectors[::2]  # as many as when the curves were fitted
-    if len(sample) < 2:
-        return 0.0, 1.0, 1.0
-    alike = sample @ sample.T
-    others = alike[~np.eye(len(alike), dtype=bool)]
-    np.fill_diagonal(alike, -1)
-    return float(others.mean()), float(alike.max(axis=1).mean()), max(float(others.std()), 1e-3)
 
 
 def _nearness_to_head(rows: Rows, row: int) -> float:

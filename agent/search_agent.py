@@ -238,7 +238,9 @@ class SearchAgent(OpenAgent):
         return self._search([question], [_readable(question)], limit, where, [watch])[0]
 
     def _heard(self, on_step: Callable[[Step], None] | None) -> Callable[[Decision], None] | None:
-        return None if on_step is None else lambda decision: on_step(self._made.step(decision))
+        if on_step is None:
+            return None
+        return lambda decision: on_step(self._made.step(decision, self._made.passages(decision.rows)))
 
     def _batch(
         self, questions: Sequence[str], limit: int, where: Where | None, watch: Watch, one_by_one: bool
@@ -324,11 +326,13 @@ class SearchAgent(OpenAgent):
 
     def _found(self, text: str, ranked: Ranked, limit: int) -> Found:
         """Return evidence and path of a search, and the passages that are read for an answer."""
-        read = self.index.store.passages(ranked.to_read(READ).tolist())
+        shown, read = ranked.first(limit), ranked.to_read(READ).tolist()
+        on_the_path = [row for decision in ranked.decisions for row in decision.rows]
+        passages = self._made.passages([*shown.rows.tolist(), *read, *on_the_path])
         return (
-            self._made.evidence(text, ranked.first(limit)),
-            tuple(self._made.step(decision) for decision in ranked.decisions),
-            read,
+            self._made.evidence(text, shown, passages),
+            tuple(self._made.step(decision, passages) for decision in ranked.decisions),
+            [passages[row] for row in read],
         )
 
     def _written(

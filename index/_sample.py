@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,20 @@ class Sample:
     def spread(self, vector: Vectors) -> tuple[float, float]:
         """Return mean and standard deviation of the cosines of ``vector`` [d] with the sample."""
         return self._spread(vector.tobytes())
+
+    @cached_property
+    def own_nearness(self) -> tuple[float, float, float]:
+        """Mean cosine of two passages and of nearest neighbours in half of the sample, and the deviation of the first.
+
+        Of half, because the curves of confidence were fitted on so many.
+        """
+        half = self.vectors[::2]
+        if len(half) < 2:
+            return 0.0, 1.0, 1.0
+        alike = half @ half.T
+        others = alike[~np.eye(len(alike), dtype=bool)]
+        np.fill_diagonal(alike, -1)
+        return float(others.mean()), float(alike.max(axis=1).mean()), max(float(others.std()), 1e-3)
 
     def _measured(self, vector: bytes) -> tuple[float, float]:
         usual = self.vectors @ np.frombuffer(vector, np.float32) if len(self.vectors) else np.zeros(1, np.float32)

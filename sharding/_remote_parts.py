@@ -76,8 +76,7 @@ class RemoteDense(RemoteSubIndex):
 
     def reconstruct(self, rows: Rows) -> Vectors:
         """Return the vectors of passages, float32 [n, d]."""
-        vectors = [record.vector for record in self._state.records(rows)]
-        return np.stack(vectors) if vectors else np.zeros((0, self._state.dimension), np.float32)
+        return self._state.vectors(rows)
 
 
 class RemoteEntities:

@@ -1,4 +1,4 @@
-"""Several replicas of a shard: the least busy one is asked, another when it is slow, and the first answer counts.
+"""Several replicas of a shard: the quickest is asked, another when that is slow, and the first answer counts.
 
 A request that takes longer than most is hedged by a second one: Dean and Barroso, "The Tail at Scale", Communications
 of the ACM 56 (2013).
@@ -40,6 +40,18 @@ _FEW, _REMEMBERED = 20, 128
 _AVOIDED = 1.0
 """Seconds in which a replica that was lost is asked after all others."""
 
+_LATEST = 0.2
+"""Weight of the latest answer in the mean time of a replica's."""
+
+_TRIED = 32
+"""Calls of which one goes to the replica whose turn it is, however slow it was: it may be quick again."""
+
+_HEDGES = 0.1
+"""Share of the calls for which a second replica may be asked: where all are slow, more calls make them slower."""
+
+_SAVED = 10.0
+"""Second calls that may be saved up."""
+
 
 class Replica(Protocol):
     """Something that answers for a shard, wherever it is."""
@@ -56,6 +68,7 @@ class Replica(Protocol):
 class ReplicatedShard:
     """A shard with replicas, which all read its folder: each answer is of the newest state that is there.
 
+    The one is asked whose calls should be answered first, by their number and by how long its answers took lately.
     A replica that no longer has the state a call is about counts as lost for that call, so another is asked.
 
     Args:
@@ -73,6 +86,8 @@ class ReplicatedShard:
         self._busy = [0] * len(self.replicas)
         self._lost_at = [-_AVOIDED] * len(self.replicas)
         self._took: dict[tuple[str, int], deque[float]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
+        self._mean: dict[tuple[str, int], float] = {}
+        self._hedges = _SAVED
         self._alarms = _Alarms(name)
 
     def call(self, method: str, *given: Any) -> Waiting[Any]:
@@ -81,6 +96,7 @@ class ReplicatedShard:
         asking.ask()
         with self._lock:
             self.calls += 1
+            self._hedges = min(self._hedges + _HEDGES, _SAVED)
         if method == CHANGE:
             return asking.answer.result
         if len(self.replicas) > 1:
@@ -107,16 +123,20 @@ class ReplicatedShard:
         except TimeoutError as error:
             raise ShardError(f"{self.name} has not answered for {patience:g} s") from error
 
-    def begun(self, but: Sequence[int]) -> int | None:
+    def begun(self, method: str, but: Sequence[int]) -> int | None:
         """Return the replica to ask, which is busier by a call from now on; None where all were asked."""
         with self._lock:
             now = monotonic()
             left = [number for number in range(len(self.replicas)) if number not in but]
             if not left:
                 return None
+            means = [self._mean[method, number] for number in left if (method, number) in self._mean]
+            if self.calls % _TRIED == 0 or len(means) < len(left):
+                means = [1.0] * len(left)
+            until = {number: (self._busy[number] + 1) * mean for number, mean in zip(left, means, strict=True)}
             first = self.calls % len(self.replicas)  # of those that are alike each is asked in its turn
             lost = {number for number in left if now - self._lost_at[number] < _AVOIDED}
-            number = min(left, key=lambda one: (one in lost, self._busy[one], (one - first) % len(self.replicas)))
+            number = min(left, key=lambda one: (one in lost, until[one], (one - first) % len(self.replicas)))
             self._busy[number] += 1
             return number
 
@@ -128,11 +148,17 @@ class ReplicatedShard:
                 self._lost_at[number] = monotonic()
             else:
                 self._took[method, number].append(seconds)
+                mean = self._mean.setdefault((method, number), seconds)
+                self._mean[method, number] = mean + _LATEST * (seconds - mean)
 
-    def was_hedged(self) -> None:
-        """Count a second replica that was asked because the first was slow."""
+    def may_hedge(self) -> bool:
+        """Return whether a second replica may be asked because the first is slow, which is then counted."""
         with self._lock:
+            if self._hedges < 1:
+                return False
+            self._hedges -= 1
             self.hedged += 1
+            return True
 
 
 class _Asking:
@@ -152,7 +178,7 @@ class _Asking:
     def ask(self) -> bool:
         """Ask the next replica; returns whether there is one."""
         with self._lock:
-            number = self._shard.begun(self._asked)
+            number = self._shard.begun(self._method, self._asked)
             if number is None:
                 return False
             self._asked.append(number)
@@ -165,8 +191,8 @@ class _Asking:
 
     def hedge(self) -> None:
         """Ask a second replica unless the first has answered."""
-        if not self.answer.done() and self.ask():
-            self._shard.was_hedged()
+        if not self.answer.done() and self._shard.may_hedge():
+            self.ask()
 
     def _answered(self, number: int, began: float, answered: Future[Any]) -> None:
         error = answered.exception()

@@ -16,7 +16,13 @@ from ._shard_server import ShardServer
 T = TypeVar("T")
 
 _THREADS = 2
-"""Calls of a shard that go side by side: a search does not wait for a change."""
+"""Calls of a shard that go side by side."""
+
+_SCANS = frozenset({ShardServer.ask.__name__, ShardServer.late.__name__})
+"""Calls that take the longer, the more passages a shard has."""
+
+_WORTH_A_THREAD = 20_000
+"""Passages from which shards are scanned side by side. Below, threads wait for Python's lock longer than they save."""
 
 CHANGE = ShardServer.change.__name__
 """The call that is no question: it is made once, and takes as long as it takes."""
@@ -41,7 +47,9 @@ class Shard(Protocol):
 
 
 class LocalShard:
-    """A shard in this process, with threads of its own; arguments are those of :class:`ShardServer`.
+    """A shard in this process; arguments are those of :class:`ShardServer`.
+
+    What is quick is done by the thread that waits for it; a long scan by a thread of the shard's own.
 
     Raises:
         IndexFolderError, EncoderError: as :class:`ShardServer`.
@@ -54,7 +62,9 @@ class LocalShard:
 
     def call(self, method: str, *given: Any) -> Waiting[Any]:
         """Begin a method of :class:`ShardServer`."""
-        return self.begin(method, *given).result
+        if method in _SCANS and self._server.passages_in_all >= _WORTH_A_THREAD:
+            return self.begin(method, *given).result
+        return partial(getattr(self._server, method), *given)
 
     def begin(self, method: str, *given: Any) -> Future[Any]:
         """Begin a method as a replica does."""

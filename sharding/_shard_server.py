@@ -53,6 +53,11 @@ class ShardServer:
         self._sized: tuple[LexicalIndex, CorpusSize] | None = None
         self._within: tuple[LexicalIndex, CorpusSize, LexicalIndex] | None = None
 
+    @property
+    def passages_in_all(self) -> int:
+        """Number of passages in the newest state."""
+        return len(self._index)
+
     def begin(self, view: View, asked: Sequence[QuestionWords]) -> Begun:
         """Begin a search: say what the shard knows of questions by their words, and which state it is in."""
         generation, whole = self._newest() if view.generation is None else (view.generation, self._whole(view))
@@ -95,6 +100,13 @@ class ShardServer:
         passages = parts.store.passages(mine.tolist())
         edges = self._links.edges(self._whole(view), parts, mine)
         return RecordBlock(there, passages, parts.dense.reconstruct(mine), offsets, np.asarray(terms), edges)
+
+    def vectors(self, view: View, rows: Rows) -> Vectors:
+        """Return the vectors of passages, float32 [n, d]; IndexError for one that is not seen."""
+        parts, mine = self._parts(view), row_in_shard(rows)
+        if not parts.alive[mine].all():
+            raise IndexError(f"rows {mine[~parts.alive[mine]]} of {self._index.path} are not seen")
+        return parts.dense.reconstruct(mine)
 
     def late(self, view: View, pieces: Vectors, rows: Rows) -> NDArray[np.float32]:
         """Return how well a question's word pieces fit passages, float32 [n]."""

@@ -105,6 +105,7 @@ class State:
         self._announced: dict[str, Query] = {}
         self._lists: dict[tuple[str, str, int], Hits] = {}
         self._records: dict[int, Record] = {}
+        self._vectors: dict[int, Vectors] = {}
         self._ends = np.zeros(MOST_SHARDS, np.int8)
         self._remembered = Remembered()
 
@@ -237,7 +238,7 @@ class State:
         kept = self._remembered.records.get(missing)
         self._records.update(kept)
         wanted = self._by_shard(np.array([row for row in missing if row not in kept], np.int64))
-        blocks = self.fan.ask("records", {number: (self._views[number], mine) for number, mine in wanted.items()})
+        blocks = self.fan.ask("records", self._of_shards(wanted))
         for number, block in blocks.items():
             new = records_of(wanted[number], block)
             self._records.update(new)
@@ -262,13 +263,30 @@ class State:
         found = {row: self._records[row].passage for row in rows.tolist() if row in self._records}
         if len(found) < len(rows):
             wanted = self._by_shard(np.array([row for row in rows.tolist() if row not in found], np.int64))
-            sent = self.fan.ask("passages", {number: (self._views[number], mine) for number, mine in wanted.items()})
-            for number, passages in sent.items():
+            for number, passages in self.fan.ask("passages", self._of_shards(wanted)).items():
                 found.update(zip(wanted[number].tolist(), passages, strict=True))
         try:
             return [found[row] for row in rows.tolist()]
         except KeyError as error:
             raise IndexError(f"row {error} is not one of the passages that are seen") from error
+
+    def vectors(self, rows: Rows) -> Vectors:
+        """Return the vectors of passages, float32 [n, d], in the order of their rows.
+
+        Raises:
+            IndexError: when there is no such row.
+        """
+        missing = [row for row in dict.fromkeys(rows.tolist()) if row not in self._vectors]
+        known = {row: self._records[row].vector for row in missing if row in self._records}
+        wanted = self._by_shard(np.array([row for row in missing if row not in known], np.int64))
+        for number, sent in self.fan.ask("vectors", self._of_shards(wanted)).items():
+            known.update(zip(wanted[number].tolist(), sent, strict=True))
+        self._vectors.update(known)
+        try:
+            found = [self._vectors[row] for row in rows.tolist()]
+        except KeyError as error:
+            raise IndexError(f"row {error} is not one of the passages that are seen") from error
+        return np.stack(found) if found else np.zeros((0, self.dimension), np.float32)
 
     def frequencies(self, hashes: TermHashes) -> NDArray[np.int64]:
         """Return in how many passages each term is, int64 [k]."""
@@ -326,6 +344,9 @@ class State:
 
     def _to_all(self, *given: object) -> dict[int, tuple[object, ...]]:
         return {number: (view, *given) for number, view in self._views.items()}
+
+    def _of_shards(self, wanted: Mapping[int, Rows]) -> dict[int, tuple[object, ...]]:
+        return {number: (self._views[number], mine) for number, mine in wanted.items()}
 
     def _by_shard(self, rows: Rows) -> dict[int, Rows]:
         """Return rows by their shards, in their order."""

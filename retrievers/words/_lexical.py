@@ -211,19 +211,22 @@ class LexicalIndex:
         return Hits(rows[order], scores[order])
 
     def _parsed(self, text: str, statistics: WordStatistics | None) -> Any:
-        """Return tantivy's query for a question; None where it has no word."""
+        """Return tantivy's query for a question; None where it has no word that a passage has."""
         import tantivy
 
-        clauses = [self._clause(one, statistics) for one in asked_words(text)]
+        clauses = [clause for one in asked_words(text) if (clause := self._clause(one, statistics)) is not None]
         return tantivy.Query.boolean_query([(tantivy.Occur.Should, clause) for clause in clauses]) if clauses else None
 
     def _clause(self, asked: AskedWord, statistics: WordStatistics | None) -> Any:
+        """Return what finds a word; None where statistics are of more passages, and none here has it."""
         import tantivy
 
         field, term, weight = asked.field, asked.term, asked.weight
         if statistics is not None:
-            here = int(self.searcher.num_docs), int(self.searcher.doc_freq(field, term))
-            weight *= statistics.share_of_idf(field, term, *here)
+            here = int(self.searcher.doc_freq(field, term))
+            if not here:
+                return None
+            weight *= statistics.share_of_idf(field, term, int(self.searcher.num_docs), here)
         query = tantivy.Query.term_query(self.opened.schema, field, term)
         return query if weight == 1 else tantivy.Query.boost_query(query, weight)
 

@@ -68,6 +68,31 @@ def test_the_replica_with_the_fewest_calls_is_asked(pair: Pair, monkeypatch: pyt
     assert (len(one.begun), len(other.begun)) == (6, 3)
 
 
+def test_a_slow_replica_is_spared_and_tried_again_now_and_then(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet(monkeypatch)
+    shard, slow, quick = pair
+    shard.ended("ask", 0, 1.0, lost=False)
+    shard.ended("ask", 1, 0.01, lost=False)
+    shard._busy = [0, 0]
+    for number in range(64):
+        shard.call("ask")
+        if quick.begun and not quick.begun[-1][1].done():
+            quick.answer(-1, number)
+    assert 1 <= len(slow.begun) <= 4
+    shard._busy = [0, 200]  # so many calls would take it longer than the slow one
+    shard.call("ask")
+    assert len(slow.begun) == 65 - len(quick.begun)
+
+
+def test_few_calls_are_made_twice_where_all_are_slow(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    alarms = quiet(monkeypatch)
+    shard, _, _ = pair
+    for _ in range(200):
+        shard.call("ask")
+        alarms[-1]()
+    assert shard.hedged <= 10 + 0.1 * 200
+
+
 def test_a_slow_replica_is_hedged_and_the_first_answer_counts(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     alarms = quiet(monkeypatch)
     shard, one, other = pair
