@@ -154,10 +154,10 @@ def _vector_signals(asked: Asked, first: Rows, vector: Vectors, found: Rows) -> 
     chance = float(np.sqrt(2 * np.log1p(len(index))))
     """About what the nearest of so many passages has by chance."""
     usual, deviation = index.sample.spread(vector)
-    cosines = similarity(index, found, vector)
-    near = (similarity(index, first, vector) - usual) / (deviation * chance)
+    both = similarity(index, np.concatenate((found, first)), vector)  # asked at once
+    cosines, near = both[: len(found)], (both[len(found) :] - usual) / (deviation * chance)
     by_vector = np.sort((cosines - usual) / (deviation * chance))[::-1]
-    by_words, both = asked.lexical.rows, np.intersect1d(asked.lexical.rows[:10], found[:10])
+    by_words, agreed = asked.lexical.rows, np.intersect1d(asked.lexical.rows[:10], found[:10])
     itself, neighbours, own_deviation = index.sample.own_nearness
     return {
         "at_home": (usual - itself) / own_deviation,
@@ -168,7 +168,7 @@ def _vector_signals(asked: Asked, first: Rows, vector: Vectors, found: Rows) -> 
         "tenth_nearest": float(by_vector[0] - by_vector[min(9, len(by_vector) - 1)]),
         "last_nearest": float(by_vector[0] - by_vector[-1]),
         "alike": _likeness(index, first) / chance,
-        "agreement": len(both) / 10,
+        "agreement": len(agreed) / 10,
         "first_agreement": float(bool(len(by_words)) and by_words[0] == found[0]),
         "rank_by_words": _nearness_to_head(by_words, int(first[0])),
         "rank_by_vectors": _nearness_to_head(found, int(first[0])),

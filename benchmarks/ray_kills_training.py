@@ -4,8 +4,8 @@
 
 A small policy is trained once with two processes and without Ray. Then it is trained again and again by two workers on
 a cluster of two nodes of this machine. Once in each training a worker's process is killed, or a whole node, which a new
-one replaces up to three seconds later. The moments are random, from when the first worker is there until an undisturbed
-training would be over.
+one replaces up to three seconds later. Before which round that happens is random, from before the first to before the
+last; the kill comes at a random moment of about as long as a round takes.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ RECIPE = {
     "made_beside": 0,
     "patience": 9,
 }
+ROUNDS = RECIPE["imitation_epochs"] + RECIPE["ppo_iterations"]
 SAME = ("policy.safetensors", "policy.json", "log.jsonl", "run.json")
 """What a run writes that does not say how long it took."""
 
@@ -158,9 +159,11 @@ def disturbed(
     started = time.perf_counter()
     going = begin(*command, "--ray", nodes.address, "--out", out)
     nodes.wait_for_worker(going)
-    after = random.uniform(0, longest)
-    time.sleep(after)
-    done = rounds(out)
+    wanted = random.randrange(ROUNDS)
+    while rounds(out) < wanted and going.poll() is None:
+        time.sleep(0.02)
+    time.sleep(random.uniform(0, longest / ROUNDS))
+    done, after = rounds(out), time.perf_counter() - started
     nodes.kill(kill % 2 == 0, random)
     again = end(going).count("begin again")
     equal = same(out, whole)

@@ -25,7 +25,7 @@ _PATIENCE = 10.0
 _OPENING = 120.0
 """Seconds that a shard has for its first answer: processes start, and open it."""
 
-_USUAL = 0.95
+_USUAL = 0.9
 """Share of answers that come before a second replica is asked."""
 
 _SOONEST = 0.005
