@@ -10,7 +10,7 @@ from typing import TypeVar
 from ..envs._question_view import similarity
 from ..index._searchable import Searchable
 from ..retrievers._thread_limits import computing_on
-from ..retrievers.records import Hits, Passage, SupportingSentence, Vectors
+from ..retrievers.records import Hits, Passage, SupportingSentence
 from ._decision import Decision
 from ._fixed_systems import Ranked
 from ._later import Later
@@ -55,13 +55,14 @@ class EvidenceMaker:
         elsewhere = "listed below what came into view" if listed else "everything was asked"
         rows = ranked.rows.tolist()
         passages = [known[row] for row in rows]
-        sentences = self._sentences(question, ranked.vector, passages)
+        sentences = self._sentences(question, ranked, passages)
         by_words = {} if ranked.by_words is None else _scores_by_row(ranked.by_words)
         unknown: list[float | None] = [None] * len(rows)
         probable = unknown if ranked.probabilities is None else ranked.probabilities.tolist()
         cosines = unknown
-        if ranked.vector is not None and self._index.facts is None:
-            cosines = similarity(self._index, ranked.rows, ranked.vector).tolist()
+        vector = None if ranked.query is None else ranked.query.vector
+        if vector is not None and self._index.facts is None:
+            cosines = similarity(self._index, ranked.rows, vector).tolist()
         return tuple(
             Evidence(
                 rank,
@@ -81,7 +82,7 @@ class EvidenceMaker:
         )
 
     def _sentences(
-        self, question: str, vector: Vectors | None, passages: Sequence[Passage]
+        self, question: str, ranked: Ranked, passages: Sequence[Passage]
     ) -> list[Later[SupportingSentence | None]]:
         """Return the sentence of every passage that supports the question best, all sought with the first."""
         system = self._system
@@ -91,7 +92,7 @@ class EvidenceMaker:
         elif self._index.facts is not None:
             found = Later(lambda: [None] * len(passages))
         else:
-            sentences = SupportingSentences(self._index, question, vector)
+            sentences = SupportingSentences(self._index, question, ranked.query, ranked.rows)
             found = Later(lambda: self._limited(lambda: sentences.best(passages)))
         return [Later(partial(_one_of, found, place)) for place in range(len(passages))]
 

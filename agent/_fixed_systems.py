@@ -60,7 +60,7 @@ class Ranked:
         asked: the policy's calls by sub-index, and ``hop``; empty for a fixed system.
         probabilities: that each passage supports the question, float64 [n]; None where the system does not say.
         by_words: what the lexical index says of the question, with its scores; None where it was not asked.
-        vector: of the question, float32 [d]; None where none was needed.
+        query: the question with its vector and word pieces; None where none was needed.
         confidence: that the first five hold all the evidence; None where the system does not say.
         unanswered: whether it is so low that the corpus probably does not answer.
         spent: what the policy paid for them, in recall (0 for a fixed system).
@@ -77,7 +77,7 @@ class Ranked:
     unanswered: bool = False
     asked: Mapping[str, int] = field(default_factory=dict)
     by_words: Hits | None = None
-    vector: Vectors | None = None
+    query: Query | None = None
     probabilities: NDArray[np.float64] | None = None
 
     def to_read(self, most: int) -> Rows:
@@ -155,12 +155,12 @@ class FixedSystem:
             ranked = self._compare(query, by_words, by_vector, limit)
         else:
             ranked = self._combined(question, query, by_words, by_vector, limit)
-        return self._sure(question, by_words, (query.vector, by_vector), ranked)
+        return self._sure(question, by_words, (query.vector, by_vector), replace(ranked, query=query))
 
     def _sure(self, question: str, by_words: Hits, by_vector: tuple[Vectors, Hits] | None, ranked: Ranked) -> Ranked:
         """Say how sure a search over texts is, by what the question's words and its vector found."""
         index = self._index
-        ranked = replace(ranked, by_words=by_words, vector=None if by_vector is None else by_vector[0])
+        ranked = replace(ranked, by_words=by_words)
         if self._confidence is None or index.facts is not None:
             return ranked
         named = frozenset(row for mention in index.entity.mentions(question) for row in mention.rows)

@@ -132,7 +132,7 @@ class PolicySystem:
             stated is not None and stated.unanswered,
             outcome.asked,
             world.by_words if self._index.facts is None else None,
-            world.view.vector,
+            Query(world.view.text, world.view.vector, world.view.pieces),
             None if likely is None else likely[:limit],
         )
 

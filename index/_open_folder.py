@@ -30,8 +30,9 @@ from ..retrievers.words._links_folder import LinksFolder
 from ..retrievers.words._terms import TermIndex
 from ..retrievers.words._titles import EntityIndex, TitleMatcher
 from ._sample import Sample
-from ._segment_views import SegmentedDense, SegmentedPieces, SegmentedStore, SegmentedTerms
+from ._segment_views import SegmentedDense, SegmentedStore, SegmentedTerms
 from ._segmented_graph import SegmentedGraph
+from ._segmented_pieces import SegmentedPieces
 from ._segments import Parts, Segment, open_segment, parts_of, visible_parts
 from ._writing import State
 from .where import Where

@@ -128,6 +128,10 @@ class Pieces(Protocol):
         """Return how well passages fit a question's word pieces, float32 [n]."""
         ...
 
+    def codes(self, rows: Rows) -> list[NDArray[np.uint8]]:
+        """Return the codes of the word pieces of passages, uint8 [t, w] each."""
+        ...
+
 
 class Searchable(Protocol):
     """An index, or a sharded index. What it offers is of the state that :meth:`snapshot` keeps in this thread."""

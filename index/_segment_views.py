@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from ..retrievers._store import EvidenceStore, Origin
 from ..retrievers.records import Document, Hits, Passage, Query, Rows, Vectors
 from ..retrievers.vectors._dense import DenseIndex
-from ..retrievers.vectors._late_interaction import PieceIndex
 from ..retrievers.vectors._postgres_dense import PostgresDense
 from ..retrievers.words._lexical import DELETED_SPARE
 from ..retrievers.words._terms import TermHashes, TermIndex, rarity
@@ -341,31 +340,6 @@ class SegmentedDense:
             few = int(alive.sum()) <= min(_COMPARED, _FEW_LEFT * len(part))
             found.append(np.flatnonzero(alive) if few else None)
         return found
-
-
-class SegmentedPieces:
-    """The word pieces of several segments; offers what :class:`PieceIndex` offers. Threads may share one.
-
-    Args:
-        parts: of each segment.
-    """
-
-    def __init__(self, parts: Sequence[PieceIndex]) -> None:
-        self._parts = parts
-        self._offsets = np.cumsum([0, *map(len, parts)])
-
-    def __len__(self) -> int:
-        """Return the number of rows, deleted ones among them."""
-        return int(self._offsets[-1])
-
-    def score(self, pieces: Vectors, rows: Rows) -> NDArray[np.float32]:
-        """Return how well passages fit a question's word pieces: see :meth:`PieceIndex.score`."""
-        scores = np.zeros(len(rows), np.float32)
-        numbers = np.searchsorted(self._offsets, rows, side="right") - 1
-        for number in np.unique(numbers).tolist():
-            mine = numbers == number
-            scores[mine] = self._parts[number].score(pieces, rows[mine] - self._offsets[number])
-        return scores
 
 
 def _best(

@@ -34,8 +34,9 @@ from ..retrievers.words._terms import TermIndex
 from ..retrievers.words._titles import EntityIndex, TitleMatcher
 from ._sample import Sample, draw_numbers, drawn
 from ._segment_rows import open_dense, open_store, verify_rows
-from ._segment_views import Column, SegmentedDense, SegmentedPieces, SegmentedStore, SegmentedTerms
+from ._segment_views import Column, SegmentedDense, SegmentedStore, SegmentedTerms
 from ._segmented_graph import SegmentedGraph, SegmentGraph
+from ._segmented_pieces import SegmentedPieces
 from .where import DocumentColumns, Where
 
 LEXICAL = "lexical"

@@ -186,3 +186,7 @@ class RemotePieces:
     def score(self, pieces: Vectors, rows: Rows) -> NDArray[np.float32]:
         """Return how well passages fit a question's word pieces, float32 [n]."""
         return self._state.late(pieces, rows)
+
+    def codes(self, rows: Rows) -> list[NDArray[np.uint8]]:
+        """Return the codes of the word pieces of passages, uint8 [t, w] each."""
+        return self._state.codes(rows)

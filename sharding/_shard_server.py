@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import IndexFolderError, ShardError
+from ..index._searchable import Pieces
 from ..index._segments import Parts
 from ..index.index import Index
 from ..index.updates import UpdateReport
@@ -110,11 +111,12 @@ class ShardServer:
 
     def late(self, view: View, pieces: Vectors, rows: Rows) -> NDArray[np.float32]:
         """Return how well a question's word pieces fit passages, float32 [n]."""
-        found = self._parts(view).pieces
-        if found is None:
-            raise IndexFolderError(f"{self._index.path} keeps no word pieces, as other shards do: build it again")
         with computing_on(1):
-            return found.score(pieces, row_in_shard(rows))
+            return self._pieces(view).score(pieces, row_in_shard(rows))
+
+    def codes(self, view: View, rows: Rows) -> list[NDArray[np.uint8]]:
+        """Return the codes of the word pieces of passages, uint8 [t, w] each."""
+        return self._pieces(view).codes(row_in_shard(rows))
 
     def frequencies(self, view: View, hashes: TermHashes) -> NDArray[np.int64]:
         """Return in how many passages each term is, int64 [k]."""
@@ -182,6 +184,12 @@ class ShardServer:
         """Return what is seen of a state."""
         whole = self._whole(view)
         return whole if view.where is None else self._index.visible(whole, view.where)
+
+    def _pieces(self, view: View) -> Pieces:
+        found = self._parts(view).pieces
+        if found is None:
+            raise IndexFolderError(f"{self._index.path} keeps no word pieces, as other shards do: build it again")
+        return found
 
     def _in_all(self, view: View, hits: Hits) -> Hits:
         return Hits(self._links.in_all(self._whole(view), hits.rows), hits.scores)

@@ -309,6 +309,13 @@ class State:
             scores[shards_of(rows) == number] = found
         return scores
 
+    def codes(self, rows: Rows) -> list[NDArray[np.uint8]]:
+        """Return the codes of the word pieces of passages, uint8 [t, w] each."""
+        wanted, found = self._by_shard(rows), dict[int, NDArray[np.uint8]]()
+        for number, sent in self.fan.ask("codes", self._of_shards(wanted)).items():
+            found.update(zip(wanted[number].tolist(), sent, strict=True))
+        return [found[row] for row in rows.tolist()]
+
     def sample(self) -> Sample:
         """Return the sample of all shards."""
         self.know([])

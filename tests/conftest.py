@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from numpy.typing import NDArray
 from trailhound.demo._encyclopedia import Encyclopedia, generate, write_beir
 from trailhound.index.index import Index
 from trailhound.retrievers.protocols import Progress, TokenVectors
@@ -66,6 +68,17 @@ class HashingTokens(HashingEncoder):
         for row, code in enumerate(codes):
             vectors[row, code % self.dimension] = 1 if code >> 31 else -1
         return self.encode(texts, progress), TokenVectors(offsets, vectors)
+
+    def piece_spans(self, text: str) -> NDArray[np.int64]:
+        return spans_of_words(text)
+
+
+def spans_of_words(text: str) -> NDArray[np.int64]:
+    """Return where words stand that are analysed one by one; none where some are not."""
+    found = [(match.span(), analyse(match[0])) for match in re.finditer(r"\w+", text)]
+    spans = [span for span, stems in found for _ in stems]
+    whole = analyse(text) == [stem for _, stems in found for stem in stems]
+    return np.array(spans if whole else [], np.int64).reshape(-1, 2)
 
 
 @pytest.fixture(scope="session")

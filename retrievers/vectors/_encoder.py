@@ -143,6 +143,14 @@ class MiniLMEncoder:
         offsets = np.cumsum([len(part) for part in parts]).astype(np.int64)
         return vectors, TokenVectors(offsets, np.concatenate(parts))
 
+    def piece_spans(self, text: str) -> NDArray[np.int64]:
+        """Return where in a text the word pieces stand that have vectors: see :class:`PieceEncoder`."""
+        if _with_short_words(text) != text:
+            return np.zeros((0, 2), np.int64)
+        encoding = self._counter.encode(text, add_special_tokens=False)
+        spans = np.array(encoding.offsets, np.int64).reshape(-1, 2)
+        return spans[~np.isin(encoding.ids, self._silent)]
+
     @cached_property
     def _silent(self) -> NDArray[np.int64]:
         """Ids of the word pieces that say nothing of their own: punctuation, and the marks around a text."""
@@ -263,6 +271,7 @@ class ProjectedEncoder:
                 setattr(self, offered, getattr(encoder, offered))
         if isinstance(encoder, PieceEncoder):
             self.encode_with_pieces = partial(self._with_pieces, encoder)
+            self.piece_spans = encoder.piece_spans
 
     @classmethod
     def over(cls, encoder: Encoder, projection: Vectors) -> ProjectedEncoder:

@@ -61,6 +61,10 @@ class PieceIndex:
         """Return the number of passages."""
         return len(self.coded)
 
+    def codes(self, rows: Rows) -> list[NDArray[np.uint8]]:
+        """Return the codes of the word pieces of passages, uint8 [t, w] each."""
+        return [self.coded.of(row).copy() for row in rows.tolist()]
+
     def score(self, pieces: Vectors, rows: Rows) -> NDArray[np.float32]:
         """Return the mean over a question's word pieces of the best of each passage's, float32 [l, d] -> float32 [n].
 

@@ -111,6 +111,13 @@ class PieceEncoder(Protocol):
         """Return what :meth:`Encoder.encode` does, and the vectors of word pieces."""
         ...
 
+    def piece_spans(self, text: str) -> NDArray[np.int64]:
+        """Return where in a text the word pieces stand that have vectors, ``[start, end)`` each, int64 [l, 2].
+
+        All of them, however long the text is; none where the text is changed before it is read.
+        """
+        ...
+
 
 def queries_of(encoder: Encoder, texts: Sequence[str]) -> list[Query]:
     """Return texts as queries: with their vectors, and their word pieces where the encoder gives them."""

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -176,11 +177,9 @@ def test_the_best_sentence_shares_words_with_the_question(tmp_path: Path, hashin
         [Document(f"{k}", "", text) for k, text in enumerate(texts)], tmp_path / "i", encoder=hashing_encoder
     )
     passages = list(index.store)
-    assert SupportingSentences(index, "What fare do dogs pay?", None).best(passages)[0] is not None
-    assert SupportingSentences(index, "What fare do dogs pay?", None).best(passages)[0] is not None
-    found = SupportingSentences(index, "What fare do dogs pay?", index.query("What fare do dogs pay?").vector).best(
-        passages
-    )
+    question, rows = "What fare do dogs pay?", np.arange(2)
+    assert SupportingSentences(index, question, None, rows).best(passages)[0] is not None
+    found = SupportingSentences(index, question, index.query(question), rows).best(passages)
     assert all(sentence is not None for sentence in found)
     chosen = [one.text[s.start : s.end] for one, s in zip(passages, found, strict=True) if s is not None]
     assert chosen == ["Dogs pay half of the fare.", "Dogs bark there."]

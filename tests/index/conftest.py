@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from trailhound import Index
 from trailhound.retrievers.protocols import Progress, TokenVectors
 from trailhound.retrievers.records import Vectors
@@ -42,6 +43,9 @@ class WordEncoder:
         rows = [direction(stem, self.dimension) for part in stems for stem in part]
         pieces = np.array(rows, np.float16).reshape(int(offsets[-1]), self.dimension)
         return self.encode(texts, progress), TokenVectors(offsets, pieces)
+
+    def piece_spans(self, text: str) -> NDArray[np.int64]:
+        return np.zeros((0, 2), np.int64)
 
     def count_tokens(self, text: str) -> int:
         return len(text.split())

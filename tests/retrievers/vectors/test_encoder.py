@@ -248,6 +248,19 @@ def test_word_pieces_are_the_states_that_the_vector_is_the_mean_of(minilm: MiniL
         assert (found * expected).sum() >= 0.95 * len(found)  # int8 against fp32
 
 
+def test_every_word_piece_has_its_place(minilm: MiniLMEncoder) -> None:
+    texts = [*TEXTS, "It's “Žižek”, not Zizek: naïve!", "", "...", *random_texts(30, 1)]
+    pieces = minilm.encode_with_pieces(texts)[1]
+    for place, text in enumerate(texts):
+        spans = minilm.piece_spans(text)
+        if len(text.split()) < 100:
+            long_word = any(len(word) > 32 for word in text.split())
+            assert len(spans) == len(pieces.of(place)) or (long_word and not len(spans))
+        assert all(text[start:end].strip() for start, end in spans.tolist())
+        assert sorted(spans.tolist()) == spans.tolist()
+    assert minilm.piece_spans("word" * 500).shape == (0, 2)
+
+
 def test_word_pieces_do_not_depend_on_their_company(minilm: MiniLMEncoder) -> None:
     texts = [*TEXTS, *random_texts(30, 0)]
     together = minilm.encode_with_pieces(texts)[1]

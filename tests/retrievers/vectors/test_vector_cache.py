@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from trailhound.errors import EncoderError
 from trailhound.retrievers._folder import SEGMENTS, SegmentEntry, commit, seal
 from trailhound.retrievers.protocols import Progress, TokenVectors
@@ -276,6 +278,9 @@ class WordEncoder(LetterEncoder):
         pieces = np.array([[word.count(chr(97 + k)) + k / 26 for k in range(26)] for word in flat]).reshape(-1, 26)
         lengths = np.linalg.norm(pieces, axis=1, keepdims=True)
         return self.encode(texts, progress), TokenVectors(offsets, (pieces / lengths).astype(np.float16))
+
+    def piece_spans(self, text: str) -> NDArray[np.int64]:
+        return np.array([match.span() for match in re.finditer(r"\S+", text)], np.int64).reshape(-1, 2)
 
 
 def test_word_pieces_come_with_the_vectors_and_neither_is_encoded_twice(place: Path) -> None:
