@@ -3,19 +3,22 @@
     python benchmarks/scale_simulation.py --corpus ../shared/data/2wiki --questions ../shared/data/2wiki \\
         --json scale.json
 
-For one, two and four shards in actors of Ray, one client alone tells the parts of a hybrid search: CPU of the client,
-how much of it is spent outside of Python's lock, CPU of every shard and of what carries messages, and the time in
-which nothing computes. The simulation knows these, the cores, and that Python computes on one core at a time. It
-foretells searches a second and their time for several clients, which are then let loose. All is on one machine, which
-should have nothing else to do.
+For one, two and four shards in actors of Ray, one client alone tells the parts of a hybrid search: its round trips,
+CPU of the client, how much of it is spent outside of Python's lock, CPU of every shard and of what carries messages,
+and the time in which nothing computes. Two more figures are of the machine: the CPU that Ray takes while nobody
+searches, and how much longer computing takes while the other cores compute too. The simulation knows these, the cores,
+and that Python computes on one core at a time. It foretells searches a second and their time for several clients, which
+are then let loose. All is on one machine, which should have nothing else to do.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -25,6 +28,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import psutil
 import simpy
 from table import markdown
@@ -33,13 +37,19 @@ from trailhound.retrievers._thread_limits import computing_on
 from trailhound.retrievers.protocols import query_vectors
 from trailhound.retrievers.questions._labelled import load_questions
 
-ROUNDS = 3
-"""Round trips of a search: what words weigh, what is found, the passages."""
-
 LIMIT = 10
 
-SLICES = 4
-"""Parts of a stretch of computing, between which a process may give its core to others."""
+IDLE = 5
+"""Seconds in which nobody searches, and Ray is watched."""
+
+TIMES = 7
+"""How often the same is computed, to see how long it takes."""
+
+SLICE = sys.getswitchinterval() * 1000
+"""Milliseconds after which a thread that computes gives Python's lock to others, and its core."""
+
+TICK = 10.0
+"""Milliseconds between two times that Ray's processes compute of themselves."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +57,25 @@ class Parts:
     """What a search takes, in milliseconds.
 
     Attributes:
+        rounds: round trips.
         client: CPU of the process that searches, under Python's lock.
         unlocked: CPU of it outside of the lock, such as encoding.
         shards: CPU of every shard.
-        carrying: CPU of all other processes of the cluster.
+        carrying: CPU of all other processes of the cluster that searches are the cause of.
         idle: time in which nothing computes.
+        beside: CPU that those take anyway, as a share of a core.
+        slower: how many times as long computing takes while all other cores compute.
         shape: how long each search takes, as a share of the mean.
     """
 
+    rounds: float
     client: float
     unlocked: float
     shards: tuple[float, ...]
     carrying: float
     idle: float
+    beside: float
+    slower: float
     shape: tuple[float, ...]
 
 
@@ -86,82 +102,137 @@ class Machine:
         world: in which time passes.
         cores: of the machine.
         processes: the client, and every shard.
+        slower: how many times as long computing takes while all other cores compute.
     """
 
-    def __init__(self, world: simpy.Environment, cores: int, processes: int) -> None:
-        self._world = world
+    def __init__(self, world: simpy.Environment, cores: int, processes: int, slower: float) -> None:
+        self._world, self._slower = world, slower
         self._cores = simpy.Resource(world, cores)
         self._locks = [simpy.Resource(world, 1) for _ in range(processes)]
 
     def compute(self, milliseconds: float, process: int | None = None) -> Iterator[Any]:
         """Compute on a core for so long; under the lock of a process, or without."""
-        for _ in range(SLICES):
+        while milliseconds > 0:
+            now = min(milliseconds, SLICE)
+            milliseconds -= now
             if process is None:
-                yield from self._on_core(milliseconds / SLICES)
+                yield from self._on_core(now)
             else:
                 with self._locks[process].request() as turn:
                     yield turn
-                    yield from self._on_core(milliseconds / SLICES)
+                    yield from self._on_core(now)
 
     def _on_core(self, milliseconds: float) -> Iterator[Any]:
         with self._cores.request() as mine:
             yield mine
-            yield self._world.timeout(milliseconds)
+            others = (self._cores.count - 1) / max(self._cores.capacity - 1, 1)
+            yield self._world.timeout(milliseconds * (1 + (self._slower - 1) * others))
 
 
 def simulated(parts: Parts, clients: int, cores: int, searches: int = 4000) -> Load:
     """Let clients search in a model of the machine, each again as soon as it is answered."""
     world, draw, taken = simpy.Environment(), Random(0), list[float]()
-    machine = Machine(world, cores, len(parts.shards) + 1)
+    machine = Machine(world, cores, len(parts.shards) + 1, parts.slower)
+    rounds = max(round(parts.rounds), 1)
 
     def client() -> Iterator[Any]:
         while len(taken) < searches:
             began, length = world.now, draw.choice(parts.shape)
             yield world.process(machine.compute(length * parts.unlocked))
-            for _ in range(ROUNDS):
-                yield world.process(machine.compute(length * parts.client / ROUNDS, 0))
-                yield world.process(machine.compute(length * parts.carrying / ROUNDS))
-                yield world.timeout(parts.idle / ROUNDS)
+            for _ in range(rounds):
+                yield world.process(machine.compute(length * parts.client / rounds, 0))
+                yield world.process(machine.compute(length * parts.carrying / rounds))
+                yield world.timeout(parts.idle / rounds)
                 yield world.all_of(
                     [
-                        world.process(machine.compute(length * shard / ROUNDS, number))
+                        world.process(machine.compute(length * shard / rounds, number))
                         for number, shard in enumerate(parts.shards, start=1)
                     ]
                 )
             taken.append(world.now - began)
 
-    for _ in range(clients):
-        world.process(client())
-    world.run()
+    def beside() -> Iterator[Any]:
+        while True:
+            yield world.process(machine.compute(parts.beside * TICK))
+            yield world.timeout(TICK * max(1 - parts.beside, 0.0))
+
+    asking = [world.process(client()) for _ in range(clients)]
+    world.process(beside())
+    world.run(until=world.all_of(asking))
     return Load.of(taken, world.now / 1000)
 
 
-def measured_parts(index: ShardedIndex, questions: Sequence[str]) -> Parts:
+def measured_parts(index: ShardedIndex, questions: Sequence[str], slower: float) -> Parts:
     """Search with one client alone, and see which processes compute."""
     agent = SearchAgent(index, system="hybrid")
     for question in questions:  # files that are read again are in memory
         _timed(agent, question)
+    rounds = statistics.fmean(_rounds(index, agent, question) for question in questions[:20])
+    before, began = _cpu_of_others(), time.perf_counter()
+    time.sleep(IDLE)
+    took = 1000 * (time.perf_counter() - began)
+    beside = sum(cpu - before.get(process, 0.0) for process, cpu in _cpu_of_others().items()) / took
     before, own, began = _cpu_of_others(), time.process_time(), time.perf_counter()
     milliseconds = [_timed(agent, question) for question in questions]
     whole, own = 1000 * (time.perf_counter() - began), 1000 * (time.process_time() - own)
     others = {process: cpu - before.get(process, 0.0) for process, cpu in _cpu_of_others().items()}
     shards = sorted((cpu for (_, is_shard), cpu in others.items() if is_shard), reverse=True)[: len(index.shards)]
-    carrying = sum(cpu for (_, is_shard), cpu in others.items() if not is_shard)
+    carrying = max(sum(others.values()) - sum(shards) - beside * whole, 0.0)
     began = time.process_time()
     for question in questions:
         query_vectors(index.encoder, [question])
     unlocked = 1000 * (time.process_time() - began)
     count, mean = len(questions), statistics.fmean(milliseconds)
     side_by_side = max(max(shards), sum(shards) / (os.cpu_count() or 1))
+    together = slower if len(shards) > 1 else 1.0
+    """Several shards have computed at once, so their CPU is that of busy cores already."""
     idle = max(whole - own - carrying - side_by_side, 0.0)
     return Parts(
+        rounds,
         (own - unlocked) / count,
         unlocked / count,
-        tuple(cpu / count for cpu in shards),
+        tuple(cpu / count / together for cpu in shards),
         carrying / count,
         idle / count,
+        beside,
+        slower,
         tuple(one / mean for one in milliseconds),
     )
+
+
+def _rounds(index: ShardedIndex, agent: SearchAgent, question: str) -> int:
+    """Return in how many round trips a search asks the first shard; most ask all."""
+    shard: Any = index.shards[0]
+    calls = shard.calls
+    agent.search(question, LIMIT)
+    return int(shard.calls - calls)
+
+
+def slowdown() -> float:
+    """Return how many times as long computing takes while all other cores compute."""
+    alone = statistics.median(_computing() for _ in range(TIMES))
+    others = [multiprocessing.Process(target=_compute_on, daemon=True) for _ in range((os.cpu_count() or 1) - 1)]
+    for other in others:
+        other.start()
+    time.sleep(1)
+    beside = statistics.median(_computing() for _ in range(TIMES))
+    for other in others:
+        other.kill()
+    return max(beside / alone, 1.0)
+
+
+def _computing() -> float:
+    """Return the CPU of work like a search's: numbers in arrays, and Python's own objects."""
+    began, numbers = time.process_time(), np.arange(200_000, dtype=np.float32)
+    for _ in range(100):
+        np.sqrt(numbers).sum()
+        sorted({number: str(number) for number in range(2000)}.values())
+    return time.process_time() - began
+
+
+def _compute_on() -> None:
+    while True:
+        _computing()
 
 
 def _cpu_of_others() -> dict[tuple[int, bool], float]:
@@ -215,7 +286,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parsed = parser.parse_args()
     questions = [one.text for one in load_questions(parsed.questions, parsed.split)[0]][:200]
-    cores, found = os.cpu_count() or 1, []
+    cores, slower, found = os.cpu_count() or 1, slowdown(), []
     from trailhound.retrievers._ray_cluster import connect
 
     with tempfile.TemporaryDirectory() as passing, computing_on(1):
@@ -226,7 +297,7 @@ def main() -> None:
         connect("local")
         for shards in parsed.shards:
             with ShardedIndex(folder / str(shards), on_ray=True) as index:
-                parts = measured_parts(index, questions)
+                parts = measured_parts(index, questions, slower)
                 print({**asdict(parts), "shape": "..."}, flush=True)
                 for clients in parsed.clients:
                     told, was = simulated(parts, clients, cores), loaded(index, questions, clients, parsed.seconds)

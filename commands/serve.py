@@ -14,7 +14,7 @@ from .. import __version__
 from ..errors import MissingExtraError
 from ..retrievers._svg import printable
 from .arguments import WrongUseError, add_number, add_path, command_parser, port_number, positive
-from .sharded import add_ray, add_replicas
+from .sharded import add_asking, add_ray, add_replicas
 
 if TYPE_CHECKING:
     from ..serving._on_ray import Replicas
@@ -38,6 +38,7 @@ def add_serve(subcommands: Any) -> None:
         "  trailhound serve my-docs.index --answer-with http://localhost:8000/v1#MODEL\n"
         "  trailhound serve --new-key reader --rights my-docs:search --keys keys.jsonl\n"
         "  trailhound serve my-docs.index --host 0.0.0.0 --keys keys.jsonl\n"
+        "  trailhound serve corpus.shards --ask 0.25\n"
         "  trailhound serve my-docs.index --ray auto --replicas 2 --most-replicas 8 --state /shared/state\n"
         "Each index is a workspace, called as its folder. The page is at http://127.0.0.1:8008, the schema at /docs.",
         threads="searches that each worker runs side by side (default: 2)",
@@ -50,6 +51,7 @@ def add_serve(subcommands: Any) -> None:
     add_replicas(parser, "with --ray: replicas, of a CPU each")
     about = "with --ray: replicas that there are while many requests wait (default: as many as always)"
     parser.add_argument("--most-replicas", type=positive, metavar="M", help=about)
+    add_asking(parser)
     add_path(parser, "--policy", "RUN", "the policy that searches (default: the one that ships)")
     about = "let a model write answers from the passages, and check what it cites (OpenAI's chat completions)"
     parser.add_argument("--answer-with", metavar="URL#MODEL", help=about)
@@ -148,7 +150,22 @@ def _settings(parsed: argparse.Namespace, folder: Path) -> ServerSettings:
         parsed.answer_with,
         parsed.misses,
         parsed.policy,
+        *_asked(parsed),
     )
+
+
+def _asked(parsed: argparse.Namespace) -> tuple[float, float]:
+    """Return how many shards of sharded indexes are asked, as a share of them and of the probability."""
+    if parsed.ask is None and parsed.ask_mass is None:
+        return 1.0, 1.0
+    from ..sharding._building import is_sharded, read_shards
+
+    sharded = [place for place in parsed.index if is_sharded(place)]
+    if not sharded:
+        raise WrongUseError("--ask and --ask-mass are of sharded indexes, and none is served: leave them out")
+    for place in sharded:
+        read_shards(place).file_of_regions(place)
+    return parsed.ask or 1.0, parsed.ask_mass or 1.0
 
 
 def _new_key(parsed: argparse.Namespace) -> None:

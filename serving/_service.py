@@ -52,7 +52,8 @@ class Service:
         self.settings = settings
         self.keys = None if settings.keys is None else KeyRing(settings.keys)
         self.workspaces = {
-            name: open_workspace(name, place, settings.policy) for name, place in settings.workspaces.items()
+            name: open_workspace(name, place, settings.policy, settings.ask, settings.ask_mass)
+            for name, place in settings.workspaces.items()
         }
         self.writer = None if settings.answer_with is None else AnsweringEndpoint(settings.answer_with)
         self.metrics = Metrics()

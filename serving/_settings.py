@@ -46,6 +46,7 @@ class ServerSettings:
         answer_with: ``URL#MODEL`` of an endpoint that writes answers.
         misses: file to which missed questions are appended; without one they are in the memory alone.
         policy: folder of the policy that searches; the one that ships with the package when None.
+        ask, ask_mass: how many of the shards of sharded indexes are asked, see :class:`ShardedIndex`.
     """
 
     workspaces: Mapping[str, Path]
@@ -60,6 +61,8 @@ class ServerSettings:
     answer_with: str | None = None
     misses: Path | None = None
     policy: Path | None = None
+    ask: float = 1.0
+    ask_mass: float = 1.0
 
     @property
     def open_to_browsers(self) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +26,15 @@ class ShardedWorkspace(Workspace):
         name: in paths.
         place: folder of the sharded index.
         policy: folder of the policy that searches; the one that ships with the package when None.
+        ask, ask_mass: how many of the shards are asked, see :class:`ShardedIndex`.
     """
 
     index: ShardedIndex
 
-    def __init__(self, name: str, place: Path, policy: Path | None) -> None:
+    def __init__(self, name: str, place: Path, policy: Path | None, ask: float = 1.0, ask_mass: float = 1.0) -> None:
         indexes = {shard: Index.open(place / shard, threads=1, verify=False) for shard in read_shards(place).shards}
-        index = ShardedIndex(place, open_shard=lambda folder: LocalShard(folder, index=indexes[folder.name]))
+        shards = partial(_opened, indexes)
+        index = ShardedIndex(place, open_shard=shards, ask=ask, ask_mass=ask_mass)
         late = ("late",) if index.pieces is not None else ()
         super().__init__(name, index, (*FIXED, *late, "exhaustive", "policy"), policy)
         self._parts = [IndexWorkspace(shard, one, policy) for shard, one in indexes.items()]
@@ -88,12 +91,16 @@ class ShardedWorkspace(Workspace):
         raise missing("passage", passage)
 
 
-def open_workspace(name: str, place: Path, policy: Path | None) -> Workspace:
-    """Open what is at a place: an index or a sharded one.
+def _opened(indexes: Mapping[str, Index], folder: Path) -> LocalShard:
+    return LocalShard(folder, index=indexes[folder.name])
+
+
+def open_workspace(name: str, place: Path, policy: Path | None, ask: float = 1.0, ask_mass: float = 1.0) -> Workspace:
+    """Open what is at a place: an index or a sharded one, of which a part of the shards is asked.
 
     Raises:
         IndexFolderError: when it is neither, or damaged.
     """
     if is_sharded(place):
-        return ShardedWorkspace(name, place, policy)
+        return ShardedWorkspace(name, place, policy, ask, ask_mass)
     return IndexWorkspace(name, Index.open(place, threads=1), policy)

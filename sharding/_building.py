@@ -76,6 +76,19 @@ class AboutShards:
         if encoder.name != self.encoder:
             raise EncoderError(f"the shards were built with the encoder {self.encoder!r}, not {encoder.name!r}")
 
+    def file_of_regions(self, folder: Path) -> Path:
+        """Return the file of the regions.
+
+        Raises:
+            IndexFolderError: when what a question asks for lies anywhere.
+        """
+        if not self.regions:
+            raise IndexFolderError(
+                f"{folder} is parted by the hash of ids, so every shard must be asked: leave --ask and --ask-mass out,"
+                " or build it with --partition topics"
+            )
+        return folder / self.regions
+
 
 def is_sharded(folder: Path) -> bool:
     """Return whether a folder is a sharded index."""

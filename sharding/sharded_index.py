@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from threading import local
 
-from ..errors import IndexFolderError, ShardError
+from ..errors import ShardError
 from ..index._sample import Sample
 from ..index.settings import IndexSettings
 from ..index.where import Where
@@ -263,16 +263,11 @@ class ShardedIndex(ChangeableShards):
         """Return what chooses the shards that are asked; None where all are.
 
         Raises:
-            IndexFolderError: when what a question asks for lies anywhere.
+            IndexFolderError: see :meth:`AboutShards.file_of_regions`.
         """
         if choosing.all:
             return None
-        if not self.about.regions:
-            raise IndexFolderError(
-                f"{self.path} is parted by the hash of ids, so every shard must be asked: leave --ask out, or build it"
-                " with --partition topics"
-            )
-        regions = Regions.load(self.path / self.about.regions)
+        regions = Regions.load(self.about.file_of_regions(self.path))
         return Routing(regions, shipped_judge(), choosing, lambda text: query_vectors(self.encoder, [text])[0])
 
     @property

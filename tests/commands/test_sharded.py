@@ -86,6 +86,9 @@ def test_few_shards_are_asked_where_they_are_parted_by_topics(
     assert "--ask" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["search", str(by_topics), *asked, "2"])
+    for place, code, named in ((sharded, 1, "--partition topics"), (one, 2, "--ask")):
+        assert main(["serve", str(place), "--ask", "0.5"]) == code
+        assert named in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [["graph"], ["compact"], ["mcp"]])

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from fixtures.served import QUESTION, SECRET, Client, documents
@@ -67,7 +69,7 @@ def test_a_workspace_and_its_health_are_those_of_all_shards(sharded: Client, cli
 
 def test_the_graph_around_a_passage_is_told(sharded: Client) -> None:
     passage = sharded("GET", f"{AT}/documents/lighthouse").json["passages"][0]["id"]
-    reply = sharded("GET", f"{AT}/graph?passage={passage}")
+    reply = sharded("GET", f"{AT}/graph?passage={quote(passage)}")
     assert passage in [node["id"] for node in reply.json["nodes"]]
     assert sharded("GET", f"{AT}/graph?passage=nobody%230").status == 404
 
@@ -79,3 +81,13 @@ def test_documents_come_and_go(sharded: Client) -> None:
     assert {one["id"] for one in new} <= {*found(sharded, "Where did the walrus sleep?", system="lexical")}
     assert sharded("DELETE", f"{AT}/documents/walrus-2").json["state"] == "done"
     assert "walrus-2" not in found(sharded, "Where did the walrus sleep?", system="lexical")
+
+
+def test_a_server_asks_few_shards_where_they_are_parted_by_topics(
+    serve: Callable[..., AbstractContextManager[Client]], tmp_path: Path
+) -> None:
+    ShardedIndex.build(documents(), tmp_path / "isles", 2, partition="topics").close()
+    body = {"question": QUESTION, "system": "lexical"}
+    for ask, shards in ((1.0, 2), (0.5, 1)):
+        with serve(tmp_path / "isles", tmp_path, ask=ask) as client:
+            assert len(client("POST", f"{AT}/search", body).json["shards"]) == shards
