@@ -263,14 +263,14 @@ def locked(place: Path, timeout: float = LOCK_TIMEOUT, waiting: Callable[[str], 
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
+                if waiting is not None and not noted and time.monotonic() - began > min(_SOON, timeout / 2):
+                    waiting(f"waiting for process {holder}, which is changing {place}")
+                    noted = True
                 if time.monotonic() >= until:
                     raise IndexBusyError(
                         f"process {holder} has been changing {place} for more than {timeout:g} s: wait for it, or give"
                         " it more time (--lock-timeout, lock_timeout=)"
                     ) from None
-                if waiting is not None and not noted and time.monotonic() - began > min(_SOON, timeout / 2):
-                    waiting(f"waiting for process {holder}, which is changing {place}")
-                    noted = True
                 time.sleep(_POLL)
                 continue
             if not _is_at(handle, path):

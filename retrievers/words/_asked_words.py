@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from math import sqrt
 
 from ._analyser import STOP_WORDS, identifiers, terms
@@ -21,6 +22,10 @@ _FORM_WEIGHT = 0.5
 """What other forms of a question's words weigh, among the forms of a passage and among its words."""
 
 
+_ASKED = 128
+"""Questions whose words are remembered: every segment and shard is asked for the same ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class AskedWord:
     """A term that a question asks a field for, and what it weighs."""
@@ -30,7 +35,8 @@ class AskedWord:
     weight: float
 
 
-def asked_words(text: str) -> list[AskedWord]:
+@lru_cache(_ASKED)
+def asked_words(text: str) -> tuple[AskedWord, ...]:
     """Return what a question asks for: words and identifiers by field, with their weights."""
     found, forms = terms(text)
     counts = Counter(word for word in found if word not in STOP_WORDS)
@@ -47,4 +53,4 @@ def asked_words(text: str) -> list[AskedWord]:
         asked.append(AskedWord("forms", form, weight))
         asked += [AskedWord(field, form, weight * share) for field, share in _WEIGHTS.items()]
     asked += [AskedWord("forms", one.terms[0], _IDENTIFIER_WEIGHT) for one in identifiers(text)]
-    return asked
+    return tuple(asked)

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures.encoders import HashingTokens
 from numpy.typing import NDArray
 from trailhound import Document, Index, IndexSettings, SearchAgent, ShardedIndex
 from trailhound.agent._sentences import SupportingSentences
 from trailhound.retrievers.records import SupportingSentence
-
-from ..conftest import HashingTokens
 
 QUESTION = "When does the red ferry cross the lake?"
 TEXTS = (

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
@@ -85,6 +86,19 @@ def test_replicas_share_changes_and_one_that_is_killed_loses_no_request(isles: P
         assert "walrus" in searched(client, "Where did the walrus sleep?")
         process.terminate()  # so that it ends what it has started
         assert process.wait(LONG) == 143
+
+
+def test_another_replica_comes_where_many_requests_wait(isles: Path) -> None:
+    with (
+        command(isles, "--ray", "local", "--replicas", "1", "--most-replicas", "2", patience=LONG) as (process, client),
+        ThreadPoolExecutor(16) as clients,
+    ):
+        wanted = searched(client)
+        assert len(replicas(process.pid)) == 1
+        until = monotonic() + LONG
+        while len(replicas(process.pid)) < 2:
+            assert monotonic() < until, "no replica comes"
+            assert all(found == wanted for found in clients.map(lambda _: searched(client), range(64)))
 
 
 @pytest.mark.parametrize(
