@@ -5,17 +5,15 @@
 
 For one, two and four shards in actors of Ray, one client alone tells the parts of a hybrid search: its round trips,
 CPU of the client, how much of it is spent outside of Python's lock, CPU of every shard and of what carries messages,
-and the time in which nothing computes. Two more figures are of the machine: the CPU that Ray takes while nobody
-searches, and how much longer computing takes while the other cores compute too. The simulation knows these, the cores,
-and that Python computes on one core at a time. It foretells searches a second and their time for several clients, which
-are then let loose. All is on one machine, which should have nothing else to do.
+and the time in which nothing computes; and what Ray takes while nobody searches. The simulation knows these, the cores,
+and that the threads of a process compute in turns. It foretells searches a second and their time for several clients,
+which are then let loose. All is on one machine, which should have nothing else to do.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import statistics
 import sys
@@ -28,7 +26,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import numpy as np
 import psutil
 import simpy
 from table import markdown
@@ -41,9 +38,6 @@ LIMIT = 10
 
 IDLE = 5
 """Seconds in which nobody searches, and Ray is watched."""
-
-TIMES = 7
-"""How often the same is computed, to see how long it takes."""
 
 SLICE = sys.getswitchinterval() * 1000
 """Milliseconds after which a thread that computes gives Python's lock to others, and its core."""
@@ -58,24 +52,24 @@ class Parts:
 
     Attributes:
         rounds: round trips.
-        client: CPU of the process that searches, under Python's lock.
+        client: CPU of the thread that searches, under Python's lock.
+        receiving: CPU of the threads of its process that receive answers, under the lock too.
         unlocked: CPU of it outside of the lock, such as encoding.
         shards: CPU of every shard.
         carrying: CPU of all other processes of the cluster that searches are the cause of.
         idle: time in which nothing computes.
         beside: CPU that those take anyway, as a share of a core.
-        slower: how many times as long computing takes while all other cores compute.
         shape: how long each search takes, as a share of the mean.
     """
 
     rounds: float
     client: float
+    receiving: float
     unlocked: float
     shards: tuple[float, ...]
     carrying: float
     idle: float
     beside: float
-    slower: float
     shape: tuple[float, ...]
 
 
@@ -102,11 +96,10 @@ class Machine:
         world: in which time passes.
         cores: of the machine.
         processes: the client, and every shard.
-        slower: how many times as long computing takes while all other cores compute.
     """
 
-    def __init__(self, world: simpy.Environment, cores: int, processes: int, slower: float) -> None:
-        self._world, self._slower = world, slower
+    def __init__(self, world: simpy.Environment, cores: int, processes: int) -> None:
+        self._world = world
         self._cores = simpy.Resource(world, cores)
         self._locks = [simpy.Resource(world, 1) for _ in range(processes)]
 
@@ -125,14 +118,13 @@ class Machine:
     def _on_core(self, milliseconds: float) -> Iterator[Any]:
         with self._cores.request() as mine:
             yield mine
-            others = (self._cores.count - 1) / max(self._cores.capacity - 1, 1)
-            yield self._world.timeout(milliseconds * (1 + (self._slower - 1) * others))
+            yield self._world.timeout(milliseconds)
 
 
 def simulated(parts: Parts, clients: int, cores: int, searches: int = 4000) -> Load:
     """Let clients search in a model of the machine, each again as soon as it is answered."""
     world, draw, taken = simpy.Environment(), Random(0), list[float]()
-    machine = Machine(world, cores, len(parts.shards) + 1, parts.slower)
+    machine = Machine(world, cores, len(parts.shards) + 1)
     rounds = max(round(parts.rounds), 1)
 
     def client() -> Iterator[Any]:
@@ -143,13 +135,13 @@ def simulated(parts: Parts, clients: int, cores: int, searches: int = 4000) -> L
                 yield world.process(machine.compute(length * parts.client / rounds, 0))
                 yield world.process(machine.compute(length * parts.carrying / rounds))
                 yield world.timeout(parts.idle / rounds)
-                yield world.all_of(
-                    [
-                        world.process(machine.compute(length * shard / rounds, number))
-                        for number, shard in enumerate(parts.shards, start=1)
-                    ]
-                )
+                share = length / rounds
+                yield world.all_of([world.process(answer(number, share)) for number in range(len(parts.shards))])
             taken.append(world.now - began)
+
+    def answer(shard: int, share: float) -> Iterator[Any]:
+        yield world.process(machine.compute(share * parts.shards[shard], shard + 1))
+        yield world.process(machine.compute(share * parts.receiving / len(parts.shards), 0))
 
     def beside() -> Iterator[Any]:
         while True:
@@ -162,7 +154,7 @@ def simulated(parts: Parts, clients: int, cores: int, searches: int = 4000) -> L
     return Load.of(taken, world.now / 1000)
 
 
-def measured_parts(index: ShardedIndex, questions: Sequence[str], slower: float) -> Parts:
+def measured_parts(index: ShardedIndex, questions: Sequence[str]) -> Parts:
     """Search with one client alone, and see which processes compute."""
     agent = SearchAgent(index, system="hybrid")
     for question in questions:  # files that are read again are in memory
@@ -172,30 +164,29 @@ def measured_parts(index: ShardedIndex, questions: Sequence[str], slower: float)
     time.sleep(IDLE)
     took = 1000 * (time.perf_counter() - began)
     beside = sum(cpu - before.get(process, 0.0) for process, cpu in _cpu_of_others().items()) / took
-    before, own, began = _cpu_of_others(), time.process_time(), time.perf_counter()
+    before, own, mine, began = _cpu_of_others(), time.process_time(), time.thread_time(), time.perf_counter()
     milliseconds = [_timed(agent, question) for question in questions]
     whole, own = 1000 * (time.perf_counter() - began), 1000 * (time.process_time() - own)
+    mine = 1000 * (time.thread_time() - mine)
     others = {process: cpu - before.get(process, 0.0) for process, cpu in _cpu_of_others().items()}
     shards = sorted((cpu for (_, is_shard), cpu in others.items() if is_shard), reverse=True)[: len(index.shards)]
     carrying = max(sum(others.values()) - sum(shards) - beside * whole, 0.0)
-    began = time.process_time()
+    unlocked, my_part = time.process_time(), time.thread_time()
     for question in questions:
         query_vectors(index.encoder, [question])
-    unlocked = 1000 * (time.process_time() - began)
+    unlocked, my_part = 1000 * (time.process_time() - unlocked), 1000 * (time.thread_time() - my_part)
     count, mean = len(questions), statistics.fmean(milliseconds)
     side_by_side = max(max(shards), sum(shards) / (os.cpu_count() or 1))
-    together = slower if len(shards) > 1 else 1.0
-    """Several shards have computed at once, so their CPU is that of busy cores already."""
     idle = max(whole - own - carrying - side_by_side, 0.0)
     return Parts(
         rounds,
-        (own - unlocked) / count,
+        (mine - my_part) / count,
+        max(own - unlocked - (mine - my_part), 0.0) / count,
         unlocked / count,
-        tuple(cpu / count / together for cpu in shards),
+        tuple(cpu / count for cpu in shards),
         carrying / count,
         idle / count,
         beside,
-        slower,
         tuple(one / mean for one in milliseconds),
     )
 
@@ -206,33 +197,6 @@ def _rounds(index: ShardedIndex, agent: SearchAgent, question: str) -> int:
     calls = shard.calls
     agent.search(question, LIMIT)
     return int(shard.calls - calls)
-
-
-def slowdown() -> float:
-    """Return how many times as long computing takes while all other cores compute."""
-    alone = statistics.median(_computing() for _ in range(TIMES))
-    others = [multiprocessing.Process(target=_compute_on, daemon=True) for _ in range((os.cpu_count() or 1) - 1)]
-    for other in others:
-        other.start()
-    time.sleep(1)
-    beside = statistics.median(_computing() for _ in range(TIMES))
-    for other in others:
-        other.kill()
-    return max(beside / alone, 1.0)
-
-
-def _computing() -> float:
-    """Return the CPU of work like a search's: numbers in arrays, and Python's own objects."""
-    began, numbers = time.process_time(), np.arange(200_000, dtype=np.float32)
-    for _ in range(100):
-        np.sqrt(numbers).sum()
-        sorted({number: str(number) for number in range(2000)}.values())
-    return time.process_time() - began
-
-
-def _compute_on() -> None:
-    while True:
-        _computing()
 
 
 def _cpu_of_others() -> dict[tuple[int, bool], float]:
@@ -286,7 +250,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parsed = parser.parse_args()
     questions = [one.text for one in load_questions(parsed.questions, parsed.split)[0]][:200]
-    cores, slower, found = os.cpu_count() or 1, slowdown(), []
+    cores, found = os.cpu_count() or 1, []
     from trailhound.retrievers._ray_cluster import connect
 
     with tempfile.TemporaryDirectory() as passing, computing_on(1):
@@ -297,7 +261,7 @@ def main() -> None:
         connect("local")
         for shards in parsed.shards:
             with ShardedIndex(folder / str(shards), on_ray=True) as index:
-                parts = measured_parts(index, questions, slower)
+                parts = measured_parts(index, questions)
                 print({**asdict(parts), "shape": "..."}, flush=True)
                 for clients in parsed.clients:
                     told, was = simulated(parts, clients, cores), loaded(index, questions, clients, parsed.seconds)
