@@ -33,9 +33,19 @@ _LOOKED_AT = 2000
 
 def are_headings(titles: Sequence[str]) -> bool:
     """Return whether the titles of a corpus are headings rather than names."""
+    return read_like_headings(titles[place] for place in looked_at(len(titles)))
+
+
+def looked_at(passages: int) -> range:
+    """Return the rows whose titles say whether those of all passages are headings."""
+    return range(0, passages, max(1, passages // _LOOKED_AT))
+
+
+def read_like_headings(titles: Iterable[str]) -> bool:
+    """Return whether all of these titles together are headings."""
     several = small = 0
-    for place in range(0, len(titles), max(1, len(titles) // _LOOKED_AT)):
-        later = [word for word in words_of(titles[place])[1:] if word.isalpha() and word.lower() not in STOP_WORDS]
+    for title in titles:
+        later = [word for word in words_of(title)[1:] if word.isalpha() and word.lower() not in STOP_WORDS]
         several += bool(later)
         small += bool(later) and sum(map(str.islower, later)) * 2 > len(later)
     return small > _HEADINGS * several
@@ -48,14 +58,15 @@ def phrase_of(mention: str) -> Phrase:
 
 def in_small_letters(phrases: Iterable[Phrase], texts: Iterable[str]) -> Counter[Phrase]:
     """Return how many texts have each phrase in small letters."""
-    by_first: dict[str, list[Phrase]] = defaultdict(list)
-    for phrase in phrases:
-        by_first[phrase[0]].append(phrase)
+    wanted = set(phrases)
+    lengths: dict[str, set[int]] = defaultdict(set)
+    for phrase in wanted:
+        lengths[phrase[0]].add(len(phrase))
     found: Counter[Phrase] = Counter()
     for text in texts:
         words = words_of(text)
-        starts = ((place, phrase) for place, word in enumerate(words) for phrase in by_first.get(word, ()))
-        found.update({phrase for place, phrase in starts if tuple(words[place : place + len(phrase)]) == phrase})
+        starts = ((place, length) for place, word in enumerate(words) for length in lengths.get(word, ()))
+        found.update(wanted.intersection(tuple(words[place : place + length]) for place, length in starts))
     return found
 
 
@@ -66,6 +77,11 @@ def is_generic(small: int, named: int) -> bool:
 
 def generic_phrases(named: Mapping[Phrase, int], texts: Iterable[str]) -> set[Phrase]:
     """Return the phrases that name nothing, of those by which so many passages name a title."""
-    short = [phrase for phrase in named if len(phrase) <= LONGEST]
+    short = may_be_generic(named)
     small = in_small_letters(short, texts) if short else Counter[Phrase]()
     return {phrase for phrase in short if is_generic(small[phrase], named[phrase])}
+
+
+def may_be_generic(named: Iterable[Phrase]) -> list[Phrase]:
+    """Return the phrases that are short enough to name nothing."""
+    return [phrase for phrase in named if len(phrase) <= LONGEST]

@@ -10,25 +10,28 @@ import re
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..retrievers.protocols import Progress
 from ..retrievers.words._analyser import STOP_WORDS
-from ..retrievers.words._terms import TermIndex, analyse
+from ..retrievers.words._terms import TermIndex, analyse, rarity
 from ..retrievers.words._titles import TitleMatcher
 from ._edges import Edges, Relation
-from ._generic_titles import are_headings, generic_phrases, phrase_of
+from ._generic_titles import Phrase, are_headings, generic_phrases, phrase_of
 
 STRONGEST = 10
 """Edges that a passage asks for; it may get more from passages that ask for it."""
 
 LEAST_FREQUENCY = 2
-_BLOCK = 4096
+BLOCK = 4096
+"""Passages whose links over what is shared are computed together."""
+
 _AT_ONCE = 1 << 22
 """Hashes that are looked up together, so that places in 64 bits take little RAM."""
 
@@ -38,6 +41,36 @@ _CAPITAL = r"[^\W\d_a-zß-öø-ÿα-ωа-яё]"
 _CAPITALISED = rf"(?:(?:{_CAPITAL}\w{{0,2}}\.)++(?:{_CAPITAL}[\w'’-]*+)?|{_CAPITAL}[\w'’-]*+)"
 _NAME = re.compile(rf"(?<![\w'’.-]){_CAPITALISED}(?: (?:(?:of|the|de|la|von|van|der|and) ){{0,2}}{_CAPITALISED})+")
 _NAME_END = re.compile(r"(?:['’]s|[.'’-])$")
+
+
+class ByRow(Protocol):
+    """Something of every passage, such as its title."""
+
+    def __getitem__(self, row: int, /) -> object:
+        """Return that of one."""
+        ...
+
+
+@dataclass(frozen=True)
+class Mentions:
+    """Mentions that texts have, sources in the order of the texts.
+
+    Attributes:
+        source, target: int64 [m], rows of passages.
+        relation, start, end: int64 [m]: see :class:`Edges`.
+        phrases: words of each mention, where they were asked for.
+    """
+
+    source: NDArray[np.int64]
+    target: NDArray[np.int64]
+    relation: NDArray[np.int64]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    phrases: Sequence[Phrase]
+
+    def named(self) -> Counter[Phrase]:
+        """Return how many passages name a title by each phrase."""
+        return Counter(phrase for _, phrase in set(zip(self.source.tolist(), self.phrases, strict=True)))
 
 
 def link_titles(
@@ -59,30 +92,51 @@ def link_titles(
         document_ids: the document of every passage; without them every passage counts as a document.
         progress: called with (stage, done, total) at every thousandth passage.
     """
-    found = array("i")
-    for row, text in enumerate(texts):
+    headings = are_headings(titles)
+    found = find_mentions(range(len(texts)), texts, matcher, titles, document_ids, headings, progress)
+    ends = found.source.astype(np.int32), found.target.astype(np.int32)
+    places = found.start.astype(np.int32), found.end.astype(np.int32)
+    edges = Edges(*ends, found.relation.astype(np.int8), *places, np.ones(len(found.source), np.float32))
+    if not headings:
+        return edges
+    generic = generic_phrases(found.named(), texts)
+    return edges.where(np.array([phrase not in generic for phrase in found.phrases], np.bool_))
+
+
+def find_mentions(
+    rows: Sequence[int],
+    texts: Iterable[str],
+    matcher: TitleMatcher,
+    titles: ByRow,
+    document_ids: ByRow | None,
+    with_phrases: bool,
+    progress: Progress | None = None,
+) -> Mentions:
+    """Find the titles that texts mention, generic ones too.
+
+    Args:
+        rows: of the passages that are read.
+        texts: of these passages, in their order.
+        matcher, titles, document_ids: as for :func:`mentions_of`.
+        with_phrases: whether the words of mentions are wanted.
+        progress: called with (stage, done, total) at every thousandth passage.
+    """
+    found, phrases = array("q"), list[Phrase]()
+    for done, (row, text) in enumerate(zip(rows, texts, strict=True), start=1):
         for mention in mentions_of(row, text, matcher, titles, document_ids):
             found.extend((row, *mention))
-        if progress is not None and row % 1000 == 999:
-            progress("linking titles", row + 1, len(texts))
+            if with_phrases:
+                phrases.append(phrase_of(text[mention[2] : mention[3]]))
+        if progress is not None and done % 1000 == 0:
+            progress("linking titles", done, len(rows))
     if progress is not None:
-        progress("linking titles", len(texts), len(texts))
-    source, target, relation, start, end = np.array(found, np.int32).reshape(-1, 5).T.copy()
-    edges = Edges(source, target, relation.astype(np.int8), start, end, np.ones(len(source), np.float32))
-    return _without_generic(edges, texts) if are_headings(titles) else edges
-
-
-def _without_generic(edges: Edges, texts: Sequence[str]) -> Edges:
-    """Return mentions without those of titles that name nothing."""
-    places = zip(edges.source.tolist(), edges.start.tolist(), edges.end.tolist(), strict=True)
-    phrases = [phrase_of(texts[row][start:end]) for row, start, end in places]
-    named = Counter(phrase for _, phrase in set(zip(edges.source.tolist(), phrases, strict=True)))
-    generic = generic_phrases(named, texts)
-    return edges.where(np.array([phrase not in generic for phrase in phrases], np.bool_))
+        progress("linking titles", len(rows), len(rows))
+    source, target, relation, start, end = np.array(found, np.int64).reshape(-1, 5).T.copy()
+    return Mentions(source, target, relation, start, end, phrases)
 
 
 def mentions_of(
-    row: int, text: str, matcher: TitleMatcher, titles: Sequence[str], document_ids: Sequence[str] | None = None
+    row: int, text: str, matcher: TitleMatcher, titles: ByRow, document_ids: ByRow | None = None
 ) -> Iterator[tuple[int, Relation, int, int]]:
     """Iterate over the passages that the passage at ``row`` mentions: (row, relation, start, end), each row once."""
     linked: set[int] = set()
@@ -163,33 +217,48 @@ def share_edges(texts: Sequence[str], terms: TermIndex, progress: Progress | Non
     shape = (count, len(idf))
     has = sparse.csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
     weighted = sparse.csr_array((idf[columns], (rows, columns)), shape=shape).T.tocsr()
-    strongest = []
-    for first in range(0, count, _BLOCK):
-        strongest.append(_strongest(sparse.csr_array(has[first : first + _BLOCK] @ weighted), first))
+    asked = []
+    for first in range(0, count, BLOCK):
+        last = min(first + BLOCK, count)
+        source, target, weight = strongest(has[first:last] @ weighted, np.arange(first, last))
+        asked.append((source + first, target, weight))
         if progress is not None:
-            progress("linking shared phrases", min(first + _BLOCK, count), count)
-    if not strongest:
+            progress("linking shared phrases", last, count)
+    if not asked:
         return Edges.of([], [], Relation.SHARES)
-    source, target, weight = map(np.concatenate, zip(*strongest, strict=True))
-    # each pair once, from the smaller row to the greater
+    source, target, weight = map(np.concatenate, zip(*asked, strict=True))
+    return each_once(source, target, weight, count)
+
+
+def each_once(
+    source: NDArray[np.int64], target: NDArray[np.int64], weight: NDArray[np.float32], passages: int
+) -> Edges:
+    """Return links over what is shared, each once, from the smaller row to the greater."""
     low, high = np.minimum(source, target), np.maximum(source, target)
-    _, first_of = np.unique(low * count + high, return_index=True)
+    _, first_of = np.unique(low * passages + high, return_index=True)
     return Edges.of(low[first_of], high[first_of], Relation.SHARES, weight[first_of])
+
+
+def gather_phrases(
+    texts: Iterable[str], passages: int, progress: Progress | None
+) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Return the :func:`key_phrases` of texts one after the other, and how many each of so many texts has."""
+    gathered = array("I")
+    counts = np.zeros(passages, np.int64)
+    for row, text in enumerate(texts):
+        found = key_phrases(text)
+        gathered.extend(found)
+        counts[row] = len(found)
+        if progress is not None and row % 1000 == 999:
+            progress("gathering phrases", row + 1, passages)
+    return np.frombuffer(gathered, np.uint32), counts
 
 
 def _rare_postings(
     texts: Sequence[str], terms: TermIndex, progress: Progress | None
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
     """Return the postings (row, phrase) of rare terms and phrases, and the idf of each: terms first, then phrases."""
-    gathered = array("I")
-    counts = np.zeros(len(texts), np.int64)
-    for row, text in enumerate(texts):
-        found = key_phrases(text)
-        gathered.extend(found)
-        counts[row] = len(found)
-        if progress is not None and row % 1000 == 999:
-            progress("gathering phrases", row + 1, len(texts))
-    phrases = np.frombuffer(gathered, np.uint32)
+    phrases, counts = gather_phrases(texts, len(texts), progress)
     rows, columns, frequencies = [], [], []
     known = 0
     # Terms and phrases apart: neither must be taken for the other, and each needs only half the RAM.
@@ -197,15 +266,18 @@ def _rare_postings(
         (terms.hashes, np.diff(terms.offsets), (terms.vocabulary, terms.frequencies)),
         (phrases, counts, np.unique(phrases, return_counts=True)),
     ):
-        rare = (distinct[1] >= LEAST_FREQUENCY) & (distinct[1] <= frequency_cap(len(texts)))
+        rare = are_rare(distinct[1], len(texts))
         column, kept = _places(hashes, distinct[0][rare])
         rows.append(np.repeat(np.arange(len(texts), dtype=np.int32), lengths)[kept])
         columns.append(column + np.int32(known))
         frequencies.append(distinct[1][rare])
         known += len(frequencies[-1])
-    df = np.concatenate(frequencies)
-    idf = np.log1p((len(texts) - df + 0.5) / (df + 0.5)).astype(np.float32)
-    return np.concatenate(rows), np.concatenate(columns), idf
+    return np.concatenate(rows), np.concatenate(columns), rarity(np.concatenate(frequencies), len(texts))
+
+
+def are_rare(frequencies: NDArray[np.int64], passages: int) -> NDArray[np.bool_]:
+    """Return whether what so many of the passages have links them."""
+    return (frequencies >= LEAST_FREQUENCY) & (frequencies <= frequency_cap(passages))
 
 
 def _places(hashes: NDArray[np.uint32], wanted: NDArray[np.uint32]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
@@ -221,14 +293,22 @@ def _places(hashes: NDArray[np.uint32], wanted: NDArray[np.uint32]) -> tuple[NDA
     return np.concatenate([*places, np.zeros(0, np.int32)]), kept
 
 
-def _strongest(block: Any, first: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Return the STRONGEST entries of each row of ``block`` off the diagonal, ties by the smaller target."""
+def strongest(shared: Any, own: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Return the passages that some passages share most with, ``STRONGEST`` of each at most, ties by the smaller.
+
+    Args:
+        shared: sparse matrix [n, N] of the summed idf of what they share with each.
+        own: the column of each of them, int64 [n].
+
+    Returns:
+        their places in ``own``, the columns of the others, and the weights.
+    """
     from scipy import sparse
 
-    entries = sparse.coo_array(block)
-    source = entries.row.astype(np.int64) + first
-    target, weight = entries.col.astype(np.int64), np.asarray(entries.data, np.float32)
-    other = source != target
+    entries = sparse.coo_array(sparse.csr_array(shared))
+    source, target = entries.row.astype(np.int64), entries.col.astype(np.int64)
+    weight = np.asarray(entries.data, np.float32)
+    other = target != own[source]
     source, target, weight = source[other], target[other], weight[other]
     order = np.lexsort((target, -weight, source))
     source, target, weight = source[order], target[order], weight[order]

@@ -381,7 +381,7 @@ class State:
             for one in known
             for form in one.forms
         )
-        entity = EntityIndex((), None, TitleMatcher.of_question(forms), _Identified(identified))
+        entity = EntityIndex((), None, TitleMatcher.of(forms, folded=True), _Identified(identified))
         return Known(statistics, entity, asked, by_shard)
 
     @property

@@ -117,10 +117,13 @@ class TitleMatcher:
         return matcher
 
     @classmethod
-    def of_question(cls, forms: Iterable[tuple[FormKey, NamedForm]]) -> TitleMatcher:
-        """Return a matcher that knows some forms alone, with their words folded: those that a question may name."""
+    def of(cls, forms: Iterable[tuple[FormKey, NamedForm]], folded: bool) -> TitleMatcher:
+        """Return a matcher that knows some forms alone: those that questions may name (folded), or that texts may."""
         matcher = cls([])
-        matcher._folded = TitleTable.of(forms)
+        if folded:
+            matcher._folded = TitleTable.of(forms)
+        else:
+            matcher._cased = TitleTable.of(forms)
         return matcher
 
     def is_crowded(self, text: str) -> bool:
@@ -132,10 +135,10 @@ class TitleMatcher:
         with self._lock():
             if folded:
                 if self._folded is None:
-                    self._folded = self._table(folded=True)
+                    self._folded = TitleTable.of(self.forms(folded=True))
                 return self._folded
             if self._cased is None:
-                self._cased = self._table(folded=False)
+                self._cased = TitleTable.of(self.forms(folded=False))
             return self._cased
 
     def single(self, folded: bool) -> TitleTable:
@@ -145,12 +148,11 @@ class TitleMatcher:
             raise TypeError("a matcher over several others has no table of its own")
         return table
 
-    def _table(self, folded: bool) -> TitleTable:
-        return TitleTable.of(
-            (key, NamedForm(text, key[1], key[2], [row]))
-            for row, title in self._first_rows()
-            for key, text in keyed_forms(title, folded)
-        )
+    def forms(self, folded: bool) -> Iterator[tuple[FormKey, NamedForm]]:
+        """Iterate over the forms of all titles, case folded or not, with the row that stands for each document."""
+        for row, title in self._first_rows():
+            for key, text in keyed_forms(title, folded):
+                yield key, NamedForm(text, key[1], key[2], [row])
 
     def _first_rows(self) -> Iterator[tuple[int, str]]:
         """Iterate over the rows that stand for their documents, with their titles."""
