@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..errors import DamagedIndexError
+from ..retrievers._folder import SEGMENTS, SegmentEntry, check_segment, entries, read_manifest
 from ..retrievers._postgres_store import PostgresSegment, PostgresStore, PostgresStoreWriter, check_rows
 from ..retrievers._store import FILE_NAME, EvidenceStore, StoreWriter
 from ..retrievers.records import Vectors
@@ -70,6 +73,35 @@ def open_store(folder: Path, about: Mapping[str, Any]) -> EvidenceStore | None:
     if STORE in about:
         return PostgresStore(folder, about[STORE])
     return EvidenceStore(folder / FILE_NAME) if FILE_NAME in about["files"] else None
+
+
+@dataclass(frozen=True)
+class Base:
+    """The first segment of an index, opened for its evidence alone.
+
+    Attributes:
+        entry: what the manifest says of it.
+        folder: of the segment.
+        store: its documents and passages.
+    """
+
+    entry: SegmentEntry
+    folder: Path
+    store: EvidenceStore
+
+
+def open_base(place: Path) -> Base:
+    """Open the evidence of the base of an index, and nothing that only searches need.
+
+    Raises:
+        DamagedIndexError: when it has none, or its files are not those that the manifest names.
+    """
+    entry = entries(read_manifest(place))[0]
+    folder = place / SEGMENTS / entry.name
+    store = open_store(folder, check_segment(place, entry, verify=False))
+    if store is None:
+        raise DamagedIndexError(f"{folder} has no passages: build the index again")
+    return Base(entry, folder, store)
 
 
 def open_dense(folder: Path, about: Mapping[str, Any], kind: DenseKind) -> DenseIndex | PostgresDense:

@@ -6,18 +6,21 @@ import hashlib
 import json
 import os
 import shutil
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from ..errors import CorpusError, DamagedIndexError, EncoderError, IndexFolderError
 from ..index._build import documents_of, graph_of
 from ..index.index import Index
 from ..index.settings import IndexSettings
 from ..retrievers._atomic_file import storing
-from ..retrievers._folder import MANIFEST, locked
+from ..retrievers._folder import MANIFEST, locked, read_manifest
 from ..retrievers._hashed_files import fingerprint, read_sealed_json, write_sealed_json
 from ..retrievers.protocols import Encoder, Progress
 from ..retrievers.records import Document
@@ -147,6 +150,7 @@ class ShardTask:
     settings: IndexSettings
     encoder: Encoder | None
     threads: int | None
+    stage = "building shards"
 
     def run(self, warn: Warn, progress: Progress | None) -> None:
         """Build the shard, unless it was built of the same documents in the same way."""
@@ -178,13 +182,18 @@ class ShardTask:
         return bool(read_sealed_json(self.done, DamagedIndexError, _REMEDY) == wanted)
 
 
-LinkShards = Callable[[Sequence[Index], Mapping[str, int], Sequence[Path], Progress | None], None]
+LinkShards = Callable[[Sequence[Path], Path, RunTasks, Warn, Progress | None], None]
 """Writes how the passages of shards stand in the whole corpus: see ``_linking.link``."""
 
 
 def place_of_links(shard: Path) -> Path:
     """Return the file that says how the passages of a shard stand in the whole corpus."""
     return shard.with_name(f"{shard.name}.links")
+
+
+def place_of_order(shard: Path) -> Path:
+    """Return the file of the places in the corpus of a shard's documents, which is there while it is built."""
+    return shard.parent / _PARTS / f"{shard.name}.npy"
 
 
 @dataclass(frozen=True)
@@ -236,15 +245,13 @@ class ShardedBuild:
             (self.out / _PARTS).mkdir(parents=True, exist_ok=True)
         with locked(self.out):
             documents, roots = documents_of(items, warn, progress, self.out.resolve(), strict, masked=False)
-            order: dict[str, int] = {}
-            noted = _noted(documents, order)
-            names = (
-                self._part(noted) if self.partition == "hash" else self._by_topics(noted, order, run, warn, progress)
+            parted = (
+                self._part(documents) if self.partition == "hash" else self._by_topics(documents, run, warn, progress)
             )
+            names = _filled(parted)
             run([self.task(name) for name in names], warn, progress)
-            opened = [Index.open(self.out / name, encoder=self.encoder, verify=False) for name in names]
-            link(opened, order, [place_of_links(self.out / name) for name in names], progress)
-            self._commit(names, opened, {**roots.about(), **_reading(documents)})
+            link([self.out.absolute() / name for name in names], self.out.absolute() / _PARTS, run, warn, progress)
+            self._commit(names, {**roots.about(), **_reading(documents)})
 
     def task(self, name: str) -> ShardTask:
         """Return what there is to do for a shard."""
@@ -252,52 +259,56 @@ class ShardedBuild:
         how = (self.settings, self.encoder, self.threads)
         return ShardTask(place / _PARTS / f"{name}.jsonl", place / name, done_file(place, name), *how)
 
-    def _part(self, documents: Iterable[Document]) -> list[str]:
-        """Write the documents of every shard into a file, and return the names of shards that have some."""
+    def _part(self, documents: Iterable[Document]) -> dict[str, int]:
+        """Write the documents of every shard into a file, and their places in another; return how many each has."""
         names = [_name(number) for number in range(self.shards)]
-        counts = dict.fromkeys(names, 0)
+        places = {name: array("q") for name in names}
         with storing(self.out), ExitStack() as stack:
             files = [
                 stack.enter_context((self.out / _PARTS / f"{name}.jsonl").open("w", encoding="ascii")) for name in names
             ]
-            for document in documents:
+            for place, document in enumerate(documents):
                 if document.text.strip():
                     number = shard_of(document.id, self.shards)
                     files[number].write(as_line(document))
-                    counts[names[number]] += 1
-        return _filled(counts)
+                    places[names[number]].append(place)
+            for name, mine in places.items():
+                np.save(place_of_order(self.out / name), np.frombuffer(mine, np.int64))
+        return {name: len(mine) for name, mine in places.items()}
 
     def _by_topics(
-        self,
-        documents: Iterable[Document],
-        order: Mapping[str, int],
-        run: RunTasks,
-        warn: Warn,
-        progress: Progress | None,
-    ) -> list[str]:
+        self, documents: Iterable[Document], run: RunTasks, warn: Warn, progress: Progress | None
+    ) -> dict[str, int]:
         """Do the same, by what the documents are about."""
         tasks = {name: self.task(name) for name in map(_name, range(self.shards))}
         targets = [(task.documents, task.folder) for task in tasks.values()]
         indexing = Indexing(self.settings, self.encoder, self.threads)
         with storing(self.out):
-            place = self.out.absolute() / _PARTS
-            counts = part_by_topics(documents, order, place, targets, indexing, run, warn, progress)
-        return _filled(dict(zip(tasks, counts, strict=True)))
+            parts = self.out.absolute() / _PARTS
+            places = part_by_topics(documents, parts, targets, indexing, run, warn, progress)
+            for name, mine in zip(tasks, places, strict=True):
+                np.save(place_of_order(self.out / name), np.array(mine, np.int64))
+        return {name: len(mine) for name, mine in zip(tasks, places, strict=True)}
 
-    def _commit(self, names: list[str], opened: Sequence[Index], corpus: Mapping[str, Any]) -> None:
+    def _commit(self, names: list[str], corpus: Mapping[str, Any]) -> None:
         """Name all shards in the manifest, and remove what it does not name."""
-        sizes = (sum(index.store.documents for index in opened), sum(map(len, opened)))
-        how = (opened[0].settings, opened[0].encoder_name)
-        regions = "" if self.partition == "hash" else Regions.of(opened).save(self.out)
+        manifests = [read_manifest(self.out / name) for name in names]
+        sizes = (sum(one["documents"] for one in manifests), sum(one["passages"] for one in manifests))
+        how = (IndexSettings.from_json(manifests[0]["settings"]), str(manifests[0]["encoder"]))
+        regions = "" if self.partition == "hash" else Regions.of(self._opened(names)).save(self.out)
         AboutShards(tuple(names), self.shards, regions, *how, *sizes, corpus=corpus).write(self.out)
-        for index in opened:
-            index.close()
         with storing(self.out):
             shutil.rmtree(self.out / _PARTS)
             for path in self.out.glob("shard-[0-9]*"):
                 if path.name.partition(".")[0] not in names:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
             remove_regions(self.out, but=regions)
+
+    def _opened(self, names: Sequence[str]) -> Iterator[Index]:
+        """Iterate over shards, one of which is open at a time."""
+        for name in names:
+            with Index.open(self.out / name, encoder=self.encoder, verify=False) as index:
+                yield index
 
 
 def _reading(documents: object) -> dict[str, Any]:
@@ -326,10 +337,3 @@ def _documents(file: Path) -> Iterator[Document]:
     with file.open("rb") as lines:
         for line in lines:
             yield Document(**json.loads(line))
-
-
-def _noted(documents: Iterable[Document], order: dict[str, int]) -> Iterator[Document]:
-    """Iterate over documents, and note the place of each in the corpus by its id."""
-    for document in documents:
-        order[document.id] = len(order)
-        yield document

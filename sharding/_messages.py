@@ -54,6 +54,11 @@ def row_in_shard(rows: Rows) -> Rows:
     return np.asarray(rows, np.int64) & (MOST_PASSAGES - 1)
 
 
+def place_of(row: int) -> tuple[int, int]:
+    """Return the number of the shard of a row of all shards, and the row in it."""
+    return row >> _ROW_BITS & (MOST_SHARDS - 1), row & (MOST_PASSAGES - 1)
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """What of a shard is seen: a state of it, and the documents that fit.

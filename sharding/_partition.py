@@ -1,6 +1,6 @@
 """Parting a corpus by what its documents are about, block by block, so that no machine holds all vectors.
 
-    documents.jsonl                  all documents, as they are read
+    documents.jsonl                  all documents, as they are read, each behind its place in the corpus
     block-0000.jsonl                 a random part of them, by the hash of their ids
     block-0000/shard-0003.jsonl      those of it that lie in a shard, with their vectors in a log beside
     shard-0003.jsonl                 all documents of a shard
@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -59,6 +59,7 @@ class Indexing:
 class _Encoded:
     """The documents of a block, and what they are placed by."""
 
+    places: list[int]
     documents: list[Document]
     record: Record
     first: FirstPassages
@@ -77,6 +78,7 @@ class BlockTask:
     folder: Path
     indexing: Indexing
     learned: tuple[TopicPartition, Sequence[BlockTask]] | None = None
+    stage = "parting documents"
 
     def run(self, warn: Warn, progress: Progress | None) -> None:
         """Encode, and place."""
@@ -88,13 +90,14 @@ class BlockTask:
 
     def encoded(self, progress: Progress | None = None) -> _Encoded:
         """Return the documents with the vectors of their first passages, in the order of their ids."""
-        documents = sorted(read_documents(self.folder.with_suffix(".jsonl")), key=lambda document: document.id)
+        placed = sorted(_placed_documents(self.folder.with_suffix(".jsonl")), key=lambda each: each[1].id)
+        places, documents = [place for place, _ in placed], [document for _, document in placed]
         encoder, settings = self.indexing.loaded(), self.indexing.settings
         window = window_of(encoder, settings.chunk_tokens, lambda message: None)  # the build of a shard warns
         first = FirstPassages.of(documents, window, settings.chunk_tokens)
         pieces = settings.late_interaction and isinstance(encoder, PieceEncoder)
         keys, vectors, codes = VectorCache(self.folder, encoder, pieces, of_index=False).encode(first.texts, progress)
-        return _Encoded(documents, Record(keys, vectors, codes), first)
+        return _Encoded(places, documents, Record(keys, vectors, codes), first)
 
     def write(self, mine: _Encoded, placed: Rows) -> None:
         """Write the documents of every shard with their vectors."""
@@ -103,7 +106,7 @@ class BlockTask:
         for number in np.unique(placed).tolist():
             rows = np.flatnonzero(placed == number)
             with (self.folder / f"{number}.jsonl").open("w", encoding="ascii") as file:
-                file.writelines(as_line(mine.documents[row]) for row in rows.tolist())
+                file.writelines(_placed_line(mine.places[row], mine.documents[row]) for row in rows.tolist())
             pieces = None if mine.record.pieces is None else mine.record.pieces.take(rows)
             log = VectorLog(self.folder / str(number))
             log.clear()
@@ -119,19 +122,17 @@ def sample_of(blocks: Sequence[BlockTask]) -> tuple[Sample, list[_Encoded]]:
 
 def part_by_topics(
     documents: Iterable[Document],
-    order: Mapping[str, int],
     place: Path,
     targets: Sequence[tuple[Path, Path]],
     indexing: Indexing,
     run: RunTasks,
     warn: Warn,
     progress: Progress | None,
-) -> list[int]:
+) -> list[list[int]]:
     """Write the documents of every shard into a file, with the vectors of their first passages in the log of its index.
 
     Args:
         documents: of the corpus; empty ones are left out.
-        order: place of every document in the corpus by its id, complete when all are read.
         place: folder for files on the way.
         targets: for every shard the file of its documents, and the folder of its index.
         indexing: how they will be indexed.
@@ -139,11 +140,11 @@ def part_by_topics(
         warn, progress: as for a build.
 
     Returns:
-        documents of every shard; no more shards have any than there are documents.
+        places in the corpus of the documents of every shard; no more shards have any than there are documents.
     """
     paths, count = _blocks(documents, place)
     if not count:
-        return [0] * len(targets)
+        return [[] for _ in targets]
     blocks = [BlockTask(path.with_suffix(""), indexing) for path in paths]
     sampled = blocks[: -(-_SAMPLE * len(blocks) // count)]
     run(sampled, warn, progress)
@@ -158,7 +159,7 @@ def part_by_topics(
         begin += len(mine.documents)
     rest = [BlockTask(block.folder, indexing, (partition, sampled)) for block in blocks[len(sampled) :]]
     run(rest, warn, progress)
-    return [_gather(blocks, order, number, *target) for number, target in enumerate(targets)]
+    return [_gather(blocks, number, *target) for number, target in enumerate(targets)]
 
 
 def as_line(document: Document) -> str:
@@ -166,11 +167,16 @@ def as_line(document: Document) -> str:
     return json.dumps(asdict(document)) + "\n"
 
 
-def read_documents(file: Path) -> Iterator[Document]:
-    """Iterate over the documents of a file of lines."""
+def _placed_line(place: int, document: Document) -> str:
+    return f"{place}\t{as_line(document)}"
+
+
+def _placed_documents(file: Path) -> Iterator[tuple[int, Document]]:
+    """Iterate over the documents of a block, with their places in the corpus."""
     with file.open(encoding="ascii") as lines:
         for line in lines:
-            yield Document(**json.loads(line))
+            place, _, document = line.partition("\t")
+            yield int(place), Document(**json.loads(document))
 
 
 def _blocks(documents: Iterable[Document], place: Path) -> tuple[list[Path], int]:
@@ -178,23 +184,24 @@ def _blocks(documents: Iterable[Document], place: Path) -> tuple[list[Path], int
     everything = place / "documents.jsonl"
     count = 0
     with everything.open("w", encoding="ascii") as file:
-        for document in documents:
+        for where, document in enumerate(documents):
             if document.text.strip():
-                file.write(as_line(document))
+                file.write(_placed_line(where, document))
                 count += 1
     number = min(_MOST_BLOCKS, -(-count // _BLOCK))
     paths = [place / f"block-{block:04d}.jsonl" for block in range(number)]
     with ExitStack() as stack, everything.open(encoding="ascii") as lines:
         files = [stack.enter_context(path.open("w", encoding="ascii")) for path in paths]
         for line in lines:
-            drawn = hashlib.sha256(b"block" + json.loads(line)["id"].encode()).digest()[:8]
+            identifier = json.loads(line.partition("\t")[2])["id"]
+            drawn = hashlib.sha256(b"block" + identifier.encode()).digest()[:8]
             files[int.from_bytes(drawn, "big") % number].write(line)
     everything.unlink()
     return [path for path in paths if path.stat().st_size], count
 
 
-def _gather(blocks: Sequence[BlockTask], order: Mapping[str, int], number: int, documents: Path, index: Path) -> int:
-    """Put the documents of a shard in the order of the corpus, and their vectors behind each other; returns a count."""
+def _gather(blocks: Sequence[BlockTask], number: int, documents: Path, index: Path) -> list[int]:
+    """Put the documents of a shard in the order of the corpus, and their vectors behind each other; returns places."""
     log = VectorLog(index)
     log.clear()
     places: list[tuple[int, int, int]] = []
@@ -202,23 +209,23 @@ def _gather(blocks: Sequence[BlockTask], order: Mapping[str, int], number: int, 
         parts: list[BinaryIO] = []
         for part in (block.folder / f"{number}.jsonl" for block in blocks):
             if part.is_file():
-                places += _places(part, order, len(parts))
+                places += _places(part, len(parts))
                 parts.append(stack.enter_context(part.open("rb")))
         for _, part_number, begin in sorted(places):
             parts[part_number].seek(begin)
-            file.write(parts[part_number].readline())
+            file.write(parts[part_number].readline().partition(b"\t")[2])
     for block in blocks:
         kept = VectorLog(block.folder / str(number))
         for record in kept.read():
             log.append(record)
         kept.clear()
-    return len(places)
+    return sorted(place for place, *_ in places)
 
 
-def _places(part: Path, order: Mapping[str, int], number: int) -> Iterator[tuple[int, int, int]]:
+def _places(part: Path, number: int) -> Iterator[tuple[int, int, int]]:
     """Iterate over the place in the corpus of every line of a part, with the part's number and where it begins."""
     begin = 0
     with part.open("rb") as lines:
         for line in lines:
-            yield order[json.loads(line)["id"]], number, begin
+            yield int(line.partition(b"\t")[0]), number, begin
             begin += len(line)

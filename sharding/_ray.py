@@ -1,4 +1,4 @@
-"""Shards on a Ray cluster: a task builds one, an actor searches one. This process must be connected to the cluster."""
+"""Shards on a Ray cluster: tasks build and link them, actors search. This process must be connected to the cluster."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ _RETRIES = 5
 
 
 def run_on_ray(tasks: Sequence[Task], warn: Callable[[str], None], progress: Progress | None) -> None:
-    """Build every shard as a task that takes one CPU.
+    """Do every task as one of Ray's that takes one CPU.
 
     Raises:
-        TrailhoundError: when a shard cannot be built, wherever that is.
+        TrailhoundError: when one cannot be done, wherever that is.
         ShardError: when the machines of one were lost again and again.
     """
-    build = ray.remote(num_cpus=1, max_retries=_RETRIES)(_build)
-    waiting = [build.remote(task) for task in tasks]
+    do = ray.remote(num_cpus=1, max_retries=_RETRIES)(_do)
+    waiting = [do.remote(task) for task in tasks]
     try:
         while waiting:
             done, waiting = ray.wait(waiting)
-            for message in _got(done[0], "a task that builds a shard"):
+            for message in _got(done[0], "a task of the build"):
                 warn(message)
             if progress is not None:
-                progress("building shards", len(tasks) - len(waiting), len(tasks))
+                progress(tasks[0].stage, len(tasks) - len(waiting), len(tasks))
     finally:
         for left in waiting:
             ray.cancel(left)
 
 
-def _build(task: Task) -> list[str]:
-    """Build a shard, and return what is to be said of it."""
+def _do(task: Task) -> list[str]:
+    """Do a task, and return what is to be said of it."""
     said: list[str] = []
     task.run(said.append, None)
     return said

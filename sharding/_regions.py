@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
@@ -32,7 +32,7 @@ class Regions:
     centroids: Vectors
 
     @classmethod
-    def of(cls, shards: Sequence[Index]) -> Regions:
+    def of(cls, shards: Iterable[Index]) -> Regions:
         """Find regions among the passages of every shard; the same passages have the same ones."""
         rng = np.random.default_rng(0)
         drawn = []

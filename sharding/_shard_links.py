@@ -18,6 +18,7 @@ from ..retrievers.records import Rows
 from ._building import place_of_links, read_shards
 from ._messages import ADDED, GROUPS_OF_EDGES, EdgeBlock, row_in_all, shards_of
 
+_LINKED = "linked"
 _MENTIONS, _MENTIONED_BY = GROUPS_OF_EDGES.index("mentions"), GROUPS_OF_EDGES.index("mentioned_by")
 
 
@@ -40,12 +41,12 @@ class LinkedBase:
     starts: NDArray[np.int32]
     ends: NDArray[np.int32]
 
-    def save(self, path: Path) -> None:
-        """Write it to a file."""
+    def save(self, path: Path, linked: str) -> None:
+        """Write it to a file, which says by ``linked`` what all shards were when they were linked."""
         from safetensors.numpy import save_file
 
         arrays = {name: np.ascontiguousarray(value) for name, value in vars(self).items() if name != "base"}
-        save_file({**arrays, "base": np.frombuffer(self.base.encode(), np.uint8)}, str(path))
+        save_file({**arrays, "base": np.frombuffer(self.base.encode(), np.uint8)}, str(path), {_LINKED: linked})
 
     @classmethod
     def load(cls, path: Path) -> LinkedBase:
@@ -66,6 +67,17 @@ class LinkedBase:
         places = np.arange(int(counts.sum())) + np.repeat(begins - np.cumsum(counts) + counts, counts)
         columns = (self.rows[places], self.relations[places], self.starts[places], self.ends[places])
         return counts.reshape(-1, groups), _block(counts.reshape(-1, groups), *columns)
+
+
+def linked_of(path: Path) -> str:
+    """Return what a file says all shards were when they were linked; "" where it is not there or cannot be read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), "numpy") as file:
+            return str((file.metadata() or {}).get(_LINKED, ""))
+    except (OSError, SafetensorError):
+        return ""
 
 
 class ShardLinks:

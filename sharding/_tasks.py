@@ -13,6 +13,11 @@ Warn = Callable[[str], None]
 class Task(Protocol):
     """Work on one part; doing it again leads to the same files."""
 
+    @property
+    def stage(self) -> str:
+        """What tasks like it are reported as."""
+        ...
+
     def run(self, warn: Warn, progress: Progress | None) -> None:
         """Do it."""
         ...

@@ -4,21 +4,27 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from trailhound.agent.search_agent import SearchAgent
 from trailhound.agent.search_result import SearchResult
 from trailhound.demo._encyclopedia import Encyclopedia
-from trailhound.retrievers.protocols import Encoder
+from trailhound.retrievers.protocols import Encoder, Progress
 from trailhound.retrievers.records import Document
-from trailhound.sharding import _partition
-from trailhound.sharding._building import shard_of
+from trailhound.sharding import _link_files, _linking, _partition
+from trailhound.sharding._building import ShardedBuild, place_of_links, shard_of
+from trailhound.sharding._linking import link
 from trailhound.sharding._messages import View
+from trailhound.sharding._shard_links import LinkedBase
+from trailhound.sharding._tasks import Task, Warn
 from trailhound.sharding.sharded_index import ShardedIndex
 
 ray = pytest.importorskip("ray", reason="needs Ray: make test-scale")
+
+from trailhound.sharding._ray import run_on_ray  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -135,6 +141,42 @@ def test_a_build_goes_on_when_the_process_of_a_task_is_killed(
         assert marker.exists()
         question = encyclopedia.questions[0].text
         assert listed(search(made, question, 10)) == listed(search(index, question, 10))
+
+
+def test_linking_goes_on_when_the_process_of_a_task_is_killed(
+    cluster: None, encyclopedia: Encyclopedia, hashing_encoder: Encoder, tmp_path: Path, index: ShardedIndex
+) -> None:
+    marks = tmp_path / "killed"
+    marks.mkdir()
+
+    class Killed:
+        """A task whose process is killed when it has written two arrays of its folder, once for every kind."""
+
+        stage = "linking"
+
+        def __init__(self, task: Task) -> None:
+            self._task = task
+
+        def run(self, warn: Warn, progress: Progress | None) -> None:
+            mark = marks / type(self._task).__name__
+            if hasattr(self._task, "files") and not mark.exists():
+                mark.touch()
+                left = iter([False, False])
+                _link_files.synchronise = lambda path: next(left, True) and os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+                _linking.synchronise = lambda path: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[attr-defined]
+            self._task.run(warn, progress)
+
+    def run(tasks: Sequence[Task], warn: Warn, progress: Progress | None) -> None:
+        run_on_ray([Killed(task) for task in tasks], warn, progress)
+
+    build = ShardedBuild(tmp_path / "s", 3, index.about.settings, hashing_encoder, 1)
+    build.write(encyclopedia.documents, print, None, False, run, link)
+    assert {path.name for path in marks.iterdir()} == {"GatherKeys", "GroupKeys", "FindEdges", "WriteLinks"}
+    assert not (tmp_path / "s" / "parts").exists()
+    for name in index.about.shards:
+        links = [LinkedBase.load(place_of_links(place / name)) for place in (tmp_path / "s", index.path)]
+        for column in ("order", "offsets", "rows", "relations", "starts", "ends"):
+            np.testing.assert_array_equal(*(getattr(each, column) for each in links))
 
 
 def test_blocks_are_placed_by_tasks_as_they_are_here(
