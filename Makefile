@@ -2,7 +2,7 @@
 # make test    environment, installation, lint, types and every test
 # make test-browser   the page in a real browser; installs Debian's chromium where it is missing, as root
 # make test-adapters  every adapter against the framework it is for, which installs them all
-# make test-scale  shards, the server and training on a Ray cluster of this machine, which installs Ray
+# make test-scale  shards, the server, training and sweeps on a Ray cluster of this machine, which installs Ray
 # make cover   every test again, measuring coverage, which takes most of the time twice
 # make lint    ruff and mypy alone
 # make docs    the documentation as a site, in build/site
@@ -39,7 +39,8 @@ test-adapters: $(VENV)/installed-adapters
 
 test-scale: $(VENV)/installed-dev
 	$(INSTALL) --editable '.[dev,scale]'
-	$(BIN)/python -m pytest tests/sharding tests/serving/test_on_ray.py tests/learning/policy/test_ray_workers.py
+	$(BIN)/python -m pytest tests/sharding tests/serving/test_on_ray.py tests/learning/policy/test_ray_workers.py \
+	    tests/learning/policy/test_ray_trials.py
 
 cover: $(VENV)/installed-dev
 	$(BIN)/python -m pytest $(PYTEST) --cov --cov-report=term --cov-fail-under=90

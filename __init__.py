@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .index.updates import SyncReport, UpdateReport
     from .index.where import Where
     from .learning.policy.recipe import Recipe, load_recipe
+    from .learning.policy.sweeping import SweepReport, sweep
     from .learning.policy.training import TrainingReport, train
     from .learning.queries.downstream_tuning import DownstreamSettings, tune_query
     from .learning.queries.hop_encoder import TuningSettings, tune
@@ -36,19 +37,19 @@ __version__ = "0.1.0"
 __all__ = [
     "Comparison", "Document", "DownstreamSettings", "EnvironmentSettings", "Evaluation", "Evidence", "Index",
     "IndexSettings", "MissReport", "Passage", "Question", "Recipe", "RouterTuning", "SearchAgent", "SearchGroup",
-    "SearchResult", "ShardedIndex", "Step", "SyncReport", "TrailhoundError",
-    "TrainingReport", "TrainingSource", "TuningSettings", "UpdateReport", "Where", "compare", "evaluate",
-    "explain_misses", "load_recipe", "refresh_router", "train", "tune", "tune_query", "tune_reranker", "tune_router",
-    "write_report",
+    "SearchResult", "ShardedIndex", "Step", "SweepReport", "SyncReport", "TrailhoundError", "TrainingReport",
+    "TrainingSource", "TuningSettings", "UpdateReport", "Where", "compare", "evaluate",
+    "explain_misses", "load_recipe", "refresh_router", "sweep", "train", "tune", "tune_query", "tune_reranker",
+    "tune_router", "write_report",
 ]  # fmt: skip
 # Heavy libraries load with the first name that needs them: `import trailhound` stays fast.
 _HOMES = {
     "agent.search_agent": "SearchAgent", "agent.search_group": "SearchGroup", "envs.settings": "EnvironmentSettings",
     "agent.search_result": "Evidence SearchResult Step", "errors": "TrailhoundError", "index.index": "Index",
     "index.settings": "IndexSettings", "index.updates": "SyncReport UpdateReport", "index.where": "Where",
-    "learning.policy.recipe": "Recipe load_recipe", "learning.policy.training": "TrainingReport train",
-    "learning.queries.hop_encoder": "TuningSettings tune", "learning.reranker": "tune_reranker",
-    "learning.queries.downstream_tuning": "DownstreamSettings tune_query",
+    "learning.policy.recipe": "Recipe load_recipe", "learning.policy.sweeping": "SweepReport sweep",
+    "learning.policy.training": "TrainingReport train", "learning.queries.hop_encoder": "TuningSettings tune",
+    "learning.queries.downstream_tuning": "DownstreamSettings tune_query", "learning.reranker": "tune_reranker",
     "learning.router.router_tuning": "RouterTuning refresh_router tune_router",
     "learning.training_questions": "TrainingSource", "measuring.evaluation": "Evaluation evaluate",
     "measuring.comparison": "Comparison compare", "measuring.misses": "MissReport explain_misses",

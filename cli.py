@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from . import __version__
-from .commands import compare, evaluate, graph, indexing, mcp, report, search, serve, train, tuning, updating
+from .commands import compare, evaluate, graph, indexing, mcp, report, search, serve, sweep, train, tuning, updating
 from .commands.arguments import Parser, WrongUseError
 from .errors import TrailhoundError
 from .retrievers._svg import printable
@@ -25,6 +25,7 @@ _COMMANDS = (
     tuning.add_tune,
     tuning.add_tune_query,
     train.add_train,
+    sweep.add_sweep,
     tuning.add_tune_reranker,
     tuning.add_tune_router,
     tuning.add_refresh,
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"trailhound: {printable(' '.join(str(error).split()))}\n")
         return 1
     except KeyboardInterrupt as stopped:
-        about = str(stopped) or "index, update, train and demo go on from here when they are called again"
+        about = str(stopped) or "index, update, train, sweep and demo go on from here when they are called again"
         sys.stderr.write(f"trailhound: {'terminated' if ended_by else 'interrupted'}; {printable(about)}\n")
         return 128 + (ended_by[0] if ended_by else signal.SIGINT)
     return 0

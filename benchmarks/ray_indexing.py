@@ -46,10 +46,10 @@ def kind_of(process: psutil.Process) -> str:
     return next((name for name in names if name in line), process.name()).lower()
 
 
-def cpu_of(script: str, *arguments: str) -> tuple[float, float, dict[str, float]]:
-    """Return the seconds of CPU and of time that a script and all it starts take, and the CPU by kind of process."""
+def cpu_of(*arguments: str) -> tuple[float, float, dict[str, float]]:
+    """Return the seconds of CPU and of time that Python and all it starts take, and the CPU by kind of process."""
     began = time.perf_counter()
-    running = subprocess.Popen([sys.executable, "-c", script, *arguments], stderr=subprocess.DEVNULL)
+    running = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
     me = psutil.Process(running.pid)
     seen: dict[tuple[int, float], tuple[str, float]] = {}
     while running.poll() is None:
@@ -66,7 +66,7 @@ def cpu_of(script: str, *arguments: str) -> tuple[float, float, dict[str, float]
                 continue
         time.sleep(_OFTEN)
     if running.wait():
-        raise SystemExit("the build failed")
+        raise SystemExit(f"failed: {arguments}")
     kinds: dict[str, float] = {}
     for name, seconds in seen.values():
         kinds[name] = kinds.get(name, 0.0) + seconds
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str]) -> None:
             (f"one process, {parsed.shards} shards", HERE, parsed.shards),
             (f"Ray, {parsed.shards} shards", ON_RAY, parsed.shards),
         ):
-            cpu, seconds, kinds = cpu_of(script, str(parsed.corpus), f"{folder}/{name}", str(shards))
+            cpu, seconds, kinds = cpu_of("-c", script, str(parsed.corpus), f"{folder}/{name}", str(shards))
             base = base or cpu
             largest = sorted(kinds.items(), key=lambda kind: -kind[1])[:6]
             parts = ", ".join(f"{kind} {used:.1f}" for kind, used in largest)

@@ -51,6 +51,16 @@ def add_train(subcommands: Any) -> None:
         "  trailhound train --index umls.index --questions data/kg/umls --split train --recipe kg --out runs/umls\n"
         f"{LABELS}",
     )
+    add_learning(parser)
+    about = "processes that train together (default: 1); a run is reproducible for a given seed AND number of workers"
+    parser.add_argument("--workers", type=positive, default=1, metavar="N", help=about)
+    add_ray(parser, "let workers be actors of the Ray cluster at ADDRESS, or auto, or local: the policy is the same")
+    add_device(parser)
+    add_out(parser, "RUN", "folder of the run; goes on if interrupted")
+
+
+def add_learning(parser: argparse.ArgumentParser) -> None:
+    """Add what a policy learns from, and how."""
     add_sources(parser, required=False)
     parser.add_argument(
         "--supervision",
@@ -84,16 +94,11 @@ def add_train(subcommands: Any) -> None:
     )
     parser.add_argument("--recipe", metavar="NAME|FILE", help="settings: a name of runs/recipes or a .toml")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting of the recipe")
-    about = "processes that train together (default: 1); a run is reproducible for a given seed AND number of workers"
-    parser.add_argument("--workers", type=positive, default=1, metavar="N", help=about)
-    add_ray(parser, "let workers be actors of the Ray cluster at ADDRESS, or auto, or local: the policy is the same")
-    add_device(parser)
-    add_out(parser, "RUN", "folder of the run; goes on if interrupted")
 
 
 def _run(parsed: argparse.Namespace) -> None:
     """Train a policy."""
-    _check_supervision(parsed)
+    check_supervision(parsed)
     report = _report(parsed)
     figures = {name: value for name, value in report.metrics.items() if name != "kept_round"}
     print(f"{parsed.out}: {shown(figures)} on validation, {report.seconds:.0f} s")
@@ -123,40 +128,44 @@ def _report(parsed: argparse.Namespace) -> TrainingReport:
 
 def _train(team: Team, parsed: argparse.Namespace) -> TrainingReport:
     """Be a worker of a training, or the only one."""
-    from ..agent._policy_file import load_policy
-    from ..learning.policy.recipe import load_recipe
     from ..learning.policy.training import train
 
-    overrides = dict(_setting(text) for text in parsed.set)
+    set_threads(parsed.threads or 1)
+    with ProgressBar(parsed.quiet or team.rank > 0 or team.voice is not None) as bar:
+        voice = team.voice or bar
+        sources, how = learning(parsed, team, voice, parsed.threads or team.threads)
+        how |= {"device": parsed.device, "team": team, "warn": voice.warn, "progress": voice.report}
+        return train(sources, parsed.out, **how)
+
+
+def learning(
+    parsed: argparse.Namespace, team: Team, voice: Voice, threads: int | None
+) -> tuple[list[TrainingSource], dict[str, Any]]:
+    """Return what a policy learns from, and further arguments of ``train``; ``threads`` encode."""
+    from ..agent._policy_file import load_policy
+    from ..learning.policy.recipe import load_recipe
+
+    overrides = dict(setting(text, "--set", "ppo_iterations=20") for text in parsed.set)
     held_out = [_folder_and_split(text) for text in parsed.validation]
     start = _start(parsed)
     begun = None if start is None else load_policy(start)
     recipe = load_recipe(parsed.recipe, overrides, begun)
-    set_threads(parsed.threads or 1)
-    with ProgressBar(parsed.quiet or team.rank > 0 or team.voice is not None) as bar:
-        voice = team.voice or bar
-        if parsed.supervision == "none":
-            sources, validation = team.in_turn(lambda: _made_sources(parsed, recipe, voice, team))
-        else:
-            sources, validation = _labelled_sources(parsed, held_out, team)
-            if all(source.index.facts is not None for source in sources):
-                start = start if parsed.start else None
-                recipe = load_recipe(parsed.recipe or "kg", overrides) if start is None else recipe
-        return train(
-            sources,
-            parsed.out,
-            validation=validation,
-            start=start,
-            hop_encoder=_hop_encoder(parsed.hop_encoder),
-            recipe=recipe,
-            seed=parsed.seed,
-            supervision="passages" if parsed.supervision == "none" else parsed.supervision,  # made with labels
-            reader=parsed.reader,
-            device=parsed.device,
-            team=team,
-            warn=voice.warn,
-            progress=voice.report,
-        )
+    if parsed.supervision == "none":
+        sources, validation = team.in_turn(lambda: _made_sources(parsed, recipe, voice, threads))
+    else:
+        sources, validation = _labelled_sources(parsed, held_out, threads)
+        if all(source.index.facts is not None for source in sources):
+            start = start if parsed.start else None
+            recipe = load_recipe(parsed.recipe or "kg", overrides) if start is None else recipe
+    return sources, {
+        "validation": validation,
+        "start": start,
+        "hop_encoder": _hop_encoder(parsed.hop_encoder),
+        "recipe": recipe,
+        "seed": parsed.seed,
+        "supervision": "passages" if parsed.supervision == "none" else parsed.supervision,  # made with labels
+        "reader": parsed.reader,
+    }
 
 
 def _start(parsed: argparse.Namespace) -> Path | None:
@@ -181,7 +190,7 @@ def _hop_encoder(chosen: Path | None) -> Path | None:
     return folder
 
 
-def _check_supervision(parsed: argparse.Namespace) -> None:
+def check_supervision(parsed: argparse.Namespace) -> None:
     """Refuse questions where none are wanted, and none where some are."""
     given = bool(parsed.questions or parsed.split or parsed.validation)
     if parsed.supervision == "none" and given:
@@ -193,12 +202,12 @@ def _check_supervision(parsed: argparse.Namespace) -> None:
 
 
 def _labelled_sources(
-    parsed: argparse.Namespace, held_out: list[tuple[Path, str]], team: Team
+    parsed: argparse.Namespace, held_out: list[tuple[Path, str]], threads: int | None
 ) -> tuple[list[TrainingSource], list[TrainingSource]]:
     """Return what to learn from and what to validate on, where there are questions."""
     from ..learning.training_questions import TrainingSource
 
-    indexes, sources = labelled(parsed, parsed.threads or team.threads)
+    indexes, sources = labelled(parsed, threads)
     validation = [
         TrainingSource(_index_of(folder, parsed.questions, indexes), folder, split) for folder, split in held_out
     ]
@@ -206,12 +215,12 @@ def _labelled_sources(
 
 
 def _made_sources(
-    parsed: argparse.Namespace, recipe: Recipe, voice: Voice, team: Team
+    parsed: argparse.Namespace, recipe: Recipe, voice: Voice, threads: int | None
 ) -> tuple[list[TrainingSource], list[TrainingSource]]:
     """Return what to learn from and what to validate on, where there are none."""
     from ..learning.policy._supervision import made_sources
 
-    indexes = [open_index(path, parsed.threads or team.threads) for path in parsed.index]
+    indexes = [open_index(path, threads) for path in parsed.index]
     return made_sources(indexes, parsed.out, recipe, parsed.seed, voice.report)
 
 
@@ -222,10 +231,11 @@ def _folder_and_split(text: str) -> tuple[Path, str]:
     return Path(folder), split
 
 
-def _setting(text: str) -> tuple[str, str]:
+def setting(text: str, option: str, example: str) -> tuple[str, str]:
+    """Read the name of a setting, and what stands behind it."""
     name, separator, value = text.partition("=")
     if not separator or not name:
-        raise WrongUseError(f"--set {text!r} is not NAME=VALUE, such as ppo_iterations=20")
+        raise WrongUseError(f"{option} {text!r} is not NAME=VALUE, such as {example}")
     return name, value
 
 

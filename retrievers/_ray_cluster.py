@@ -31,3 +31,9 @@ def connect(address: str) -> None:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, ends)  # Ray takes it, and would end this process with another exit code
+
+
+def about_cpus() -> str:
+    """Say how many of the cluster's CPUs are free."""
+    there, free = (about().get("CPU", 0.0) for about in (ray.cluster_resources, ray.available_resources))
+    return f"{free:g} of the cluster's {there:g} are free"

@@ -19,7 +19,14 @@ settings.register_profile(
 )
 settings.load_profile("trailhound")
 
-pytest_plugins = ["fixtures.policy", "fixtures.postgres", "fixtures.reading", "fixtures.router", "fixtures.searches"]
+pytest_plugins = [
+    "fixtures.policy",
+    "fixtures.postgres",
+    "fixtures.ray_training",
+    "fixtures.reading",
+    "fixtures.router",
+    "fixtures.searches",
+]
 
 
 @pytest.fixture(scope="session")

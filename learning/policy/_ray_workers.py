@@ -22,7 +22,7 @@ import torch.distributed as dist
 from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 
 from ...errors import ClusterError, WorkerError
-from ...retrievers._ray_cluster import ray
+from ...retrievers._ray_cluster import about_cpus, ray
 from ...retrievers.protocols import Progress
 from ._workers import LAST_WORDS, LONGEST_WAIT, LostError, Team, outcome
 
@@ -133,8 +133,7 @@ def _begin(size: int, running: list[Any], listener: _Listener, warn: Callable[[s
 
 
 def _about(missing: int, size: int) -> str:
-    there, free = (about().get("CPU", 0.0) for about in (ray.cluster_resources, ray.available_resources))
-    return f"{missing} of {size} workers, each of which takes a CPU: {free:g} of the cluster's {there:g} are free"
+    return f"{missing} of {size} workers, each of which takes a CPU: {about_cpus()}"
 
 
 def _result(size: int, waiting: dict[Any, int], listener: _Listener) -> Any:

@@ -140,7 +140,15 @@ def load_recipe(
         settings |= {"imitation_epochs": 0, "ppo_iterations": 0, "reader_epochs": 0, "made_beside": 0}
     if name_or_path is not None:
         settings |= _read(name_or_path)
-    settings |= dict(overrides or {})
+    return recipe_of(settings | dict(overrides or {}))
+
+
+def recipe_of(settings: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of some settings, given as values or as text.
+
+    Raises:
+        RecipeError: when a setting is unknown or impossible.
+    """
     try:
         return Recipe.model_validate(settings)
     except ValidationError as error:

@@ -16,8 +16,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
-from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
 from ...agent._network import PolicyNetwork
 from ...agent._policy_file import LoadedPolicy, load_policy, save_confidence, save_policy, save_ranker
@@ -34,6 +32,7 @@ from ...retrievers.vectors._minilm import Adapter, load_adapter
 from .._epochs import device_called
 from .._run_folder import Progressed, RunLog, claim, load_checkpoint, save_checkpoint
 from ..training_questions import TrainingSource, balanced, drawn_out
+from ._averaging import weight_average
 from ._imitation import imitate_epoch
 from ._misworded import misworded
 from ._ppo import ppo_of
@@ -67,17 +66,17 @@ def train(
     resume: bool = True,
     device: str = "auto",
     team: Team = ALONE,
+    after_round: Callable[[int, float], None] | None = None,
     warn: Callable[[str], None] | None = None,
     progress: Progress | None = None,
 ) -> TrainingReport:
     """Train a policy on the questions of one or more indexes, and a reader where they have answers.
 
-    Without ``validation`` a share of the training questions (``recipe.held_out``) is set aside for it.
-
     Args:
         sources: what to learn from; their indexes must share an encoder.
         out: folder of the run; a run of the same settings that was interrupted there goes on.
-        validation: what decides which policy is kept, and when to stop.
+        validation: what decides which policy is kept, and when to stop; without any, a share of the training questions
+            is set aside for it (``recipe.held_out``).
         start: folder of a policy to go on from. It stays as it is unless a round is better on the validation questions;
             its ranker is adapted as far as that pays.
         hop_encoder: folder of an encoder that ``tune`` made, for queries that hold evidence; copied into the policy.
@@ -90,6 +89,7 @@ def train(
         resume: go on with an interrupted run; otherwise an unfinished run in ``out`` is an error.
         device: where the network computes, see :func:`.devices.device_called`; everything else is done by the CPU.
         team: whoever trains this policy together; all of them call this with the same arguments.
+        after_round: called with how many rounds are done, and the score of the policy kept, at every checkpoint.
         warn: called with each warning: ambiguous question ids are left out; without it they are errors.
         progress: called with (stage, done, total).
 
@@ -99,20 +99,19 @@ def train(
         RecipeError: when the seed, the recipe, the supervision or the device cannot be.
         WorkerError: when another worker of the team is gone.
     """
-    begun = None if start is None else load_policy(Path(start))
+    out, begun = Path(out), None if start is None else load_policy(Path(start))
     chosen = recipe or (Recipe() if begun is None else load_recipe(start=begun))
     check(chosen, seed, goes_on=begun is not None)
-    where = device_called(device)
     adapter = load_adapter(Path(hop_encoder)) if hop_encoder is not None else None if begun is None else begun.adapter
-    taught = Supervision(supervision, reader, Path(out), chosen.reader_epochs, seed)
+    taught = Supervision(supervision, reader, out, chosen.reader_epochs, seed)
+    where = device_called(device)
     with threadpool_limits(1, user_api="blas"):  # numpy: sums in another order would make another policy
         if chosen.made_beside and supervision == "passages":
-            made = team.in_turn(lambda: sources_beside(sources, Path(out), chosen, seed, warn, progress))
-            sources = [*sources, *made]
+            sources = [*sources, *team.in_turn(lambda: sources_beside(sources, out, chosen, seed, warn, progress))]
         if team.rank:  # one of them says everything
-            warn, progress = None if warn is None else lambda message: None, None
-        run = _Run(sources, Path(out), validation, begun, adapter, chosen, seed, taught, where, team, warn, progress)
-        return run.finish(resume)
+            after_round, warn, progress = None, None if warn is None else lambda message: None, None
+        told = (where, team, after_round, warn, progress)
+        return _Run(sources, out, validation, begun, adapter, chosen, seed, taught, *told).finish(resume)
 
 
 class _Run:
@@ -130,6 +129,7 @@ class _Run:
         supervision: Supervision,
         device: torch.device,
         team: Team,
+        after_round: Callable[[int, float], None] | None,
         warn: Callable[[str], None] | None,
         progress: Progress | None,
     ) -> None:
@@ -145,6 +145,7 @@ class _Run:
         self.adapter = adapter
         self.supervision = supervision
         self.team = team
+        self._after_round = after_round
         self._progress = progress
         self.describe = {
             "recipe": recipe.model_dump(),
@@ -182,6 +183,7 @@ class _Run:
         self.team.first(lambda: claim(self.out, self.describe, resume))
         if self._checkpoint.exists():
             self.progressed = load_checkpoint(self._checkpoint, self.network, average=self.average)
+            self._tell_of_round()
         self._divide(self.team.in_turn(lambda: self.supervision.prepare(self.worlds, self.held_out, self._progress)))
         log = RunLog(self.out, self.progressed.rounds) if self.team.rank == 0 else None
         if self.start is not None and not self.progressed.rounds:
@@ -357,6 +359,11 @@ class _Run:
             self.average.n_averaged.fill_(1)
         state = (self.network, optimizer, self.progressed, self.average)
         self.team.first(lambda: save_checkpoint(self._checkpoint, *state))
+        self._tell_of_round()
+
+    def _tell_of_round(self) -> None:
+        if self._after_round is not None:
+            self._after_round(self.progressed.rounds, self.progressed.kept["score"])
 
     def _seeded(self, number: int) -> np.random.Generator:
         """Return this worker's generator of a round, and seed torch from it."""
@@ -368,23 +375,6 @@ class _Run:
         """Return a callback that reports progress of one stage, or None."""
         report = self._progress
         return None if report is None else (lambda done: report(name, done, total))
-
-
-def weight_average(network: PolicyNetwork, decay: float) -> AveragedModel:
-    r"""Return the moving average of a network's weights, ``w_avg <- d w_avg + (1 - d) w`` after every gradient step.
-
-    See Polyak and Juditsky 1992 (SIAM J. Control Optim. 30(4)) and Izmailov et al. 2018 (arXiv:1803.05407). The decay
-    grows with the steps n that are averaged so far, ``d = min(decay, (1 + n) / (10 + n))``.
-    """
-
-    def update(averages: Sequence[Tensor], weights: Sequence[Tensor], count: Tensor | int) -> None:
-        share = min(decay, int(count) / (9 + int(count)))
-        for average, weight in zip(averages, weights, strict=True):
-            average.lerp_(weight, 1 - share)
-
-    averaged = AveragedModel(network, multi_avg_fn=update)
-    averaged.n_averaged.fill_(1)  # the weights that it begins with; of 0, torch would copy the first step's
-    return averaged.eval()
 
 
 def network_for(index: Index, recipe: Recipe, device: torch.device | str = "cpu") -> PolicyNetwork:

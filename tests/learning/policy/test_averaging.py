@@ -3,7 +3,7 @@
 import torch
 from trailhound.agent._network import PolicyNetwork
 from trailhound.agent._network_settings import NetworkSettings
-from trailhound.learning.policy.training import weight_average
+from trailhound.learning.policy._averaging import weight_average
 
 
 def fill(network: torch.nn.Module, value: float) -> None:

@@ -4,12 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from trailhound.cli import main
-from trailhound.demo._encyclopedia import generate, write_beir
 from trailhound.errors import ClusterError, WorkerError
 from trailhound.learning.policy._workers import Team
 
@@ -25,40 +24,12 @@ pytestmark = [
 """Ray's own, which it raises while it starts and ends."""
 
 ROOT = Path(__file__).parents[3]
-QUICK = {
-    "max_candidates": 20,
-    "width": 8,
-    "question_width": 4,
-    "imitation_epochs": 1,
-    "imitation_lanes": 6,
-    "ppo_iterations": 1,
-    "ppo_lanes": 6,
-    "ppo_steps": 8,
-    "ppo_passes": 1,
-    "minibatch": 16,
-    "paths_per_question": 1,
-    "ranker_steps": 10,
-    "made_beside": 0,
-}
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - Ray would give workers 15, and a busy machine no time
-    ray.init("local", num_cpus=3, object_store_memory=150_000_000, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Of a training over an index that workers can open."""
-    house = tmp_path_factory.mktemp("house")
-    write_beir(generate(articles=64, questions=24, seed=5), house / "corpus")
-    assert main(["index", str(house / "corpus"), "--out", str(house / "index"), "--quiet"]) == 0
-    settings = [part for name, value in QUICK.items() for part in ("--set", f"{name}={value}")]
-    sources = ["--index", str(house / "index"), "--questions", str(house / "corpus"), "--split", "train"]
-    return ["train", *sources, "--from", "none", *settings]
+def arguments(learned_from: list[str]) -> list[str]:
+    """Of a training."""
+    return ["train", *learned_from]
 
 
 @pytest.fixture
