@@ -99,8 +99,9 @@ def test_workers_that_are_lost_begin_again_until_it_is_of_no_use(
         return "done"
 
     assert on_ray(2, die, tmp_path, said) == "done"
-    assert [message.partition(" of 2 was lost")[0] for message in said] == ["worker 2"] * 2
-    assert all(message.endswith(": all begin again from the last checkpoint") for message in said)
+    lost = [message for message in said if " was lost" in message]  # a busy machine makes them wait, which is said too
+    assert [message.partition(" of 2 was lost")[0] for message in lost] == ["worker 2"] * 2
+    assert all(message.endswith(": all begin again from the last checkpoint") for message in lost)
     (tmp_path / "0").write_text("no further")
     with pytest.raises(WorkerError, match=r"2 times in a row .* use fewer workers or larger machines"):
         on_ray(2, die, tmp_path, said)
