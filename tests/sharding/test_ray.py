@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures import encoders
 from trailhound.agent.search_agent import SearchAgent
 from trailhound.agent.search_result import SearchResult
 from trailhound.demo._encyclopedia import Encyclopedia
@@ -39,6 +40,7 @@ SYSTEMS = ("lexical", "dense", "hybrid", "hops", "policy")
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     about = {"include_dashboard": False, "log_to_driver": False}
+    ray.cloudpickle.register_pickle_by_value(encoders)  # the cluster's processes know no tests
     ray.init("local", num_cpus=2, object_store_memory=150_000_000, **about)
     yield
     ray.shutdown()
