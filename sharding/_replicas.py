@@ -191,7 +191,8 @@ class _Asking:
 
     def hedge(self) -> None:
         """Ask a second replica unless the first has answered."""
-        if not self.answer.done() and self._shard.may_hedge():
+        others = len(self._asked) < len(self._shard.replicas)
+        if not self.answer.done() and others and self._shard.may_hedge():
             self.ask()
 
     def _answered(self, number: int, began: float, answered: Future[Any]) -> None:
