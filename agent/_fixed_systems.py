@@ -149,6 +149,8 @@ class FixedSystem:
             return self._sure(question, by_words, None, ranked)
         assert query.vector is not None
         by_words, by_vector = index.lexical.search(query, wide), index.dense.search(query, wide)
+        if self._kind != "dense":
+            index.look_ahead(np.concatenate((by_words.rows, by_vector.rows)))  # the path shows all of them
         if self._kind == "dense":
             ranked = _ranked([("ask the dense index", _first(by_vector, limit))])
         elif self._kind == LATE:

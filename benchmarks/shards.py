@@ -86,7 +86,8 @@ def overhead(index: ShardedIndex, questions: Sequence[str], system: str) -> None
     """Print the median time of a search over all shards, and what it is beyond the slowest shard, two ways.
 
     Beyond the same search of each shard alone, opened as the ordinary index it is; and beyond the calls that the search
-    makes of it, made again. Every question is new to all of them, but its vector is known.
+    makes of it, made again. Every question is new to all of them, but its vector is known. Then how long a search waits
+    for the answers to each method, in which shards of this process make them.
     """
     agent, whole, beyond_search, beyond_calls = SearchAgent(index, system=system), [], [], []
     alone = [
@@ -95,10 +96,11 @@ def overhead(index: ShardedIndex, questions: Sequence[str], system: str) -> None
     for one in (agent, *alone):
         for question in questions[:WARM]:
             one.search(question, LIMIT)
-    for question in questions[WARM:]:
+    waited: dict[str, list[float]] = {}
+    for asked, question in enumerate(questions[WARM:]):
         index.encoder.encode([question])
         calls: dict[str, list[tuple[str, tuple[Any, ...]]]] = {}
-        shards, index.shards = index.shards, tuple(Listening(shard, calls) for shard in index.shards)
+        shards, index.shards = index.shards, tuple(Listening(shard, calls, waited, asked) for shard in index.shards)
         whole.append(_seconds(partial(agent.search, question, LIMIT)))
         index.shards = shards
         beyond_search.append(whole[-1] - max(_seconds(partial(one.search, question, LIMIT)) for one in alone))
@@ -109,6 +111,8 @@ def overhead(index: ShardedIndex, questions: Sequence[str], system: str) -> None
         f" shard alone, {made:.1f} more than its calls (medians)",
         flush=True,
     )
+    parts = {method: statistics.median((times + [0.0] * len(whole))[: len(whole)]) for method, times in waited.items()}
+    print("  of it waiting for", ", ".join(f"{method} {1000 * each:.2f}" for method, each in parts.items()), flush=True)
 
 
 def _again(shard: Shard, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> None:
@@ -123,16 +127,39 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 class Listening:
-    """A shard that keeps what it is asked."""
+    """A shard that keeps what it is asked, and how long a search waited for the answers to each method.
 
-    def __init__(self, shard: Shard, calls: dict[str, list[tuple[str, tuple[Any, ...]]]]) -> None:
-        self.name, self._shard = shard.name, shard
+    Args:
+        shard: the shard.
+        calls: by shard, what it was asked.
+        waited: by method, the seconds of every search, to which its own are added.
+        search: the number of the search.
+    """
+
+    def __init__(
+        self,
+        shard: Shard,
+        calls: dict[str, list[tuple[str, tuple[Any, ...]]]],
+        waited: dict[str, list[float]],
+        search: int,
+    ) -> None:
+        self.name, self._shard, self._waited, self._search = shard.name, shard, waited, search
         self._calls = calls.setdefault(shard.name, [])
 
     def call(self, method: str, *given: Any) -> Waiting[Any]:
         """Note the call."""
         self._calls.append((method, given))
-        return self._shard.call(method, *given)
+        answer, times = self._shard.call(method, *given), self._waited.setdefault(method, [])
+        times += [0.0] * (self._search + 1 - len(times))
+
+        def wait() -> Any:
+            began = time.perf_counter()
+            try:
+                return answer()
+            finally:
+                times[self._search] += time.perf_counter() - began
+
+        return wait
 
     def close(self) -> None:
         """Let go of the shard."""

@@ -203,6 +203,10 @@ class Searchable(Protocol):
         """Return the shards that are asked what they find for a question; none of one index."""
         ...
 
+    def look_ahead(self, rows: Rows) -> None:
+        """Fetch what is known of passages that a search looks at next, where they are elsewhere."""
+        ...
+
     def __len__(self) -> int:
         """Return the number of passages."""
         ...

@@ -15,7 +15,7 @@ from ..retrievers.compiling._context import ContextFunction
 from ..retrievers.compiling._masking import Masker
 from ..retrievers.knowledge._fact_encoder import FactEncoder
 from ..retrievers.protocols import Encoder, Progress, SubIndex
-from ..retrievers.records import Document, Query
+from ..retrievers.records import Document, Query, Rows
 from ..retrievers.vectors._encoder import ProjectedEncoder
 from ..retrievers.vectors._piece_codes import queries_of
 from ._build import BuildPlan, documents_of, graph_of
@@ -179,6 +179,9 @@ class Index(ChangeableFolder):
     def shards_asked(self, question: str) -> tuple[str, ...]:
         """Return the shards that are asked for a question: none, since this is one index."""
         return ()
+
+    def look_ahead(self, rows: Rows) -> None:
+        """Do nothing: all of an index is in this process."""
 
     @property
     def dropped(self) -> list[dict[str, str]]:

@@ -23,10 +23,9 @@ def merged(lists: Iterable[Hits], limit: int, alike: float = 0.0) -> Hits:
     found = list(lists)
     rows = np.concatenate([hits.rows for hits in found])
     scores = np.concatenate([hits.scores for hits in found])
-    best = np.argsort(-scores, kind="stable")
-    if not len(best):
-        return Hits(rows, scores)
-    fall = -np.diff(scores[best].astype(np.float64))
-    level = np.cumsum(np.concatenate([[False], fall > alike * np.abs(scores[best[1:]])]))
-    order = best[np.lexsort((rows[best], level))[:limit]]
-    return Hits(rows[order], scores[order])
+    order = np.lexsort((rows, -scores))
+    if alike and len(order):
+        fall = -np.diff(scores[order].astype(np.float64))
+        level = np.cumsum(np.concatenate([[False], fall > alike * np.abs(scores[order[1:]])]))
+        order = order[np.lexsort((rows[order], level))]
+    return Hits(rows[order[:limit]], scores[order[:limit]])

@@ -12,10 +12,7 @@ from ..index.where import Where
 from ..retrievers.records import Passage, Rows, Vectors
 from ..retrievers.words._terms import TermHashes
 from ..retrievers.words._title_forms import Kind
-from ..retrievers.words._word_statistics import CorpusSize, WordStatistics
-
-FieldWord = tuple[str, str]
-"""A field of the lexical index, and a term in it."""
+from ..retrievers.words._word_statistics import CorpusSize, FieldWord, WordStatistics
 
 GROUPS_OF_EDGES = ("mentions", "shares", "adjacent", "mentioned_by")
 """Relation groups in the order in which edges are sent: those that lead out of a passage stand together."""
@@ -113,13 +110,13 @@ class KnownWords:
 
     Attributes:
         hashes: in how many of its passages each term is, int64 [t].
-        words: likewise the terms by field, deleted passages among them.
+        words: likewise the terms by field, deleted passages among them, int64 [w].
         identified: the rows that have an identifier; None where they are too many.
         forms: of titles among the words.
     """
 
     hashes: NDArray[np.int64]
-    words: tuple[int, ...]
+    words: NDArray[np.int64]
     identified: tuple[Rows | None, ...]
     forms: tuple[TitleForm, ...]
 
@@ -156,7 +153,8 @@ class Asked:
         text: of the query.
         vector: of the query, float32 [d]; None where vectors are not to be compared.
         limit: passages of each list at most.
-        by_words: the size of all shards together, and the frequencies in them; None where words are not looked up.
+        by_words: the size of all shards together, and how frequent words are in them and here; None where words are
+            not looked up.
     """
 
     text: str
@@ -195,7 +193,7 @@ class RecordBlock:
         vectors: float32 [n, d].
         offsets: int64 [n + 1], of the terms of each.
         terms: uint32 [m], sorted in each.
-        edges: of each.
+        edges: of each; None where they were not asked for.
     """
 
     there: NDArray[np.bool_]
@@ -203,4 +201,4 @@ class RecordBlock:
     vectors: Vectors
     offsets: NDArray[np.int64]
     terms: TermHashes
-    edges: EdgeBlock
+    edges: EdgeBlock | None

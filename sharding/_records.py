@@ -14,7 +14,7 @@ from ..retrievers._bounded import Bounded
 from ..retrievers._forks import PerProcess
 from ..retrievers.records import Passage, Rows, Vectors
 from ..retrievers.words._terms import TermHashes
-from ._messages import GROUPS_OF_EDGES, RecordBlock
+from ._messages import GROUPS_OF_EDGES, EdgeBlock, RecordBlock
 
 _MOST_KEPT = 64_000_000
 """Bytes of passages that are kept from one search to the next."""
@@ -25,15 +25,11 @@ _MOST_WORDS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """All that is known of a passage: a place in what its shard sent."""
+    """All that is known of a passage: it, and its place in what its shard sent."""
 
+    passage: Passage
     block: RecordBlock
     place: int
-
-    @property
-    def passage(self) -> Passage:
-        """The passage."""
-        return self.block.passages[self.place]
 
     @property
     def vector(self) -> Vectors:
@@ -47,29 +43,42 @@ class Record:
         return self.block.terms[self.block.offsets[self.place] : self.block.offsets[self.place + 1]]
 
     @property
+    def linked(self) -> bool:
+        """Whether its edges are known."""
+        return self.block.edges is not None
+
+    @property
     def in_degree(self) -> int:
         """How many passages mention it."""
-        return int(self.block.edges.in_degree[self.place])
+        return int(self._edges.in_degree[self.place])
 
     @property
     def out_degree(self) -> int:
         """How many passages it mentions."""
-        return int(self.block.edges.out_degree[self.place])
+        return int(self._edges.out_degree[self.place])
 
     def links(self, first: int, last: int) -> Links:
         """Return the edges of some of the groups, ``GROUPS_OF_EDGES[first:last]``."""
-        edges, begin = self.block.edges, self.place * len(GROUPS_OF_EDGES)
+        edges, begin = self._edges, self.place * len(GROUPS_OF_EDGES)
         part = slice(edges.offsets[begin + first], edges.offsets[begin + last])
         return Links(edges.rows[part], edges.relations[part], edges.starts[part], edges.ends[part])
 
+    @property
+    def _edges(self) -> EdgeBlock:
+        assert self.block.edges is not None  # whoever asks for them has fetched them
+        return self.block.edges
+
     def weight(self) -> int:
-        """Return about how many bytes it takes."""
-        return self.vector.nbytes + self.terms.nbytes + 2 * len(self.passage.text) + 500
+        """Return about how many bytes it takes, terms and edges by the length of its text."""
+        return self.block.vectors.itemsize * int(self.block.vectors.shape[1]) + 3 * len(self.passage.text) + 500
 
 
 def records_of(rows: Rows, block: RecordBlock) -> dict[int, Record]:
     """Return what a shard sent of the rows that it was asked for."""
-    return {row: Record(block, place) for place, row in enumerate(rows[block.there].tolist())}
+    return {
+        row: Record(passage, block, place)
+        for place, (row, passage) in enumerate(zip(rows[block.there].tolist(), block.passages, strict=True))
+    }
 
 
 class Remembered:
@@ -90,10 +99,13 @@ class Remembered:
         return np.where(known[place] == hashes, counts[place], -1)
 
     def learn(self, hashes: TermHashes, counts: NDArray[np.int64]) -> None:
-        """Keep the frequencies of terms, each once."""
+        """Keep the frequencies of terms, uint32 [k], sorted, each once."""
         with self._lock():
+            new = self.frequencies(hashes) < 0
+            if not new.any():
+                return
             known, before = self._words
             if len(known) > _MOST_WORDS:
                 known, before = known[:0], before[:0]
-            both, first = np.unique(np.concatenate([known, hashes]), return_index=True)
-            self._words = (both, np.concatenate([before, counts])[first])
+            place = np.searchsorted(known, hashes[new])
+            self._words = (np.insert(known, place, hashes[new]), np.insert(before, place, counts[new]))

@@ -137,7 +137,7 @@ class RemoteDegrees:
 
     def __getitem__(self, rows: Rows) -> NDArray[np.int32]:
         """Return those of some rows, int32 [n]."""
-        found = self._state.records(rows)
+        found = self._state.records(rows, linked=True)
         return np.array([one.in_degree if self._inward else one.out_degree for one in found], np.int32)
 
 
@@ -157,7 +157,7 @@ class RemoteGraph:
         if group not in GROUPS:
             raise ValueError(f"no relation group {group!r}; there are {', '.join(GROUPS)}")
         place = GROUPS_OF_EDGES.index(group)
-        links = self._state.records(np.array([row]))[0].links(place, place + 1)
+        links = self._state.records(np.array([row]), linked=True)[0].links(place, place + 1)
         there = self._state.there(links.rows)
         if there.all():
             return links
@@ -165,7 +165,7 @@ class RemoteGraph:
 
     def links_between(self, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8]]:
         """Return every edge among rows, as places of source and target, and relations."""
-        each = [record.links(0, OUTWARD) for record in self._state.records(rows)]
+        each = [record.links(0, OUTWARD) for record in self._state.records(rows, linked=True)]
         if not each:
             return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int8)
         source = np.repeat(np.arange(len(each)), [len(links) for links in each])

@@ -93,14 +93,19 @@ class ShardLinks:
     def __init__(self, folder: Path) -> None:
         self.number = read_shards(folder.parent).shards.index(folder.name)
         self._linked = LinkedBase.load(place_of_links(folder))
+        order = self._linked.order
+        self._base = row_in_all(order, self.number, np.arange(len(order)))  # every passage of the base
 
     def in_all(self, parts: Parts, rows: Rows) -> Rows:
         """Return rows of the shard as rows of all shards, int64 [n]."""
-        order = np.full(len(rows), ADDED)
-        if self.hold(parts):
-            old = rows < len(self._linked.order)
-            order[old] = self._linked.order[rows[old]]
-        return row_in_all(order, self.number, rows)
+        if not self.hold(parts):
+            return row_in_all(ADDED, self.number, rows)
+        old = rows < len(self._base)
+        if old.all():
+            return self._base[rows]
+        found = row_in_all(ADDED, self.number, rows)
+        found[old] = self._base[rows[old]]
+        return found
 
     def edges(self, whole: Parts, parts: Parts, rows: Rows) -> EdgeBlock:
         """Return the edges of passages.

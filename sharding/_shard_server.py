@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -23,8 +24,8 @@ from ..retrievers.records import Document, Hits, Passage, Query, Rows, Vectors
 from ..retrievers.words._lexical import MOST_IDENTIFIED, LexicalIndex
 from ..retrievers.words._terms import TermHashes
 from ..retrievers.words._title_tables import MAX_TITLE_ROWS
-from ..retrievers.words._word_statistics import CorpusSize
-from ._messages import Asked, Begun, FieldWord, KnownWords, QuestionWords, RecordBlock, TitleForm, View, row_in_shard
+from ..retrievers.words._word_statistics import CorpusSize, FieldWord
+from ._messages import Asked, Begun, KnownWords, QuestionWords, RecordBlock, TitleForm, View, row_in_shard
 from ._shard_links import ShardLinks
 
 _KEPT = 4
@@ -73,24 +74,23 @@ class ShardServer:
 
     def ask(self, view: View, asked: Asked) -> dict[str, Hits]:
         """Return all that the shard finds for a query, by ``lexical`` and ``dense``."""
-        parts = self._parts(view)
+        whole, parts = self._whole(view), self._parts(view)
         query = Query(asked.text, asked.vector)
         found: dict[str, Hits] = {}
         with computing_on(1):
             if asked.by_words is not None:
                 corpus, statistics = asked.by_words
-                lexical = self._lexical(self._whole(view), parts, corpus)
-                found["lexical"] = self._in_all(view, lexical.search(query, asked.limit, statistics))
+                found["lexical"] = self._lexical(whole, parts, corpus).search(query, asked.limit, statistics)
             if asked.vector is not None:
-                found["dense"] = self._in_all(view, parts.dense.search(query, asked.limit))
-        return found
+                found["dense"] = parts.dense.search(query, asked.limit)
+        return {kind: Hits(self._links.in_all(whole, hits.rows), hits.scores) for kind, hits in found.items()}
 
     def passages(self, view: View, rows: Rows) -> list[Passage]:
         """Return the passages of rows of an answer."""
         return self._parts(view).store.passages(row_in_shard(rows).tolist())
 
-    def records(self, view: View, rows: Rows) -> RecordBlock:
-        """Return all that is known of passages; rows that are not seen are left out."""
+    def records(self, view: View, rows: Rows, linked: bool) -> RecordBlock:
+        """Return all that is known of passages, with or without their edges; rows that are not seen are left out."""
         parts = self._parts(view)
         rows = row_in_shard(rows)
         there: NDArray[np.bool_] = rows < len(parts.alive)
@@ -99,7 +99,7 @@ class ShardServer:
         terms, owner = parts.terms.terms_of(mine)
         offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(mine)))]).astype(np.int64)
         passages = parts.store.passages(mine.tolist())
-        edges = self._links.edges(self._whole(view), parts, mine)
+        edges = self._links.edges(self._whole(view), parts, mine) if linked else None
         return RecordBlock(there, passages, parts.dense.reconstruct(mine), offsets, np.asarray(terms), edges)
 
     def vectors(self, view: View, rows: Rows) -> Vectors:
@@ -191,9 +191,6 @@ class ShardServer:
             raise IndexFolderError(f"{self._index.path} keeps no word pieces, as other shards do: build it again")
         return found
 
-    def _in_all(self, view: View, hits: Hits) -> Hits:
-        return Hits(self._links.in_all(self._whole(view), hits.rows), hits.scores)
-
     def _size(self, lexical: LexicalIndex) -> CorpusSize:
         with self._lock():
             if self._sized is None or self._sized[0] is not lexical:
@@ -218,7 +215,7 @@ def _known(parts: Parts, asked: QuestionWords, in_all: InAll) -> KnownWords:
     lexical = parts.lexical
     return KnownWords(
         parts.terms.document_frequency(asked.hashes),
-        tuple(lexical.frequency(*word) for word in asked.words),
+        lexical.frequencies(asked.words),
         tuple(_identified(lexical, word, in_all) for word in asked.identifiers),
         tuple(_forms(parts, asked.folded, in_all)),
     )
@@ -233,9 +230,12 @@ def _identified(lexical: LexicalIndex, word: FieldWord, in_all: InAll) -> Rows |
 
 def _forms(parts: Parts, folded: Sequence[str], in_all: InAll) -> Iterable[TitleForm]:
     """Return every form of a title that stands among folded words, those that fit too many documents too."""
-    return dict.fromkeys(
-        TitleForm(
-            phrase, form.text, form.kind, form.exact, tuple(in_all(np.array(form.rows[: MAX_TITLE_ROWS + 1])).tolist())
-        )
+    found = [
+        (phrase, form, form.rows[: MAX_TITLE_ROWS + 1])
         for phrase, form in parts.titles.table(folded=True).among(folded)
+    ]
+    named = iter(in_all(np.array([row for _, _, rows in found for row in rows], np.int64)).tolist())
+    return dict.fromkeys(
+        TitleForm(phrase, form.text, form.kind, form.exact, tuple(islice(named, len(rows))))
+        for phrase, form, rows in found
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +19,10 @@ from ..retrievers.words._phrases import fold, words_of
 from ..retrievers.words._terms import TermHashes, term_hashes, title_hashes
 from ..retrievers.words._title_tables import NamedForm
 from ..retrievers.words._titles import EntityIndex, TitleMatcher
-from ..retrievers.words._word_statistics import CorpusSize, WordStatistics
+from ..retrievers.words._word_statistics import CorpusSize, FieldWord, WordStatistics
 from ._fan import Fan
 from ._merging import LAST_DIGITS, merged
-from ._messages import MOST_SHARDS, Asked, Begun, FieldWord, KnownWords, QuestionWords, View, shards_of
+from ._messages import MOST_SHARDS, Asked, Begun, KnownWords, QuestionWords, View, shards_of
 from ._records import Record, Remembered, records_of
 from ._remembering import Remembering
 from ._routing import Routing, known_of
@@ -41,13 +42,13 @@ class Known:
     """What all shards together know of a question's words.
 
     Attributes:
-        statistics: what its words weigh.
+        in_all: how many passages of all shards have each of its words, int64 [w].
         entity: finds what it names.
         asked: the words.
         by_shard: what each shard knows of them.
     """
 
-    statistics: WordStatistics
+    in_all: NDArray[np.int64]
     entity: EntityIndex
     asked: QuestionWords
     by_shard: Mapping[int, KnownWords]
@@ -105,6 +106,7 @@ class State:
         self._announced: dict[str, Query] = {}
         self._lists: dict[tuple[str, str, int], Hits] = {}
         self._records: dict[int, Record] = {}
+        self._fetched: list[Record] = []
         self._vectors: dict[int, Vectors] = {}
         self._ends = np.zeros(MOST_SHARDS, np.int8)
         self._remembered = Remembered()
@@ -184,20 +186,23 @@ class State:
         if announced is not None:
             self._lists.update({(one, query.text, limit): hits for one, hits in found.items()})
             if ahead:
-                self._look_ahead(np.concatenate([hits.rows for hits in found.values()]))
+                self.fetch(np.concatenate([hits.rows for hits in found.values()]))
         return found[kind]
 
     def _found(self, text: str, vector: Vectors | None, limit: int, kinds: Sequence[str]) -> dict[str, Hits]:
-        by_words: tuple[CorpusSize, WordStatistics] | None = None
-        if "lexical" in kinds:
-            statistics = self.known(text).statistics
-            by_words = self._size, statistics
-        self.know([])
-        asked = Asked(text, vector if "dense" in kinds else None, limit + _SPARE, by_words)
-        given = {number: (self._views[number], asked) for number in self.chosen(text, vector)}
+        given = {}
+        for number in self.chosen(text, vector):
+            by_words = (self._size, self._statistics(text, number)) if "lexical" in kinds else None
+            asked = Asked(text, vector if "dense" in kinds else None, limit + _SPARE, by_words)
+            given[number] = (self._views[number], asked)
         answers: dict[int, dict[str, Hits]] = self.fan.ask("ask", given)
         alike = {"lexical": LAST_DIGITS, "dense": 0.0}
         return {kind: merged((one[kind] for one in answers.values()), limit, alike[kind]) for kind in kinds}
+
+    def _statistics(self, text: str, number: int) -> WordStatistics:
+        """Return how frequent the words of a text are in all shards, and in one of them."""
+        known = self.known(text)
+        return WordStatistics(self._size.passages, known.asked.words, known.in_all, known.by_shard[number].words)
 
     def chosen(self, text: str, vector: Vectors | None = None) -> list[int]:
         """Return the numbers of the shards that are asked for what they find for a text."""
@@ -212,36 +217,37 @@ class State:
             self._chosen[text] = self._routing.chosen(list(known.by_shard), of_shards, text, vector)
         return self._chosen[text]
 
-    def _look_ahead(self, rows: Rows) -> None:
-        """Fetch all that is known of passages, and how frequent their terms are, in two round trips."""
-        known = self.records(rows)
-        titles = [title_hashes(one.passage.title) for one in known]
-        self.frequencies(np.unique(np.concatenate([np.zeros(0, np.uint32), *titles, *(one.terms for one in known)])))
-
-    def records(self, rows: Rows) -> list[Record]:
-        """Return what is known of passages, in the order of their rows.
+    def records(self, rows: Rows, linked: bool = False) -> list[Record]:
+        """Return what is known of passages, in the order of their rows; with their edges where they are to be linked.
 
         Raises:
             IndexError: when there is no such row.
         """
-        self.fetch(rows)
+        if self._lacking(rows.tolist(), linked):
+            self.fetch(rows)
         try:
             return [self._records[row] for row in rows.tolist()]
         except KeyError as error:
             raise IndexError(f"row {error} is not one of the passages that are seen") from error
 
-    def fetch(self, rows: Rows) -> None:
-        """Fetch what is known of passages, where it is not there yet."""
-        missing = [row for row in dict.fromkeys(rows.tolist()) if row not in self._records]
+    def _lacking(self, rows: Iterable[int], linked: bool) -> list[int]:
+        """Return the rows of which nothing is known, or not their edges."""
+        known = self._records
+        return [row for row in rows if row not in known or (linked and not known[row].linked)]
+
+    def fetch(self, rows: Rows, linked: bool = True) -> None:
+        """Fetch what is known of passages, with or without their edges, where it is not there yet."""
+        missing = self._lacking(dict.fromkeys(rows.tolist()), linked)
         if not missing:
             return
         kept = self._remembered.records.get(missing)
         self._records.update(kept)
-        wanted = self._by_shard(np.array([row for row in missing if row not in kept], np.int64))
-        blocks = self.fan.ask("records", self._of_shards(wanted))
-        for number, block in blocks.items():
+        self._fetched += kept.values()
+        wanted = self._by_shard(np.array(self._lacking(missing, linked), np.int64))
+        for number, block in self.fan.ask("records", self._of_shards(wanted, linked)).items():
             new = records_of(wanted[number], block)
             self._records.update(new)
+            self._fetched += new.values()
             self._remembered.records.put(new)
 
     def there(self, rows: Rows) -> NDArray[np.bool_]:
@@ -260,13 +266,14 @@ class State:
         Raises:
             IndexError: when there is no such row.
         """
-        found = {row: self._records[row].passage for row in rows.tolist() if row in self._records}
-        if len(found) < len(rows):
-            wanted = self._by_shard(np.array([row for row in rows.tolist() if row not in found], np.int64))
+        records, sent = self._records, dict[int, Passage]()
+        missing = [row for row in rows.tolist() if row not in records]
+        if missing:
+            wanted = self._by_shard(np.array(missing, np.int64))
             for number, passages in self.fan.ask("passages", self._of_shards(wanted)).items():
-                found.update(zip(wanted[number].tolist(), passages, strict=True))
+                sent.update(zip(wanted[number].tolist(), passages, strict=True))
         try:
-            return [found[row] for row in rows.tolist()]
+            return [records[row].passage if row in records else sent[row] for row in rows.tolist()]
         except KeyError as error:
             raise IndexError(f"row {error} is not one of the passages that are seen") from error
 
@@ -276,28 +283,31 @@ class State:
         Raises:
             IndexError: when there is no such row.
         """
-        missing = [row for row in dict.fromkeys(rows.tolist()) if row not in self._vectors]
-        known = {row: self._records[row].vector for row in missing if row in self._records}
-        wanted = self._by_shard(np.array([row for row in missing if row not in known], np.int64))
-        for number, sent in self.fan.ask("vectors", self._of_shards(wanted)).items():
-            known.update(zip(wanted[number].tolist(), sent, strict=True))
-        self._vectors.update(known)
+        records, vectors = self._records, self._vectors
+        missing = [row for row in dict.fromkeys(rows.tolist()) if row not in records and row not in vectors]
+        if missing:
+            wanted = self._by_shard(np.array(missing, np.int64))
+            for number, sent in self.fan.ask("vectors", self._of_shards(wanted)).items():
+                vectors.update(zip(wanted[number].tolist(), sent, strict=True))
         try:
-            found = [self._vectors[row] for row in rows.tolist()]
+            found = [records[row].vector if row in records else vectors[row] for row in rows.tolist()]
         except KeyError as error:
             raise IndexError(f"row {error} is not one of the passages that are seen") from error
-        return np.stack(found) if found else np.zeros((0, self.dimension), np.float32)
+        return np.concatenate([np.zeros(0, np.float32), *found]).reshape(-1, self.dimension)
 
     def frequencies(self, hashes: TermHashes) -> NDArray[np.int64]:
-        """Return in how many passages each term is, int64 [k]."""
+        """Return in how many passages each term is, int64 [k], and look up what is asked next: all terms fetched."""
         self.know([])
         found = self._remembered.frequencies(hashes)
         missing = found < 0
         if missing.any():
-            unknown, place = np.unique(hashes[missing], return_inverse=True)
+            fetched, self._fetched = self._fetched, []
+            each = [some for one in fetched for some in (one.terms, title_hashes(one.passage.title))]
+            theirs = np.unique(np.concatenate([hashes[:0], *each]))
+            unknown = np.union1d(hashes[missing], theirs[self._remembered.frequencies(theirs) < 0])
             counts = np.sum(list(self.fan.ask("frequencies", self._to_all(unknown)).values()), axis=0)
             self._remembered.learn(unknown, counts)
-            found[missing] = counts[place]
+            found[missing] = counts[np.searchsorted(unknown, hashes[missing])]
         return found
 
     def late(self, pieces: Vectors, rows: Rows) -> NDArray[np.float32]:
@@ -352,8 +362,8 @@ class State:
     def _to_all(self, *given: object) -> dict[int, tuple[object, ...]]:
         return {number: (view, *given) for number, view in self._views.items()}
 
-    def _of_shards(self, wanted: Mapping[int, Rows]) -> dict[int, tuple[object, ...]]:
-        return {number: (self._views[number], mine) for number, mine in wanted.items()}
+    def _of_shards(self, wanted: Mapping[int, Rows], *more: object) -> dict[int, tuple[object, ...]]:
+        return {number: (self._views[number], mine, *more) for number, mine in wanted.items()}
 
     def _by_shard(self, rows: Rows) -> dict[int, Rows]:
         """Return rows by their shards, in their order."""
@@ -364,8 +374,7 @@ class State:
 
     def _gathered(self, asked: QuestionWords, by_shard: Mapping[int, KnownWords]) -> Known:
         known = list(by_shard.values())
-        counts = np.sum([one.words for one in known], axis=0).astype(np.int64).tolist()
-        statistics = WordStatistics(self._size.passages, dict(zip(asked.words, counts, strict=True)))
+        in_all = np.sum([one.words for one in known], axis=0)
         self._remembered.learn(asked.hashes, np.sum([one.hashes for one in known], axis=0))
         identified: dict[FieldWord, Rows] = {}
         for place, word in enumerate(asked.identifiers):
@@ -382,8 +391,9 @@ class State:
             for form in one.forms
         )
         entity = EntityIndex((), None, TitleMatcher.of(forms, folded=True), _Identified(identified))
-        return Known(statistics, entity, asked, by_shard)
+        return Known(in_all, entity, asked, by_shard)
 
-    @property
+    @cached_property
     def _size(self) -> CorpusSize:
+        """The size of all shards together, once a search has begun."""
         return CorpusSize.total([begun.size for begun in self._begun.values()])

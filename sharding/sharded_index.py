@@ -14,7 +14,7 @@ from ..index.settings import IndexSettings
 from ..index.where import Where
 from ..retrievers._folder import LOCK_TIMEOUT
 from ..retrievers.protocols import Encoder, Progress, SubIndex, query_vectors
-from ..retrievers.records import Document, Query
+from ..retrievers.records import Document, Query, Rows
 from ..retrievers.router._shard_judge import shipped_judge
 from ..retrievers.vectors._piece_codes import queries_of
 from ._additions import ChangeableShards
@@ -258,6 +258,10 @@ class ShardedIndex(ChangeableShards):
         """Return the shards that are asked what they find for a question; other queries of its search ask their own."""
         state = self._state
         return state.fan.names(state.chosen(question))
+
+    def look_ahead(self, rows: Rows) -> None:
+        """Fetch what is known of passages that a search looks at next, but for their edges, in one round trip."""
+        self._state.fetch(rows, linked=False)
 
     def _routed(self, choosing: Choosing) -> Routing | None:
         """Return what chooses the shards that are asked; None where all are.

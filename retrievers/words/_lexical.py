@@ -20,9 +20,9 @@ from .._forks import Uncut
 from ..protocols import Progress
 from ..records import Hits, Query, Rows
 from ._analyser import FUNCTION_WORDS, STOP_WORDS, Identifier, terms, words
-from ._asked_words import AskedWord, asked_words
+from ._asked_words import asked_words
 from ._links_folder import LinksFolder
-from ._word_statistics import CorpusSize, WordStatistics, size_of, write_filler
+from ._word_statistics import CorpusSize, FieldWord, WordStatistics, size_of, write_filler
 
 MOST_IDENTIFIED = 5
 """Passages that an identifier may stand in to be the name of each."""
@@ -165,6 +165,7 @@ class LexicalIndex:
                 write_filler(folder, _schema().build(), missing)
             found = LexicalIndex([*self._folders, folder])
         found._rows_here = len(self)
+        found._offsets = self._offsets  # what was added is never found
         return found if self._alive is None else found.without(self._alive, self.spare)
 
     @cached_property
@@ -202,11 +203,13 @@ class LexicalIndex:
                 found = self.searcher.search(parsed, wanted, count=False).hits
                 rows = self._rows(found)
             scores = np.array([score for score, _ in found], np.float32)
-            alive = np.ones(len(rows), np.bool_) if self._alive is None else self._alive[rows]
+            if self._alive is None:
+                break
+            alive = self._alive[rows]
             if len(rows) < wanted or int(alive.sum()) >= limit:
+                rows, scores = rows[alive], scores[alive]
                 break
             wanted = min(max(4 * wanted, _FIRST_ASKED), limit + self._dead)
-        rows, scores = rows[alive], scores[alive]
         order = np.lexsort((rows, -scores))[:limit]
         return Hits(rows[order], scores[order])
 
@@ -214,26 +217,30 @@ class LexicalIndex:
         """Return tantivy's query for a question; None where it has no word that a passage has."""
         import tantivy
 
-        clauses = [clause for one in asked_words(text) if (clause := self._clause(one, statistics)) is not None]
-        return tantivy.Query.boolean_query([(tantivy.Occur.Should, clause) for clause in clauses]) if clauses else None
-
-    def _clause(self, asked: AskedWord, statistics: WordStatistics | None) -> Any:
-        """Return what finds a word; None where statistics are of more passages, and none here has it."""
-        import tantivy
-
-        field, term, weight = asked.field, asked.term, asked.weight
+        weighed = [(one.field, one.term, one.weight) for one in asked_words(text)]
         if statistics is not None:
-            here = int(self.searcher.doc_freq(field, term))
-            if not here:
-                return None
-            weight *= statistics.share_of_idf(field, term, int(self.searcher.num_docs), here)
-        query = tantivy.Query.term_query(self.opened.schema, field, term)
-        return query if weight == 1 else tantivy.Query.boost_query(query, weight)
+            shares = statistics.shares_of_idf(int(self.searcher.num_docs))
+            weighed = [
+                (field, term, weight * shares[field, term])
+                for field, term, weight in weighed
+                if (field, term) in shares
+            ]
+        should, schema = tantivy.Occur.Should, self.opened.schema
+        clauses = []
+        for field, term, weight in weighed:
+            query = tantivy.Query.term_query(schema, field, term)
+            clauses.append((should, query if weight == 1 else tantivy.Query.boost_query(query, weight)))
+        return tantivy.Query.boolean_query(clauses) if clauses else None
 
     def frequency(self, field: str, word: str) -> int:
         """Return how many passages have an analysed word in a field, deleted ones among them."""
+        return int(self.frequencies([(field, word)])[0])
+
+    def frequencies(self, words: Sequence[FieldWord]) -> NDArray[np.int64]:
+        """Return how many passages have each analysed word in its field, deleted ones among them, int64 [k]."""
+        of = self.searcher.doc_freq
         with Uncut():
-            return int(self.searcher.doc_freq(field, word))
+            return np.array([of(field, word) for field, word in words], np.int64)
 
     def with_word(self, word: str, most: int) -> Rows:
         """Return the passages that have an analysed word in title or text, ascending; none where over ``most``."""

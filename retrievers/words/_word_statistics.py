@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 _FILLER = "~"
 """A term that no passage and no question has: the analyser makes terms of letters and digits."""
@@ -18,6 +20,9 @@ _EXACT = 200_000
 """Passages of other parts up to which as many documents are written. Beyond that fewer do, with the same mean."""
 
 _HEAP = 64_000_000
+
+_REMEMBERED = 1 << 16
+"""Frequencies whose idf is remembered: most words are in few passages, and the shards ask for the same ones."""
 
 
 @dataclass(frozen=True)
@@ -48,26 +53,40 @@ class CorpusSize:
         return CorpusSize(passages, {field: round(means[field] * size) - self.terms[field] for field in means})
 
 
-@dataclass(frozen=True)
+FieldWord = tuple[str, str]
+"""A field of the lexical index, and a term in it."""
+
+
+@dataclass(frozen=True, eq=False)
 class WordStatistics:
-    """In how many passages of a corpus the terms of one question are.
+    """In how many passages of a corpus the terms of one question are, and in how many of a part of it.
 
     Attributes:
         passages: of the corpus.
-        frequencies: by field and term; a term that is not listed is nowhere.
+        words: terms by field, each once.
+        in_all: how many passages of the corpus have each, int64 [t].
+        here: how many of the part, int64 [t].
     """
 
     passages: int
-    frequencies: Mapping[tuple[str, str], int]
+    words: Sequence[FieldWord]
+    in_all: NDArray[np.int64]
+    here: NDArray[np.int64]
 
-    def share_of_idf(self, field: str, term: str, passages: int, frequency: int) -> float:
-        """Return what makes of the weight of a term among some passages that in this corpus, as a factor."""
-        if not frequency:
-            return 1.0  # nothing there has it
-        whole = self.frequencies.get((field, term), 0), self.passages
-        return 1.0 if whole == (frequency, passages) else _idf(*whole) / _idf(frequency, passages)
+    def shares_of_idf(self, passages: int) -> dict[FieldWord, float]:
+        """Return what makes of the weight of a term in the part that in the corpus, as a factor, if the part has it.
+
+        Args:
+            passages: of the part, with those that were added for its means.
+        """
+        return {
+            word: _idf(whole, self.passages) / _idf(here, passages)
+            for word, whole, here in zip(self.words, self.in_all.tolist(), self.here.tolist(), strict=True)
+            if here
+        }
 
 
+@lru_cache(_REMEMBERED)
 def _idf(frequency: int, passages: int) -> float:
     """Return ln(1 + (N - n + 1/2) / (n + 1/2)) as tantivy rounds it."""
     ratio = np.float32(passages - frequency + np.float32(0.5)) / np.float32(frequency + np.float32(0.5))

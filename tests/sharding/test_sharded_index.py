@@ -331,3 +331,48 @@ def test_words_weigh_the_same_when_those_that_are_remembered_are_dropped(
         for row in range(5):
             terms = np.concatenate([small_index.terms.terms(row), small_index.terms.terms(row + 1)])
             np.testing.assert_array_equal(linked.terms.idf(terms), small_index.terms.idf(terms))
+
+
+class CountingShard:
+    """A shard in this process that keeps the names of the methods it is asked."""
+
+    def __init__(self, folder: Path, asked: list[str]) -> None:
+        self.name, self._shard, self._asked = folder.name, LocalShard(folder), asked
+
+    def call(self, method: str, *given: object) -> Waiting[object]:
+        self._asked.append(method)
+        return self._shard.call(method, *given)
+
+    def close(self) -> None:
+        self._shard.close()
+
+
+def test_a_hybrid_search_asks_each_shard_three_times_at_most(
+    linked: ShardedIndex, hashing_encoder: Encoder, encyclopedia: Encyclopedia
+) -> None:
+    asked: list[str] = []  # the index keeps no word pieces, for which it would be asked once more
+    with ShardedIndex(linked.path, hashing_encoder, open_shard=lambda path: CountingShard(path, asked)) as index:
+        agent = SearchAgent(index, system="hybrid")
+        agent.search(encyclopedia.questions[0].text)  # the sample is asked for once
+        for question in encyclopedia.questions[1:6]:
+            asked.clear()
+            agent.search(question.text)
+            assert set(asked) <= {"begin", "ask", "records"}
+            assert max(asked.count(method) for method in set(asked)) <= 3  # one call of each to each of three shards
+
+
+def test_edges_are_there_though_a_passage_was_fetched_without_them(linked: ShardedIndex, small_index: Index) -> None:
+    named = next(
+        one.id for row, one in enumerate(small_index.store) if len(small_index.graph.neighbours(row, "mentions"))
+    )
+    with ShardedIndex(linked.path, linked.encoder) as index:
+        for _ in range(2):  # the second time what is remembered of the first
+            with index.snapshot():
+                row = index.store.row_of(named)
+                index.look_ahead(np.array([row]))
+                assert index.store.passage(row).id == named
+        with index.snapshot():
+            index.look_ahead(np.array([row]))
+            found = index.store.passages(index.graph.neighbours(row, "mentions").rows.tolist())
+    wanted = small_index.graph.neighbours(small_index.store.row_of(named), "mentions").rows.tolist()
+    assert [one.id for one in found] == [one.id for one in small_index.store.passages(wanted)]
