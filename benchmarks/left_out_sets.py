@@ -28,7 +28,8 @@ from trailhound.envs._question_set import QuestionSet
 from trailhound.envs._seen import SEEN_FEATURES
 from trailhound.index.index import Index
 from trailhound.learning.policy._misworded import misworded
-from trailhound.learning.policy._ranking import RankedList, fit_ranker, looked_at
+from trailhound.learning.policy._ranked_lists import RankedList, looked_at
+from trailhound.learning.policy._ranking import fit_ranker
 from trailhound.learning.policy.recipe import Recipe
 from trailhound.retrievers.questions._left_out import load_left_out
 

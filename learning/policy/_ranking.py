@@ -3,25 +3,22 @@
 The loss is listwise, with hybrid's fusion as the start: for each supporting passage, -log of its share against all
 passages that support nothing (the softmax of Cao et al. 2007, "Learning to Rank: From Pairwise Approach to Listwise
 Approach", once for each right passage). What word pieces say is hidden at random, as an index without them hides it.
+Networks are trained side by side, each on lists of its own.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...agent._policy_file import LoadedPolicy
-from ...agent._ranker import PRIOR, Ranker, without_pieces
-from ...agent._rollout import search_worlds
-from ...envs._seen import EDGES, LATE, SEEN_FEATURES, Seen
-from ...envs._world import QuestionWorld
-from ...retrievers.protocols import Progress
+from ...agent._ranker import PRIOR, WEIGHTS, Ranker
+from ...envs._seen import EDGES, LATE, SEEN_FEATURES
+from ._ranked_lists import Batch, LaidOut, RankedList, Sums
 
 NETWORKS = 3
 WIDTH = 24
@@ -36,127 +33,80 @@ ADAPTED = 0.3
 HIDDEN = 0.15
 """Share of the lists in which what word pieces say is hidden."""
 
-LONGEST = 160
-"""Passages of a list that are learned from, the best of hybrid's fusion first."""
-
-MOST_LISTS = 12_000
-"""Searches that are learned from: what each has seen takes half a megabyte, and a small network has enough of them."""
-
-_SEARCHED_TOGETHER = 64
-"""Questions whose searches are looked at between two signs of progress."""
-
 FOLDS = 4
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """How far a ranker may go from the one it starts from towards the one that fits new questions."""
 
-
-@dataclass(frozen=True, slots=True)
-class RankedList:
-    """What one search has seen, and which label each passage meets.
-
-    Attributes:
-        seen: the passages.
-        met: int64 [n], a number for the label that a passage meets, -1 for none.
-        labels: how many there are, found or not.
-        source: which source the question is from: sources weigh alike.
-    """
-
-    seen: Seen
-    met: NDArray[np.int64]
-    labels: int
-    source: int
-
-    def gain(self, order: NDArray[np.int64]) -> float:
-        """Return nDCG@10 of an order of the passages, each label counted where it is first met."""
-        met = self.met[order]
-        first = np.unique(met, return_index=True)
-        places = np.sort([place for label, place in zip(*first, strict=True) if label >= 0 and place < 10])
-        best = (1 / np.log2(np.arange(min(self.labels, 10)) + 2)).sum()
-        return float((1 / np.log2(places + 2)).sum() / max(best, 1e-9))
+_FIXED = ("mean", "scale")
+"""Weights that say what is usual, and are not learned."""
 
 
-def looked_at(
-    policy: LoadedPolicy,
-    worlds: Sequence[QuestionWorld],
-    sources: Mapping[int, int],
-    progress: Progress | None = None,
-) -> list[RankedList]:
-    """Return what searches of a policy see of those questions over texts that have labels, ``MOST_LISTS`` at most.
+class _Messages(torch.autograd.Function):
+    """Sums over the edges of a batch; their gradients are sums too, so both are the same bits whenever computed."""
 
-    Args:
-        policy: what searches.
-        worlds: the questions.
-        sources: the number of each source, by the id of its index.
-        progress: hears how many are looked at.
-    """
-    labelled = [world for world in worlds if world.gold and world.index.facts is None]
-    labelled = labelled[:: -(-len(labelled) // MOST_LISTS) or 1]  # every second, every third: some of each source
-    lists = []
-    for first in range(0, len(labelled), _SEARCHED_TOGETHER):
-        part = labelled[first : first + _SEARCHED_TOGETHER]
-        for world, outcome in zip(part, search_worlds(policy.scorer, policy.settings, part, look=True), strict=True):
-            assert outcome.seen is not None  # it was asked for
-            met = np.array([world.met_by(row) for row in outcome.seen.rows.tolist()], np.int64)
-            lists.append(RankedList(outcome.seen, met, len(world.gold), sources[id(world.index)]))
-        if progress is not None:
-            progress("looking at what was seen", len(lists), len(labelled))
-    return lists
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, messages: Sums, gradients: Sums) -> Tensor:
+        ctx.gradients = gradients
+        return messages.of(rows)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.gradients.of(gradients[0].contiguous()), None, None
 
 
-class _Network(nn.Module):
-    """The ranker as torch has it: see :class:`Ranker`."""
+class _Networks(nn.Module):
+    """The networks of a ranker as torch has them: see :class:`Ranker`."""
 
-    def __init__(self, mean: Tensor, scale: Tensor, messages: bool) -> None:
+    mean: Tensor
+    scale: Tensor
+    first: Tensor
+    first_bias: Tensor
+    second: Tensor
+    second_bias: Tensor
+    out: Tensor
+    prior: Tensor
+
+    def __init__(self, ranker: Ranker) -> None:
         super().__init__()
-        inputs = (2 + (len(EDGES) if messages else 0)) * WIDTH
-        self.mean, self.scale = nn.Buffer(mean), nn.Buffer(scale)
-        self.messages = messages
-        self.first = nn.Linear(len(SEEN_FEATURES), WIDTH)
-        self.second = nn.Linear(inputs, WIDTH)
-        self.dropout = nn.Dropout(DROPOUT)
-        self.out = nn.Linear(WIDTH, 1, bias=False)
-        self.prior = nn.Parameter(torch.ones(()))
-        with torch.no_grad():  # at first the order is nearly hybrid's
-            self.out.weight *= 0.1
+        for name, array in ranker.weights.items():
+            tensor = torch.from_numpy(array.copy())
+            setattr(self, name, nn.Buffer(tensor) if name in _FIXED else nn.Parameter(tensor))
 
-    def forward(self, features: Tensor, present: Tensor, edges: Tensor) -> Tensor:
-        """Return scores [b, n] of features [b, n, f], with edges [b, kinds, n, n]."""
-        first = torch.relu(self.first((features - self.mean) / self.scale)) * present.unsqueeze(2)
-        mean = first.sum(dim=1) / present.sum(dim=1, keepdim=True).clamp(min=1)
-        parts = [first, mean.unsqueeze(1).expand_as(first)]
-        if self.messages:
-            parts += list(torch.einsum("bgst,btw->gbsw", edges, first))
-        second = torch.relu(self.second(self.dropout(torch.cat(parts, dim=2))))
-        scores: Tensor = self.out(second).squeeze(2) + self.prior * features[:, :, PRIOR]
-        return scores
+    def forward(self, batch: Batch, compared: Tensor, bits: torch.Generator | None = None) -> Tensor:
+        """Return scores [m, b, n] of lists; where word pieces are not compared, bool [m, b], they say nothing.
 
-    def load(self, ranker: Ranker, number: int) -> None:
-        """Take over the weights of one of a ranker's networks."""
-        weights = {name: torch.tensor(array[number]) for name, array in ranker.weights.items()}
-        with torch.no_grad():
-            for linear, name in ((self.first, "first"), (self.second, "second")):
-                linear.weight.copy_(weights[name].T)
-                linear.bias.copy_(weights[f"{name}_bias"])
-            self.out.weight.copy_(weights["out"].unsqueeze(0))
-            self.prior.copy_(weights["prior"])
+        With ``bits`` what the first layer makes of a passage is dropped out at random, before anything reads it.
+        """
+        m, b, n, f = batch.features.shape
+        features = (batch.features - self.mean[:, None, None]) / self.scale[:, None, None]
+        features[..., LATE] *= compared[:, :, None, None]
+        first = torch.baddbmm(self.first_bias[:, None], features.view(m, b * n, f), self.first).relu()
+        first = first * batch.present.view(m, b * n, 1)
+        if bits is not None:
+            first = first * (torch.rand(first.shape, generator=bits, device=first.device) >= DROPOUT) / (1 - DROPOUT)
+        width = first.shape[2]
+        of_passage, of_list, of_messages = self.second.tensor_split((width, 2 * width), dim=1)
+        second = torch.baddbmm(self.second_bias[:, None], first, of_passage)
+        if batch.messages is not None:
+            messages = _Messages.apply(first.view(m * b * n, width), batch.messages, batch.gradients)  # type: ignore[no-untyped-call]
+            second = torch.baddbmm(second, messages.view(m, b * n, len(EDGES) * width), of_messages)
+        mean = first.view(m, b, n, width).sum(dim=2) / batch.present.sum(dim=2, keepdim=True)
+        second = (second.view(m, b, n, width) + torch.bmm(mean, of_list)[:, :, None]).relu()
+        scores: Tensor = (second.view(m, b * n, width) @ self.out[:, :, None]).view(m, b, n)
+        return scores + self.prior[:, None, None] * batch.features[..., PRIOR]
 
-    def weights(self) -> dict[str, NDArray[np.float32]]:
-        """Return the weights as :class:`Ranker` wants them."""
-        tensors = {
-            "mean": self.mean,
-            "scale": self.scale,
-            "first": self.first.weight.T,
-            "first_bias": self.first.bias,
-            "second": self.second.weight.T,
-            "second_bias": self.second.bias,
-            "out": self.out.weight[0],
-            "prior": self.prior,
-        }
-        return {name: np.array(tensor.detach().numpy(), np.float32, order="C") for name, tensor in tensors.items()}
+    def ranker(self) -> Ranker:
+        """Return what they have learned."""
+        return Ranker({name: getattr(self, name).detach().cpu().numpy() for name in WEIGHTS})
 
 
 def fit_ranker(
-    lists: Sequence[RankedList], steps: int, seed: int, messages: bool = True, start: Ranker | None = None
+    lists: Sequence[RankedList],
+    steps: int,
+    seed: int,
+    messages: bool = True,
+    start: Ranker | None = None,
+    device: torch.device | str = "cpu",
 ) -> Ranker:
     """Fit a ranker to lists, of which at least one must have a passage that meets a label.
 
@@ -168,6 +118,7 @@ def fit_ranker(
         seed: of everything random.
         messages: pass messages between neighbours; without is the ablation.
         start: the ranker to adapt.
+        device: where it is computed, and where the lists are kept meanwhile.
 
     Raises:
         ValueError: when no list has a passage that meets a label.
@@ -176,33 +127,54 @@ def fit_ranker(
     if not useful:
         raise ValueError("no search has seen a passage that meets a label: there is nothing to rank by")
     if start is None:
-        return _fitted(useful, steps, seed, messages, None)
-    steps = round(ADAPTED * steps)
-    strength = _strength(useful, steps, seed, start.first) if len(useful) >= 2 * FOLDS else 0.0
+        begun = _untrained(useful, seed, messages)
+        return _fitted(LaidOut(useful, device, messages), begun, _chances(useful, NETWORKS), steps, seed)
+    if len(useful) < 2 * FOLDS:
+        return start
+    laid_out, steps = LaidOut(useful, device, start.passes_messages), round(ADAPTED * steps)
+    strength = _strength(useful, laid_out, steps, seed, start.first)
     if not strength:
         return start
-    return _between(start, _fitted(useful, steps, seed, start.passes_messages, start), strength)
+    chances = _chances(useful, start.networks)
+    return _between(start, _fitted(laid_out, start, chances, steps, seed, ADAPTED), strength)
 
 
-def _strength(lists: Sequence[RankedList], steps: int, seed: int, start: Ranker) -> float:
+def _strength(lists: Sequence[RankedList], laid_out: LaidOut, steps: int, seed: int, start: Ranker) -> float:
     """Return how far to go from a ranker: the least of ``STRENGTHS`` within a standard error of the best nDCG@10.
 
     Every list is ranked by a ranker that was fitted to the other folds.
     """
     fold = np.random.default_rng([seed, 5]).permutation(len(lists)) % FOLDS
+    learned = np.arange(FOLDS)[:, None] != fold
+    each = Ranker({name: np.repeat(array, FOLDS, axis=0) for name, array in start.weights.items()})
+    fitted = _fitted(laid_out, each, _chances(lists, FOLDS, learned), steps, seed, ADAPTED)
     gains = np.zeros((len(STRENGTHS), len(lists)))
     for number in range(FOLDS):
-        others = [one for one, k in zip(lists, fold, strict=True) if k != number]
-        fitted = _fitted(others, steps, seed, start.passes_messages, start)
-        for k, strength in enumerate(STRENGTHS):
-            ranker = _between(start, fitted, strength)
-            for place in np.flatnonzero(fold == number).tolist():
-                gains[k, place] = lists[place].gain(np.argsort(-ranker.scores(lists[place].seen), kind="stable"))
+        end = Ranker({name: array[number : number + 1] for name, array in fitted.weights.items()})
+        rankers = [_between(start, end, strength) for strength in STRENGTHS]
+        places = np.flatnonzero(fold == number)
+        gains[:, places] = _gains(rankers, [lists[place] for place in places.tolist()], laid_out.device)
     means = gains.mean(axis=1)
     best = int(means.argmax())
     error = (gains[best] - gains).std(axis=1) / np.sqrt(len(lists))
     good = np.flatnonzero(means >= means[best] - error)
     return STRENGTHS[int(good[0])]
+
+
+def _gains(rankers: Sequence[Ranker], lists: Sequence[RankedList], device: torch.device) -> NDArray[np.float64]:
+    """Return nDCG@10 of the whole lists by rankers of one network, [rankers, lists]."""
+    joined = Ranker({name: np.concatenate([each.weights[name] for each in rankers]) for name in WEIGHTS})
+    networks, gains = _Networks(joined).to(device), np.zeros((len(rankers), len(lists)))
+    for first in range(0, len(lists), LISTS_PER_STEP):
+        part = lists[first : first + LISTS_PER_STEP]
+        laid_out = LaidOut(part, device, joined.passes_messages, longest=None)
+        batch = laid_out.batch(np.tile(np.arange(len(part)), (len(rankers), 1)))
+        with torch.inference_mode():
+            scores = networks(batch, batch.compared).cpu().numpy()
+        for k, one in enumerate(part):
+            orders = np.argsort(-scores[:, k, : len(one.met)], axis=1, kind="stable")
+            gains[:, first + k] = [one.gain(order) for order in orders]
+    return gains
 
 
 def _between(start: Ranker, end: Ranker, strength: float) -> Ranker:
@@ -211,77 +183,75 @@ def _between(start: Ranker, end: Ranker, strength: float) -> Ranker:
     return Ranker(weights)
 
 
-def _fitted(lists: Sequence[RankedList], steps: int, seed: int, messages: bool, start: Ranker | None) -> Ranker:
-    """Fit as many networks as ``start`` has, or ``NETWORKS``, each with random numbers of its own."""
-    networks = NETWORKS if start is None else start.networks
-    each = [_fitted_network(lists, steps, [seed, 4, number], messages, start) for number in range(networks)]
-    return Ranker({name: np.stack([weights[name] for weights in each]) for name in each[0]})
+def _chances(
+    lists: Sequence[RankedList], networks: int, learned: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """Return how probably each network draws each list, [networks, lists]: of those it learns from, or of all."""
+    learned = np.ones((networks, len(lists)), bool) if learned is None else learned
+    sources = np.unique([one.source for one in lists], return_inverse=True)[1]
+    chances = np.zeros(learned.shape)
+    for chance, which in zip(chances, learned, strict=True):
+        chance[which] = np.bincount(sources[which])[sources[which]] ** -0.5
+    normalised: NDArray[np.float64] = chances / chances.sum(axis=1, keepdims=True)
+    return normalised
 
 
-def _fitted_network(
-    lists: Sequence[RankedList], steps: int, seed: Sequence[int], messages: bool, start: Ranker | None
-) -> dict[str, NDArray[np.float32]]:
-    generator = np.random.default_rng(seed)
-    torch.manual_seed(int(generator.integers(2**31)))
-    if start is None:
-        compared = [one.seen.features for one in lists if one.seen.features[:, LATE].any()]
-        everything = np.concatenate([one.seen.features for one in lists])
-        mean = torch.from_numpy(everything.mean(axis=0))
-        scale = torch.from_numpy(np.maximum(everything.std(axis=0), 0.05))
-        if compared:
-            pieces = np.concatenate(compared)[:, LATE]
-            mean[LATE] = torch.from_numpy(pieces.mean(axis=0))
-            scale[LATE] = torch.from_numpy(np.maximum(pieces.std(axis=0), 0.05))
-    else:
-        mean, scale = (torch.from_numpy(start.weights[name][seed[-1]].copy()) for name in ("mean", "scale"))
-    network = _Network(mean, scale, messages)
-    if start is not None:
-        network.load(start, seed[-1])
-    share = 1.0 if start is None else ADAPTED
-    optimizer = torch.optim.AdamW(network.parameters(), lr=share * LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    sizes = Counter(one.source for one in lists)
-    chances = np.array([sizes[one.source] ** -0.5 for one in lists])
-    chances /= chances.sum()
-    steps = max(steps, EPOCHS * len(lists) // LISTS_PER_STEP)
-    network.train()
-    for step in range(steps):
+def _untrained(lists: Sequence[RankedList], seed: int, messages: bool) -> Ranker:
+    """Return ``NETWORKS`` networks of random weights: at first their order is nearly hybrid's."""
+    everything = np.concatenate([one.seen.features for one in lists])
+    mean, scale = everything.mean(axis=0), np.maximum(everything.std(axis=0), 0.05)
+    compared = [one.seen.features[:, LATE] for one in lists if one.seen.features[:, LATE].any()]
+    if compared:
+        pieces = np.concatenate(compared)
+        mean[LATE], scale[LATE] = pieces.mean(axis=0), np.maximum(pieces.std(axis=0), 0.05)
+    generator = np.random.default_rng([seed, 6])
+
+    def drawn(*shape: int, inputs: int) -> NDArray[np.float32]:
+        bound = inputs**-0.5
+        return generator.uniform(-bound, bound, (NETWORKS, *shape)).astype(np.float32)
+
+    features, inputs = len(SEEN_FEATURES), (2 + (len(EDGES) if messages else 0)) * WIDTH
+    return Ranker(
+        {
+            "mean": np.tile(mean, (NETWORKS, 1)),
+            "scale": np.tile(scale, (NETWORKS, 1)),
+            "first": drawn(features, WIDTH, inputs=features),
+            "first_bias": drawn(WIDTH, inputs=features),
+            "second": drawn(inputs, WIDTH, inputs=inputs),
+            "second_bias": drawn(WIDTH, inputs=inputs),
+            "out": drawn(WIDTH, inputs=100 * WIDTH),
+            "prior": np.ones(NETWORKS, np.float32),
+        }
+    )
+
+
+def _fitted(
+    laid_out: LaidOut, begun: Ranker, chances: NDArray[np.float64], steps: int, seed: int, share: float = 1.0
+) -> Ranker:
+    """Fit networks from where they are, each to lists that it draws with its chances, [networks, lists]."""
+    steps = max(steps, EPOCHS * int((chances > 0).sum(axis=1).max()) // LISTS_PER_STEP)
+    generators = [np.random.default_rng([seed, 4, number]) for number in range(begun.networks)]
+    shape = steps, LISTS_PER_STEP
+    drawn = [each.choice(chances.shape[1], shape, p=p) for each, p in zip(generators, chances, strict=True)]
+    shown = np.stack([each.random(shape) >= HIDDEN for each in generators], axis=1)
+    bits = torch.Generator(laid_out.device).manual_seed(int(generators[0].integers(2**31)))
+    networks = _Networks(begun).to(laid_out.device)
+    optimizer = torch.optim.AdamW(networks.parameters(), lr=share * LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    for step, chosen in enumerate(np.stack(drawn, axis=1)):
         for group in optimizer.param_groups:
             group["lr"] = share * LEARNING_RATE * (1 - step / steps)
-        chosen = generator.choice(len(lists), LISTS_PER_STEP, p=chances)
-        features, present, edges, right = _batch([lists[k] for k in chosen], mean.numpy(), messages)
-        gone = torch.from_numpy(generator.random(len(features)) < HIDDEN)
-        features[gone, :, LATE] = mean[LATE]
-        scores = network(features, present, edges).masked_fill(present == 0, -1e9)
-        others = scores.masked_fill(right > 0, -1e9).logsumexp(dim=1, keepdim=True)
-        losses = nn.functional.softplus(others - scores) * right
-        loss = (losses.sum(dim=1) / right.sum(dim=1)).mean()
+        batch = laid_out.batch(chosen)
+        compared = batch.compared & torch.from_numpy(shown[step]).to(laid_out.device)
+        loss = _loss(networks(batch, compared, bits), batch)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    return network.eval().weights()
+    return networks.ranker()
 
 
-def _batch(
-    lists: Sequence[RankedList], mean: NDArray[np.float32], messages: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return features [b, n, f], what is there [b, n], edges [b, kinds, n, n] and what meets a label [b, n]."""
-    kept = [_longest(one) for one in lists]
-    b, n = len(lists), max(len(rows) for rows in kept)
-    features = np.zeros((b, n, len(SEEN_FEATURES)), np.float32)
-    present, right = np.zeros((b, n), np.float32), np.zeros((b, n), np.float32)
-    edges = np.zeros((b, len(EDGES), n, n) if messages else (b, 0, 0, 0), np.float32)
-    for k, (one, rows) in enumerate(zip(lists, kept, strict=True)):
-        features[k, : len(rows)] = without_pieces(one.seen.features, mean)[rows]
-        present[k, : len(rows)] = 1
-        right[k, : len(rows)] = one.met[rows] >= 0
-        if messages:
-            edges[k, :, : len(rows), : len(rows)] = one.seen.edges[:, rows][:, :, rows]
-    return torch.from_numpy(features), torch.from_numpy(present), torch.from_numpy(edges), torch.from_numpy(right)
-
-
-def _longest(one: RankedList) -> NDArray[np.int64]:
-    """Return the places of a list that are learned from."""
-    if len(one.met) <= LONGEST:
-        return np.arange(len(one.met))
-    prior = one.seen.features[:, PRIOR] + 1e3 * (one.met >= 0)
-    return np.sort(np.argsort(-prior, kind="stable")[:LONGEST])
+def _loss(scores: Tensor, batch: Batch) -> Tensor:
+    """Return the listwise loss of scores [m, b, n]: the mean over lists, summed over networks."""
+    scores = scores.masked_fill(batch.present == 0, -1e9)
+    others = scores.masked_fill(batch.right > 0, -1e9).logsumexp(dim=2, keepdim=True)
+    losses = nn.functional.softplus(others - scores) * batch.right
+    return (losses.sum(dim=2) / batch.right.sum(dim=2)).mean(dim=1).sum()

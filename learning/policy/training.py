@@ -36,7 +36,8 @@ from ._averaging import weight_average
 from ._imitation import imitate_epoch
 from ._misworded import misworded
 from ._ppo import ppo_of
-from ._ranking import fit_ranker, looked_at
+from ._ranked_lists import looked_at
+from ._ranking import fit_ranker
 from ._supervision import Supervision, load_worlds, sources_beside
 from ._validation import calibrate, validate
 from ._workers import ALONE, Team
@@ -87,7 +88,7 @@ def train(
         reader: judges paths, see :func:`.reading.opening.open_reader`; by default, or as ``coverage``, the labels do,
             and with answers only readers that are trained in the run.
         resume: go on with an interrupted run; otherwise an unfinished run in ``out`` is an error.
-        device: where the network computes, see :func:`.devices.device_called`; everything else is done by the CPU.
+        device: where the network and the ranker are trained, see :func:`.devices.device_called`; the CPU does the rest.
         team: whoever trains this policy together; all of them call this with the same arguments.
         after_round: called with how many rounds are done, and the score of the policy kept, at every checkpoint.
         warn: called with each warning: ambiguous question ids are left out; without it they are errors.
@@ -226,7 +227,11 @@ class _Run:
 
         def fit() -> None:
             seen = any((one.met >= 0).any() for one in lists)
-            ranker = fit_ranker(lists, steps, self.seed, self.recipe.rounds > 0, begun) if seen else begun
+            ranker = (
+                fit_ranker(lists, steps, self.seed, self.recipe.rounds > 0, begun, self.network.device)
+                if seen
+                else begun
+            )
             if ranker is not None:
                 save_ranker(self.out, ranker)
 

@@ -10,10 +10,12 @@ import torch
 from fixtures.seen import AT, by_fusion, mean_gain, planted, random_seen
 from trailhound.agent._policy_file import load_policy
 from trailhound.agent._ranker import Ranker
-from trailhound.envs._seen import EDGES, SEEN_FEATURES
+from trailhound.envs._seen import EDGES, LATE
 from trailhound.envs._world import QuestionWorld
+from trailhound.learning.policy import _ranked_lists as ranked_lists
 from trailhound.learning.policy import _ranking as ranking
-from trailhound.learning.policy._ranking import FOLDS, RankedList, fit_ranker, looked_at
+from trailhound.learning.policy._ranked_lists import LaidOut, RankedList, looked_at
+from trailhound.learning.policy._ranking import FOLDS, fit_ranker
 
 STEPS = 150
 
@@ -23,34 +25,81 @@ def lists_of(sign: str, count: int, seed: int) -> list[RankedList]:
     return [planted(generator, sign) for _ in range(count)]
 
 
+def some_ranker(generator: np.random.Generator, networks: int, messages: bool = True) -> Ranker:
+    plain = by_fusion(ranking.WIDTH, networks).weights
+    if not messages:
+        plain = {**plain, "second": plain["second"][:, : 2 * ranking.WIDTH]}
+    return Ranker({name: array + 0.3 * generator.random(array.shape) for name, array in plain.items()})
+
+
+def lists_of_lengths(generator: np.random.Generator, *lengths: int) -> list[RankedList]:
+    return [RankedList(random_seen(generator, n), np.zeros(n, np.int64), 1, 0) for n in lengths]
+
+
 @pytest.mark.parametrize("messages", [True, False])
-def test_numpy_gives_the_numbers_of_the_torch_network_whatever_is_beside_a_list(messages: bool) -> None:
+def test_numpy_gives_the_numbers_of_the_torch_networks_whatever_is_beside_a_list(messages: bool) -> None:
     generator = np.random.default_rng(0)
-    torch.manual_seed(0)
-    mean, scale = torch.randn(len(SEEN_FEATURES)), torch.rand(len(SEEN_FEATURES)) + 0.5
-    network = ranking._Network(mean, scale, messages).eval()
-    with torch.no_grad():
-        for weight in network.parameters():
-            weight.add_(0.05 * torch.randn_like(weight))
-    ranker = Ranker({name: array[None] for name, array in network.weights().items()})
-    assert ranker.passes_messages is messages
-    lists = [RankedList(random_seen(generator, n), np.zeros(n, np.int64), 1, 0) for n in (1, 7, 40, 150)]
-    features, present, edges, _ = ranking._batch(lists, mean.numpy(), messages)
+    ranker = some_ranker(generator, 2, messages)
+    lists = lists_of_lengths(generator, 1, 7, 40, 150)
+    lists[2].seen.features[:, LATE] = 0
+    batch = LaidOut(lists, "cpu", messages).batch(np.array([[0, 1, 2, 3], [2, 2, 3, 1]]))
     with torch.inference_mode():
-        scores = network(features, present, edges).numpy()
-    for k, one in enumerate(lists):
-        np.testing.assert_allclose(ranker.scores(one.seen), scores[k, : len(one.met)], rtol=1e-5, atol=1e-5)
+        scores = ranking._Networks(ranker)(batch, batch.compared).numpy()
+    for network, chosen in enumerate(([0, 1, 2, 3], [2, 2, 3, 1])):
+        alone = Ranker({name: array[network : network + 1] for name, array in ranker.weights.items()})
+        for place, k in enumerate(chosen):
+            found = scores[network, place, : len(lists[k].met)]
+            np.testing.assert_allclose(alone.scores(lists[k].seen), found, rtol=1e-5, atol=1e-5)
 
 
-def test_a_ranker_goes_into_a_network_and_comes_out_the_same() -> None:
-    generator = np.random.default_rng(1)
-    plain = by_fusion(ranking.WIDTH, networks=2).weights
-    ranker = Ranker({name: array + generator.random(array.shape).astype(np.float32) for name, array in plain.items()})
-    mean, scale = (torch.from_numpy(ranker.weights[name][1]) for name in ("mean", "scale"))
-    network = ranking._Network(mean, scale, messages=True)
-    network.load(ranker, 1)
-    for name, array in network.weights().items():
-        np.testing.assert_array_equal(array, ranker.weights[name][1])
+def test_messages_and_their_gradients_are_those_of_dense_matrices() -> None:
+    generator = np.random.default_rng(3)
+    lists = lists_of_lengths(generator, 6, ranked_lists.LONGEST + 30, 1)
+    batch = LaidOut(lists, "cpu", messages=True).batch(np.array([[1, 0], [2, 1]]))
+    n, width = ranked_lists.LONGEST, 5
+    rows = torch.from_numpy(generator.normal(size=(4 * n, width)).astype(np.float32)).requires_grad_()
+    weights = torch.from_numpy(generator.normal(size=(4 * n * len(EDGES), width)).astype(np.float32))
+    found = ranking._Messages.apply(rows, batch.messages, batch.gradients)
+    (found * weights).sum().backward()
+    sparse, rows.grad = rows.grad, None
+    dense = torch.zeros(4, len(EDGES), n, n)
+    for place, k in enumerate((1, 0, 2, 1)):
+        kept = ranked_lists._best(lists[k], n)
+        dense[place, :, : len(kept), : len(kept)] = torch.from_numpy(lists[k].seen.edges[:, kept][:, :, kept])
+    expected = torch.einsum("bgts,bsw->btgw", dense, rows.view(4, n, width)).reshape(-1, width)
+    torch.testing.assert_close(found, expected)
+    (expected * weights).sum().backward()
+    torch.testing.assert_close(sparse, rows.grad)
+
+
+def test_lists_without_neighbours_are_learned_from() -> None:
+    lists = [planted(np.random.default_rng(k), "named", count=1) for k in range(3)]
+    for one in lists:
+        one.seen.edges[:] = 0
+    ranker = fit_ranker(lists, 5, seed=0)
+    assert np.isfinite(ranker.scores(lists[0].seen)).all()
+
+
+def test_a_ranker_goes_into_networks_and_comes_out_the_same() -> None:
+    ranker = some_ranker(np.random.default_rng(1), networks=2)
+    for name, array in ranking._Networks(ranker).ranker().weights.items():
+        np.testing.assert_array_equal(array, ranker.weights[name])
+
+
+def test_rankers_are_judged_by_what_they_make_of_whole_lists() -> None:
+    generator = np.random.default_rng(5)
+    rankers = [some_ranker(generator, 1), by_fusion(ranking.WIDTH)]
+    lists = [planted(generator, "named", count) for count in (30, ranked_lists.LONGEST + 40) for _ in range(20)]
+    gains = ranking._gains(rankers, lists, torch.device("cpu"))
+    assert gains.mean(axis=1).tolist() == pytest.approx([mean_gain(ranker, lists) for ranker in rankers])
+
+
+def test_sources_are_drawn_by_the_root_of_their_size_and_what_is_set_aside_never() -> None:
+    lists = [planted(np.random.default_rng(k), "named", source=source) for k, source in enumerate([0] * 4 + [1] * 9)]
+    everything, without = ranking._chances(lists, 2)[0], np.ones((1, 13), bool)
+    assert everything[:4].sum() / everything[4:].sum() == pytest.approx(2 / 3)
+    without[0, 4:] = [True, *[False] * 8]
+    assert ranking._chances(lists, 1, without)[0].tolist() == pytest.approx([0.5 / 3] * 4 + [1 / 3] + [0] * 8)
 
 
 def test_gain_by_hand() -> None:
@@ -136,12 +185,12 @@ def test_lists_without_a_right_passage_teach_nothing() -> None:
 
 
 def test_of_a_long_list_the_best_of_fusion_and_what_is_right_are_learned_from() -> None:
-    seen = random_seen(np.random.default_rng(4), ranking.LONGEST + 50)
+    seen = random_seen(np.random.default_rng(4), ranked_lists.LONGEST + 50)
     worst = int(seen.features[:, AT["fused"]].argmin())
     met = np.full(len(seen.rows), -1)
     met[worst] = 1
-    kept = ranking._longest(RankedList(seen, met, 1, 0))
-    best = np.argsort(-seen.features[:, AT["fused"]])[: ranking.LONGEST - 1]
+    kept = ranked_lists._best(RankedList(seen, met, 1, 0), ranked_lists.LONGEST)
+    best = np.argsort(-seen.features[:, AT["fused"]])[: ranked_lists.LONGEST - 1]
     assert kept.tolist() == sorted([*best.tolist(), worst])
 
 
@@ -161,6 +210,6 @@ def test_what_searches_saw_is_labelled_as_the_questions_are(tiny_run: Path, worl
 def test_of_many_questions_some_of_every_source_are_looked_at(
     tiny_run: Path, worlds: list[QuestionWorld], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ranking, "MOST_LISTS", 3)
+    monkeypatch.setattr(ranked_lists, "MOST_LISTS", 3)
     lists = looked_at(load_policy(tiny_run), worlds[:8], {id(worlds[0].index): 0})
     assert [one.labels for one in lists] == [len(world.gold) for world in worlds[:8:3]]
