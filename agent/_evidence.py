@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
-from ..envs._question_view import similarity
+from ..envs._nearness import similarity
 from ..index._searchable import Searchable
 from ..retrievers._thread_limits import computing_on
 from ..retrievers.records import Hits, Passage, SupportingSentence

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..envs._batch import Lane, SearchBatch
-from ..envs._question_view import similarity
+from ..envs._batch import SearchBatch
+from ..envs._lane import Lane
+from ..envs._nearness import similarity
 from ..envs._world import QuestionWorld
 from ..envs.settings import FOUND_BY, PAIR, STATIC, SUB_INDEXES
 from ..graph._knowledge_graph import GROUPS

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..envs._question_view import similarity
+from ..envs._nearness import similarity
 from ..errors import PolicyError
 from ..graph._knowledge_graph import KnowledgeGraph
 from ..graph._pagerank import PageRank

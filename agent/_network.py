@@ -93,6 +93,29 @@ class PolicyNetwork(nn.Module):
         """Return unmasked logits [b, a] and values [b]; ``trace`` is handed to the graph neural network."""
         slots = observation["candidate_rows"].shape[1]
         observation = _in_use(observation)
+        states, held, search = self._read(observation, trace)
+        operators = self._operators(observation["operators"].float(), held, search)  # [b, o]
+        takes = self.take_score(
+            torch.relu(self.take_candidate(states) + self.take_search(search).unsqueeze(1))
+        ).squeeze(2)  # [b, k]
+        if self.facts is not None and self.settings.embedding:
+            takes = takes + self.facts.trust * self.facts.likelihood(observation)
+        takes = nn.functional.pad(takes * (observation["candidate_rows"] >= 0), (0, slots - takes.shape[1]))
+        logits = torch.cat((self.stop_score(search), operators, takes), dim=1)
+        # detached: after the warm start the value head is still untrained, and its error must not undo the trunk
+        return logits, self.value(search.detach()).squeeze(1)
+
+    @torch.no_grad()
+    def searches(self, observation: dict[str, Tensor]) -> Tensor:
+        """Return what the value head reads of each of many states [b, d], read in parts."""
+        parts = _parts(observation)
+        read = [self._read(_in_use({name: tensor[part] for name, tensor in observation.items()}))[2] for part in parts]
+        return torch.cat(read)[torch.argsort(torch.cat(parts))]
+
+    def _read(
+        self, observation: dict[str, Tensor], trace: list[tuple[Tensor, Tensor]] | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the states of candidates [b, k, d] and of evidence [b, e, d], and of the whole search [b, d]."""
         present = observation["candidate_rows"] >= 0  # [b, k]
         taken = observation["evidence"]  # [b, e]
         asked = observation["question"].float()
@@ -102,17 +125,7 @@ class PolicyNetwork(nn.Module):
         states = self._candidates(observation, question, present, trace)  # [b, k, d]
         held = states.gather(1, taken.clamp(min=0).unsqueeze(2).expand(-1, -1, states.shape[2]))  # [b, e, d]
         held = held * (taken >= 0).unsqueeze(2)
-        search = self._search(states, held, present, taken, question, observation["budget"].float())  # [b, d]
-        operators = self._operators(observation["operators"].float(), held, search)  # [b, o]
-        takes = self.take_score(
-            torch.relu(self.take_candidate(states) + self.take_search(search).unsqueeze(1))
-        ).squeeze(2)  # [b, k]
-        if self.facts is not None and self.settings.embedding:
-            takes = takes + self.facts.trust * self.facts.likelihood(observation)
-        takes = nn.functional.pad(takes * present, (0, slots - takes.shape[1]))
-        logits = torch.cat((self.stop_score(search), operators, takes), dim=1)
-        # detached: after the warm start the value head is still untrained, and its error must not undo the trunk
-        return logits, self.value(search.detach()).squeeze(1)
+        return states, held, self._search(states, held, present, taken, question, observation["budget"].float())
 
     def _candidates(
         self,
@@ -210,16 +223,18 @@ def in_parts(network: PolicyNetwork, observation: dict[str, Tensor], mask: Tenso
     The same as calling it on all of them (but for the rounding), and several times faster: no empty slots are computed
     with, and what one step of the computation writes is still in the cache when the next one reads it.
     """
-    order = torch.argsort((observation["candidate_rows"] >= 0).sum(dim=1), stable=True)
-    answers = [
-        network({name: tensor[part] for name, tensor in observation.items()}, mask[part])
-        for part in torch.split(order, PART)
-    ]
-    back = torch.argsort(order)
+    parts = _parts(observation)
+    answers = [network({name: tensor[part] for name, tensor in observation.items()}, mask[part]) for part in parts]
+    back = torch.argsort(torch.cat(parts))
     return (
         torch.cat([log_probabilities for log_probabilities, _ in answers])[back],
         torch.cat([values for _, values in answers])[back],
     )
+
+
+def _parts(observation: dict[str, Tensor]) -> list[Tensor]:
+    """Return the numbers of the states that are read together: those with as many candidates, ``PART`` at a time."""
+    return list(torch.split(torch.argsort((observation["candidate_rows"] >= 0).sum(dim=1), stable=True), PART))
 
 
 def _in_use(observation: dict[str, Tensor]) -> dict[str, Tensor]:

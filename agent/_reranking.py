@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..envs._question_view import QuestionView, similarity
+from ..envs._nearness import similarity
+from ..envs._question_view import QuestionView
 from ..errors import PolicyError
 from ..graph._pagerank import PageRank
 from ..index._searchable import Searchable, one_index

@@ -9,10 +9,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ..envs._batch import Lane, SearchBatch
+from ..envs._batch import SearchBatch
+from ..envs._lane import Lane
 from ..envs._seen import Seen, seen_in
-from ..envs._world import QuestionWorld, encode_together
-from ..envs.settings import SUB_INDEXES, ActionLayout, EnvironmentSettings
+from ..envs._world import QuestionWorld
+from ..envs.settings import ActionLayout, EnvironmentSettings
 from ..retrievers.records import Rows
 from ._decision import Decision
 from ._explanation import expand_words
@@ -102,16 +103,14 @@ def search_worlds(
     running: dict[int, _Running] = {}
     outcomes: dict[int, Outcome] = {}
 
-    def refill(lane: int) -> None:
-        following = next(waiting, None)
-        if following is not None:
-            number, world = following
-            batch.start(lane, world)
+    def refill(lanes: Iterable[int]) -> None:
+        following = [(lane, *one) for lane, one in zip(lanes, waiting, strict=False)]
+        batch.start([lane for lane, _, _ in following], [world for _, _, world in following])
+        for lane, number, _ in following:
             begun = _begun(batch.lane(lane), explain is not None)
             running[lane] = _Running(number, watches[number] if watches else UNWATCHED, begun)
 
-    for lane in range(lanes):
-        refill(lane)
+    refill(range(lanes))
     while running:
         active = sorted(running)
         opinions = _opinions(network, batch, active)
@@ -119,17 +118,15 @@ def search_worlds(
             _action(batch, lane, opinion, running[lane].watch, draw)
             for lane, opinion in zip(active, opinions, strict=True)
         ]
-        _encode_ahead(batch, active, actions)
-        for lane, opinion, action in zip(active, opinions, actions, strict=True):
-            mine = running[lane]
-            if _advance(batch, lane, mine, opinion, action, explain):
-                if ranker is not None or look:
-                    _look(batch, lane, mine.outcome, ranker)
-                del running[lane]
-                outcomes[mine.number] = mine.outcome
-                if done is not None:
-                    done(len(outcomes))
-                refill(lane)
+        ended = _advance(batch, active, [running[lane] for lane in active], opinions, actions, explain)
+        for lane in ended:
+            mine = running.pop(lane)
+            if ranker is not None or look:
+                _look(batch, lane, mine.outcome, ranker)
+            outcomes[mine.number] = mine.outcome
+            if done is not None:
+                done(len(outcomes))
+        refill(ended)
     return [outcomes[number] for number in range(len(outcomes))]
 
 
@@ -196,46 +193,45 @@ def _action(batch: SearchBatch, lane: int, opinion: _Opinion, watch: Watch, draw
     return best_action(chances, batch.layout) if draw is None else int(draw.choice(len(chances), p=chances))
 
 
-def _encode_ahead(batch: SearchBatch, active: Sequence[int], actions: Sequence[int]) -> None:
-    """Encode together what the actions of several lanes will ask the dense index with."""
-    asking = []
-    for lane, action in zip(active, actions, strict=True):
-        kind, sub_index, _ = batch.layout.decode(action)
-        if kind == "expand" and SUB_INDEXES[sub_index] == "dense":
-            state = batch.lane(lane)
-            asking.append((state.world, state.held))
-    if len(asking) > 1:
-        encode_together(asking)
-
-
 def _advance(
-    batch: SearchBatch, lane: int, mine: _Running, opinion: _Opinion, action: int, explain: Explain | None
-) -> bool:
-    """Take an action in one lane; on the end of the episode fill in the outcome."""
-    state, outcome = batch.lane(lane), mine.outcome
-    chances = opinion.chances
-    words = explain(batch, lane, action) if explain is not None else ("", "")
-    if mine.watch.ended_by in ENDED and explain is not None:
-        words = words[0], ENDED[mine.watch.ended_by]
-    before = state.count
-    if batch.mask[lane, batch.layout.take :].any() or not len(outcome.last_takes):
-        outcome.last_takes = opinion.logits[batch.layout.take : batch.layout.take + before].copy()
-    reward, ended = batch.act(lane, action)
-    outcome.total_reward += reward
-    if action >= batch.layout.take:
-        rows = (int(state.world.rows[state.places[action - batch.layout.take]]),)
-    else:
-        rows = tuple(state.world.rows[state.places[before : state.count]].tolist())
-    outcome.decisions.append(Decision(batch.layout.decode(action)[0], float(chances[action]), rows, *words))
-    mine.watch.hear(outcome.decisions[-1])
-    if ended:
-        _rank(batch, lane, outcome)
-        takes = [decision.probability for decision in outcome.decisions if decision.kind == "take"]
-        left = float(chances[batch.layout.take :].max(initial=0.0)) if action == _STOP else 0.0
-        outcome.signals = _search_signals(
-            state, batch.settings.max_evidence, float(chances[0]), takes, left, opinion.value
+    batch: SearchBatch,
+    active: Sequence[int],
+    running: Sequence[_Running],
+    opinions: Sequence[_Opinion],
+    actions: Sequence[int],
+    explain: Explain | None,
+) -> list[int]:
+    """Take an action in each active lane; fills in the outcomes, and returns the lanes whose episodes ended."""
+    take, before, said = batch.layout.take, [], []
+    for lane, mine, opinion, action in zip(active, running, opinions, actions, strict=True):
+        words = explain(batch, lane, action) if explain is not None else ("", "")
+        said.append(
+            (words[0], ENDED[mine.watch.ended_by]) if explain is not None and mine.watch.ended_by in ENDED else words
         )
-    return ended
+        before.append(batch.lane(lane).count)
+        if batch.mask[lane, take:].any() or not len(mine.outcome.last_takes):
+            mine.outcome.last_takes = opinion.logits[take : take + before[-1]].copy()
+    rewards, ended = batch.step(actions, active)
+    for k, (lane, mine, opinion, action) in enumerate(zip(active, running, opinions, actions, strict=True)):
+        state, outcome = batch.lane(lane), mine.outcome
+        places = state.places[[action - take]] if action >= take else state.places[before[k] : state.count]
+        rows = tuple(state.world.rows[places].tolist())
+        outcome.total_reward += float(rewards[k])
+        kind = batch.layout.decode(action)[0]
+        outcome.decisions.append(Decision(kind, float(opinion.chances[action]), rows, *said[k]))
+        mine.watch.hear(outcome.decisions[-1])
+        if ended[k]:
+            _end(batch, lane, outcome, opinion, action)
+    return [lane for lane, end in zip(active, ended, strict=True) if end]
+
+
+def _end(batch: SearchBatch, lane: int, outcome: Outcome, opinion: _Opinion, action: int) -> None:
+    """Fill in the outcome of an episode that ended with an action."""
+    _rank(batch, lane, outcome)
+    takes = [decision.probability for decision in outcome.decisions if decision.kind == "take"]
+    left = float(opinion.chances[batch.layout.take :].max(initial=0.0)) if action == _STOP else 0.0
+    stop = float(opinion.chances[0])
+    outcome.signals = _search_signals(batch.lane(lane), batch.settings.max_evidence, stop, takes, left, opinion.value)
 
 
 def _rank(batch: SearchBatch, lane: int, outcome: Outcome) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..envs._fact_world import FactWorld
-from ..envs._question_view import similarity
+from ..envs._nearness import similarity
 from ..envs._world import QuestionWorld
 from ..envs.settings import SUB_INDEXES
 from ..index._searchable import Searchable

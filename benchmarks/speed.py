@@ -165,20 +165,20 @@ def steps(folder: Path, questions: Path, split: str) -> Figures:
 
     def random_walk(count: int) -> float:
         for lane in range(LANES):
-            batch.start(lane, worlds[lane])
+            batch.start([lane], [worlds[lane]])
         started = time.perf_counter()
         for _ in range(count // LANES):
             noise = generator.random(batch.mask.shape, np.float32)
             _, ended = batch.step((batch.mask * noise).argmax(axis=1))
             for lane in np.flatnonzero(ended).tolist():
-                batch.start(lane, worlds[int(generator.integers(len(worlds)))])
+                batch.start([lane], [worlds[int(generator.integers(len(worlds)))]])
         return count / (time.perf_counter() - started)
 
     def record(number: int) -> list[int]:
         actions, ended = [], False
-        batch.start(0, worlds[number])
+        batch.start([0], [worlds[number]])
         while not ended:
-            good = expert_actions(batch, 0) if generator.random() < 0.8 else batch.mask[0]
+            good = expert_actions(batch, [0])[0] if generator.random() < 0.8 else batch.mask[0]
             actions.append(int(generator.choice(np.flatnonzero(good))))
             _, ended = batch.act(0, actions[-1])
         return actions
@@ -192,7 +192,7 @@ def steps(folder: Path, questions: Path, split: str) -> Figures:
                 if action is None:
                     number, actions = episodes[int(generator.integers(len(episodes)))]
                     lanes[lane] = iter(actions)
-                    batch.start(lane, worlds[number])
+                    batch.start([lane], [worlds[number]])
                     action = next(lanes[lane])
                 batch.act(lane, action)
         return count / (time.perf_counter() - started)

@@ -6,14 +6,17 @@ that an action brings is looked up in the lane's :class:`QuestionWorld`, so that
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..graph._knowledge_graph import GROUPS
 from ..retrievers.records import Rows
-from ._world import QuestionWorld
+from ._lane import Lane
+from ._pair_features import compare
+from ._world import Call, Hop, QuestionWorld, explore
 from .settings import BUDGET, DYNAMIC, OPERATOR, PAIR, STATIC, SUB_INDEXES, ActionLayout, EnvironmentSettings
 
 Observation = dict[str, NDArray[np.generic]]
@@ -29,53 +32,6 @@ AT_THE_START = tuple(SUB_INDEXES.index(name) for name in ("entity", "docid", "fe
 feedback is for those who have no evidence yet."""
 ONE_PAGE = SUB_INDEXES.index("entity")
 _DENSE = SUB_INDEXES.index("dense")
-
-
-@dataclass(slots=True)
-class Lane:
-    """The part of an episode's state that is not in the arrays.
-
-    ``spent`` is what the episode has cost, in recall; ``owed`` the part of it that no reward has charged yet;
-    ``value`` what the question's judge holds of the evidence, where there is a judge.
-    """
-
-    world: QuestionWorld
-    places: Rows
-    slot_of: NDArray[np.int16]
-    count: int = 0
-    evidence: list[int] = field(default_factory=list)
-    steps: int = 0
-    spent: float = 0.0
-    owed: float = 0.0
-    calls: int = 0
-    found_gold: int = 0
-    value: float = 0.0
-    everything: bool = False
-    pages: dict[tuple[int, int], int] = field(default_factory=dict)
-    covered: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
-
-    @property
-    def state(self) -> int:
-        """Slot of the latest evidence, which tells query states apart, -1 when there is none."""
-        return self.evidence[-1] if self.evidence else -1
-
-    @property
-    def held(self) -> tuple[int, ...]:
-        """Places of the evidence in its world, in the order taken."""
-        return tuple(self.places[self.evidence].tolist())
-
-    @property
-    def asked(self) -> dict[str, int]:
-        """How often each sub-index was asked, and edges were followed (``hop``)."""
-        counts = dict.fromkeys(SUB_INDEXES, 0)
-        for (sub_index, _), pages in self.pages.items():
-            counts[SUB_INDEXES[sub_index]] += pages
-        return counts | {"hop": self.calls - sum(counts.values())}
-
-    @property
-    def taken_rows(self) -> tuple[int, ...]:
-        """Rows of the evidence in the order it was taken."""
-        return tuple(self.world.rows[self.places[self.evidence]].tolist())
 
 
 class SearchBatch:
@@ -121,32 +77,39 @@ class SearchBatch:
         """Return the state of a lane that has been started."""
         state = self.lanes[lane]
         if state is None:
-            raise RuntimeError(f"lane {lane} has no episode: call start({lane}, world) first")
+            raise RuntimeError(f"lane {lane} has no episode: call start([{lane}], [world]) first")
         return state
 
-    def start(self, lane: int, world: QuestionWorld, everything: bool = False) -> None:
-        """Begin a new episode in ``lane``: what its world begins with is asked.
+    def start(self, lanes: Sequence[int], worlds: Sequence[QuestionWorld], everything: Sequence[bool] = ()) -> None:
+        """Begin a new episode in each of ``lanes``, together: what the worlds begin with is asked.
 
-        With ``everything`` it goes on as if ``expand_everything`` were set for it alone.
+        Those with ``everything`` go on as if ``expand_everything`` were set for them alone.
         """
+        for lane, world, wide in zip(lanes, worlds, everything or [False] * len(lanes), strict=True):
+            self._clear(lane, world, wide or self.settings.expand_everything)
+        explore((world, world.expansion(sub_index, (), 0)) for world in worlds for sub_index in world.begins_with)
+        for lane, world in zip(lanes, worlds, strict=True):
+            for sub_index in world.begins_with:
+                if self.mask[lane, self.layout.expand + sub_index]:
+                    self._ask(lane, self.lane(lane), "expand", sub_index, -1)
+        self._expand_everything([lane for lane in lanes if self.lane(lane).everything])
+        for lane in lanes:
+            self._refresh_budget(lane, self.lane(lane))
+
+    def _clear(self, lane: int, world: QuestionWorld, everything: bool) -> None:
+        """Let a lane be one that has asked nothing yet."""
         for array in self.observation.values():
             array[lane] = 0
         self.observation["question"][lane] = world.form
         self.observation["candidate_rows"][lane] = -1
         self.observation["evidence"][lane] = -1
         state = Lane(world, np.full(self._k, -1, np.int64), np.full(max(64, len(world)), -1, np.int16))
-        state.everything = everything or self.settings.expand_everything
+        state.everything = everything
         state.covered = np.zeros(len(world.view.terms), np.float32)
         self.lanes[lane] = state
         self.mask[lane] = False
         self.mask[lane, 0] = True
         self._refresh_expands(lane, state)
-        for sub_index in world.begins_with:
-            if self.mask[lane, self.layout.expand + sub_index]:
-                self._ask(lane, state, "expand", sub_index, -1)
-        if state.everything:
-            self._expand_everything(lane, state)
-        self._refresh_budget(lane, state)
 
     def copy_lane(self, source: int, target: int) -> None:
         """Let ``target`` go on from where ``source`` is, as a search of its own."""
@@ -162,38 +125,71 @@ class SearchBatch:
             covered=state.covered.copy(),
         )
 
-    def step(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Take one action in every lane; returns rewards float32 [lanes] and whether each episode ended."""
-        rewards = np.zeros(len(actions), np.float32)
-        ended = np.zeros(len(actions), np.bool_)
-        for lane, action in enumerate(actions.tolist()):
-            rewards[lane], ended[lane] = self.act(lane, action)
-        return rewards, ended
-
-    def act(self, lane: int, action: int) -> tuple[float, bool]:
-        """Take one action in one lane; returns its reward and whether the episode ended.
+    def step(
+        self, actions: Sequence[int], lanes: Sequence[int] | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Take an action in each of ``lanes``, of all when None; returns rewards and whether episodes ended, [lanes].
 
         The reward is the gain in recall (or in the value that the question's judge sees) minus the price of all that
         was done since the last one: what is asked at the start is charged to the first action.
         """
+        taking = list(zip(range(len(self.lanes)) if lanes is None else lanes, actions, strict=True))
+        self._look_ahead([(lane, action) for lane, action in taking if self._is_legal(lane, action)])
+        rewards = np.array([self._act(lane, action) for lane, action in taking])
+        took = [lane for lane, action in taking if action >= self.layout.take]
+        self._expand_everything([lane for lane in took if self.lane(lane).everything])
+        ended = np.zeros(len(taking), np.bool_)
+        for k, (lane, action) in enumerate(taking):
+            state = self.lane(lane)
+            self._refresh_budget(lane, state)
+            rewards[k] -= state.owed
+            state.owed = 0.0
+            ended[k] = action == 0 or state.steps >= self.settings.max_steps
+        return rewards, ended
+
+    def act(self, lane: int, action: int) -> tuple[float, bool]:
+        """Take one action in one lane; returns its reward and whether the episode ended, see :meth:`step`."""
+        rewards, ended = self.step([action], [lane])
+        return float(rewards[0]), bool(ended[0])
+
+    def call(self, lane: int, operator: int, ahead: int = 0) -> Call:
+        """Return what an EXPAND or a HOP calls in a lane's state; of an EXPAND that page, or one further ``ahead``."""
+        state = self.lane(lane)
+        kind, first, second = self.layout.decode(operator)
+        if kind == "hop":
+            return Hop(int(state.places[state.evidence[first]]), second)
+        return state.world.expansion(first, state.held, state.pages.get((first, state.state), 0) + ahead)
+
+    def _is_legal(self, lane: int, action: int) -> bool:
+        return 0 <= action < self.layout.size and bool(self.mask[lane, action])
+
+    def _look_ahead(self, asked: Sequence[tuple[int, int]]) -> None:
+        """Find out together what legal actions of several lanes bring, and how it compares with their evidence."""
+        calls: list[tuple[QuestionWorld, Call]] = []
+        grown: list[tuple[QuestionWorld, int]] = []
+        for lane, action in asked:
+            state = self.lane(lane)
+            if action >= self.layout.take:
+                grown.append((state.world, int(state.places[action - self.layout.take])))
+            elif action:
+                calls.append((state.world, self.call(lane, action)))
+                grown += [(state.world, place) for place in state.held]
+        explore(calls)
+        compare([pair for world, place in grown for pair in world.to_compare(place)])
+
+    def _act(self, lane: int, action: int) -> float:
+        """Take one action in one lane; returns the gain."""
         state = self.lane(lane)
         state.steps += 1
-        gain = 0.0
-        stopped = False
-        if 0 <= action < self.layout.size and self.mask[lane, action]:
-            kind, first, second = self.layout.decode(action)
-            stopped = kind == "stop"
-            if kind == "take":
-                gain = self._take(lane, state, first)
-                if state.everything:
-                    self._expand_everything(lane, state)
-            elif not stopped:
-                self._ask(lane, state, kind, first, second)
-        else:
+        if not self._is_legal(lane, action):
             self._pay(state, self.settings.invalid_ms)
-        self._refresh_budget(lane, state)
-        owed, state.owed = state.owed, 0.0
-        return gain - owed, stopped or state.steps >= self.settings.max_steps
+            return 0.0
+        kind, first, second = self.layout.decode(action)
+        if kind == "take":
+            return self._take(lane, state, first)
+        if kind != "stop":
+            self._ask(lane, state, kind, first, second)
+        return 0.0
 
     def _pay(self, state: Lane, milliseconds: float) -> None:
         price = milliseconds * self.settings.price_per_ms
@@ -326,13 +322,15 @@ class SearchBatch:
             state.spent,
         )
 
-    def _expand_everything(self, lane: int, state: Lane) -> None:
-        """Ask every sub-index and follow every edge that is legal now, at its cost."""
-        while True:
-            legal = np.flatnonzero(self.mask[lane, 1 : self.layout.take]) + 1
-            if not len(legal):
-                return
-            self._ask(lane, state, *self.layout.decode(int(legal[0])))
+    def _expand_everything(self, lanes: Sequence[int]) -> None:
+        """Ask every sub-index and follow every edge that is legal now in some lanes, at its cost."""
+        while lanes:
+            legal = [(lane, np.flatnonzero(self.mask[lane, 1 : self.layout.take]) + 1) for lane in lanes]
+            asked = [(lane, int(actions[0])) for lane, actions in legal if len(actions)]
+            self._look_ahead(asked)
+            for lane, action in asked:
+                self._ask(lane, self.lane(lane), *self.layout.decode(action))
+            lanes = [lane for lane, _ in asked]
 
 
 def observation_shapes(

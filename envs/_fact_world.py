@@ -10,8 +10,10 @@ from ..graph._knowledge_graph import GROUPS, Relation
 from ..index.index import Index
 from ..retrievers.knowledge._facts import FactQuery, Facts
 from ..retrievers.records import Hits, Query, Rows
-from ._question_view import QuestionView, similarity
-from ._world import QuestionWorld
+from ._nearness import similarity
+from ._pair_features import PairFeatures
+from ._question_view import QuestionView
+from ._world import Call, Expand, QuestionWorld
 from .settings import PAIR, STATIC, SUB_INDEXES, EnvironmentSettings
 
 KNOWN_ANSWER = 1 << 5
@@ -55,13 +57,26 @@ class FactWorld(QuestionWorld):
         self.facts = facts
         self.hidden = hidden
         self.known = np.array([row for row in facts.answers(query).tolist() if row != answer], np.int64)
-        self._count = len(index)
         self._rows = np.arange(len(facts.entities))
+        self._hops: dict[tuple[int, int], Rows] = {}
+
+    def __len__(self) -> int:
+        """Return the number of entities: all are in view of each other."""
+        return len(self._rows)
+
+    @property
+    def rows(self) -> Rows:
+        """The rows of all entities, int64 [N]: a place is a row."""
+        return self._rows
+
+    def is_open(self, call: Call) -> bool:
+        """Return False: nothing has to be brought into view."""
+        return False
 
     @property
     def static(self) -> NDArray[np.float32]:
         """Static features, float32 [N, len(STATIC)]: the vectors' agreement, degrees, and which is the head."""
-        features = np.zeros((self._count, len(STATIC)), np.float32)
+        features = np.zeros((len(self), len(STATIC)), np.float32)
         features[:, STATIC.index("dense")] = similarity(self.index, self.rows, self.view.vector)
         features[:, STATIC.index("in_degree")] = np.log1p(self.index.graph.in_degree[self.rows]) / 4
         features[:, STATIC.index("out_degree")] = np.log1p(self.index.graph.out_degree[self.rows]) / 4
@@ -82,26 +97,26 @@ class FactWorld(QuestionWorld):
     @property
     def hits(self) -> NDArray[np.float32]:
         """Nothing: no terms are compared, float32 [N, 0]."""
-        return np.zeros((self._count, 0), np.float32)
+        return np.zeros((len(self), 0), np.float32)
 
     @property
     def met(self) -> Rows:
         """The entity itself where it is the head or the answer, -1 elsewhere, int64 [N]."""
-        met = np.full(self._count, -1, np.int64)
+        met = np.full(len(self), -1, np.int64)
         met[list(self.gold)] = list(self.gold)
         return met
 
     @property
     def may_take(self) -> NDArray[np.bool_]:
         """Whether each entity may be taken, bool [N]: known answers may not."""
-        allowed = np.ones(self._count, np.bool_)
+        allowed = np.ones(len(self), np.bool_)
         allowed[self.known] = False
         return allowed
 
     def links_among(self, places: Rows) -> NDArray[np.uint8]:
         """Return the links among some entities, uint8 [m, m]; see ``KNOWN_ANSWER`` for the bit that is added."""
         links = np.zeros((len(places), len(places)), np.uint8)
-        slots = np.full(self._count, -1, np.int64)
+        slots = np.full(len(self), -1, np.int64)
         slots[places] = np.arange(len(places))
         source, kind, target = self._edges(places)
         here = (slots[target] >= 0) & (kind < len(self.facts.relations))
@@ -111,14 +126,18 @@ class FactWorld(QuestionWorld):
             links[slots[self.asked.head], known[known >= 0]] |= KNOWN_ANSWER
         return links
 
-    def expand(self, sub_index: int, held: tuple[int, ...], page: int) -> Rows:
+    def brings(self, call: Call) -> Rows:
+        """Return the entities that a call brings, best first, int64 [m]."""
+        return self._expanded(call) if isinstance(call, Expand) else self._reached(call.evidence, call.group)
+
+    def _expanded(self, call: Expand) -> Rows:
         """Ask a sub-index: ``entity`` names the head, ``dense`` compares vectors, ``lexical`` finds nothing.
 
         The texts of entities state all facts, the hidden one too: they are for people, and never searched here.
         """
-        name = SUB_INDEXES[sub_index]
+        sub_index, name = call.sub_index, SUB_INDEXES[call.sub_index]
         if name == "entity":
-            return np.array([self.asked.head] if not held and page == 0 else [], np.int64)
+            return np.array([self.asked.head] if not call.held and call.page == 0 else [], np.int64)
         if name == "lexical":
             return np.zeros(0, np.int64)
         if (sub_index, ()) not in self._asked:
@@ -126,9 +145,9 @@ class FactWorld(QuestionWorld):
             best = np.argsort(-closeness, kind="stable")[: self.settings.pages * self.settings.expand_size]
             self._asked[sub_index, ()] = Hits(best.astype(np.int64), closeness[best])
         size = self.settings.expand_size
-        return self._asked[sub_index, ()].rows[page * size : (page + 1) * size]
+        return self._asked[sub_index, ()].rows[call.page * size : (call.page + 1) * size]
 
-    def hop(self, evidence: int, group: int) -> Rows:
+    def _reached(self, evidence: int, group: int) -> Rows:
         """Follow up to ``hop_depth`` facts from an entity, the first one as ``group`` says; nearest first.
 
         Among equally near ones those come first that agree more with the question.
@@ -161,12 +180,16 @@ class FactWorld(QuestionWorld):
 
     def pair(self, evidence: int) -> NDArray[np.float32]:
         """Return the features of every entity beside one, float32 [N, len(PAIR)]: which states a fact about which."""
-        features = np.zeros((self._count, len(PAIR)), np.float32)
+        features = np.zeros((len(self), len(PAIR)), np.float32)
         _, kind, target = self._edges(np.array([evidence]))
         stated = kind < len(self.facts.relations)
         features[target[stated], _MENTIONED] = 1
         features[target[~stated], _MENTIONS] = 1
         return features
+
+    def to_compare(self, place: int) -> tuple[tuple[PairFeatures, int], ...]:
+        """Return nothing: facts are looked up."""
+        return ()
 
     def visible_edges(self) -> tuple[Rows, NDArray[np.int64], Rows]:
         """Return source, kind and target of every edge that can be seen."""
@@ -185,7 +208,7 @@ class FactWorld(QuestionWorld):
 
     def _distances(self, start: int, group: int) -> NDArray[np.int64]:
         """Return how many facts lead from ``start`` to each entity, int64 [N]; -1 where more than ``hop_depth``."""
-        distance = np.full(self._count, -1, np.int64)
+        distance = np.full(len(self), -1, np.int64)
         distance[start] = 0
         if GROUPS[group] not in ("mentions", "mentioned_by"):
             return distance
@@ -200,7 +223,7 @@ class FactWorld(QuestionWorld):
 
     def _distinct(self, rows: Rows) -> Rows:
         """Return each of some rows once, ascending; faster than numpy's, which sorts."""
-        found = np.zeros(self._count, np.bool_)
+        found = np.zeros(len(self), np.bool_)
         found[rows] = True
         return np.flatnonzero(found)
 

@@ -15,7 +15,8 @@ from ..retrievers.questions._label_targets import SettledLabels, Target, meant, 
 from ..retrievers.questions._labelled import load_questions
 from ..retrievers.records import Qrels, Question, Vectors
 from ._fact_world import fact_world
-from ._question_view import QuestionView, similarity
+from ._nearness import similarity
+from ._question_view import QuestionView
 from ._world import QuestionWorld
 from .settings import QUESTION, EnvironmentSettings
 

@@ -75,7 +75,7 @@ class SearchEnv(gymnasium.Env[Observation, np.int64]):
         if not isinstance(number, int | np.integer) or not 0 <= number < len(self.questions):
             raise QuestionsError(f"there is no question number {number!r}: give 0 to {len(self.questions) - 1}")
         number = int(number)
-        self._batch.start(0, self.questions.world(number))
+        self._batch.start([0], [self.questions.world(number)])
         return self._observe(), {"question": self.questions.items[number].question.id}
 
     def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..graph._knowledge_graph import GROUPS, Relation
 from ..index._searchable import Searchable
 from ..retrievers.records import Hits, Rows, Vectors
-from ._batch import Lane
+from ._lane import Lane
 from ._world import QuestionWorld
 from .settings import DYNAMIC, FOUND_BY, SEEN, STATIC, SUB_INDEXES
 

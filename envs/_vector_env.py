@@ -12,7 +12,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
-from ._batch import Lane, Observation, SearchBatch
+from ._batch import Observation, SearchBatch
+from ._lane import Lane
 from ._search_env import observation_space
 from ._world import QuestionWorld
 from .settings import EnvironmentSettings
@@ -110,8 +111,7 @@ class SearchVecEnv(VecEnv):
         """Begin an episode in every lane, and a new rollout."""
         self.finished = []
         self._steps = 0
-        for lane in range(self.num_envs):
-            self._start(lane)
+        self._start(range(self.num_envs))
         return self._observe()
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
@@ -120,7 +120,8 @@ class SearchVecEnv(VecEnv):
 
     def step_wait(self) -> tuple[Observation, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         """Take the noted actions; lanes whose episode ended begin a new one."""
-        rewards, ended = self.batch.step(self._actions)
+        gains, ended = self.batch.step(self._actions.tolist())
+        rewards = gains.astype(np.float32)
         for lane in np.flatnonzero(self._actions >= self.batch.layout.take).tolist():
             self._peaks[lane].update(self.batch.lane(lane))
         self._returns += rewards
@@ -130,7 +131,7 @@ class SearchVecEnv(VecEnv):
             infos[lane]["episode"] = {"r": float(self._returns[lane]), "l": int(self._lengths[lane])}
             question, first, total = int(self.numbers[lane]), int(self._first[lane]), float(self._returns[lane])
             self.finished.append(Finished(question, lane, first, self._steps, self._peaks[lane], total))
-            self._start(lane, self._steps + 1)
+        self._start(np.flatnonzero(ended).tolist(), self._steps + 1)
         self._steps += 1
         return self._observe(), rewards, ended, infos
 
@@ -163,18 +164,23 @@ class SearchVecEnv(VecEnv):
     def close(self) -> None:
         """Nothing to release: the indexes belong to whoever opened them."""
 
-    def _start(self, lane: int, step: int = 0) -> None:
+    def _start(self, lanes: Sequence[int], step: int = 0) -> None:
+        for lane in lanes:
+            self.numbers[lane] = self._next_question()
+            self._returns[lane] = 0
+            self._lengths[lane] = 0
+            self._first[lane] = step
+        self.batch.start(lanes, [self.worlds[self.numbers[lane]] for lane in lanes])
+        for lane in lanes:
+            self._peaks[lane] = Peak.of(self.batch.lane(lane))
+
+    def _next_question(self) -> int:
         number = next(self._order, None)
         if number is None:
             order = self._generator.permutation(len(self.worlds)).repeat(self._repeats)
             self._order = iter(order.tolist())
             number = next(self._order)
-        self.numbers[lane] = number
-        self._returns[lane] = 0
-        self._lengths[lane] = 0
-        self._first[lane] = step
-        self.batch.start(lane, self.worlds[number])
-        self._peaks[lane] = Peak.of(self.batch.lane(lane))
+        return number
 
     def _observe(self) -> Observation:
         # copies: stable-baselines3 keeps the last observation while the next step changes the arrays

@@ -9,9 +9,10 @@ A sub-index that is asked once evidence is there is asked the query state ``u_t 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,63 +21,54 @@ from ..graph._knowledge_graph import GROUPS
 from ..index._searchable import Searchable
 from ..retrievers._fusion import reciprocal_rank_fusion
 from ..retrievers.protocols import Encoder, SubIndex, query_vectors
-from ..retrievers.records import Hits, Passage, Query, Rows, Vectors
-from ..retrievers.words._terms import analyse, hashes_of, term_hashes
-from ._question_view import PairFeatures, QuestionView, similarity, standardised
-from .settings import SEEN, STATIC, SUB_INDEXES, EnvironmentSettings
-
-
-class Judge(Protocol):
-    """Judges evidence of one question by how likely it makes the answer.
-
-    Both depend on nothing but the rows and their order.
-    """
-
-    rewards: bool
-    """Whether ``value`` rewards episodes instead of recall; a judge of paths alone leaves the reward to the labels."""
-
-    def log_likelihood(self, rows: tuple[int, ...]) -> float:
-        """Return log p(y | z, q) of a path that took ``rows`` in this order; at most 0."""
-        ...
-
-    def value(self, rows: tuple[int, ...]) -> float:
-        """Return what evidence is worth: 0 for none, 1 where it makes the answer certain, below 0 where it misleads.
-
-        The unit is that of recall, so that it can be set against the price of search.
-        """
-        ...
-
-
-SENTENCES = 1
-"""Sentences of each evidence that join the question."""
+from ..retrievers.records import Hits, Query, Rows, Vectors
+from ..retrievers.words._terms import analyse, hashes_of
+from ._conditioned_query import MOST_EVIDENCE, conditioned_query
+from ._in_view import InView, bring
+from ._judge import Judge
+from ._nearness import similarity, standardised
+from ._pair_features import PairFeatures
+from ._question_view import QuestionView
+from .settings import SEEN, SUB_INDEXES, EnvironmentSettings
 
 FEEDBACK_PASSAGES, FEEDBACK_TERMS = 3, 10
 """Passages that feedback looks at, and terms that it adds to the question."""
 
-MOST_EVIDENCE = 3
-"""Pieces of evidence, the latest, that join the question for an encoder tuned to read them."""
-
-
-def conditioned_query(view: QuestionView, held: Sequence[Passage]) -> str:
-    """Return the question with what it needs of the evidence ``held``, in the order taken.
-
-    Of each, that is the title and the sentences that agree with the question most.
-
-    Appending the bridge sentence moves the query towards what the evidence leads to, and one sentence encodes in
-    a fraction of the time of a passage.
-    """
-    return " ".join((view.text, *(_bridge(view, evidence) for evidence in held)))
-
-
-def _bridge(view: QuestionView, evidence: Passage) -> str:
-    spans = evidence.sentences
-    agreements = [view.agreement(term_hashes(evidence.text[start:end])) for start, end in spans]
-    best = sorted(sorted(range(len(spans)), key=lambda k: -agreements[k])[:SENTENCES])
-    bridge = " ".join(evidence.text[spans[k][0] : spans[k][1]] for k in best)
-    return f"{evidence.title}. {bridge}" if evidence.title else bridge
-
-
 _LEXICAL, _DENSE = SUB_INDEXES.index("lexical"), SUB_INDEXES.index("dense")
+
+
+@dataclass(frozen=True, slots=True)
+class Expand:
+    """An EXPAND: a sub-index is asked for a page in the state of the evidence at the places ``held``."""
+
+    sub_index: int
+    held: tuple[int, ...]
+    page: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """A HOP: the edges of a relation group are followed from the evidence at a place."""
+
+    evidence: int
+    group: int
+
+
+Call = Expand | Hop
+
+
+def explore(asked: Iterable[tuple[QuestionWorld, Call]]) -> None:
+    """Find what calls of several questions bring, as far as it is not known, and bring it into view together.
+
+    Queries are encoded in one batch, and features are one program over all questions: that costs a fraction of one
+    question after the other, and comes to the same numbers.
+    """
+    waiting = [(world, call) for world, call in dict.fromkeys(asked) if world.is_open(call)]
+    expands = [(world, call) for world, call in waiting if isinstance(call, Expand)]
+    encode_together((world, call.held) for world, call in expands if call.sub_index == _DENSE)
+    found = [(world.in_view, world.visible(world.found(call))) for world, call in waiting]
+    for (world, call), places in zip(waiting, bring(found), strict=True):
+        world.brought[call] = places
 
 
 def encode_together(states: Iterable[tuple[QuestionWorld, tuple[int, ...]]]) -> None:
@@ -129,19 +121,14 @@ class QuestionWorld:
         self.answer = answer
         self.judge: Judge | None = None
         """Rewards episodes instead of the labels, where it is set."""
-        self._place: dict[int, int] = {}
-        self._count = 0
-        self._rows = np.zeros(64, np.int64)
-        self._static = np.zeros((64, len(STATIC)), np.float32)
-        self._hits = np.zeros((64, len(view.terms)), np.float32)
-        self._met = np.full(64, -1, np.int64)
-        self._adjacency = np.zeros((64, 64), np.uint8)
+        self.in_view = InView(index, view)
+        self.pairs = PairFeatures(self.in_view)
+        self.brought: dict[Call, Rows] = {}
+        """The places of what each call brought, best first."""
+        self._met = np.zeros(0, np.int64)
         self._asked: dict[tuple[int, tuple[int, ...]], Hits] = {}
-        self._pages: dict[tuple[int, tuple[int, ...], int], Rows] = {}
-        self._hops: dict[tuple[int, int], Rows] = {}
         self._queries: dict[tuple[int, ...], Query] = {(): Query(view.text, view.vector)}
         self._texts: dict[tuple[int, ...], str] = {(): view.text}
-        self._pairs = PairFeatures(index, view)
         self.offers = tuple(
             name == "feedback" or (name in self._sub_indexes and (name != "entity" or bool(view.named)))
             for name in SUB_INDEXES
@@ -159,27 +146,30 @@ class QuestionWorld:
 
     def __len__(self) -> int:
         """Return how many passages have come into view in any episode."""
-        return self._count
+        return len(self.in_view)
 
     @property
     def rows(self) -> Rows:
         """Rows in view, int64 [n], by place."""
-        return self._rows[: self._count]
+        return self.in_view.rows
 
     @property
     def static(self) -> NDArray[np.float32]:
         """Static features, float32 [n, len(STATIC)]."""
-        return self._static[: self._count]
+        return self.in_view.static
 
     @property
     def hits(self) -> NDArray[np.float32]:
         """Weights of the question's terms where a passage has them, float32 [n, t]."""
-        return self._hits[: self._count]
+        return self.in_view.hits
 
     @property
     def met(self) -> Rows:
         """The row of ``gold`` whose label each passage in view meets, int64 [n], -1 for none."""
-        return self._met[: self._count]
+        new = self.rows[len(self._met) :]
+        if len(new):
+            self._met = np.concatenate((self._met, [self.met_by(row) for row in new.tolist()]))
+        return self._met
 
     @property
     def is_gold(self) -> NDArray[np.bool_]:
@@ -197,29 +187,57 @@ class QuestionWorld:
     @property
     def may_take(self) -> NDArray[np.bool_]:
         """Whether each passage in view may be taken, bool [n]."""
-        return np.ones(self._count, np.bool_)
+        return np.ones(len(self), np.bool_)
 
     def links_among(self, places: Rows) -> NDArray[np.uint8]:
         """Return the links among places, uint8 [m, m]: bit ``r`` of [a, b] says that a links to b by Relation r."""
-        return self._adjacency[places[:, None], places]
+        return self.in_view.links_among(places)
 
     def set_gold(self, gold: frozenset[int]) -> None:
         """Let other rows count as supporting, in the episodes that begin from now on."""
         self.gold = gold
         self.meets = {row: row for row in gold}
-        self._met[: self._count] = [self.met_by(row) for row in self.rows.tolist()]
+        self._met = np.zeros(0, np.int64)
 
     def expand(self, sub_index: int, held: tuple[int, ...], page: int) -> Rows:
         """Ask a sub-index in the query state of the evidence at the places ``held``, in the order taken.
 
         Returns places in the world, int64 [m], best first.
         """
-        key = (sub_index, self._read(sub_index, held), page)
-        if key not in self._pages:
-            rows = self.seen(*key[:2]).rows
+        return self.brings(self.expansion(sub_index, held, page))
+
+    def expansion(self, sub_index: int, held: tuple[int, ...], page: int) -> Expand:
+        """Return the call that asks a sub-index; of the evidence it holds what the query reads."""
+        return Expand(sub_index, self._read(sub_index, held), page)
+
+    def is_open(self, call: Call) -> bool:
+        """Return whether it is not known yet what a call brings."""
+        return call not in self.brought
+
+    def found(self, call: Call) -> Rows:
+        """Return the rows that a call finds, best first, int64 [m]."""
+        if isinstance(call, Expand):
             size = self.settings.expand_size
-            self._pages[key] = self.bring(rows[page * size : (page + 1) * size])
-        return self._pages[key]
+            return self.seen(call.sub_index, call.held).rows[call.page * size : (call.page + 1) * size]
+        rows = self.index.graph.neighbours(int(self.rows[call.evidence]), GROUPS[call.group]).rows
+        if len(rows) > self.settings.hop_size:
+            closeness = similarity(self.index, rows, self.view.vector)
+            rows = rows[np.argsort(-closeness, kind="stable")]
+        return rows[: self.settings.hop_size]
+
+    def visible(self, rows: Rows) -> Rows:
+        """Return those rows that may come into view: all."""
+        return rows
+
+    def bring(self, rows: Rows) -> Rows:
+        """Bring rows into view and return their places."""
+        return bring([(self.in_view, self.visible(rows))])[0]
+
+    def brings(self, call: Call) -> Rows:
+        """Return the places of what a call brings, best first, int64 [m]."""
+        if call not in self.brought:
+            explore([(self, call)])
+        return self.brought[call]
 
     @property
     def begins_with(self) -> tuple[int, ...]:
@@ -256,19 +274,11 @@ class QuestionWorld:
 
     def hop(self, evidence: int, group: int) -> Rows:
         """Follow the edges of a relation group from the evidence at a place; returns places, int64 [m]."""
-        key = (evidence, group)
-        if key not in self._hops:
-            links = self.index.graph.neighbours(int(self._rows[evidence]), GROUPS[group])
-            rows = links.rows
-            if len(rows) > self.settings.hop_size:
-                closeness = similarity(self.index, rows, self.view.vector)
-                rows = rows[np.argsort(-closeness, kind="stable")]
-            self._hops[key] = self.bring(rows[: self.settings.hop_size])
-        return self._hops[key]
+        return self.brings(Hop(evidence, group))
 
     def hop_degrees(self, evidence: int) -> NDArray[np.int64]:
         """Return the number of neighbours by relation group of the evidence at a place, int64 [len(GROUPS)]."""
-        row = int(self._rows[evidence])
+        row = int(self.rows[evidence])
         return np.array([len(self.index.graph.neighbours(row, group).rows) for group in GROUPS])
 
     def query(self, held: tuple[int, ...]) -> Query:
@@ -296,7 +306,7 @@ class QuestionWorld:
     def _text(self, held: tuple[int, ...]) -> str:
         """Return the text of the query of the state of the evidence ``held``."""
         if held not in self._texts:
-            passages = self.index.store.passages(self._rows[list(held)].tolist())
+            passages = self.index.store.passages(self.rows[list(held)].tolist())
             self._texts[held] = conditioned_query(self.view, passages)
         return self._texts[held]
 
@@ -309,11 +319,15 @@ class QuestionWorld:
         """Return how near each passage is to the query conditioned on ``held``, standardised, float32 [m]."""
         vector = self.query(self._read(_DENSE, held)).vector
         assert vector is not None  # every query of a world carries its vector
-        return standardised(self.index, self._rows[places], vector)
+        return standardised(self.index, self.rows[places], [vector], np.zeros(len(places), np.int64))
 
     def pair(self, evidence: int) -> NDArray[np.float32]:
         """Return the features of every passage in view beside one evidence, float32 [n, len(PAIR)]."""
-        return self._pairs.beside(evidence, self.rows)
+        return self.pairs.beside(evidence)
+
+    def to_compare(self, place: int) -> tuple[tuple[PairFeatures, int], ...]:
+        """Return what :func:`.._pair_features.compare` has to compare what is in view with, for :meth:`pair`."""
+        return ((self.pairs, place),)
 
     def seen(self, sub_index: int, held: tuple[int, ...]) -> Hits:
         """Return all that a sub-index says to the state of the evidence ``held``, best first, what is held left out.
@@ -332,7 +346,7 @@ class QuestionWorld:
                 query = self.query(held) if name == "dense" else Query(self._text(held))
                 hits = self._sub_indexes[name].search(query, wanted)
             if held:
-                other = ~np.isin(hits.rows, self._rows[list(held)])
+                other = ~np.isin(hits.rows, self.rows[list(held)])
                 hits = Hits(hits.rows[other][:limit], hits.scores[other][:limit])
             self._asked[key] = hits
         return self._asked[key]
@@ -362,29 +376,3 @@ class QuestionWorld:
         rarity = self.index.terms.idf(hashes_of(words)).tolist()
         weight = {word: counts[word] * rare for word, rare in zip(words, rarity, strict=True)}
         return sorted(words, key=lambda word: -weight[word])[:FEEDBACK_TERMS]
-
-    def bring(self, rows: Rows) -> Rows:
-        """Bring rows into view and return their places."""
-        new = np.array([row for row in rows.tolist() if row not in self._place], np.int64)
-        if len(new):
-            first, last = self._count, self._count + len(new)
-            self._reserve(last)
-            self._static[first:last], self._hits[first:last] = self.view.static_features(self.index, new)
-            self._rows[first:last] = new
-            self._met[first:last] = [self.met_by(row) for row in new.tolist()]
-            self._place.update((row, first + k) for k, row in enumerate(new.tolist()))
-            self._count = last
-            sources, targets, relations = self.index.graph.links_between(self.rows)
-            np.bitwise_or.at(self._adjacency, (sources, targets), np.left_shift(1, relations).astype(np.uint8))
-        return np.array([self._place[row] for row in rows.tolist()], np.int64)
-
-    def _reserve(self, needed: int) -> None:
-        capacity = len(self._rows)
-        if needed <= capacity:
-            return
-        more = max(needed, 2 * capacity) - capacity
-        self._rows = np.pad(self._rows, (0, more))
-        self._met = np.pad(self._met, (0, more), constant_values=-1)
-        self._static = np.pad(self._static, ((0, more), (0, 0)))
-        self._hits = np.pad(self._hits, ((0, more), (0, 0)))
-        self._adjacency = np.pad(self._adjacency, ((0, more), (0, more)))

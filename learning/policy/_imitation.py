@@ -7,8 +7,9 @@ arXiv:1011.0686), so that the policy also learns to go on from its own mistakes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ...agent._network import PolicyNetwork, as_tensors
-from ...envs._batch import Lane, SearchBatch
-from ...envs._world import QuestionWorld
+from ...envs._batch import SearchBatch
+from ...envs._lane import Lane
+from ...envs._world import Call, Expand, Hop, QuestionWorld, explore
 from ...envs.settings import STATIC, SUB_INDEXES, EnvironmentSettings
 from ...graph._knowledge_graph import GROUPS
 from ...retrievers.records import Rows
@@ -30,8 +32,14 @@ _ENTITY = SUB_INDEXES.index("entity")
 _MENTIONS = GROUPS.index("mentions")
 
 
-def expert_actions(batch: SearchBatch, lane: int, thorough: bool = False) -> NDArray[np.bool_]:
-    """Return every action that lies on a shortest path to the labelled evidence, bool [actions].
+Found = TypeVar("Found")
+Calls = list[tuple[QuestionWorld, Call]]
+Looking = Generator[Calls, None, Found]
+"""Yields the calls whose answers it has to know next, and returns what it found out."""
+
+
+def expert_actions(batch: SearchBatch, lanes: Sequence[int], thorough: bool = False) -> NDArray[np.bool_]:
+    """Return every action that lies on a shortest path to the labelled evidence, bool [lanes, actions].
 
     The order is latent: any supporting candidate in view may be taken, and while some are not in view yet, the
     operators that bring the most of them for their cost are as right. A further passage of a labelled document that was
@@ -41,7 +49,25 @@ def expert_actions(batch: SearchBatch, lane: int, thorough: bool = False) -> NDA
     query state in which evidence is missing, what is cheap to ask: each sub-index for a page but where a query must be
     encoded or made, and the latest evidence for its mentions, in any order. That is what a policy does that looks
     before it takes, and PPO then learns to save on it.
+
+    What the experts of all lanes have to know is explored together.
     """
+    good = np.zeros((len(lanes), batch.layout.size), np.bool_)
+    looking = {number: _expert(batch, lane, thorough) for number, lane in enumerate(lanes)}
+    while looking:
+        wanted: Calls = []
+        for number, expert in list(looking.items()):
+            try:
+                wanted += next(expert)
+            except StopIteration as found:
+                good[number] = found.value
+                del looking[number]
+        explore(wanted)
+    return good
+
+
+def _expert(batch: SearchBatch, lane: int, thorough: bool) -> Looking[NDArray[np.bool_]]:
+    """Find the right actions of one lane, bool [actions]."""
     good = np.zeros(batch.layout.size, np.bool_)
     state = batch.lane(lane)
     if thorough and len(state.evidence) < batch.settings.max_evidence and state.found_gold < len(state.world.gold):
@@ -52,17 +78,18 @@ def expert_actions(batch: SearchBatch, lane: int, thorough: bool = False) -> NDA
     if len(state.evidence) < batch.settings.max_evidence:
         in_view = state.world.labels_met(state.world.rows[state.places[: state.count]].tolist())
         if in_view < len(state.world.gold):
-            good = _best_operators(batch, lane, state, to_take=in_view - state.found_gold)
-        good[take : take + state.count] = batch.mask[lane, take : take + state.count] & _to_take(state)
+            good = yield from _best_operators(batch, lane, in_view - state.found_gold, partial(_gain, state))
+        wanted = yield from _to_take(state)
+        good[take : take + state.count] = batch.mask[lane, take : take + state.count] & wanted
         if not good.any() and in_view < len(state.world.gold) < len(state.world.meets):
-            good = _reading_on(batch, lane, state)
+            good = yield from _reading_on(batch, lane, state)
     if not good.any():
         good[0] = True
     return good
 
 
-def _to_take(state: Lane) -> NDArray[np.bool_]:
-    """Return which slots meet a label that no evidence meets yet, bool [count].
+def _to_take(state: Lane) -> Looking[NDArray[np.bool_]]:
+    """Find which slots meet a label that no evidence meets yet, bool [count].
 
     Of several passages of a labelled document it is the one that leads to most of what is not in view, and of those the
     one that agrees best with the question, by its vector.
@@ -74,13 +101,16 @@ def _to_take(state: Lane) -> NDArray[np.bool_]:
         slots = np.flatnonzero(wanted & (met == label)).tolist()
         if len(slots) > 1:
             cosines = state.world.static[places, _COSINE]
+            hops = {slot: [Hop(int(places[slot]), group) for group in range(len(GROUPS))] for slot in slots}
+            yield [(state.world, hop) for slot in slots for hop in hops[slot]]
+            leads = {slot: max(_gain(state, state.world.brings(hop)) for hop in hops[slot]) for slot in slots}
             wanted[slots] = False
-            wanted[max(slots, key=lambda slot: (_leads(state, slot), float(cosines[slot])))] = True
+            wanted[max(slots, key=lambda slot: (leads[slot], float(cosines[slot])))] = True
     return wanted
 
 
-def _reading_on(batch: SearchBatch, lane: int, state: Lane) -> NDArray[np.bool_]:
-    """Return what leads on from further passages of documents that were found, bool [actions].
+def _reading_on(batch: SearchBatch, lane: int, state: Lane) -> Looking[NDArray[np.bool_]]:
+    """Find what leads on from further passages of documents that were found, bool [actions].
 
     They are taken where they are in view, else the operators that bring the most of them are right.
     """
@@ -94,19 +124,15 @@ def _reading_on(batch: SearchBatch, lane: int, state: Lane) -> NDArray[np.bool_]
     if good.any():
         return good
     unseen = leading.difference(rows)
-    return _best_operators(batch, lane, state, 0, lambda places: len(unseen.intersection(world.rows[places].tolist())))
+    return (
+        yield from _best_operators(batch, lane, 0, lambda places: len(unseen.intersection(world.rows[places].tolist())))
+    )
 
 
 def _leads_to_missing(world: QuestionWorld, row: int, labels: set[int]) -> bool:
     """Return whether an edge leads from a row to what meets a label that is not among ``labels``."""
     reached = np.concatenate([world.index.graph.neighbours(row, group).rows for group in GROUPS])
     return any(world.met_by(other) not in {-1, *labels} for other in reached.tolist())
-
-
-def _leads(state: Lane, slot: int) -> int:
-    """Return the most labels that following one group of edges from a slot would bring into view."""
-    place = int(state.places[slot])
-    return max(_gain(state, state.world.hop(place, group)) for group in range(len(GROUPS)))
 
 
 def _unasked(batch: SearchBatch, lane: int, state: Lane) -> NDArray[np.bool_]:
@@ -122,41 +148,43 @@ def _unasked(batch: SearchBatch, lane: int, state: Lane) -> NDArray[np.bool_]:
 
 
 def _best_operators(
-    batch: SearchBatch, lane: int, state: Lane, to_take: int, gain: Callable[[Rows], int] | None = None
-) -> NDArray[np.bool_]:
-    """Return the legal operators with the highest gain of missing evidence for their cost, if any gains.
+    batch: SearchBatch, lane: int, to_take: int, gain: Callable[[Rows], int]
+) -> Looking[NDArray[np.bool_]]:
+    """Find the legal operators with the highest gain of missing evidence for their cost, if any gains.
 
-    The gain of the places that an operator brings is the number of labels that come into view, or as ``gain`` counts.
+    ``gain`` counts what the places that an operator brings are worth.
     """
-    counted = gain or partial(_gain, state)
     legal = [int(a) + 1 for a in np.flatnonzero(batch.mask[lane, 1 : batch.layout.take])]
-    values = np.zeros(batch.layout.size, np.float32)
-    conditioned_dense = 1 + _DENSE if state.evidence else -1
-    for action in legal:
-        if action != conditioned_dense:
-            values[action] = _value(batch, state, action, counted)
+    conditioned_dense = 1 + _DENSE if batch.lane(lane).evidence else -1
+    values = yield from _values(batch, lane, [action for action in legal if action != conditioned_dense], gain)
     # encoding a query is what costs most: only when nothing else is left to do
     if conditioned_dense in legal and not values.any() and not to_take:
-        values[conditioned_dense] = _value(batch, state, conditioned_dense, counted)
+        values = yield from _values(batch, lane, [conditioned_dense], gain)
     best = values.max()
     return values >= best - 1e-6 if best > 0 else np.zeros(len(values), np.bool_)
 
 
-def _value(batch: SearchBatch, state: Lane, action: int, gain: Callable[[Rows], int]) -> float:
-    """Return missing evidence per millisecond of an operator, looking at most two pages ahead."""
-    world = state.world
-    kind, first, second = batch.layout.decode(action)
-    if kind == "hop":
-        places = world.hop(int(state.places[state.evidence[first]]), second)
-        return gain(places) / max(batch.settings.hop_ms, 1e-3)
-    page = state.pages.get((first, state.state), 0)
-    cost = max(batch.settings.expand_ms[first], 1e-3)
-    pages = 1 if first == _ENTITY else batch.settings.pages
-    for ahead in range(page, pages):
-        gained = gain(world.expand(first, state.held, ahead))
-        if gained:
-            return gained / (cost * (ahead - page + 1))
-    return 0.0
+def _values(
+    batch: SearchBatch, lane: int, operators: list[int], gain: Callable[[Rows], int]
+) -> Looking[NDArray[np.float32]]:
+    """Find missing evidence per millisecond of operators, float32 [actions], page after page while none gains."""
+    values = np.zeros(batch.layout.size, np.float32)
+    world, ahead = batch.lane(lane).world, 0
+    while operators:
+        calls = {operator: batch.call(lane, operator, ahead) for operator in operators}
+        yield [(world, call) for call in calls.values()]
+        gained = {operator: gain(world.brings(call)) for operator, call in calls.items()}
+        for operator, call in calls.items():
+            cost = batch.settings.expand_ms[call.sub_index] if isinstance(call, Expand) else batch.settings.hop_ms
+            values[operator] = gained[operator] / (max(cost, 1e-3) * (ahead + 1))
+        operators = [operator for operator, call in calls.items() if not gained[operator] and _has_more(batch, call)]
+        ahead += 1
+    return values
+
+
+def _has_more(batch: SearchBatch, call: Call) -> bool:
+    """Return whether a page follows the one that is called."""
+    return isinstance(call, Expand) and call.sub_index != _ENTITY and call.page + 1 < batch.settings.pages
 
 
 def _gain(state: Lane, places: NDArray[np.int64]) -> int:
@@ -204,16 +232,15 @@ def imitate_epoch(
     batch = SearchBatch(settings, lanes, network.settings.question_dimension, judged=False)
     waiting = iter(enumerate(worlds))
 
-    def refill(lane: int) -> bool:
-        following = next(waiting, None)
-        if following is None:
-            return False
-        batch.start(lane, following[1], everything=bool(generator.random() < wide_share))
-        if done is not None:
-            done(following[0] + 1)
-        return True
+    def refill(lanes: Sequence[int]) -> list[int]:
+        following = [(lane, *one) for lane, one in zip(lanes, waiting, strict=False)]
+        wide = [bool(generator.random() < wide_share) for _ in following]
+        batch.start([lane for lane, _, _ in following], [world for _, _, world in following], wide)
+        if done is not None and following:
+            done(following[-1][1] + 1)
+        return [lane for lane, _, _ in following]
 
-    active = [lane for lane in range(lanes) if refill(lane)]
+    active = refill(range(lanes))
     losses: list[float] = []
     network.train()
     while (learned := _learn(network, optimizer, batch, active, thorough, team)) is not None:
@@ -223,8 +250,9 @@ def imitate_epoch(
             stepped()
         actions = _draw(log_probabilities, good, own_share, generator)
         _wander(actions, batch.mask[active, : batch.layout.take], wander, generator)
-        ended = [batch.act(lane, int(action))[1] for lane, action in zip(active, actions, strict=True)]
-        active = [lane for lane, end in zip(active, ended, strict=True) if not end or refill(lane)]
+        _, ended = batch.step(actions.tolist(), active)
+        on = [lane for lane, end in zip(active, ended, strict=True) if not end]
+        active = sorted([*on, *refill([lane for lane, end in zip(active, ended, strict=True) if end])])
     return float(np.mean(team.joined(losses)))
 
 
@@ -240,7 +268,7 @@ def _learn(
 
     Returns this worker's loss, if it has an active lane, its log-probabilities and the expert's actions, [n, actions].
     """
-    good = np.array([expert_actions(batch, k, thorough) for k in active], np.bool_).reshape(-1, batch.layout.size)
+    good = expert_actions(batch, active, thorough)
     losses: list[float] = []
     log_chances = np.zeros(good.shape, np.float32)
     optimizer.zero_grad()

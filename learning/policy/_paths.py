@@ -108,19 +108,18 @@ def paths_from_labels(
     an order that the policy would not choose is unlikely, and learning it would teach the order, not the evidence.
     """
     batch = SearchBatch(settings, len(questions), network.settings.question_dimension, judged=False)
-    for lane, question in enumerate(questions):
-        batch.start(lane, worlds[question])
     active = list(range(len(questions)))
+    batch.start(active, [worlds[question] for question in questions])
     recorder = Recorder()
     steps: dict[int, list[int]] = {lane: [] for lane in active}
     peaks = [Peak.of(batch.lane(lane)) for lane in active]
     while active:
-        good = np.stack([expert_actions(batch, lane, thorough) for lane in active])
+        good = expert_actions(batch, active, thorough)
         likely = np.where(good, _log_probabilities(network, batch, active), -np.inf)
         actions = (likely + generator.gumbel(size=likely.shape)).argmax(axis=1).tolist()
         for lane, at in zip(active, recorder.note(batch, active, actions), strict=True):
             steps[lane].append(at)
-        ended = [batch.act(lane, action)[1] for lane, action in zip(active, actions, strict=True)]
+        _, ended = batch.step(actions, active)
         for lane, action in zip(active, actions, strict=True):
             if action >= batch.layout.take:
                 peaks[lane].update(batch.lane(lane))
@@ -156,8 +155,8 @@ def paths_from_beam(
     batch = SearchBatch(settings, len(questions) * width, network.settings.question_dimension, judged=False)
     beams: dict[int, list[_Beam]] = {}
     finished: dict[int, list[tuple[float, Path]]] = {question: [] for question in questions}
+    batch.start(range(0, len(questions) * width, width), [worlds[question] for question in questions])
     for number, question in enumerate(questions):
-        batch.start(number * width, worlds[question])
         beams[question] = [_Beam(number * width, Peak.of(batch.lane(number * width)))]
     lanes_of = {question: range(number * width, (number + 1) * width) for number, question in enumerate(questions)}
     recorder = Recorder()
@@ -174,10 +173,11 @@ def paths_from_beam(
             beams[question] = []
         if not grown:
             break
-        at = recorder.note(batch, [child.lane for _, child, _ in grown], [action for _, _, action in grown])
-        for place, (question, child, action) in zip(at, grown, strict=True):
+        lanes, actions = [child.lane for _, child, _ in grown], [action for _, _, action in grown]
+        at = recorder.note(batch, lanes, actions)
+        _, ends = batch.step(actions, lanes)
+        for place, ended, (question, child, action) in zip(at, ends, grown, strict=True):
             child.steps.append(place)
-            ended = batch.act(child.lane, action)[1]
             if action >= batch.layout.take:
                 child.peak.update(batch.lane(child.lane))
             if ended:

@@ -137,17 +137,20 @@ class SearchPPO(MaskablePPO):  # type: ignore[misc]
             self.statistics["train_return"] = float(np.mean(returns))
 
     def _learn_values(self) -> None:
-        losses = []
+        """Let the value head alone learn from the rollout; what it reads of every state is computed once."""
+        data = next(iter(self.rollout_buffer.get()))
+        network = self.policy.network.eval()
+        states = network.searches(data.observations)
         for _ in range(VALUE_PASSES):
-            for data in self.rollout_buffer.get(self.batch_size):
-                values, _, _ = self.policy.evaluate_actions(data.observations, data.actions, data.action_masks)
-                loss = nn.functional.mse_loss(values, data.returns)
+            losses = []
+            for part in torch.split(torch.randperm(len(states)).to(states.device), self.batch_size):
+                loss = nn.functional.mse_loss(network.value(states[part]).squeeze(1), data.returns[part])
                 losses.append(float(loss.detach()))
                 self.policy.optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
-                self.team.average_gradients(self.policy, len(data.actions))
+                self.team.average_gradients(self.policy, len(part))
                 self.policy.optimizer.step()
-        self.statistics = {"value_loss": float(np.mean(losses[-len(losses) // VALUE_PASSES :]))}
+        self.statistics = {"value_loss": float(np.mean(losses))}
 
     def _ppo_loss(self, data: Any) -> tuple[Tensor, dict[str, float]]:
         """Return the clipped surrogate, value and entropy losses together, and their figures."""

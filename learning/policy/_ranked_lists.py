@@ -67,7 +67,7 @@ def looked_at(
     """Return what searches of a policy see of those questions over texts that have labels, ``MOST_LISTS`` at most.
 
     Args:
-        policy: what searches.
+        policy: what searches, where its network lies.
         worlds: the questions.
         sources: the number of each source, by the id of its index.
         progress: hears how many are looked at.
@@ -75,9 +75,10 @@ def looked_at(
     labelled = [world for world in worlds if world.gold and world.index.facts is None]
     labelled = labelled[:: -(-len(labelled) // MOST_LISTS) or 1]  # every second, every third: some of each source
     lists = []
+    network = policy.network  # many searches side by side: torch reads their states together
     for first in range(0, len(labelled), _SEARCHED_TOGETHER):
         part = labelled[first : first + _SEARCHED_TOGETHER]
-        for world, outcome in zip(part, search_worlds(policy.scorer, policy.settings, part, look=True), strict=True):
+        for world, outcome in zip(part, search_worlds(network, policy.settings, part, look=True), strict=True):
             assert outcome.seen is not None  # it was asked for
             met = np.array([world.met_by(row) for row in outcome.seen.rows.tolist()], np.int64)
             lists.append(RankedList(outcome.seen, met, len(world.gold), sources[id(world.index)]))

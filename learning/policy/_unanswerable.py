@@ -37,9 +37,9 @@ class WithoutEvidence(QuestionWorld):
         there = ~np.isin(hits.rows, self._gone)
         return Hits(hits.rows[there], hits.scores[there])
 
-    def bring(self, rows: Rows) -> Rows:
-        """Bring rows into view that are there."""
-        return super().bring(rows[~np.isin(rows, self._gone)])
+    def visible(self, rows: Rows) -> Rows:
+        """Return those rows that are there."""
+        return rows[~np.isin(rows, self._gone)]
 
 
 def unanswerable(

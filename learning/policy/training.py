@@ -223,7 +223,9 @@ class _Run:
         labelled = self.ranked if self.supervision.labels and steps else []
         begun = None if self.start is None else self.start.ranker
         worlds = labelled if begun is not None else [*labelled, *misworded(labelled[::2], self._seeded(2**31 + 4))]
-        lists = self.team.joined(looked_at(load_policy(self.out), worlds, self.number_of, self._progress))
+        policy = load_policy(self.out)
+        policy.network.to(self.network.device)
+        lists = self.team.joined(looked_at(policy, worlds, self.number_of, self._progress))
 
         def fit() -> None:
             seen = any((one.met >= 0).any() for one in lists)

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...agent._tuned_queries import check_tunable
+from ...envs._conditioned_query import MOST_EVIDENCE, conditioned_query
 from ...envs._question_set import QuestionSet
 from ...envs._question_view import QuestionView
-from ...envs._world import MOST_EVIDENCE, conditioned_query
 from ...envs.settings import EnvironmentSettings
 from ...errors import QuestionsError, RecipeError
 from ...retrievers.differentiable.collapse import CollapseMeasures, measure_collapse, strided

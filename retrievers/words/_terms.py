@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Sequence, Sized
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,34 @@ def among(hashes: TermHashes, known: TermHashes) -> NDArray[np.bool_]:
         return np.zeros(len(hashes), np.bool_)
     place = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
     return np.asarray(known[place] == hashes)
+
+
+class TermSets:
+    """Sets of sorted terms, one behind the other, in which terms are looked up, each in its own set.
+
+    Attributes:
+        begins: int64 [k]; set ``i`` begins at ``begins[i]``.
+        longest: how many terms the largest has.
+    """
+
+    def __init__(self, sets: Sequence[TermHashes]) -> None:
+        sizes = np.array([len(terms) for terms in sets], np.int64)
+        self.begins = np.cumsum(sizes) - sizes
+        self.longest = int(sizes.max(initial=0))
+        self._keys = _keys(np.concatenate([np.zeros(0, np.uint32), *sets]), np.repeat(np.arange(len(sets)), sizes))
+
+    def find(self, terms: TermHashes, owner: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Return whether each term is in the set ``owner``, bool [m], and where it then stands in all of them."""
+        if not len(self._keys):
+            return np.zeros(len(terms), np.bool_), np.zeros(len(terms), np.int64)
+        keys = _keys(terms, owner)
+        place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        return np.asarray(self._keys[place] == keys), place
+
+
+def _keys(terms: TermHashes, owner: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return one number for each term and its owner, which orders by owners first."""
+    return (owner.astype(np.uint64) << np.uint64(32)) | terms
 
 
 def rarity(frequency: NDArray[np.int64], passages: int) -> NDArray[np.float32]:

@@ -43,7 +43,7 @@ Action = Callable[[SearchBatch], int]
 def start(index: Index) -> Start:
     def begin(question: str, settings: EnvironmentSettings = SETTINGS) -> SearchBatch:
         batch = SearchBatch(settings, 1, len(QUESTION))
-        batch.start(0, QuestionWorld(index, QuestionView.of(index, question), settings))
+        batch.start([0], [QuestionWorld(index, QuestionView.of(index, question), settings)])
         return batch
 
     return begin
@@ -75,7 +75,7 @@ def stop(batch: SearchBatch) -> int:
 def why_after(index: Index, taken: int, row: int, group: str) -> str:
     """Return why ``row`` may be taken after ``taken``, which led to it."""
     batch = SearchBatch(SETTINGS, 1, len(QUESTION))
-    batch.start(0, QuestionWorld(index, QuestionView.of(index, "river barley winters boats snow"), SETTINGS))
+    batch.start([0], [QuestionWorld(index, QuestionView.of(index, "river barley winters boats snow"), SETTINGS)])
     do(batch, expand("dense"))
     state = batch.lane(0)
     slots = {int(state.world.rows[state.places[slot]]): slot for slot in range(state.count)}
@@ -118,7 +118,7 @@ def test_asking_where_nothing_was_found(index: Index) -> None:
     batch = SearchBatch(SETTINGS, 1, len(QUESTION))
     world = QuestionWorld(index, QuestionView.of(index, "What is The Silver Gate?"), SETTINGS)
     world.offers = tuple(name == "entity" for name in SUB_INDEXES)
-    batch.start(0, world)
+    batch.start([0], [world])
     assert words_for(batch, expand("entity"))[1] == "nothing is in view yet"
     assert words_for(batch, stop) == ("stop", "nothing came into view")
 
@@ -161,7 +161,7 @@ def test_taking_what_the_question_names_by_another_name(tmp_path: Path, hashing_
     article = Document("a", "Ada Maria Brun", "A director of the north.", atomic=True)
     index = Index.build([article], tmp_path / "alias.index", encoder=hashing_encoder)
     batch = SearchBatch(SETTINGS, 1, len(QUESTION))
-    batch.start(0, QuestionWorld(index, QuestionView.of(index, "Where was Ada Brun born?"), SETTINGS))
+    batch.start([0], [QuestionWorld(index, QuestionView.of(index, "Where was Ada Brun born?"), SETTINGS)])
     do(batch, expand("entity"))
     assert words_for(batch, take("Ada Maria Brun"))[1] == "the question names it by another name"
 
@@ -263,7 +263,7 @@ def test_every_reason_is_true_of_the_search_it_is_given_for(small_index: Index, 
     questions, _ = load_questions(corpus_folder, "dev")
     batch = SearchBatch(SETTINGS, 1, len(QUESTION))
     text = questions[int(generator.integers(len(questions)))].text
-    batch.start(0, QuestionWorld(small_index, QuestionView.of(small_index, text), SETTINGS))
+    batch.start([0], [QuestionWorld(small_index, QuestionView.of(small_index, text), SETTINGS)])
     for _ in range(12):
         legal = np.flatnonzero(batch.mask[0])
         for action in legal.tolist():

@@ -26,7 +26,7 @@ def walked(index: Index, folder: Path, settings: EnvironmentSettings, steps: int
     batch = SearchBatch(settings, lanes, len(QUESTION))
     generator = np.random.default_rng(5)
     for lane in range(lanes):
-        batch.start(lane, questions.world(lane % len(questions)))
+        batch.start([lane], [questions.world(lane % len(questions))])
         for _ in range(min(lane, steps)):
             legal = np.flatnonzero(batch.mask[lane, 1:]) + 1
             if len(legal):

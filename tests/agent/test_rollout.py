@@ -75,7 +75,7 @@ def test_the_reward_is_that_of_the_same_actions_played_again(
         actions.append([])
         search_worlds(network, settings, [world], lanes=1, explain=note)
         batch = SearchBatch(settings, 1, network.settings.question_dimension)
-        batch.start(0, world)
+        batch.start([0], [world])
         played = [batch.act(0, action) for action in actions[-1]]
         assert [ended for _, ended in played] == [False] * (len(played) - 1) + [True]
         assert outcome.total_reward == pytest.approx(sum(reward for reward, _ in played), abs=1e-9)
@@ -205,7 +205,7 @@ def test_the_frontier_is_ranked_by_the_last_scores_and_what_came_too_late_stands
         assert outcome.ranking[len(seen) :].tolist() == list(brought[4])
         late += len(brought[4])
         batch = SearchBatch(settings, 1, len(QUESTION))
-        batch.start(0, world)
+        batch.start([0], [world])
         actions = [_action_of(network, batch) for _ in range(2)]
         assert all(1 <= action < batch.layout.take for action in actions)
         with torch.inference_mode():

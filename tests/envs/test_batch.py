@@ -10,7 +10,8 @@ from fixtures.searches import FEATURE, SETTINGS, Worlds, above_the_corpus, pick,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailhound import EnvironmentSettings, Index, Question
-from trailhound.envs._batch import Lane, SearchBatch
+from trailhound.envs._batch import SearchBatch
+from trailhound.envs._lane import Lane
 from trailhound.envs._question_set import QuestionSet
 from trailhound.envs._search_env import observation_space
 from trailhound.envs._world import QuestionWorld
@@ -359,7 +360,7 @@ def test_a_question_without_labels_and_words(small_index: Index) -> None:
 def test_a_lane_that_was_not_started(fresh_worlds: Worlds) -> None:
     batch = SearchBatch(SETTINGS[0], 2, len(QUESTION))
     assert batch.mask.sum(axis=1).tolist() == [1, 1]
-    batch.start(1, fresh_worlds.fresh(0, SETTINGS[0]))
+    batch.start([1], [fresh_worlds.fresh(0, SETTINGS[0])])
     with pytest.raises(RuntimeError, match=r"call start\(0, world\) first"):
         batch.act(0, 1)
 

@@ -62,5 +62,5 @@ def test_lanes_are_what_each_would_be_alone(fresh_worlds: Worlds, chosen: Enviro
             assert (np.float32(reward), end) == (rewards[lane], ended[lane])
             assert same(snapshot(batch, lane), snapshot(single, 0))
         for lane in np.flatnonzero(ended):
-            batch.start(int(lane), shared[numbers[lane]])
-            alone[lane].start(0, fresh_worlds.fresh(numbers[lane], chosen))
+            batch.start([int(lane)], [shared[numbers[lane]]])
+            alone[lane].start([0], [fresh_worlds.fresh(numbers[lane], chosen)])

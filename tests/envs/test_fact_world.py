@@ -148,7 +148,7 @@ def test_degrees_tell_what_an_entity_states_from_what_is_stated_about_it(index: 
 def test_an_episode_walks_from_the_head_to_the_answer(index: Index) -> None:
     world = fact_world(index, "anna grandmother_of", "dora", SETTINGS)
     batch = SearchBatch(SETTINGS, 1, index.encoder.dimension)
-    batch.start(0, world)
+    batch.start([0], [world])
     layout, lane = batch.layout, batch.lane(0)
     batch.act(0, 3)  # entity
     assert world.rows[lane.places[: lane.count]].tolist() == [row(index, "anna")]

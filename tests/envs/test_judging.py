@@ -45,7 +45,7 @@ def take_all(batch: SearchBatch, lane: int, count: int) -> list[float]:
 def test_the_reward_is_the_gain_in_what_the_judge_holds_of_the_evidence(world: QuestionWorld) -> None:
     world.judge = judge = Thirds()
     batch = SearchBatch(SETTINGS, 1, len(QUESTION))
-    batch.start(0, world)
+    batch.start([0], [world])
     assert take_all(batch, 0, 3) == pytest.approx([1 / 3, 0, 2 / 3])
     taken = batch.lane(0).taken_rows
     assert judge.asked == [taken[:1], taken[:2], taken[:3]]
@@ -55,7 +55,7 @@ def test_the_reward_is_the_gain_in_what_the_judge_holds_of_the_evidence(world: Q
 def test_otherwise_the_labels_reward(world: QuestionWorld, rewards: bool, judged: bool) -> None:
     world.judge = judge = Thirds(rewards)
     batch = SearchBatch(SETTINGS, 1, len(QUESTION), judged=judged)
-    batch.start(0, world)
+    batch.start([0], [world])
     gains = take_all(batch, 0, 3)
     expected = [(row in world.gold) / len(world.gold) for row in batch.lane(0).taken_rows]
     assert gains == pytest.approx(expected)
@@ -64,12 +64,12 @@ def test_otherwise_the_labels_reward(world: QuestionWorld, rewards: bool, judged
 
 def test_other_gold_counts_from_now_on(world: QuestionWorld) -> None:
     batch = SearchBatch(SETTINGS, 1, len(QUESTION))
-    batch.start(0, world)
+    batch.start([0], [world])
     batch.act(0, 1)
     chosen = world.rows[:2].tolist()
     world.set_gold(frozenset(chosen))
     assert world.is_gold.tolist() == [row in chosen for row in world.rows.tolist()]
-    batch.start(0, world)
+    batch.start([0], [world])
     gains = take_all(batch, 0, 2)
     assert gains == pytest.approx([0.5 * (row in chosen) for row in batch.lane(0).taken_rows])
 
@@ -77,7 +77,7 @@ def test_other_gold_counts_from_now_on(world: QuestionWorld) -> None:
 def test_a_copied_lane_is_a_search_of_its_own(world: QuestionWorld) -> None:
     batch = SearchBatch(SETTINGS, 3, len(QUESTION))
     for lane in (0, 2):
-        batch.start(lane, world)
+        batch.start([lane], [world])
         take_all(batch, lane, 1)
     batch.copy_lane(0, 1)
     following = int(np.flatnonzero(batch.mask[1, batch.layout.take :])[0]) + batch.layout.take

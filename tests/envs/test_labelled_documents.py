@@ -52,7 +52,7 @@ def test_every_passage_covers_its_document_once(index: Index) -> None:
     generator = np.random.default_rng(0)
     batch = SearchBatch(world.settings, 1, len(world.form))
     for _ in range(20):
-        batch.start(0, world)
+        batch.start([0], [world])
         for sub_index in ("lexical", "dense"):
             batch.act(0, batch.layout.expand + SUB_INDEXES.index(sub_index))
         state = batch.lane(0)
@@ -68,17 +68,17 @@ def test_every_passage_covers_its_document_once(index: Index) -> None:
 def test_the_expert_takes_one_passage_of_a_document_the_nearest_in_view(index: Index) -> None:
     world = world_of(index, {"mill": 1, "inn": 1})
     batch = SearchBatch(world.settings, 1, len(world.form))
-    batch.start(0, world)
+    batch.start([0], [world])
     for sub_index in ("lexical", "dense"):
         batch.act(0, batch.layout.expand + SUB_INDEXES.index(sub_index))
     for _ in range(2):
         state = batch.lane(0)
-        good = np.flatnonzero(expert_actions(batch, 0))
+        good = np.flatnonzero(expert_actions(batch, [0])[0])
         rows = [int(world.rows[state.places[action - batch.layout.take]]) for action in good]
         assert set(rows) <= world.gold, "with all passages in view, those that stand for the documents"
         batch.act(0, int(good[0]))
     assert batch.lane(0).found_gold == 2
-    assert np.flatnonzero(expert_actions(batch, 0)).tolist() == [0], "then it stops"
+    assert np.flatnonzero(expert_actions(batch, [0])[0]).tolist() == [0], "then it stops"
 
 
 def test_labels_of_passages_are_as_they_were(small_index: Index, corpus_folder: Path) -> None:
@@ -109,8 +109,8 @@ def test_the_expert_reads_on_in_a_document_whose_further_passage_leads_to_the_ne
     )
     batch = SearchBatch(few, 1, len(world.form))
     for _ in range(5):
-        batch.start(0, world)
-        while not batch.act(0, int(np.flatnonzero(expert_actions(batch, 0))[0]))[1]:
+        batch.start([0], [world])
+        while not batch.act(0, int(np.flatnonzero(expert_actions(batch, [0])[0])[0]))[1]:
             pass
         state = batch.lane(0)
         assert state.found_gold == 2

@@ -66,7 +66,7 @@ def test_each_lane_is_an_episode_by_itself(env: SearchVecEnv, settings: Environm
     generator = np.random.default_rng(0)
     alone = [SearchBatch(settings, 1, len(QUESTION)) for _ in range(4)]
     for lane, batch in enumerate(alone):
-        batch.start(0, env.worlds[env.numbers[lane]])
+        batch.start([0], [env.worlds[env.numbers[lane]]])
     totals, lengths = np.zeros(4), np.zeros(4, int)
     ends = 0
     for _ in range(120):
@@ -85,7 +85,7 @@ def test_each_lane_is_an_episode_by_itself(env: SearchVecEnv, settings: Environm
                 ends += 1
                 assert infos[lane]["episode"] == {"r": pytest.approx(totals[lane], abs=1e-5), "l": lengths[lane]}
                 totals[lane], lengths[lane] = 0, 0
-                batch.start(0, env.worlds[env.numbers[lane]])
+                batch.start([0], [env.worlds[env.numbers[lane]]])
             for name, array in batch.observation.items():
                 np.testing.assert_array_equal(observation[name][lane], array[0], err_msg=name)
             np.testing.assert_array_equal(env.env_method("action_masks")[lane], batch.mask[0])

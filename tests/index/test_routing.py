@@ -79,7 +79,7 @@ def test_the_environment_asks_for_docids_where_there_is_a_router(with_router: bo
     settings = EnvironmentSettings()
     questions = QuestionSet.load(index, house / "corpus", "train", settings, lambda message: None)
     batch = SearchBatch(settings, 1, len(QUESTION))
-    batch.start(0, questions.world(0))
+    batch.start([0], [questions.world(0)])
     action = batch.layout.expand + DOCID
     assert batch.mask[0, action] == with_router
     if with_router:
@@ -165,7 +165,7 @@ def test_what_no_page_of_a_routed_index_holds_is_beyond_the_pages(house: Path) -
     settings = EnvironmentSettings(expand_size=1, pages=1)
     world = QuestionSet.load(index, house / "corpus", "train", settings, lambda message: None).world(0)
     batch, trace = SearchBatch(settings, 1, len(QUESTION)), SearchTrace()
-    batch.start(0, world)
+    batch.start([0], [world])
     trace(batch, 0, 0)
     question = index.query(world.view.text)
     brought = {int(found.search(question, 1).rows[0]) for found in index.sub_indexes_for(question).values()}

@@ -178,7 +178,7 @@ def test_a_known_answer_is_heard_of_and_the_asked_one_is_not(index: Index, recip
     scores = []
     for answer in ("c0", "c5"):
         batch = SearchBatch(settings, 1, index.encoder.dimension)
-        batch.start(0, fact_world(index, "g0 grandmother_of", answer, settings))
+        batch.start([0], [fact_world(index, "g0 grandmother_of", answer, settings)])
         for action in (3, batch.layout.take, batch.layout.hop):
             batch.act(0, action)
         rows = batch.observation["candidate_rows"][0]

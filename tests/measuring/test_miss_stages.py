@@ -62,7 +62,7 @@ def search(index: Index) -> Search:
         question: str, *actions: Action, settings: EnvironmentSettings = NARROW, outside: Sequence[int] = ()
     ) -> Searched:
         batch, trace = SearchBatch(settings, 1, len(QUESTION)), SearchTrace()
-        batch.start(0, Scripted(index, QuestionView.of(index, question), settings))
+        batch.start([0], [Scripted(index, QuestionView.of(index, question), settings)])
         for choose in actions:
             action = choose(batch)
             assert batch.mask[0, action], f"{batch.layout.decode(action)} is not legal"
@@ -242,7 +242,7 @@ def test_a_trace_knows_what_was_asked(search: Search) -> None:
 def test_a_search_that_asks_everything_has_asked_everything(index: Index) -> None:
     settings = replace(NARROW, pages=2, max_candidates=100, expand_everything=True)
     batch, trace = SearchBatch(settings, 1, len(QUESTION)), SearchTrace()
-    batch.start(0, QuestionWorld(index, QuestionView.of(index, "Torl and Zorn"), settings))
+    batch.start([0], [QuestionWorld(index, QuestionView.of(index, "Torl and Zorn"), settings)])
     batch.act(0, batch.layout.take)
     trace(batch, 0, 0)
     legal = {
@@ -261,7 +261,7 @@ def test_what_nothing_along_the_path_brings_is_what_asking_everything_does_not_b
     judged = set()
     for world in worlds[:25]:
         batch, trace = SearchBatch(settings, 1, len(QUESTION)), SearchTrace()
-        batch.start(0, world)
+        batch.start([0], [world])
         for kind in ("ask", "take", "ask", "take", "stop"):
             first, last = {"ask": (1, 4), "take": (batch.layout.take, batch.layout.size), "stop": (0, 1)}[kind]
             action = first + int(generator.choice(np.flatnonzero(batch.mask[0, first:last])))
@@ -272,7 +272,7 @@ def test_what_nothing_along_the_path_brings_is_what_asking_everything_does_not_b
         wide = SearchBatch(
             replace(settings, max_candidates=150, max_steps=50, expand_everything=True), 1, len(QUESTION)
         )
-        wide.start(0, QuestionWorld(small_index, world.view, settings))
+        wide.start([0], [QuestionWorld(small_index, world.view, settings)])
         for row in state.taken_rows:
             view = wide.lane(0)
             shown = view.world.rows[view.places[: view.count]].tolist()

@@ -18,10 +18,10 @@ ENTITY, DENSE = SUB_INDEXES.index("entity"), SUB_INDEXES.index("dense")
 
 def follow(batch: SearchBatch, world: QuestionWorld, generator: np.random.Generator) -> list[int]:
     """Search as the expert would; return the actions."""
-    batch.start(0, world)
+    batch.start([0], [world])
     actions: list[int] = []
     for _ in count():
-        good = expert_actions(batch, 0)
+        good = expert_actions(batch, [0])[0]
         assert good.any()
         assert not (good & ~batch.mask[0]).any()
         actions.append(int(generator.choice(np.flatnonzero(good))))
@@ -80,9 +80,9 @@ def test_names_in_the_question_are_asked_for_and_taken_in_any_order(
     world = named_question(small_index, [3, 50, 90], settings)
     world.offers = tuple(name == "entity" for name in SUB_INDEXES)
     batch = SearchBatch(settings, 1, len(QUESTION))
-    batch.start(0, world)
+    batch.start([0], [world])
     layout = batch.layout
-    assert np.flatnonzero(expert_actions(batch, 0)).tolist() == [layout.expand + ENTITY]
+    assert np.flatnonzero(expert_actions(batch, [0])[0]).tolist() == [layout.expand + ENTITY]
     batch.act(0, layout.expand + ENTITY)
     orders = set()
     for seed in range(8):
@@ -111,10 +111,10 @@ def test_what_is_found_stays_right_whatever_was_done_before(
         batch = SearchBatch(setting, 1, len(QUESTION))
         for world in worlds[:12]:
             world = QuestionWorld(world.index, world.view, setting, world.gold)
-            batch.start(0, world, everything=bool(generator.random() < 0.3))
+            batch.start([0], [world], [bool(generator.random() < 0.3)])
             ended = False
             while not ended:
-                good = expert_actions(batch, 0)
+                good = expert_actions(batch, [0])[0]
                 assert good.any()
                 assert not (good & ~batch.mask[0]).any()
                 takes = np.flatnonzero(good[batch.layout.take :])
@@ -142,8 +142,8 @@ def test_the_second_page_of_names_is_not_looked_for(small_index: Index) -> None:
             places = world.expand(ENTITY, (), 0)
             first = world.rows[places].tolist()
             batch = SearchBatch(settings, 1, len(QUESTION))
-            batch.start(0, world)
-            wanted = bool(expert_actions(batch, 0)[batch.layout.expand + ENTITY])
+            batch.start([0], [world])
+            wanted = bool(expert_actions(batch, [0])[0][batch.layout.expand + ENTITY])
             assert not wanted or row in first
 
 
@@ -154,12 +154,12 @@ def test_a_thorough_expert_asks_what_is_cheap_once_before_it_takes(
     generator = np.random.default_rng(0)
     for world in worlds[:10]:
         batch = SearchBatch(settings, 1, len(QUESTION))
-        batch.start(0, world)
+        batch.start([0], [world])
         layout, state = batch.layout, batch.lane(0)
         asked: list[tuple[int, int]] = []  # pieces of evidence, and the operator
         ended = False
         while not ended:
-            good = np.flatnonzero(expert_actions(batch, 0, thorough=True))
+            good = np.flatnonzero(expert_actions(batch, [0], thorough=True)[0])
             action = int(generator.choice(good))
             if action >= layout.take:
                 missing = state.found_gold < len(world.gold)

@@ -36,8 +36,8 @@ def test_the_loss_of_a_state_is_minus_the_log_of_the_chance_of_any_right_action(
 
     batch = SearchBatch(settings, 4, len(QUESTION))
     for lane, world in enumerate(first):
-        batch.start(lane, world, everything=bool(wide))
-    right = [expert_actions(batch, lane) for lane in range(4)]
+        batch.start([lane], [world], [bool(wide)])
+    right = expert_actions(batch, range(4))
     if wide:
         assert any(good.sum() > 1 for good in right), "several passages are in view, and any may be taken first"
     with torch.no_grad():

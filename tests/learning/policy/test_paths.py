@@ -11,7 +11,8 @@ import torch
 from trailhound import EnvironmentSettings
 from trailhound.agent._network import PolicyNetwork, as_tensors
 from trailhound.agent._network_settings import NetworkSettings
-from trailhound.envs._batch import Lane, SearchBatch
+from trailhound.envs._batch import SearchBatch
+from trailhound.envs._lane import Lane
 from trailhound.envs._vector_env import coverage_log_likelihood
 from trailhound.envs._world import QuestionWorld
 from trailhound.envs.settings import QUESTION
@@ -64,7 +65,7 @@ def test_paths_from_labels_can_be_walked_again(worlds: list[QuestionWorld], sett
 def walked(path: Path, steps: Steps, world: QuestionWorld, settings: EnvironmentSettings) -> Lane:
     """Walk a path again: it sees the same states, and ends by taking what makes its evidence worth most."""
     batch = SearchBatch(settings, 1, len(QUESTION))
-    batch.start(0, world)
+    batch.start([0], [world])
     for step in path.steps.tolist():
         for name, array in batch.observation.items():
             np.testing.assert_array_equal(steps.observation[name][step], array[0], err_msg=name)
@@ -87,7 +88,7 @@ def enumerated(
     batch = SearchBatch(settings, 1, len(QUESTION))
 
     def follow(actions: tuple[int, ...]) -> None:
-        batch.start(0, world)
+        batch.start([0], [world])
         total, ended, last = 0.0, False, 0
         for number, action in enumerate(actions):
             total += scores(batch)[action]
@@ -174,7 +175,7 @@ def test_learning_lowers_the_loss_and_raises_the_probability_of_good_paths(
     good, paths = paths_from_labels(network(), worlds, questions, settings, np.random.default_rng(0))
     batch = SearchBatch(settings, len(questions), len(QUESTION))
     for lane, question in enumerate(questions):
-        batch.start(lane, worlds[question])
+        batch.start([lane], [worlds[question]])
     stops = Steps(batch.observation, batch.mask, np.zeros(len(questions), np.int64))
     steps = good.joined(stops)
     paths += [Path(question, np.array([len(good.actions) + question]), -20.0) for question in questions]

@@ -105,6 +105,27 @@ def test_an_iteration_depends_on_nothing_but_weights_optimizer_and_seed(make: Ma
     assert differ(weights_of(one), weights_of(third)) != []
 
 
+def test_the_value_head_alone_learns_what_the_rollout_returned(make: Make) -> None:
+    model = make(0.0, dropout=0.2)
+    before = {name: tensor.clone() for name, tensor in model.policy.network.state_dict().items()}
+    first = model.iterate(0, values_alone=True)["value_loss"]
+    last = [model.iterate(0, values_alone=True)["value_loss"] for _ in range(4)][-1]
+    assert last < first
+    for name, tensor in model.policy.network.state_dict().items():
+        assert torch.equal(tensor, before[name]) == (not name.startswith("value.")), name
+
+
+def test_what_the_value_head_reads_is_what_values_come_from(make: Make) -> None:
+    model = make(0.0)
+    model.iterate(0)
+    data = next(iter(model.rollout_buffer.get()))
+    network = model.policy.network.eval()
+    with torch.no_grad():
+        values, _, _ = model.policy.evaluate_actions(data.observations, data.actions.flatten(), data.action_masks)
+        read = network.value(network.searches(data.observations)).squeeze(1)
+    torch.testing.assert_close(read, values, rtol=0, atol=1e-5)
+
+
 def test_without_paths_it_is_the_ppo_of_sb3_contrib(
     make: Make, worlds: list[QuestionWorld], settings: EnvironmentSettings
 ) -> None:
