@@ -34,10 +34,7 @@ Trial = Callable[[int, Callable[[int, float], None], Callable[[str], None]], tup
 after each round (see :func:`.training.train`), and with each warning."""
 
 REDUCTION = 3
-"""One trial in so many goes on from one comparison to the next, after so many times the rounds."""
-
-COMPARISONS = 2
-"""How often trials are compared, where there are rounds enough."""
+"""One trial in so many goes on after the comparison, which comes after one round in so many: sooner says little."""
 
 
 LONG = 60.0
@@ -77,7 +74,7 @@ def run_trials(
     """Run trials 0 to ``count`` - 1, as many side by side as there are CPUs; returns how they ended, in that order.
 
     This process must be connected to the cluster. Early stopping is that of Li et al. 2020 (A System for Massively
-    Parallel Hyperparameter Tuning, MLSys; ASHA): a trial that reaches a comparison ends there, unless it is among the
+    Parallel Hyperparameter Tuning, MLSys; ASHA): a trial that reaches the comparison ends there, unless it is among the
     best third of those that have reached it so far.
 
     Args:
@@ -94,7 +91,7 @@ def run_trials(
     """
     scheduler: Any = tune.schedulers.FIFOScheduler()
     if stop_early:
-        first = math.ceil((most_rounds + 1) / REDUCTION**COMPARISONS)
+        first = math.ceil((most_rounds + 1) / REDUCTION)
         rounds: dict[str, Any] = {"time_attr": "rounds", "grace_period": first, "max_t": most_rounds + 1}
         scheduler = tune.schedulers.ASHAScheduler(**rounds, reduction_factor=REDUCTION)
     watcher = _Watcher(scheduler, count, warn, progress)

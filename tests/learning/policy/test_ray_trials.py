@@ -54,7 +54,7 @@ def on_ray(
 
 def test_those_that_fall_behind_end_early(cluster: None, tmp_path: Path, said: list[str]) -> None:
     def train(number: int, after: After, warn: Warn) -> tuple[int, float]:
-        """Trial 0 is ahead of all from the beginning, and 4 until the second comparison; others wait for trial 0."""
+        """Trial 0 is ahead of all from the beginning, and 4 until the comparison; others wait for trial 0."""
         while number and not (tmp_path / "done").exists():
             time.sleep(0.05)
         for done in range(1, ROUNDS + 1):
@@ -64,9 +64,9 @@ def test_those_that_fall_behind_end_early(cluster: None, tmp_path: Path, said: l
 
     assert on_ray(train, 5, tmp_path, said) == [
         Ended(0, "trained", 1.0, 8),
-        Ended(1, "stopped", 0.9, 1),
-        Ended(2, "stopped", 0.8, 1),
-        Ended(3, "stopped", 0.7, 1),
+        Ended(1, "stopped", 0.9, 3),
+        Ended(2, "stopped", 0.8, 3),
+        Ended(3, "stopped", 0.7, 3),
         Ended(4, "stopped", 0.6, 3),
     ]
     assert said[0] == "trials 0/5"
@@ -104,7 +104,7 @@ def test_a_sweep_that_goes_on_runs_nothing_again_and_remembers_what_it_compared(
     with pytest.raises(QuestionsError, match="there are none"):
         on_ray(train, 2, tmp_path, said)
     (tmp_path / "mended").touch()
-    assert on_ray(train, 2, tmp_path, said) == [Ended(0, "trained", 1.0, 8), Ended(1, "stopped", 0.9, 1)]
+    assert on_ray(train, 2, tmp_path, said) == [Ended(0, "trained", 1.0, 8), Ended(1, "stopped", 0.9, 3)]
     assert [(tmp_path / f"{number}.begun").read_text() for number in (0, 1)] == ["x", "xx"]
 
 
