@@ -361,7 +361,7 @@ def test_a_lane_that_was_not_started(fresh_worlds: Worlds) -> None:
     batch = SearchBatch(SETTINGS[0], 2, len(QUESTION))
     assert batch.mask.sum(axis=1).tolist() == [1, 1]
     batch.start([1], [fresh_worlds.fresh(0, SETTINGS[0])])
-    with pytest.raises(RuntimeError, match=r"call start\(0, world\) first"):
+    with pytest.raises(RuntimeError, match=r"call start\(\[0\], \[world\]\) first"):
         batch.act(0, 1)
 
 
