@@ -55,11 +55,11 @@ def test_lanes_are_what_each_would_be_alone(fresh_worlds: Worlds, chosen: Enviro
     batch = started(chosen, *(shared[number] for number in numbers))
     alone = [started(chosen, fresh_worlds.fresh(number, chosen)) for number in numbers]
     for _ in range(chosen.max_steps):
-        actions = np.array([pick(batch, lane, int(generator.integers(10**6))) for lane in range(len(numbers))])
+        actions = [pick(batch, lane, int(generator.integers(10**6))) for lane in range(len(numbers))]
         rewards, ended = batch.step(actions)
         for lane, single in enumerate(alone):
-            reward, end = single.act(0, int(actions[lane]))
-            assert (np.float32(reward), end) == (rewards[lane], ended[lane])
+            reward, end = single.act(0, actions[lane])
+            assert (reward, end) == (rewards[lane], ended[lane])
             assert same(snapshot(batch, lane), snapshot(single, 0))
         for lane in np.flatnonzero(ended):
             batch.start([int(lane)], [shared[numbers[lane]]])
