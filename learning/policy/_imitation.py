@@ -236,8 +236,9 @@ def imitate_epoch(
         following = [(lane, *one) for lane, one in zip(lanes, waiting, strict=False)]
         wide = [bool(generator.random() < wide_share) for _ in following]
         batch.start([lane for lane, _, _ in following], [world for _, _, world in following], wide)
-        if done is not None and following:
-            done(following[-1][1] + 1)
+        if done is not None:
+            for _, number, _ in following:
+                done(number + 1)
         return [lane for lane, _, _ in following]
 
     active = refill(range(lanes))
