@@ -10,12 +10,16 @@ import numpy as np
 import pytest
 from fixtures.searches import above_the_corpus
 from trailhound import Document, EnvironmentSettings, Index
-from trailhound.envs._question_view import PairFeatures, QuestionView
-from trailhound.envs._world import QuestionWorld, conditioned_query
+from trailhound.envs._conditioned_query import conditioned_query
+from trailhound.envs._in_view import InView, PassageFeatures, bring, passage_features
+from trailhound.envs._pair_features import PairFeatures
+from trailhound.envs._question_view import QuestionView
+from trailhound.envs._world import QuestionWorld
 from trailhound.envs.settings import PAIR, STATIC
 from trailhound.graph._knowledge_graph import GROUPS
 from trailhound.retrievers.compiling._sentences import sentence_spans
 from trailhound.retrievers.protocols import Encoder
+from trailhound.retrievers.records import Rows
 from trailhound.retrievers.words._terms import term_hashes
 
 FILM = "The Red Kite was made in 1931. Its director was Ada Marl."
@@ -40,13 +44,19 @@ def view(towns: Index) -> QuestionView:
     return QuestionView.of(towns, QUESTION)
 
 
+def features_of(view: QuestionView, index: Index, rows: Rows) -> PassageFeatures:
+    return passage_features(index, [view], rows, np.zeros(len(rows), np.int64))
+
+
 def static(view: QuestionView, index: Index) -> Iterator[dict[str, float]]:
-    features, _ = view.static_features(index, np.arange(len(index)))
+    features = features_of(view, index, np.arange(len(index))).static
     return (dict(zip(STATIC, row.tolist(), strict=True)) for row in features)
 
 
 def pairs(index: Index, view: QuestionView, evidence: int) -> list[dict[str, float]]:
-    features = PairFeatures(index, view).beside(evidence, np.arange(len(index)))
+    in_view = InView(index, view)
+    bring([(in_view, np.arange(len(index)))])
+    features = PairFeatures(in_view).beside(evidence)
     return [dict(zip(PAIR, row.tolist(), strict=True)) for row in features]
 
 
@@ -151,9 +161,9 @@ def test_a_given_vector_is_not_encoded_again(towns: Index) -> None:
 
 def test_a_question_of_no_words(towns: Index) -> None:
     view = QuestionView.of(towns, "?")
-    features, hits = view.static_features(towns, np.arange(4))
-    assert hits.shape == (4, 0)
-    assert np.isfinite(features).all()
+    features = features_of(view, towns, np.arange(4))
+    assert features.hits.shape == (4, 0)
+    assert np.isfinite(features.static).all()
     assert view.agreement(term_hashes("anything")) == 0
 
 
@@ -176,12 +186,14 @@ def test_pair_features_are_those_of_the_graph(small_index: Index, evidence: int)
 
 def test_pair_features_do_not_depend_on_when_candidates_came(small_index: Index) -> None:
     view = QuestionView.of(small_index, "Who founded the harbour of the old town?")
-    rows = np.arange(40)
-    at_once = PairFeatures(small_index, view).beside(2, rows)
-    growing = PairFeatures(small_index, view)
+    at_once, growing = InView(small_index, view), InView(small_index, view)
+    bring([(at_once, np.arange(40))])
+    expected, found = PairFeatures(at_once).beside(2), PairFeatures(growing)
     for count in (3, 4, 17, 40):
-        part = growing.beside(2, rows[:count])
-        assert part.tobytes() == at_once[:count].tobytes()
+        bring([(growing, np.arange(count))])
+        part = found.beside(2)
+        assert len(part) == count
+        assert part.tobytes() == expected[:count].tobytes()
 
 
 def test_mentions_stand_in_their_sentences(small_index: Index) -> None:
@@ -202,7 +214,7 @@ def test_a_world_grows_beyond_its_first_size(small_index: Index, tmp_path: Path)
     assert len(world) == 100
     assert world.bring(world.rows).tolist() == list(range(100))
     assert np.flatnonzero(world.is_gold).tolist() == [k for k, row in enumerate(world.rows) if row == 5]
-    features, hits = view.static_features(small_index, world.rows)
-    np.testing.assert_array_equal(world.static, features)
-    np.testing.assert_array_equal(world.hits, hits)
+    features = features_of(view, small_index, world.rows)
+    np.testing.assert_array_equal(world.static, features.static)
+    np.testing.assert_array_equal(world.hits, features.hits)
     assert world.expand(1, (), 0) is places

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from trailhound import Document, EnvironmentSettings, Index, Question
 from trailhound.envs._batch import SearchBatch
+from trailhound.envs._nearness import similarity
 from trailhound.envs._question_set import QuestionSet
-from trailhound.envs._question_view import QuestionView, similarity
+from trailhound.envs._question_view import QuestionView
 from trailhound.envs._world import QuestionWorld
 from trailhound.envs.settings import SUB_INDEXES
 from trailhound.index.settings import IndexSettings

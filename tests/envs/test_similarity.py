@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from trailhound.envs._question_view import similarity
+from trailhound.envs._nearness import similarity
 from trailhound.retrievers.vectors._dense import DenseIndex, DenseKind
 
 
