@@ -19,7 +19,7 @@ import shutil
 from pathlib import Path
 from time import monotonic
 
-from inputs import arguments, open_index, parse
+from inputs import arguments, open_index, parse, recipe_called
 from table import Column, by_system, report, show
 from trailhound import TrainingSource, load_recipe, train
 from trailhound.agent._policy_file import load_policy
@@ -78,7 +78,7 @@ def learn(parsed: argparse.Namespace, name: str, variant: str, seed: int, out: P
         [TrainingSource(index, parsed.data / corpus, split)],
         out,
         validation=[TrainingSource(index, parsed.data / corpus, validation)] if validation else (),
-        recipe=load_recipe(name, VARIANTS[variant]),
+        recipe=load_recipe(recipe_called(name), VARIANTS[variant]),
         seed=seed,
         supervision="answers",
         warn=lambda message: None,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from inputs import arguments, evaluated, index_folder, parse, run, settings
+from inputs import anew, arguments, evaluated, index_folder, parse, run, settings
 from table import Column, by_system, show, write
 
 PRICES = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05)
@@ -56,7 +56,7 @@ def train(parsed: argparse.Namespace, setting: Setting, out: Path, seed: int, ex
     if not (out / "metrics.json").exists():
         over = ["--index", index_folder(parsed, setting.train), "--questions", parsed.data / setting.train]
         validation = ["--validation", parsed.data / setting.validation] if setting.validation else []
-        recipe = ["--recipe", setting.recipe, "--seed", seed, *settings(parsed), *extra]
+        recipe = [*anew(setting.recipe), "--seed", seed, *settings(parsed), *extra]
         run(["train", *over, "--split", "train", *validation, *recipe, "--threads", 1, "--out", out])
     return out
 

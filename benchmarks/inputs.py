@@ -106,6 +106,17 @@ def supporting(
     return questions, [set(rows[question.id]) for question in questions]
 
 
+def recipe_called(name: str) -> str:
+    """Return a recipe of this folder as its file, and the name of one that comes with the package as it is."""
+    file = Path(__file__).with_name("recipes") / f"{name}.toml"
+    return str(file) if file.exists() else name
+
+
+def anew(recipe: str | None = None) -> list[str]:
+    """Return the options that train a policy from the beginning, by a recipe or by the default one."""
+    return ["--from", "none", *(["--recipe", recipe_called(recipe)] if recipe else [])]
+
+
 def run(command: Sequence[object]) -> tuple[float, float]:
     """Run one trailhound command in a process of its own; returns its seconds and its peak memory in GiB."""
     started = time.perf_counter()

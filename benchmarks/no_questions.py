@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from inputs import arguments, evaluated, index_folder, parse, run
+from inputs import anew, arguments, evaluated, index_folder, parse, run
 from table import Column, by_system, show, write
 
 RECIPES = {"2wiki": "2wiki", "2wiki-train": "2wiki", "hotpotqa": "hotpotqa", "musique": "hotpotqa"}
@@ -30,7 +30,7 @@ def measure(parsed: argparse.Namespace, corpus: str, split: str) -> list[dict[st
     results = []
     for seed in parsed.seeds:
         out = parsed.work / f"{corpus}-{seed}"
-        recipe = ["--recipe", RECIPES[corpus], "--seed", seed]
+        recipe = [*anew(RECIPES[corpus]), "--seed", seed]
         run(["train", "--index", index, "--supervision", "none", *recipe, "--out", out])
         figures = parsed.work / f"{corpus}-{seed}-{split}.json"
         options = ["--policy", out, "--reliability", figures.with_suffix(".svg")]

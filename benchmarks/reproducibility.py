@@ -9,14 +9,14 @@ import hashlib
 import tempfile
 from pathlib import Path
 
-from inputs import arguments, parse, run, settings
+from inputs import anew, arguments, parse, run, settings
 from table import write
 
 
 def main() -> None:
     """Train twice and compare the SHA-256 of the weights; exits with 1 when they differ."""
     parser = arguments(__doc__, "index", "questions", "set")
-    parser.add_argument("--recipe", default="benchmarks/recipes/2wiki.toml")
+    parser.add_argument("--recipe", default="2wiki")
     parser.add_argument("--seed", default="0")
     parsed = parse(parser)
     digests = []
@@ -24,7 +24,7 @@ def main() -> None:
         for number in range(2):
             out = Path(folder) / str(number)
             over = ["--index", parsed.index, "--questions", parsed.questions, "--split", "train"]
-            run(["train", *over, "--recipe", parsed.recipe, "--seed", parsed.seed, *settings(parsed), "--out", out])
+            run(["train", *over, *anew(parsed.recipe), "--seed", parsed.seed, *settings(parsed), "--out", out])
             digests.append(hashlib.sha256((out / "policy.safetensors").read_bytes()).hexdigest())
     print("\n".join(digests))
     print("equal" if digests[0] == digests[1] else "DIFFERENT")

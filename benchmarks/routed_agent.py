@@ -18,7 +18,7 @@ import argparse
 import statistics
 from pathlib import Path
 
-from inputs import arguments, evaluated, parse, run, settings
+from inputs import anew, arguments, evaluated, parse, run, settings
 from table import Column, by_system, show, write
 from trailhound import Index
 from trailhound.retrievers.questions._labelled import load_questions
@@ -48,8 +48,7 @@ def trained(parsed: argparse.Namespace, kind: str, seed: int, extra: list[object
     """Train a policy on the train split, unless it is there; returns its folder."""
     place: Path = parsed.work / f"{kind}-{seed}"
     over = ["--index", parsed.index, "--questions", parsed.learn or parsed.questions, "--split", "train"]
-    chosen = f"benchmarks/recipes/{parsed.train}.toml"
-    recipe = ["--recipe", chosen, "--hop-encoder", "shipped", "--set", "reader_epochs=0", "--seed", seed]
+    recipe = [*anew(parsed.train), "--hop-encoder", "shipped", "--set", "reader_epochs=0", "--seed", seed]
     if not (place / "metrics.json").exists():
         run(["train", *over, *recipe, *settings(parsed), *extra, "--out", place])
     return place

@@ -1,7 +1,7 @@
 """How training scales: the same command with one worker and with two (or more), one after the other.
 
     python benchmarks/scaling.py --index w.index --questions data/w --split train \
-        --recipe benchmarks/recipes/2wiki.toml \
+        --recipe 2wiki \
         --set imitation_epochs=3 --set ppo_iterations=3 --set reader_epochs=0
 
 Prints the seconds of the whole command, of a round of the warm start and of a round of PPO (without the first, in which
@@ -20,7 +20,7 @@ import tempfile
 from itertools import pairwise
 from pathlib import Path
 
-from inputs import arguments, parse, run, settings
+from inputs import anew, arguments, parse, run, settings
 from table import Column, by_system, report, show
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from trailhound.learning.policy._workers import Team
@@ -58,11 +58,11 @@ def trained(command: list[object], workers: int) -> dict[str, float]:
 def main() -> None:
     """Train with each number of workers and print the table."""
     parser = arguments(__doc__, "index", "questions", "split", "set", split="train")
-    parser.add_argument("--recipe", default="benchmarks/recipes/2wiki.toml")
+    parser.add_argument("--recipe", default="2wiki")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parsed = parse(parser)
     command = ["--index", parsed.index, "--questions", parsed.questions, "--split", parsed.split]
-    command += ["--recipe", parsed.recipe, "--device", "cpu", *settings(parsed)]
+    command += [*anew(parsed.recipe), "--device", "cpu", *settings(parsed)]
     results: dict[int, list[dict[str, float]]] = {}
     for workers in parsed.workers:
         load = os.getloadavg()[0]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from inputs import arguments, evaluated, folds, index_folder, label_lines, parse, run, write_split
+from inputs import anew, arguments, evaluated, folds, index_folder, label_lines, parse, run, write_split
 from quality import SYSTEMS
 from table import Column, column, markdown, show, write
 
@@ -39,7 +39,7 @@ def measure(parsed: argparse.Namespace, fold: int) -> dict[str, dict[str, float]
     learn = ["--index", index, "--questions", questions, "--split", "train", "--seed", seed]
     hop, policy = parsed.work / f"scifact-hop-{fold}-{seed}", parsed.work / f"scifact-policy-{fold}-{seed}"
     run(["tune", *learn, "--epochs", 3, "--out", hop])
-    run(["train", *learn, "--recipe", "benchmarks/recipes/scifact.toml", "--hop-encoder", hop, "--out", policy])
+    run(["train", *learn, *anew("scifact"), "--hop-encoder", hop, "--out", policy])
     results = {}
     for system in (*SYSTEMS, "policy"):
         chosen = ["--policy", policy] if system == "policy" else ["--system", system]

@@ -1,7 +1,7 @@
 """Where the seconds of a training go: one run of ``trailhound train`` under cProfile, as a table.
 
     python benchmarks/training_profile.py --index w.index --questions data/w --split train \
-        --recipe benchmarks/recipes/2wiki.toml \
+        --recipe 2wiki \
         --set imitation_epochs=2 --set ppo_iterations=2 --set reader_epochs=0
 
 Columns are stages of the run, rows are kinds of work; every second is counted once. Paths are those of the marginal
@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
-from inputs import arguments, parse, settings
+from inputs import anew, arguments, parse, settings
 from table import markdown, show, write
 from trailhound.cli import main as trailhound
 from trailhound.learning.policy import _ppo as ppo
@@ -121,7 +121,7 @@ def main() -> None:
         parser.add_argument(name, default=None)
     parsed = parse(parser)
     command = ["--index", str(parsed.index), "--questions", str(parsed.questions), "--split", parsed.split]
-    command += ["--recipe", parsed.recipe] if parsed.recipe else []
+    command += anew(parsed.recipe)
     command += ["--hop-encoder", parsed.hop_encoder] if parsed.hop_encoder else []
     command += settings(parsed)
     stages = Stages()
