@@ -11,6 +11,7 @@
     │   └── DatabaseError       a database cannot be reached, refuses, or cannot store (names its address)
     ├── UpdateError        a change of an index cannot be made (unknown id, id that is there already, no room)
     ├── EncoderError       an encoder cannot be loaded or gave vectors that cannot be used
+    ├── DeviceError        torch cannot compute where it was told to
     ├── MaskingError       what is to be masked cannot be: an unknown kind, a pattern that is none
     ├── PolicyError        a policy folder is missing, damaged, or does not fit
     ├── RouterError        a router folder is missing, damaged, or does not fit the index
@@ -92,6 +93,10 @@ class UpdateError(TrailhoundError):
 
 class EncoderError(TrailhoundError):
     """An encoder cannot be loaded or gave vectors that cannot be used."""
+
+
+class DeviceError(TrailhoundError):
+    """Torch cannot compute on the device that was named."""
 
 
 class MaskingError(TrailhoundError):

@@ -13,7 +13,9 @@ from ..errors import IndexFolderError, MaskingError
 
 if TYPE_CHECKING:
     from ..index.index import Index
+    from ..index.settings import IndexSettings
     from ..learning.training_questions import TrainingSource
+    from ..retrievers.protocols import Encoder
 
 LABELS = """
 questions: DIR/queries.jsonl has a question to a line, {"_id": "q1", "text": "When does the ferry leave?"}, and
@@ -151,10 +153,15 @@ def check_questions(parsed: argparse.Namespace) -> None:
         raise WrongUseError("--questions and --split belong together: give both, or neither")
 
 
-def add_device(parser: argparse.ArgumentParser) -> None:
+def add_device(parser: argparse.ArgumentParser, default: str = "auto", about: str = "") -> None:
     """Add where a network computes."""
-    about = "cpu, cuda, or auto: a GPU where there is one (default: auto)"
-    parser.add_argument("--device", default="auto", metavar="NAME", help=about)
+    about = f"{about}cpu, cuda, or auto: a GPU where there is one (default: {default})"
+    parser.add_argument("--device", default=default, metavar="NAME", help=about)
+
+
+def encoder_on(device: str, settings: IndexSettings, threads: int | None) -> Encoder | None:
+    """Return the encoder of an index to build, on another device than the CPU; None for the CPU."""
+    return None if device == "cpu" else settings.load_encoder(threads, device)
 
 
 def add_router(parser: argparse.ArgumentParser, several: bool = False) -> None:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from ..console import ProgressBar, print_rows
 from .arguments import (
     WrongUseError,
+    add_device,
     add_lock_timeout,
     add_mask_patterns,
     add_path,
     command_parser,
+    encoder_on,
     going_on,
     mask_patterns,
     positive,
@@ -107,6 +109,8 @@ def _add_vectors(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="make the vectors shorter, by a map that is learned from the corpus (default: as the encoder's)",
     )
+    about = "where passages are encoded, whose vectors on a GPU are not bit for bit those of the CPU: "
+    add_device(parser, "cpu", about)
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:
@@ -154,6 +158,7 @@ def _index(parsed: argparse.Namespace) -> None:
             parsed.corpus,
             parsed.out,
             settings=settings,
+            encoder=encoder_on(parsed.device, settings, parsed.threads),
             threads=parsed.threads,
             warn=bar.warn,
             progress=bar.report,

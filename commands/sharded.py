@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..console import ProgressBar
 from ..retrievers._folder import LOCK_TIMEOUT
-from .arguments import WrongUseError, positive, share
+from .arguments import WrongUseError, encoder_on, positive, share
 
 if TYPE_CHECKING:
     from ..index.settings import IndexSettings
@@ -57,6 +57,8 @@ def build_shards(parsed: argparse.Namespace, settings: IndexSettings, patterns: 
 
     if patterns:
         raise WrongUseError("--mask-pattern and --shards do not go together: mask in one index")
+    if parsed.ray is not None and parsed.device != "cpu":
+        raise WrongUseError(f"tasks of Ray encode on CPUs: leave --device {parsed.device} out")
     started = perf_counter()
     on_ray = _connected(parsed.ray)
     with ProgressBar(parsed.quiet) as bar:
@@ -65,6 +67,7 @@ def build_shards(parsed: argparse.Namespace, settings: IndexSettings, patterns: 
             parsed.out,
             parsed.shards,
             settings=settings,
+            encoder=encoder_on(parsed.device, settings, parsed.threads),
             threads=parsed.threads,
             warn=bar.warn,
             progress=bar.report,

@@ -243,6 +243,8 @@ class BuildPlan:
     ) -> Mapping[str, object]:
         if self.masker or self.context != "none":
             raise IndexFolderError("a knowledge graph is indexed as it is: leave out masking and context")
+        if self.encoder is not None:
+            raise EncoderError("the encoder of a knowledge graph is learned from it: leave out encoder and device")
         if self.settings.dimension:
             raise EncoderError("the encoder of a knowledge graph is learned from it: no other dimension")
         self._check_of_facts()

@@ -76,13 +76,14 @@ class IndexSettings:
         self._chosen()
         object.__setattr__(self, "mask", kinds_of(self.mask))  # a manifest has a list, and "all" is every kind
 
-    def load_encoder(self, threads: int | None = None) -> Encoder:
-        """Load the encoder.
+    def load_encoder(self, threads: int | None = None, device: str = "cpu") -> Encoder:
+        """Load the encoder, to compute in so many threads, or on a device.
 
         Raises:
             EncoderError: when it cannot be loaded.
+            DeviceError: when there is no such device here.
         """
-        return load_encoder(self.encoder, threads, self._chosen())
+        return load_encoder(self.encoder, threads, self._chosen(), device)
 
     def _chosen(self) -> Chosen:
         return Chosen(self.query_prompt, self.passage_prompt, self.pooling)

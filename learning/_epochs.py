@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import RecipeError
 from ..retrievers._atomic_file import write_json
 from ..retrievers.differentiable.collapse import CollapseGuard, CollapseLimits, CollapseMeasures
 from ..retrievers.protocols import Progress
@@ -188,18 +187,3 @@ def like_length_batches(
             part = [part[k] for k in np.argsort(lengths(part), kind="stable")]
             batches += [part[k : k + size] for k in range(0, len(part), size)]
     return [batches[k] for k in generator.permutation(len(batches))]
-
-
-def device_called(name: str) -> torch.device:
-    """Return the device of a name that torch knows; ``auto`` is a GPU where there is one, and otherwise the CPU.
-
-    Raises:
-        RecipeError: when there is no such device here.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=name).cpu()  # so that one that holds no numbers, such as meta, is refused too
-        return torch.device(name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise RecipeError(f"torch cannot compute on {name!r} here: give cpu, or cuda where there is a GPU") from error

@@ -26,10 +26,10 @@ from ...errors import QuestionsError, RecipeError
 from ...graph._facts import FactTable
 from ...index.index import Index
 from ...retrievers._atomic_file import write_json
+from ...retrievers._device import device_called
 from ...retrievers.protocols import Progress
 from ...retrievers.vectors._encoder import BUILT_IN, MiniLMEncoder
 from ...retrievers.vectors._minilm import Adapter, load_adapter
-from .._epochs import device_called
 from .._run_folder import Progressed, RunLog, claim, load_checkpoint, save_checkpoint
 from ..training_questions import TrainingSource, balanced, drawn_out
 from ._averaging import weight_average
@@ -88,7 +88,7 @@ def train(
         reader: judges paths, see :func:`.reading.opening.open_reader`; by default, or as ``coverage``, the labels do,
             and with answers only readers that are trained in the run.
         resume: go on with an interrupted run; otherwise an unfinished run in ``out`` is an error.
-        device: where the network and the ranker are trained, see :func:`.devices.device_called`; the CPU does the rest.
+        device: where the network and the ranker are trained: see :func:`.._device.device_called`; the CPU does the rest
         team: whoever trains this policy together; all of them call this with the same arguments.
         after_round: called with how many rounds are done, and the score of the policy kept, at every checkpoint.
         warn: called with each warning: ambiguous question ids are left out; without it they are errors.

@@ -22,6 +22,7 @@ from ...agent.reader._language_models import open_reader
 from ...envs._question_set import QuestionSet
 from ...envs.settings import EnvironmentSettings
 from ...errors import QuestionsError, RecipeError
+from ...retrievers._device import device_called
 from ...retrievers.differentiable.collapse import CollapseLimits, CollapseMeasures, measure_collapse, strided
 from ...retrievers.differentiable.operators import OPERATORS, AttentionMemory
 from ...retrievers.protocols import Progress
@@ -29,7 +30,6 @@ from ...retrievers.vectors._minilm import save_adapter
 from .._epochs import (
     EpochRun,
     Report,
-    device_called,
     epoch_generator,
     learn_batches,
     like_length_batches,
@@ -124,7 +124,7 @@ def tune_query(
         out: folder of the result.
         settings: the defaults when None.
         seed: of everything random.
-        device: see :func:`.devices.device_called`.
+        device: see :func:`.._device.device_called`.
         limits: of the collapse guard; the defaults when None.
         warn: called with each warning: question ids that were left out as ambiguous.
         progress: called with (stage, done, total) at every batch.

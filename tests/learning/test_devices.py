@@ -16,11 +16,11 @@ from trailhound.agent._rollout import search_worlds
 from trailhound.envs._fact_world import fact_world
 from trailhound.envs._world import QuestionWorld
 from trailhound.envs.settings import QUESTION
-from trailhound.errors import RecipeError
-from trailhound.learning._epochs import device_called
+from trailhound.errors import DeviceError
 from trailhound.learning.policy._paths import Path as RetrievalPath
 from trailhound.learning.policy._paths import Steps, path_loss
 from trailhound.learning.policy.training import network_for
+from trailhound.retrievers._device import device_called
 
 
 def test_auto_is_a_gpu_where_there_is_one() -> None:
@@ -30,7 +30,7 @@ def test_auto_is_a_gpu_where_there_is_one() -> None:
 
 @pytest.mark.parametrize("name", ["nowhere", "meta", "cuda:99"])
 def test_a_device_that_cannot_compute_here_is_refused(name: str) -> None:
-    with pytest.raises(RecipeError, match=f"torch cannot compute on '{name}' here: give cpu, or cuda where there is"):
+    with pytest.raises(DeviceError, match=f"torch cannot compute on '{name}' here: give cpu, or cuda where there is"):
         device_called(name)
 
 
