@@ -4,6 +4,8 @@
         --recipe 2wiki \
         --set imitation_epochs=3 --set ppo_iterations=3 --set reader_epochs=0
 
+On a machine with a GPU, --device cuda --workers 1 8 16 shares it among workers that explore on a core each.
+
 Prints the seconds of the whole command, of a round of the warm start and of a round of PPO (without the first, in which
 worlds are explored; each round with its validation), steps of the environment per second of PPO, and the validation
 score. On a machine that does other things at the same time seconds say little: so the load before each run is printed,
@@ -59,10 +61,11 @@ def main() -> None:
     """Train with each number of workers and print the table."""
     parser = arguments(__doc__, "index", "questions", "split", "set", split="train")
     parser.add_argument("--recipe", default="2wiki")
+    parser.add_argument("--device", default="cpu", help="that all workers share (default: %(default)s)")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parsed = parse(parser)
     command = ["--index", parsed.index, "--questions", parsed.questions, "--split", parsed.split]
-    command += [*anew(parsed.recipe), "--device", "cpu", *settings(parsed)]
+    command += [*anew(parsed.recipe), "--device", parsed.device, *settings(parsed)]
     results: dict[int, list[dict[str, float]]] = {}
     for workers in parsed.workers:
         load = os.getloadavg()[0]
