@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from ..errors import ClusterError, MissingExtraError
 from ..retrievers._ray_cluster import connect, ray
+from ._haproxy import check_free, put_haproxy_in_front
 from ._running import few_arenas
 from ._settings import LOOPBACK, ServerSettings
 
@@ -75,12 +76,16 @@ def run_on_ray(settings: ServerSettings, replicas: Replicas, ready: Callable[[],
         ready: called when requests are answered.
 
     Raises:
-        ClusterError: when the cluster has too few CPUs, or another application is at the same route.
+        ClusterError: when the cluster has too few CPUs, another application is at the same route, or the port of a
+            cluster of our own is taken.
         IndexFolderError, PolicyError, QuestionsError: as :func:`create_app`.
     """
     from ._app import create_app
 
     create_app(settings)  # what cannot be served is said once, and here
+    if replicas.address == "local":
+        check_free(settings.host, settings.port)
+        put_haproxy_in_front(settings.state)
     connect(replicas.address)
     there = int(ray.cluster_resources().get("CPU", 0))
     if replicas.most > there:

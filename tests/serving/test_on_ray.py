@@ -101,6 +101,18 @@ def test_another_replica_comes_where_many_requests_wait(isles: Path) -> None:
             assert all(found == wanted for found in clients.map(lambda _: searched(client), range(64)))
 
 
+def test_a_server_that_is_killed_leaves_its_port(isles: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with command(isles, "--ray", "local", patience=LONG) as (process, client):
+        assert main(["serve", str(isles), "--ray", "local", "--port", str(client.port)]) == 1
+        assert f"cannot serve at 127.0.0.1:{client.port}" in capsys.readouterr().err
+        started = psutil.Process(process.pid).children(recursive=True)
+        proxies = [one for one in started if "haproxy" in one.name()]
+        assert proxies
+        process.kill()
+        psutil.wait_procs(proxies, timeout=LONG)
+        assert not any(one.is_running() for one in proxies)
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
