@@ -4,10 +4,11 @@
     python benchmarks/shard_routing.py --indexes indexes --data ../shared/data --train
 
 ``indexes`` has an index of every set, ``indexes/2wiki.index`` and so on. Its passages are parted here as a build would,
-and the fixed system *hybrid* ranks those of the shards that are asked, with the scores of the whole. Each set is
-routed over by judges that were trained on the training questions of all others (*learned*), with three seeds of
-partition and judge, and by the judge that comes with the package, which knows training questions of it (*shipped*).
-With --train the judge that comes with the package is written, trained on all of them.
+and the fixed system *hybrid* ranks those of the shards that are asked (an eighth, a quarter, three eighths and a half
+of them) with the scores of the whole. Each set is routed over by judges that were trained on the training questions of
+all others (*learned*), with three seeds of partition and judge, and by the judge that comes with the package, which
+knows training questions of it (*shipped*). With --train the judge that comes with the package is written, trained on
+all of them.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ MOST = 300
 """Questions of a split."""
 
 SEEDS = (0, 1, 2)
-ASKED = (1, 2, 3, 4)
+ASKED = (0.125, 0.25, 0.375, 0.5)
+"""Shares of the shards."""
+
 MASSES = (0.8, 0.9, 0.95)
 _DEEP = 1500
 _FOUND = 5
@@ -219,7 +222,8 @@ def measure(name: str, parted: Parted, questions: Sequence[Asked], judge: ShardJ
     found = {"all": [parted.recall(questions, everything)]}
     for router, scores in routers.items():
         order = order_of(scores)
-        found[router] = [parted.recall(questions, [one[:asked] for one in order]) for asked in ASKED]
+        numbers = [max(1, round(share * len(parted.regions))) for share in ASKED]
+        found[router] = [parted.recall(questions, [one[:asked] for one in order]) for asked in numbers]
     for mass in MASSES:
         chosen = by_mass(learned, mass)
         found[f"mass {mass}"] = [parted.recall(questions, chosen), float(np.mean([len(one) for one in chosen]))]
