@@ -5,10 +5,9 @@
 
 For one, two and four shards in actors of Ray, one client alone tells the parts of a hybrid search: its round trips,
 CPU of the client, how much of it is spent outside of Python's lock, CPU of every shard and of what carries messages,
-and the time in which nothing computes; what Ray takes while nobody searches; and how much slower a core is when all
-compute. The simulation knows these, the cores, and that the threads of a process compute in turns. It foretells
-searches a second and their time for several clients, which are then let loose. All is on one machine, which should
-have nothing else to do.
+and the time in which nothing computes; and what Ray takes while nobody searches. The simulation knows these, the cores,
+and that the threads of a process compute in turns. It foretells searches a second and their time for several clients,
+which are then let loose. All is on one machine, which should have nothing else to do.
 """
 
 from __future__ import annotations
@@ -22,9 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -36,7 +33,6 @@ from trailhound import IndexSettings, SearchAgent, ShardedIndex
 from trailhound.retrievers._thread_limits import computing_on
 from trailhound.retrievers.protocols import query_vectors
 from trailhound.retrievers.questions._labelled import load_questions
-from trailhound.retrievers.vectors._encoder import load_encoder
 
 LIMIT = 10
 
@@ -99,12 +95,11 @@ class Machine:
     Args:
         world: in which time passes.
         cores: of the machine.
-        slower: how many times longer computing takes when all cores compute.
         processes: the client, and every shard.
     """
 
-    def __init__(self, world: simpy.Environment, cores: int, slower: float, processes: int) -> None:
-        self._world, self._slower = world, slower
+    def __init__(self, world: simpy.Environment, cores: int, processes: int) -> None:
+        self._world = world
         self._cores = simpy.Resource(world, cores)
         self._locks = [simpy.Resource(world, 1) for _ in range(processes)]
 
@@ -123,14 +118,13 @@ class Machine:
     def _on_core(self, milliseconds: float) -> Iterator[Any]:
         with self._cores.request() as mine:
             yield mine
-            all_compute = self._cores.count == self._cores.capacity
-            yield self._world.timeout(milliseconds * (self._slower if all_compute else 1.0))
+            yield self._world.timeout(milliseconds)
 
 
-def simulated(parts: Parts, clients: int, cores: int, slower: float, searches: int = 4000) -> Load:
+def simulated(parts: Parts, clients: int, cores: int, searches: int = 4000) -> Load:
     """Let clients search in a model of the machine, each again as soon as it is answered."""
     world, draw, taken = simpy.Environment(), Random(0), list[float]()
-    machine = Machine(world, cores, slower, len(parts.shards) + 1)
+    machine = Machine(world, cores, len(parts.shards) + 1)
     rounds = max(round(parts.rounds), 1)
 
     def client() -> Iterator[Any]:
@@ -158,25 +152,6 @@ def simulated(parts: Parts, clients: int, cores: int, slower: float, searches: i
     world.process(beside())
     world.run(until=world.all_of(asking))
     return Load.of(taken, world.now / 1000)
-
-
-def slower_together(questions: Sequence[str], cores: int) -> float:
-    """Return how many times longer a core takes to encode questions when every core does."""
-    with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
-        list(pool.map(_encoding, [questions[:1]] * cores))  # all have loaded what they need
-        alone, together = [], []
-        for _ in range(5):
-            alone += pool.map(_encoding, [questions])
-            together += pool.map(_encoding, [questions] * cores)
-    return statistics.median(together) / statistics.median(alone)
-
-
-def _encoding(questions: Sequence[str]) -> float:
-    encoder = load_encoder("minilm", 1)
-    began = time.perf_counter()
-    for question in questions:
-        query_vectors(encoder, [question])
-    return time.perf_counter() - began
 
 
 def measured_parts(index: ShardedIndex, questions: Sequence[str]) -> Parts:
@@ -283,18 +258,13 @@ def main() -> None:
         settings = IndexSettings(late_interaction=False)
         for shards in parsed.shards:
             ShardedIndex.build(parsed.corpus, folder / str(shards), shards, settings=settings).close()
-        slower = slower_together(questions, cores)
-        print(f"a core takes {slower:.2f} times as long when all compute", flush=True)
         connect("local")
         for shards in parsed.shards:
             with ShardedIndex(folder / str(shards), on_ray=True) as index:
                 parts = measured_parts(index, questions)
                 print({**asdict(parts), "shape": "..."}, flush=True)
                 for clients in parsed.clients:
-                    told, was = (
-                        simulated(parts, clients, cores, slower),
-                        loaded(index, questions, clients, parsed.seconds),
-                    )
+                    told, was = simulated(parts, clients, cores), loaded(index, questions, clients, parsed.seconds)
                     about = {"shards": shards, "clients": clients}
                     found.append({**about, "parts": asdict(parts), "simulated": asdict(told), "measured": asdict(was)})
     if parsed.json is not None:
