@@ -97,7 +97,8 @@ def train(
     Raises:
         QuestionsError: when there is nothing to learn from, or the indexes do not share an encoder.
         PolicyError: when ``out`` holds another run, or its checkpoint is damaged.
-        RecipeError: when the seed, the recipe, the supervision or the device cannot be.
+        RecipeError: when the seed, the recipe or the supervision cannot be.
+        DeviceError: when there is no such device here.
         WorkerError: when another worker of the team is gone.
     """
     out, begun = Path(out), None if start is None else load_policy(Path(start))

@@ -134,7 +134,7 @@ def tune_query(
         EncoderError: when an index was made with another encoder.
         QuestionsError: when there are too few questions whose answer stands in a passage within reach.
         PolicyError: when ``out`` holds a run of other settings.
-        RecipeError: when there is no such device.
+        DeviceError: when there is no such device.
     """
     return _Run(sources, Path(out), settings or DownstreamSettings(), seed, device, limits, warn).finish(progress)
 

@@ -171,7 +171,7 @@ def tune(
         EncoderError: when an index was made with another encoder.
         QuestionsError: when there are too few labelled questions.
         PolicyError: when ``out`` holds a run of other settings.
-        RecipeError: when there is no such device.
+        DeviceError: when there is no such device.
     """
     return _Tuning(sources, Path(out), settings or TuningSettings(), seed, device, warn).finish(progress)
 

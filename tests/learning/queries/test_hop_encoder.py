@@ -6,7 +6,7 @@ import pytest
 import torch
 from trailhound.envs._question_set import QuestionSet
 from trailhound.envs.settings import EnvironmentSettings
-from trailhound.errors import CollapseError, EncoderError, PolicyError, QuestionsError, RecipeError
+from trailhound.errors import CollapseError, DeviceError, EncoderError, PolicyError, QuestionsError, RecipeError
 from trailhound.index.index import Index
 from trailhound.learning.queries import hop_encoder
 from trailhound.learning.queries.hop_encoder import (
@@ -167,7 +167,7 @@ def test_impossible_settings_are_refused(name: str, value: float | str) -> None:
 
 
 def test_a_device_that_is_not_there_is_refused(source: TrainingSource, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="nowhere"):
+    with pytest.raises(DeviceError, match="nowhere"):
         tune([source], tmp_path / "run", device="nowhere")
 
 
