@@ -88,7 +88,7 @@ def train(
         reader: judges paths, see :func:`.reading.opening.open_reader`; by default, or as ``coverage``, the labels do,
             and with answers only readers that are trained in the run.
         resume: go on with an interrupted run; otherwise an unfinished run in ``out`` is an error.
-        device: where the network and the ranker are trained: see :func:`.._device.device_called`; the CPU does the rest
+        device: where network and ranker are trained: see :func:`.._device.device_called`; the CPU does the rest.
         team: whoever trains this policy together; all of them call this with the same arguments.
         after_round: called with how many rounds are done, and the score of the policy kept, at every checkpoint.
         warn: called with each warning: ambiguous question ids are left out; without it they are errors.
@@ -97,8 +97,7 @@ def train(
     Raises:
         QuestionsError: when there is nothing to learn from, or the indexes do not share an encoder.
         PolicyError: when ``out`` holds another run, or its checkpoint is damaged.
-        RecipeError: when the seed, the recipe or the supervision cannot be.
-        DeviceError: when there is no such device here.
+        RecipeError, DeviceError: when the seed, the recipe, the supervision, or the device cannot be.
         WorkerError: when another worker of the team is gone.
     """
     out, begun = Path(out), None if start is None else load_policy(Path(start))
