@@ -11,10 +11,10 @@ import tempfile
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 from inputs import arguments, parse
+from speed import timed
 from table import Column, by_system, show, write
 from trailhound import Document, Index
 from trailhound.retrievers.corpus._loading import CorpusReader
@@ -27,19 +27,13 @@ SHOWN += (Column("least cosine", digits=4), Column("median cosine", digits=4))
 
 def best(work: Callable[[], object]) -> float:
     """Return the least seconds of several times."""
-    return min(_timed(work) for _ in range(ROUNDS))
-
-
-def _timed(work: Callable[[], object]) -> float:
-    started = perf_counter()
-    work()
-    return perf_counter() - started
+    return min(timed(work) for _ in range(ROUNDS))
 
 
 def indexed(documents: list[Document], encoder: MiniLMEncoder) -> float:
     """Return the seconds of building an index."""
     with tempfile.TemporaryDirectory() as folder:
-        return _timed(lambda: Index.build(documents, Path(folder) / "x.index", encoder=encoder).close())
+        return timed(lambda: Index.build(documents, Path(folder) / "x.index", encoder=encoder).close())
 
 
 def main() -> None:
